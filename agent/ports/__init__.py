@@ -1,0 +1,21 @@
+"""What the stages need of the world, as protocols. Adapters live above; fakes live in tests/fakes."""
+
+from agent.ports.clock import Clock
+from agent.ports.cluster import ClusterReader, Gap, Observed
+from agent.ports.governance import Governance
+from agent.ports.metrics import Metrics
+from agent.ports.reasoner import Reasoner
+from agent.ports.store import EventLog, RunRow, RunStore
+
+__all__ = [
+    "Clock",
+    "ClusterReader",
+    "EventLog",
+    "Gap",
+    "Governance",
+    "Metrics",
+    "Observed",
+    "Reasoner",
+    "RunRow",
+    "RunStore",
+]

@@ -1,0 +1,49 @@
+"""Reading one cluster: live, through the sidecar's gateway, or from a snapshot file. There is no writing here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from agent.domain.objects import ContainerLog, Manifest, Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that was asked for and could not be seen, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What one reading saw. `now` is the cluster's time (the API server's Date header, or the snapshot's), aware UTC."""
+
+    now: datetime
+    objects: tuple[Manifest, ...] = ()
+    logs: tuple[ContainerLog, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class ClusterReader(Protocol):
+    """Every method degrades: what cannot be read comes back as a Gap. ClusterUnreachable only when nothing answers."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def namespaces(self) -> Observed: ...
+
+    async def overview(self, namespaces: Sequence[str]) -> Observed:
+        """Everything diagnosis uses in these namespaces (events included), and the cluster-scoped objects they use."""
+        ...
+
+    async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
+        """Logs of (pod, container, previous)."""
+        ...
+
+    async def get(self, api_version: str, ref: Ref) -> Manifest | None:
+        """The object now, or None if it is not there. Raises ClusterUnreachable or ReadRefused."""
+        ...
+
+    async def now(self) -> datetime: ...

@@ -1,0 +1,76 @@
+"""Runs, evidence and events, durable. State is plain JSON and ids; large text lies by content hash."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from agent.domain.evidence import Evidence
+from agent.domain.incident import Incident
+from sidecar.contract import Json
+
+RunState = Literal["queued", "running", "finished"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """`outcome` is "" until the run is finished; `headline` is its one-line result."""
+
+    id: str
+    incident: Incident
+    state: RunState
+    outcome: str
+    headline: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """One line of a run's life. `seq` counts from 1 within the run and resumes an SSE stream (Last-Event-ID)."""
+
+    seq: int
+    at: datetime
+    stage: str
+    text: str
+    data: Mapping[str, Json]
+
+
+class RunStore(Protocol):
+    async def open(self, incident: Incident) -> tuple[RunRow, bool]:
+        """A new queued run, or the unfinished one of the same alert group (then False). Durable before it returns."""
+        ...
+
+    async def claim(self, run: str, owner: str, *, lease_seconds: int) -> bool:
+        """Take the run for this process by compare-and-set; a claim that was not renewed lapses."""
+        ...
+
+    async def release(self, run: str, owner: str) -> None: ...
+
+    async def unfinished(self) -> Sequence[RunRow]: ...
+
+    async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None: ...
+
+    async def row(self, run: str) -> RunRow | None: ...
+
+    async def rows(self, *, limit: int) -> Sequence[RunRow]: ...
+
+    async def report(self, run: str) -> Mapping[str, Json] | None: ...
+
+    async def put_evidence(self, run: str, evidence: Sequence[Evidence]) -> None: ...
+
+    async def evidence(self, run: str) -> Sequence[Evidence]: ...
+
+    async def put_blob(self, text: str) -> str:
+        """Store by content; returns the SHA-256."""
+        ...
+
+    async def blob(self, sha256: str) -> str | None: ...
+
+
+class EventLog(Protocol):
+    async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent: ...
+
+    def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
+        """All events after `after`, then new ones as they come, until the run is finished."""
+        ...

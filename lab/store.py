@@ -1,0 +1,106 @@
+"""The objects of the simulated cluster: versioned, watched, under one lock. Knows no HTTP and no Kubernetes semantics
+beyond metadata (uid, resourceVersion, generation, creationTimestamp)."""
+
+import copy
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from lab.clock import LabClock
+
+Object: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`group` is "" for core; `resource` the plural name; `namespace` "" for cluster-scoped."""
+
+    group: str
+    resource: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One watch event. `type` is ADDED, MODIFIED or DELETED; `object` is a copy as stored, `previous` the one before."""
+
+    revision: int
+    type: str
+    key: Key
+    object: Object
+    previous: Object | None
+
+
+class Store:
+    """Hold `lock` for a read-modify-write. Everything given out and taken in is copied."""
+
+    def __init__(self, clock: LabClock) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.revision = 1000
+        self.changes: list[Change] = []
+        self._objects: dict[Key, Object] = {}
+        self._listeners: list[Callable[[Change], None]] = []
+
+    def subscribe(self, listener: Callable[[Change], None]) -> None:
+        """Called under the lock, in order, after each change: keep it short."""
+        self._listeners.append(listener)
+
+    def get(self, key: Key) -> Object | None:
+        with self.lock:
+            found = self._objects.get(key)
+            return copy.deepcopy(found) if found is not None else None
+
+    def list(self, group: str, resource: str, namespace: str | None = None) -> list[Object]:
+        """Of one namespace, or of all when it is None; ordered by namespace and name, as a real server does."""
+        with self.lock:
+            keys = [k for k in self._objects if (k.group, k.resource) == (group, resource) and namespace in (None, k.namespace)]
+            return [copy.deepcopy(self._objects[k]) for k in sorted(keys, key=lambda k: (k.namespace, k.name))]
+
+    def create(self, key: Key, obj: Object) -> Object:
+        """Fill uid, creationTimestamp, resourceVersion; KeyError when it exists."""
+        with self.lock:
+            if key in self._objects:
+                raise KeyError(key)
+            stored = copy.deepcopy(obj)
+            metadata = stored.setdefault("metadata", {})
+            metadata.setdefault("uid", str(uuid.uuid4()))
+            metadata.setdefault("creationTimestamp", timestamp(self.clock))
+            self._commit("ADDED", key, stored, None)
+            return copy.deepcopy(stored)
+
+    def update(self, key: Key, obj: Object) -> Object:
+        """Replace; an equal object keeps its resourceVersion and makes no event. KeyError when it does not exist."""
+        with self.lock:
+            before = self._objects[key]
+            stored = copy.deepcopy(obj)
+            stored["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+            if stored != before:
+                self._commit("MODIFIED", key, stored, before)
+            return copy.deepcopy(stored)
+
+    def remove(self, key: Key) -> Object:
+        """Take it out of the store at once (finalizers are the caller's concern). KeyError when it does not exist."""
+        with self.lock:
+            before = self._objects.pop(key)
+            stored = copy.deepcopy(before)
+            self._commit("DELETED", key, stored, before)
+            return stored
+
+    def _commit(self, kind: str, key: Key, stored: Object, before: Object | None) -> None:
+        self.revision += 1
+        stored["metadata"]["resourceVersion"] = str(self.revision)
+        if kind != "DELETED":
+            self._objects[key] = stored
+        change = Change(self.revision, kind, key, copy.deepcopy(stored), before)
+        self.changes.append(change)
+        for listener in list(self._listeners):
+            listener(change)
+
+
+def timestamp(clock: LabClock) -> str:
+    """metav1.Time: RFC 3339, whole seconds, Z."""
+    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")

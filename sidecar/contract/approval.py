@@ -1,0 +1,53 @@
+"""What people are shown, built from the canonical plan and live objects only, and what they answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from sidecar.contract.refs import Line, Prose, Sha256
+from sidecar.contract.wire import Message
+
+
+class ChangePreview(Message):
+    """One step as it would change the cluster: a unified diff of the object, and whether it can be undone."""
+
+    step: str
+    summary: Line
+    diff: Annotated[str, StringConstraints(max_length=20_000)]
+    reversible: bool
+    undo: Line = ""
+
+
+class ApprovalView(Message):
+    """A pending or answered request for approval. `count` different people of `roles` before `expires_at`."""
+
+    plan: Sha256
+    incident: str
+    cluster: str
+    revision: str
+    hypothesis: Prose
+    changes: tuple[ChangePreview, ...]
+    count: int
+    roles: tuple[str, ...]
+    requested_at: AwareDatetime
+    expires_at: AwareDatetime
+    state: Literal["waiting", "approved", "refused", "expired", "used", "void"]
+
+
+class Answer(Message):
+    """What one person said. `person` and `via` come from the channel, never from the body."""
+
+    person: str
+    verdict: Literal["approve", "deny"]
+    via: str
+    at: AwareDatetime
+    reason: Line = ""
+
+
+class ApprovalRequest(Message):
+    """The body of an answer; who answers is known from the transport. `plan` repeats the digest that was shown."""
+
+    plan: Sha256
+    verdict: Literal["approve", "deny"]
+    reason: Line = ""
+    revision: Annotated[str, Field(max_length=80)]

@@ -1,0 +1,101 @@
+"""The plan is the unit: what is judged, approved, leased and recorded is this document, by digest."""
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from sidecar.contract.actions import Action
+from sidecar.contract.approval import Answer, ApprovalView
+from sidecar.contract.decision import Decision
+from sidecar.contract.refs import Line, ObjectRef, Prose, Sha256, Slug
+from sidecar.contract.wire import Message, digest
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+
+
+class Citation(Message):
+    """A piece of evidence in the agent's store: its id, and the SHA-256 of its content."""
+
+    id: Id
+    sha256: Sha256
+
+
+class Cause(Message):
+    """What the plan claims to cure."""
+
+    slug: Slug
+    subject: ObjectRef
+
+
+class Step(Message):
+    """One action, why, and what is expected of it. Steps run in order, once each."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^step-[1-9][0-9]?$")]
+    action: Action
+    why: Line
+    expect: Line
+
+
+class Verification(Message):
+    """How it will be seen that it helped: a CEL condition on an object, or a PromQL expression that must be true."""
+
+    description: Line
+    subject: ObjectRef | None = None
+    condition: Line = ""
+    promql: Line = ""
+    within_seconds: Annotated[int, Field(ge=1, le=3600)]
+    optional: bool = False
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "Verification":
+        if bool(self.promql) == bool(self.subject and self.condition):
+            raise ValueError("either promql, or subject with condition")
+        return self
+
+
+class Plan(Message):
+    """A remedy proposed for one incident.
+
+    `attempt` counts the plans of an incident from 1, so that no two are alike. `requested_by` names the person who
+    asked, if any: it can only take that person out of the approvers, never let anyone in.
+    """
+
+    version: Literal[1] = 1
+    incident: Id
+    attempt: Annotated[int, Field(ge=1, le=100)]
+    cluster: Id
+    requested_by: Annotated[str, StringConstraints(max_length=200)] = ""
+    cause: Cause
+    hypothesis: Prose
+    cited: Annotated[tuple[Citation, ...], Field(max_length=100)] = ()
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
+    verification: Annotated[tuple[Verification, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _steps_are_numbered(self) -> "Plan":
+        if [step.id for step in self.steps] != [f"step-{number}" for number in range(1, len(self.steps) + 1)]:
+            raise ValueError("steps are named step-1, step-2, ... in order")
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the RFC 8785 canonical JSON of this plan."""
+        return digest(self.document())
+
+
+PlanState = Literal["denied", "waiting", "approved", "refused", "expired", "leased", "settled", "void"]
+"""denied: by policy. waiting: for people. refused: a person said no. expired: nobody answered in time. void: approved
+once, but the policy or the facts are others now, or an operator stopped everything."""
+
+
+class PlanStatus(Message):
+    """Where a plan stands, as the sidecar's store has it."""
+
+    plan: Sha256
+    state: PlanState
+    decision: Decision
+    approval: ApprovalView | None = None
+    answers: tuple[Answer, ...] = ()
+    lease: Id | None = None
+    reason: Line = ""

@@ -1,0 +1,166 @@
+"""How messages become bytes and back: RFC 8785 canonical JSON out, I-JSON (RFC 7493) and nothing looser in."""
+
+import hashlib
+import json
+import math
+from typing import Any, NoReturn, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, ValidationError
+from typing_extensions import TypeAliasType
+
+# A named alias: pydantic cannot resolve a recursive one that has no name of its own.
+Json = TypeAliasType("Json", "bool | int | float | str | list[Json] | dict[str, Json] | None")
+
+MAX_BYTES = 1_048_576
+MAX_DEPTH = 64
+MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: what every JSON reader agrees on
+
+
+class MalformedMessage(ValueError):
+    """The bytes are not a message of this contract; the text says where and why, and quotes nothing that was sent."""
+
+
+class Message(BaseModel):
+    """What every message of the contract is: frozen, strict, closed to unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Parse and validate; raises MalformedMessage for anything that is not exactly this message."""
+        document = parse(raw)
+        try:
+            return cls.model_validate_json(json.dumps(document))
+        except ValidationError as exc:
+            raise MalformedMessage(_first_faults(exc)) from None
+
+    def document(self) -> dict[str, Json]:
+        """Plain JSON types, defaults included."""
+        plain: dict[str, Json] = self.model_dump(mode="json", by_alias=True)
+        return plain
+
+    def canonical(self) -> bytes:
+        return canonical(self.document())
+
+
+def canonical(document: Json) -> bytes:
+    """RFC 8785 bytes of a JSON value; raises MalformedMessage for what JSON cannot say alike everywhere."""
+    try:
+        return rfc8785.dumps(document)
+    except rfc8785.CanonicalizationError as exc:
+        raise MalformedMessage(f"no canonical form: {exc}") from exc
+
+
+def digest(document: Json) -> str:
+    """SHA-256 over the canonical form, 64 lower-case hex digits."""
+    return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def parse(raw: bytes) -> Json:
+    """Bytes to plain JSON. 6.0 becomes 6, so that both spellings of a number carry one digest.
+
+    Raises MalformedMessage on: more than MAX_BYTES, deeper than MAX_DEPTH, not UTF-8, duplicate keys, NaN, infinities,
+    negative zero, integers beyond 2^53-1, lone surrogates.
+    """
+    if len(raw) > MAX_BYTES:
+        raise MalformedMessage(f"message of {len(raw)} bytes, at most {MAX_BYTES} are taken")
+    _check_depth(raw)
+    try:
+        document: Json = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_number,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError as exc:
+        raise MalformedMessage(f"not UTF-8 at byte {exc.start}") from None
+    except json.JSONDecodeError as exc:
+        raise MalformedMessage(f"not JSON at line {exc.lineno} column {exc.colno}: {exc.msg}") from None
+    except RecursionError:
+        raise MalformedMessage(f"nested deeper than {MAX_DEPTH}") from None
+    _check_text(document)
+    return document
+
+
+def _check_depth(raw: bytes) -> None:
+    """Refuse deep nesting before the parser meets it; brackets inside strings are skipped."""
+    depth, in_string, escaped = 0, False, False
+    for byte in raw:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedMessage(f"nested deeper than {MAX_DEPTH}")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen = dict(pairs)
+    if len(seen) != len(pairs):
+        raise MalformedMessage("an object holds the same key twice")
+    return seen
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedMessage(f"{name} is not a JSON number")
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise MalformedMessage("a number is out of range")
+    if value == 0 and text.startswith("-"):
+        raise MalformedMessage("negative zero is not taken")
+    return _integer(str(int(value))) if value.is_integer() else value
+
+
+def _integer(text: str) -> int:
+    if text == "-0":
+        raise MalformedMessage("negative zero is not taken")
+    if len(text) > 17 or abs(int(text)) > MAX_SAFE_INTEGER:
+        raise MalformedMessage("an integer is beyond 2^53-1")
+    return int(text)
+
+
+def _check_text(document: Json) -> None:
+    """JSON can escape half of a surrogate pair; such text has no UTF-8 and no canonical form."""
+    stack: list[Json] = [document]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            _encodable(value)
+        elif isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+            for key in value:
+                _encodable(key)
+
+
+def _encodable(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedMessage("a text holds a lone surrogate") from None
+
+
+def _first_faults(exc: ValidationError) -> str:
+    faults = [
+        f"{'.'.join(str(part) for part in error['loc']) or 'message'}: {error['msg']}"
+        for error in exc.errors(include_input=False, include_url=False)
+    ]
+    more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
+    return "; ".join(faults[:3]) + more

@@ -1,0 +1,28 @@
+"""The error tree of the sidecar. A refusal is a value (contract.Problem); these say "cannot", and end in a no.
+
+SidecarError
+├── SettingsError        cannot start: says which setting, why, what to do (exit 2)
+├── ClusterUnavailable   no answer from the API server, or none that can be read
+├── PolicyUnavailable    the engine gave no verdict
+├── BundleRefused        a policy bundle was not admitted; says which check failed
+└── JournalUnavailable   the record could not be made durable: nothing may happen
+"""
+
+
+class SidecarError(Exception):
+    """Every message is one line: what, where, what to do. Never holds a secret."""
+
+
+class SettingsError(SidecarError): ...
+
+
+class ClusterUnavailable(SidecarError): ...
+
+
+class PolicyUnavailable(SidecarError): ...
+
+
+class BundleRefused(SidecarError): ...
+
+
+class JournalUnavailable(SidecarError): ...

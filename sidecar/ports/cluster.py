@@ -1,0 +1,51 @@
+"""The Kubernetes API as the sidecar uses it: whole requests, built by us, never from raw text of a plan."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from sidecar.contract import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A bearer token on loan. Its repr hides it; it is never stored, logged or sent anywhere but to the API server."""
+
+    identity: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """One request. `path` is already escaped segment by segment; `body` is JSON; `content_type` chooses the patch type."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: Json = None
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAnswer:
+    """What the API server answered, refusals included. `date` is its own clock (Date header), None if it sent none."""
+
+    status: int
+    body: Json
+    date: datetime | None = None
+
+
+class Cluster(Protocol):
+    """Raises ClusterUnavailable when there is no answer, or none that can be read; any HTTP status is a value."""
+
+    @property
+    def name(self) -> str: ...
+
+    def send(self, call: ApiCall, credential: Credential | None = None) -> ApiAnswer:
+        """As the sidecar itself, or with a lease's credential and nothing else."""
+        ...
+
+    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
+        """A GET whose body is handed on as it comes (read gateway); `ApiAnswer.body` is None, headers are in it."""
+        ...

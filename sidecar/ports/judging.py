@@ -1,0 +1,51 @@
+"""Facts and verdicts: what the gate asks before anybody may act."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sidecar.contract import Decision, Json, Plan, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the sidecar's own store knows that policy may count: recent performed steps and live leases.
+
+    `performed`: {"at": RFC 3339, "incident", "kind", "target": ObjectRef document} within the last 24 hours.
+    `leased`: targets (ObjectRef documents) under a live lease of another plan.
+    """
+
+    performed: Sequence[dict[str, Json]] = ()
+    leased: Sequence[dict[str, Json]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the judge looked up itself. `document` is the `facts` part of the Rego input; a fact that could not be had
+    is absent from it and named in `missing`, so that the rules deny."""
+
+    document: dict[str, Json]
+    missing: tuple[str, ...]
+    gathered_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form of `document`."""
+        return digest(self.document)
+
+
+class FactFinder(Protocol):
+    def gather(self, plan: Plan, history: History) -> Facts:
+        """Never raises: what could not be looked up is missing."""
+        ...
+
+
+class Judge(Protocol):
+    """Never raises and never guesses: engine down, undefined, wrong shape, or a missing fact is a denial with its reason
+    (rules policy-unavailable, policy-malformed, fact-missing)."""
+
+    @property
+    def revision(self) -> str: ...
+
+    def decide(self, plan: Plan, facts: Facts) -> Decision: ...
