@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from typing import Any, NoReturn, Self
 
 import rfc8785
@@ -14,6 +15,7 @@ Json = TypeAliasType("Json", "bool | int | float | str | list[Json] | dict[str, 
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 64
+_BRACKET_OR_STRING = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: what every JSON reader agrees on
 
 
@@ -87,23 +89,15 @@ def parse(raw: bytes) -> Json:
 
 
 def _check_depth(raw: bytes) -> None:
-    """Refuse deep nesting before the parser meets it; brackets inside strings are skipped."""
-    depth, in_string, escaped = 0, False, False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
+    """Refuse deep nesting before the parser meets it; brackets inside strings do not count."""
+    depth = 0
+    for found in _BRACKET_OR_STRING.finditer(raw):
+        token = found[0]
+        if token in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise MalformedMessage(f"nested deeper than {MAX_DEPTH}")
-        elif byte in b"]}":
+        elif token in b"]}":
             depth -= 1
 
 

@@ -1,0 +1,42 @@
+# Everything needs only Python 3.11+ and make: uv is fetched, and uv brings the rest, as uv.lock has it.
+PYTHON ?= python3
+export UV_FROZEN := 1
+UV := $(shell .ci/uv --where)
+RUN := .venv/bin
+
+.PHONY: demo test check bench eval test-cluster servers clean help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.cache/synced: pyproject.toml uv.lock .ci/uv
+	@PYTHON=$(PYTHON) .ci/uv
+	@$$(.ci/uv --where) sync --quiet
+	@touch $@
+
+demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to report (SCENARIO=name, ARGS=--yes)
+	@$(RUN)/lestrade demo $(SCENARIO) $(ARGS)
+
+test: .cache/synced servers  ## every test
+	$(RUN)/python -m pytest -n 2 --dist loadfile
+
+check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache
+	$(RUN)/python -m tests.manifests
+	$(RUN)/lestrade-sidecar policy check policies
+	$(RUN)/lestrade runbooks lint
+
+bench: .cache/synced  ## the budgets of the design, measured
+	$(RUN)/python -m tests.bench
+
+test-cluster: .cache/synced  ## the end-to-end suite against the cluster that LESTRADE_TEST_KUBECONFIG names
+	$(RUN)/python -m pytest tests/cluster -m cluster
+
+servers: .cache/synced
+	@.ci/servers
+
+clean:
+	rm -rf .venv .cache

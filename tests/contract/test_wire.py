@@ -1,0 +1,147 @@
+"""What the wire takes, and what it refuses before anybody looks at it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.contract import MalformedMessage, Plan, canonical, digest, parse
+
+REF = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "checkout", "uid": "u-1"}
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(-(2**52), 2**52).filter(lambda value: value != 0)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def document(**changes):
+    step = {"id": "step-1", "action": {"kind": "scale_workload", "target": REF, "replicas": 6}, "why": "w", "expect": "e"}
+    base = {
+        "incident": "inc-1",
+        "attempt": 1,
+        "cluster": "lab",
+        "cause": {"slug": "scaled-to-zero", "subject": REF},
+        "hypothesis": "it was scaled away",
+        "steps": [step],
+    }
+    return {**base, **changes}
+
+
+def raw(**changes) -> bytes:
+    return json.dumps(document(**changes)).encode()
+
+
+def with_action(**action) -> bytes:
+    return raw(steps=[{"id": "step-1", "action": action, "why": "w", "expect": "e"}])
+
+
+def test_key_order_and_number_spelling_do_not_change_the_digest():
+    plain = Plan.from_bytes(raw())
+    backwards = json.dumps(dict(reversed(document().items()))).replace('"replicas": 6', '"replicas": 6.0').encode()
+
+    assert Plan.from_bytes(backwards).digest == plain.digest
+
+
+def test_one_changed_value_changes_the_digest():
+    assert Plan.from_bytes(raw(attempt=2)).digest != Plan.from_bytes(raw()).digest
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "says"),
+    [
+        (b'{"a": 1, "a": 2}', "same key twice"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": Infinity}', "Infinity"),
+        (b'{"a": 1e400}', "out of range"),
+        (b'{"a": -0}', "negative zero"),
+        (b'{"a": -0.0}', "negative zero"),
+        (b'{"a": 9007199254740993}', "2^53"),
+        (b'{"a": "\\ud800"}', "surrogate"),
+        (b'{"\\ud800": 1}', "surrogate"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"", "not JSON"),
+        (b"[" * 100_000, "deeper"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "deeper"),
+        (b'"' + b"x" * 1_048_576 + b'"', "at most"),
+    ],
+)
+def test_what_readers_could_understand_differently_is_refused(bytes_, says):
+    with pytest.raises(MalformedMessage, match=says.replace("^", r"\^")):
+        parse(bytes_)
+
+
+def test_brackets_inside_strings_are_not_nesting():
+    assert parse(json.dumps({"a": "[" * 200 + '\\"' + "{" * 200}).encode()) == {"a": "[" * 200 + '\\"' + "{" * 200}
+
+
+@given(JSON_VALUES)
+def test_canonical_bytes_parse_back_to_the_same_digest(value):
+    assert digest(parse(canonical(value))) == digest(value)
+
+
+@pytest.mark.parametrize("field", ["incident", "attempt", "cluster", "cause", "hypothesis", "steps"])
+def test_a_plan_without_one_of_its_parts_is_refused_by_name(field):
+    incomplete = document()
+    del incomplete[field]
+
+    with pytest.raises(MalformedMessage, match=field):
+        Plan.from_bytes(json.dumps(incomplete).encode())
+
+
+NOT_NAMES = ["*", "", "../secrets", "a%2fb", "a..;b", "a\nb", "a\x00b", "UPPER", "x" * 254, "-leading", "trailing-", " spaced"]
+FINE = {("namespace", ""), ("kind", "UPPER")}  # cluster-scoped kinds have no namespace; a kind may be upper case
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [(field, name) for field in ("name", "namespace", "kind", "apiVersion") for name in NOT_NAMES if (field, name) not in FINE],
+)
+def test_a_target_is_one_object_and_never_a_pattern_or_a_path(field, name):
+    with pytest.raises(MalformedMessage):
+        Plan.from_bytes(with_action(kind="delete_pod", target={**REF, field: name}))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"kind": "run_shell", "target": REF, "command": "kubectl delete ns prod"},
+        {"kind": "Scale_workload", "target": REF, "replicas": 1},
+        {"kind": "scale_workload", "target": REF, "replicas": "6"},
+        {"kind": "scale_workload", "target": REF, "replicas": -1},
+        {"kind": "scale_workload", "target": REF, "replicas": True},
+        {"kind": "scale_workload", "target": REF, "replicas": 6, "force": True},
+        {"kind": "scale_workload", "target": REF},
+        {"kind": "change_fields", "target": REF, "changes": []},
+        {"kind": "change_fields", "target": REF, "changes": [{"path": "", "before": 1, "after": 2}]},
+        {"kind": "change_fields", "target": REF, "changes": [{"path": "spec", "before": 1, "after": 2}]},
+        {"kind": "change_fields", "target": REF, "changes": [{"path": "/spec", "before": 1, "after": 1}]},
+        {"kind": "change_fields", "target": REF, "changes": [{"path": "/a~2b", "before": 1, "after": 2}]},
+        {"kind": "create_object", "target": {**REF, "uid": "new"}, "manifest": {"apiVersion": "v1", "kind": "Pod"}},
+        {"kind": "rollback_workload", "target": REF, "to_revision": 0},
+    ],
+)
+def test_an_action_outside_the_closed_union_is_refused(action):
+    with pytest.raises(MalformedMessage):
+        Plan.from_bytes(with_action(**action))
+
+
+def test_steps_are_numbered_in_order():
+    step = document()["steps"][0]
+
+    with pytest.raises(MalformedMessage, match="step-1, step-2"):
+        Plan.from_bytes(raw(steps=[{**step, "id": "step-2"}, {**step, "id": "step-1"}]))
+
+
+def test_a_refusal_quotes_nothing_that_was_sent():
+    with pytest.raises(MalformedMessage) as refusal:
+        Plan.from_bytes(raw(attempt="sk-very-secret"))
+
+    assert "sk-very-secret" not in str(refusal.value)

@@ -1,0 +1,60 @@
+"""The floors of the house hold, and the contracts that guard them really bite."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lint(where: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("lint-imports")
+    environment = {**os.environ, "PYTHONPATH": str(where)}
+    return subprocess.run(
+        [program, "--no-cache"], cwd=where, env=environment, capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for package in ("agent", "sidecar", "lab"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "_data"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_import_contract_holds(copy):
+    result = lint(copy)
+
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "illegal", "contract"),
+    [
+        ("agent/domain/evidence.py", "import agent.graph", "the agent's floors"),
+        ("agent/checks/__init__.py", "import agent.signals", "the agent's floors"),
+        ("sidecar/policy/__init__.py", "import sidecar.facts", "the sidecar's floors"),
+        ("sidecar/contract/refs.py", "import sidecar.errors", "the sidecar's floors"),
+        ("sidecar/gate/__init__.py", "import agent.domain.evidence", "the sidecar knows nothing of the agent"),
+        ("sidecar/app.py", "import langgraph", "the sidecar knows nothing of the agent"),
+        ("agent/bootstrap.py", "import sidecar.gate", "of the sidecar the agent knows the contract only"),
+        ("lab/store.py", "import sidecar.contract", "the laboratory stands alone"),
+        ("agent/stages/__init__.py", "import lab.store", "only the command line meets the laboratory"),
+        ("agent/stages/__init__.py", "import langgraph", "each vendor has one door"),
+        ("sidecar/gate/__init__.py", "import kubernetes", "each vendor has one door"),
+    ],
+)
+def test_a_forbidden_import_is_caught(copy, module, illegal, contract):
+    path = copy / module
+    path.write_text(path.read_text() + f"\n{illegal}  # noqa\n")
+
+    result = lint(copy)
+
+    assert result.returncode == 1
+    broken = [line for line in result.stdout.splitlines() if line.endswith("BROKEN")]
+    assert any(line.startswith(contract) for line in broken), result.stdout
