@@ -1,0 +1,36 @@
+"""Every manifest that we ship is valid against the schemas of Kubernetes: `python -m tests.manifests`."""
+
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSION = "1.36"
+# Written by us, read by kustomize, not by Kubernetes: these have no schema there.
+NOT_OF_KUBERNETES = {"kustomize.config.k8s.io"}
+
+
+def faults(path: Path) -> list[str]:
+    """One line for each document of the file that is not valid, strictly: unknown fields are faults too."""
+    found = []
+    for number, document in enumerate(yaml.safe_load_all(path.read_text()), 1):
+        if not document or str(document.get("apiVersion", "")).split("/")[0] in NOT_OF_KUBERNETES:
+            continue
+        try:
+            kubernetes_validate.validate(document, VERSION, strict=True)
+        except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as exc:
+            found.append(f"{path.relative_to(ROOT)} document {number}: {str(exc).splitlines()[0]}")
+    return found
+
+
+def main() -> int:
+    paths = sorted(path for path in (ROOT / "deploy").rglob("*.yaml"))
+    found = [fault for path in paths for fault in faults(path)]
+    print("\n".join(found) or f"{len(paths)} manifests are valid for Kubernetes {VERSION}")
+    return 1 if found or not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
