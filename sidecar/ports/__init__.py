@@ -1,6 +1,23 @@
 """What the gate needs of the world, as protocols. Adapters are the siblings above; fakes live in tests/fakes."""
 
+from sidecar.ports.clock import Clock
 from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential
 from sidecar.ports.judging import FactFinder, Facts, History, Judge
+from sidecar.ports.resources import Resource, collection_path, object_path, path_of, resource_of
 
-__all__ = ["ApiAnswer", "ApiCall", "Cluster", "Credential", "FactFinder", "Facts", "History", "Judge"]
+__all__ = [
+    "ApiAnswer",
+    "ApiCall",
+    "Clock",
+    "Cluster",
+    "Credential",
+    "FactFinder",
+    "Facts",
+    "History",
+    "Judge",
+    "Resource",
+    "collection_path",
+    "object_path",
+    "path_of",
+    "resource_of",
+]

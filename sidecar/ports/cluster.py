@@ -25,15 +25,20 @@ class ApiCall:
     query: tuple[tuple[str, str], ...] = ()
     body: Json = None
     content_type: str = "application/json"
+    accept: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAnswer:
-    """What the API server answered, refusals included. `date` is its own clock (Date header), None if it sent none."""
+    """What the API server answered, refusals included. `date` is its own clock (Date header), None if it sent none.
+
+    `headers`: lower-case names, only those that a reader may see (content-type, date, warning, audit-id, retry-after).
+    """
 
     status: int
     body: Json
     date: datetime | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Cluster(Protocol):
