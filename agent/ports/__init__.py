@@ -5,9 +5,11 @@ from agent.ports.cluster import ClusterReader, Gap, Observed
 from agent.ports.governance import Governance
 from agent.ports.metrics import Metrics
 from agent.ports.reasoner import Reasoner
-from agent.ports.store import EventLog, RunRow, RunStore
+from agent.ports.runbooks import Candidate, Runbooks
+from agent.ports.store import EventLog, RunEvent, RunRow, RunStore
 
 __all__ = [
+    "Candidate",
     "Clock",
     "ClusterReader",
     "EventLog",
@@ -16,6 +18,8 @@ __all__ = [
     "Metrics",
     "Observed",
     "Reasoner",
+    "RunEvent",
     "RunRow",
     "RunStore",
+    "Runbooks",
 ]

@@ -1,0 +1,137 @@
+"""Settings of the agent: environment (LESTRADE_*) over a TOML file over defaults. Knows nothing of what uses them."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "LESTRADE_"
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used: which one, why, in one line."""
+
+
+class Settings(BaseSettings):
+    """Every field is `LESTRADE_<NAME>` in the environment and `<name>` in the TOML file."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    cluster: str = Field("", description="name of the cluster in plans and reports; empty: the context's name")
+    kubeconfig: Path | None = Field(None, description="kubeconfig file to read the cluster with; empty: read through the sidecar")
+    context: str = Field("", description="context of the kubeconfig; empty: its current one")
+    prometheus_url: str = Field("", description="Prometheus to read metrics from; empty: no metrics")
+    loki_url: str = Field("", description="Loki to read logs from; empty: container logs of the API server only")
+    sidecar_url: str = Field("", description="the sidecar: unix:///path or http://host:port; empty: diagnosis only")
+    sidecar_token_file: Path | None = Field(None, description="file with the bearer token for the sidecar")
+    sidecar_patience_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        20.0, description="how long a sidecar that does not answer is waited for, in the middle of a run"
+    )
+    database_url: str = Field(
+        "", description="where runs are kept: sqlite:///path; empty: lestrade.sqlite in the user's state folder"
+    )
+    runbooks: Path | None = Field(None, description="folder of runbook pages; empty: those that come with Lestrade")
+    reports: Path = Field(Path("lestrade-reports"), description="folder that reports are written to")
+    listen: str = Field("127.0.0.1:8180", description="host:port of `lestrade serve`")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="runs worked on at the same time by one process")
+    poll_seconds: Annotated[float, Field(gt=0, le=300)] = Field(2.0, description="pause between two looks of a verification")
+    approval_wait_seconds: Annotated[int, Field(ge=0, le=60)] = Field(
+        20, description="how long one question for an approval stays open"
+    )
+    metrics_window_minutes: Annotated[int, Field(ge=5, le=1440)] = Field(60, description="how far back metrics are read")
+    log_tail: Annotated[int, Field(ge=1, le=5000)] = Field(300, description="lines read of one container's log")
+    log_streams: Annotated[int, Field(ge=0, le=500)] = Field(
+        60, description="container logs read for one diagnosis, suspects first"
+    )
+    max_readings: Annotated[int, Field(ge=1, le=10)] = Field(3, description="readings of the cluster before one diagnosis")
+    max_rounds: Annotated[int, Field(ge=1, le=20)] = Field(5, description="remedies tried in one run")
+    max_replans: Annotated[int, Field(ge=0, le=20)] = Field(
+        4, description="plans proposed again in one run because policy named a fix, or the target changed"
+    )
+    claim_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+        60, description="a run whose process went silent for so long is taken over by another"
+    )
+    webhook_max_bytes: Annotated[int, Field(ge=1024, le=16_777_216)] = Field(
+        1_048_576, description="largest webhook body that is taken"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
+
+    def database(self) -> str:
+        """`database_url`, or the default file."""
+        if self.database_url:
+            return self.database_url
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        return f"sqlite:///{state / 'lestrade' / 'lestrade.sqlite'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """One row of `lestrade config`. `source` is default, environment or the file's path."""
+
+    name: str
+    variable: str
+    type: str
+    default: str
+    value: str
+    source: str
+    doc: str
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Raises SettingsError. `config` falls back to LESTRADE_CONFIG."""
+    environment = os.environ if environ is None else environ
+    path = config or (Path(environment["LESTRADE_CONFIG"]) if environment.get("LESTRADE_CONFIG") else None)
+    values: dict[str, Any] = _read(path) if path else {}
+    from_environment = {
+        name: environment[variable] for name in Settings.model_fields if (variable := PREFIX + name.upper()) in environment
+    }
+    for name, text in from_environment.items():
+        values[name] = None if text == "" and Settings.model_fields[name].default is None else text
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False, include_input=False)[0]
+        name = str(fault["loc"][0]) if fault["loc"] else "?"
+        where = PREFIX + name.upper() if name in from_environment else f"{name} in {path}"
+        raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade config`)") from None
+
+
+def describe(settings: Settings, config: Path | None = None, environ: Mapping[str, str] | None = None) -> list[Described]:
+    """Every setting with its meaning, and where its present value comes from."""
+    environment = os.environ if environ is None else environ
+    path = config or (Path(environment["LESTRADE_CONFIG"]) if environment.get("LESTRADE_CONFIG") else None)
+    in_file = _read(path) if path else {}
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        source = "environment" if variable in environment else str(path) if name in in_file else "default"
+        rows.append(
+            Described(
+                name=name,
+                variable=variable,
+                type=getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", ""),
+                default=_text(field.default),
+                value=_text(getattr(settings, name)),
+                source=source,
+                doc=field.description or "",
+            )
+        )
+    return rows
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"settings file {path}: {exc.strerror or exc}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"settings file {path}: not TOML: {exc}") from None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
