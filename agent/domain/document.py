@@ -1,7 +1,8 @@
 """Nouns to plain JSON and back, for the store, the graph's state and reports. The dataclasses themselves know nothing of it."""
 
+from collections.abc import Hashable
 from functools import cache
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter
@@ -12,15 +13,15 @@ Noun = TypeVar("Noun")
 
 
 @cache
-def _adapter(kind: type[Noun]) -> TypeAdapter[Noun]:
-    return TypeAdapter(kind)
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(type[Any], kind))
 
 
 def to_document(value: object) -> Json:
     """Plain JSON types: datetimes as RFC 3339, tuples as lists, messages of the contract by their wire names."""
-    return cast(Json, _adapter(type(value)).dump_python(value, mode="json", by_alias=True))
+    return cast(Json, _adapter(cast(Hashable, type(value))).dump_python(value, mode="json", by_alias=True))
 
 
 def from_document(kind: type[Noun], document: Json) -> Noun:
     """The noun again, validated; raises ValueError (pydantic's) when the document is not one."""
-    return _adapter(kind).validate_json(orjson.dumps(document))
+    return cast(Noun, _adapter(cast(Hashable, kind)).validate_json(orjson.dumps(document)))

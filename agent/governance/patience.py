@@ -1,0 +1,60 @@
+"""Waiting for a sidecar that is being restarted: every call of the port may be repeated, so it is."""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+from agent.errors import GovernanceUnavailable
+from agent.ports.clock import Clock
+from agent.ports.governance import Governance
+from sidecar.contract import Lease, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
+
+T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+
+
+class PatientGovernance:
+    """Asks again for `seconds` before it gives up with the last GovernanceUnavailable.
+
+    Until a first answer has come, `first_seconds` count instead: a sidecar that was never there is not waited for long.
+    """
+
+    def __init__(self, governance: Governance, *, clock: Clock, seconds: float, first_seconds: float = 2.0) -> None:
+        self._governance = governance
+        self._clock = clock
+        self._seconds = seconds
+        self._first_seconds = min(first_seconds, seconds)
+        self._answered = False
+
+    async def submit(self, plan: Plan) -> PlanStatus:
+        return await self._again(lambda: self._governance.submit(plan))
+
+    async def status(self, digest: str, *, wait_seconds: int = 0) -> PlanStatus:
+        return await self._again(lambda: self._governance.status(digest, wait_seconds=wait_seconds))
+
+    async def lease(self, digest: str) -> Lease | Problem:
+        return await self._again(lambda: self._governance.lease(digest))
+
+    async def perform(self, lease: str, step: str) -> StepResult:
+        return await self._again(lambda: self._governance.perform(lease, step))
+
+    async def undo(self, lease: str) -> UndoResult:
+        return await self._again(lambda: self._governance.undo(lease))
+
+    async def settle(
+        self, lease: str, outcome: Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
+    ) -> Settlement:
+        return await self._again(lambda: self._governance.settle(lease, outcome))
+
+    async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
+        waited, pause = 0.0, FIRST_PAUSE
+        while True:
+            try:
+                answer = await call()
+            except GovernanceUnavailable:
+                if waited + pause > (self._seconds if self._answered else self._first_seconds):
+                    raise
+                await self._clock.sleep(pause)
+                waited, pause = waited + pause, min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._answered = True
+                return answer

@@ -1,0 +1,102 @@
+"""What is left for people after a run: a change for the repository that owns the object, a decision, a look."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from agent.domain.outcome import Round, RunOutcome
+from agent.domain.report import FollowUp
+from sidecar.contract import ChangeFields, CreateObject, Json, Plan, ScaleWorkload
+
+
+def advise(outcome: RunOutcome, rounds: Sequence[Round], humans: Sequence[str]) -> tuple[FollowUp, ...]:
+    told = [*_of_denials(rounds), *(FollowUp(kind="human", text=text) for text in humans)]
+    if rounds:
+        told.extend(_of_last(outcome, rounds[-1]))
+    for round_ in rounds:
+        if round_.undo is not None and not round_.undo.complete:
+            left = ", ".join(f"{result.step} on {result.target}" for result in round_.undo.steps if result.status != "performed")
+            told.append(FollowUp(kind="human", text=f"Plan {round_.attempt} could not be undone completely: {left}"))
+        if round_.settlement is not None and round_.settlement.state == "revocation_pending":
+            told.append(
+                FollowUp(kind="look", text=f"Lease {round_.settlement.lease}: it is not yet proven that its rights are gone")
+            )
+    return tuple(dict.fromkeys(told))
+
+
+def _of_denials(rounds: Sequence[Round]) -> Iterator[FollowUp]:
+    for round_ in rounds:
+        if round_.end != "denied" or round_.decision is None:
+            continue
+        for reason in round_.decision.reasons:
+            if reason.fix is None:
+                continue
+            if reason.fix.op == "commit":
+                yield FollowUp(kind="commit", text=reason.fix.text, diff=diff_of(round_.plan))
+            elif reason.fix.op in ("human", "wait"):
+                yield FollowUp(kind="human", text=reason.fix.text)
+
+
+def _of_last(outcome: RunOutcome, last: Round) -> Iterator[FollowUp]:
+    match outcome:
+        case "repaired":
+            diff = diff_of(last.plan)
+            if diff:
+                yield FollowUp(
+                    kind="commit",
+                    text="The cluster was changed live. Make the same change where the manifests come from, or the next "
+                    "deployment takes it back.",
+                    diff=diff,
+                )
+        case "refused":
+            yield FollowUp(kind="human", text="The plan was refused; the cause is still there. Decide what to do instead.")
+        case "no-answer":
+            yield FollowUp(kind="human", text="Nobody answered; the cause is still there. The plan can be proposed again.")
+        case "ungoverned":
+            yield FollowUp(kind="look", text="The sidecar could not be reached: see why, then run the investigation again.")
+        case "human-needed":
+            yield FollowUp(
+                kind="look", text="The change was made, but its effect could not be seen. Look at it, keep it or undo it."
+            )
+        case _:
+            return
+
+
+def diff_of(plan: Plan) -> str:
+    """The plan's field changes as a unified diff of YAML, for a repository; empty when it has none."""
+    parts = []
+    for step in plan.steps:
+        target = step.action.target
+        name = f"{target.namespace or 'cluster'}/{target.kind.lower()}-{target.name}.yaml"
+        match step.action:
+            case ChangeFields(changes=changes):
+                before = _fragment([(change.path, change.before) for change in changes])
+                after = _fragment([(change.path, change.after) for change in changes])
+            case ScaleWorkload(replicas=replicas):
+                before, after = "", _fragment([("/spec/replicas", replicas)])
+            case CreateObject(manifest=manifest):
+                before, after = "", yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
+            case _:
+                continue
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm="", n=5)
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _fragment(fields: Sequence[tuple[str, Json]]) -> str:
+    """Only the fields named, as nested YAML; one that is not there (null) leaves its parent."""
+    root: dict[str, Any] = {}
+    for path, value in fields:
+        tokens = [token.replace("~1", "/").replace("~0", "~") for token in path.lstrip("/").split("/")]
+        place = root
+        for token in tokens[:-1]:
+            place = place.setdefault(_key(token), {})
+        if value is not None:
+            place[_key(tokens[-1])] = value
+    return yaml.safe_dump(root, sort_keys=False, allow_unicode=True, default_flow_style=False) if root else ""
+
+
+def _key(token: str) -> str:
+    return f"[{token}]" if token.isdigit() else token

@@ -1,0 +1,161 @@
+"""Write down what happened: outcome, headline, timeline, charts, what is left for people. Decides everything that a reader sees;
+renderers only lay it out. Leases that an accident left open are settled here."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from agent.domain.finding import Diagnosis
+from agent.domain.incident import Window
+from agent.domain.objects import Ref
+from agent.domain.outcome import Round, RunOutcome
+from agent.domain.report import Chart, Report
+from agent.errors import ClusterUnreachable, GovernanceUnavailable, ReadRefused
+from agent.ports import Clock, ClusterReader, Gap, Governance, Metrics, RunRow, RunStore
+from agent.stages.advise import advise
+from agent.stages.gather import read_metrics
+from agent.stages.plot import plot
+from agent.stages.recount import recount
+
+
+async def conclude(
+    row: RunRow,
+    diagnosis: Diagnosis | None,
+    rounds: Sequence[Round],
+    *,
+    latest: str,
+    humans: Sequence[str],
+    page: str,
+    gaps: Sequence[str],
+    failure: str,
+    namespaces: Sequence[str],
+    reader: ClusterReader,
+    metrics: Metrics | None,
+    metrics_minutes: int,
+    governance: Governance | None,
+    store: RunStore,
+    clock: Clock,
+) -> Report:
+    """`latest`: the outcome of the last diagnosis, where `diagnosis` is the one that was acted on. Safe to repeat."""
+    ended = tuple([await _given_back(round_, governance=governance) for round_ in rounds])
+    outcome = outcome_of(diagnosis, ended, latest=latest, governed=governance is not None, failure=failure)
+    evidence = tuple(await store.evidence(row.id))
+    now = clock.now()
+    charts, chart_gaps = await _charts(diagnosis, ended, namespaces, reader=reader, metrics=metrics, minutes=metrics_minutes)
+    return Report(
+        run=row.id,
+        incident=row.incident,
+        outcome=outcome,
+        headline=headline(outcome, diagnosis, ended, failure=failure),
+        diagnosis=diagnosis,
+        rounds=ended,
+        evidence=evidence,
+        timeline=recount(row, diagnosis, ended, evidence, ended_at=now, outcome=outcome),
+        charts=charts,
+        unknowns=_unknowns(diagnosis, ended, gaps, chart_gaps),
+        follow_ups=advise(outcome, ended, humans),
+        victims=_victims(diagnosis),
+        started_at=row.created_at,
+        ended_at=now,
+        runbook=page,
+    )
+
+
+def outcome_of(diagnosis: Diagnosis | None, rounds: Sequence[Round], *, latest: str, governed: bool, failure: str) -> RunOutcome:
+    """One word for the whole run; the last round decides, because the ones before it did not end it."""
+    if failure or diagnosis is None:
+        return "failed"
+    if not rounds:
+        if diagnosis.outcome != "fault":
+            return diagnosis.outcome
+        return "human-needed" if governed else "diagnosed"
+    match rounds[-1].end:
+        case "helped":
+            return "repaired"
+        case "refused":
+            return "refused"
+        case "no-answer":
+            return "no-answer"
+        case "unavailable":
+            return "ungoverned"
+        case "unverified":
+            return "human-needed"
+        case "denied":
+            return "not-repaired" if any(round_.steps for round_ in rounds) else "denied"
+        case "target-changed" | "void" if latest == "healthy":
+            return "healthy"
+        case _:
+            return "not-repaired"
+
+
+def headline(outcome: RunOutcome, diagnosis: Diagnosis | None, rounds: Sequence[Round], *, failure: str) -> str:
+    """One sentence: what was wrong, and what came of it."""
+    if outcome == "failed" or diagnosis is None:
+        return f"The run broke: {failure or 'no diagnosis was reached'}"
+    cause = diagnosis.causes[0].finding.statement if diagnosis.causes else diagnosis.statement
+    cause = cause.rstrip(".")
+    undone = sum(round_.end == "did-not-help" for round_ in rounds)
+    again = f" ({undone} remedy that did not help was undone)" if undone == 1 else f" ({undone} were undone)" if undone else ""
+    words: dict[RunOutcome, str] = {
+        "repaired": f"Repaired: {cause}{again}",
+        "not-repaired": f"Not repaired: {cause}{again}",
+        "denied": f"Not repaired, policy forbids it: {cause}",
+        "refused": f"Not repaired, a person said no: {cause}",
+        "no-answer": f"Not repaired, nobody answered in time: {cause}",
+        "human-needed": f"A person is needed: {cause}",
+        "diagnosed": f"Diagnosed: {cause}",
+        "healthy": f"No active fault: {diagnosis.statement.rstrip('.')}",
+        "unknown": f"Not known: {diagnosis.statement.rstrip('.')}",
+        "ungoverned": f"Diagnosed only, the sidecar could not be reached: {cause}",
+    }
+    return words[outcome]
+
+
+async def _given_back(round_: Round, *, governance: Governance | None) -> Round:
+    """Rights end with the run, whatever went wrong before. Where that cannot be asked for, the sidecar's clock ends them."""
+    if round_.lease is None or round_.settlement is not None or governance is None:
+        return round_
+    try:
+        settlement = await governance.settle(round_.lease.id, "unknown" if round_.steps else "not-performed")
+    except GovernanceUnavailable as exc:
+        return replace(round_, end=round_.end or "unavailable", note=round_.note or f"the lease could not be settled: {exc}")
+    return replace(round_, settlement=settlement, end=round_.end or "unverified")
+
+
+async def _charts(
+    diagnosis: Diagnosis | None,
+    rounds: Sequence[Round],
+    namespaces: Sequence[str],
+    *,
+    reader: ClusterReader,
+    metrics: Metrics | None,
+    minutes: int,
+) -> tuple[tuple[Chart, ...], tuple[Gap, ...]]:
+    """Metrics once more, so that the charts show what came after the repair too."""
+    if diagnosis is None or diagnosis.outcome != "fault" or metrics is None:
+        return (), ()
+    try:
+        now = await reader.now()
+    except (ClusterUnreachable, ReadRefused) as exc:
+        return (), (Gap(what="metrics after the repair", why=str(exc)),)
+    window = Window(start=now - timedelta(minutes=minutes), end=now)
+    series, gaps = await read_metrics(namespaces, window, metrics=metrics)
+    return plot(diagnosis, rounds, series), gaps
+
+
+def _victims(diagnosis: Diagnosis | None) -> tuple[Ref, ...]:
+    if diagnosis is None:
+        return ()
+    affected = [ref for cause in diagnosis.causes for ref in cause.finding.affects]
+    return tuple(dict.fromkeys((*diagnosis.victims, *affected)))
+
+
+def _unknowns(
+    diagnosis: Diagnosis | None, rounds: Sequence[Round], gaps: Sequence[str], chart_gaps: Sequence[Gap]
+) -> tuple[str, ...]:
+    told = [*gaps, *(diagnosis.missing if diagnosis else ()), *(f"{gap.what}: {gap.why}" for gap in chart_gaps)]
+    for round_ in rounds:
+        told.extend(f"{look.description}: could not be seen: {look.detail}" for look in round_.observations if look.seen is None)
+        if round_.end == "unavailable":
+            told.append(f"what became of plan {round_.attempt}: {round_.note}")
+    return tuple(dict.fromkeys(told))

@@ -1,0 +1,74 @@
+"""The event log of runs, numbered within each run, so that a stream can be taken up again where it broke."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Integer, Row, and_, func, literal, not_, select
+from sqlalchemy.sql.expression import exists
+
+from agent.ports.store import RunEvent
+from agent.store.database import Database
+from agent.store.tables import events, runs
+from sidecar.contract import Json
+
+
+class SqlEventLog:
+    """The EventLog. Every method raises StoreUnavailable when the database cannot.
+
+    A stage that runs again after a crash tells its last line again: the same text right after itself is one event.
+    """
+
+    def __init__(self, database: Database, *, look_seconds: float = 0.5) -> None:
+        self._database = database
+        self._look_seconds = look_seconds  # other processes append too; our own appends wake followers at once
+        self._appended = asyncio.Event()
+
+    async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent:
+        last = select(func.max(events.c.seq)).where(events.c.run == run).scalar_subquery()
+        told = exists().where(and_(events.c.run == run, events.c.seq == last, events.c.stage == stage, events.c.text == text))
+        at = self._database.now().isoformat(timespec="microseconds")
+        row = select(
+            literal(run),
+            func.coalesce(last, literal(0, Integer)) + 1,
+            literal(at),
+            literal(stage),
+            literal(text),
+            literal(orjson.dumps(dict(data or {})).decode()),
+        ).where(not_(told))
+        async with self._database.transaction() as connection:
+            await connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
+            query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
+            found = (await connection.execute(query)).one()
+        self._appended.set()
+        return _event(found)
+
+    async def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
+        while True:
+            self._appended.clear()
+            async with self._database.transaction() as connection:
+                state = (await connection.execute(select(runs.c.state).where(runs.c.id == run))).scalar()
+                query = select(events).where(events.c.run == run, events.c.seq > after).order_by(events.c.seq)
+                found = (await connection.execute(query)).all()
+            for row in found:
+                event = _event(row)
+                after = event.seq
+                yield event
+            if not found and state in ("finished", None):
+                return
+            if not found:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._appended.wait(), self._look_seconds)
+        except TimeoutError:
+            return
+
+
+def _event(found: Row[Any]) -> RunEvent:
+    return RunEvent(
+        seq=found.seq, at=datetime.fromisoformat(found.at), stage=found.stage, text=found.text, data=orjson.loads(found.data)
+    )

@@ -1,0 +1,180 @@
+"""Runs and their evidence in SQL. Knows nothing of how a run is worked on."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+import orjson
+from sqlalchemy import Row, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError
+
+from agent.domain.document import from_document, to_document
+from agent.domain.evidence import Evidence
+from agent.domain.incident import Incident
+from agent.ports.store import RunRow, RunState
+from agent.store.database import Database
+from agent.store.tables import blobs, evidence, runs
+from sidecar.contract import Json
+
+
+class SqlRunStore:
+    """The RunStore. Every method raises StoreUnavailable when the database cannot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, incident: Incident) -> tuple[RunRow, bool]:
+        now = _stamp(self._database.now())
+        values = {
+            "id": f"run-{secrets.token_hex(6)}",
+            "incident": _dump(to_document(incident)),
+            "group_key": incident.group_key,
+            "state": "queued",
+            "outcome": "",
+            "headline": "",
+            "created_at": now,
+            "updated_at": now,
+        }
+        for _ in range(3):  # the run that we collide with may finish before we have read it
+            async with self._database.transaction() as connection:
+                try:
+                    async with connection.begin_nested():
+                        await connection.execute(runs.insert().values(values))
+                    found = (await connection.execute(select(runs).where(runs.c.id == values["id"]))).one()
+                    return _row(found), True
+                except IntegrityError:
+                    query = select(runs).where(runs.c.group_key == incident.group_key, runs.c.state != "finished")
+                    joined = (await connection.execute(query)).first()
+                    if joined is not None:
+                        return _row(joined), False
+        raise AssertionError("an alert group collided with a run that was never there")
+
+    async def claim(self, run: str, owner: str, *, lease_seconds: int) -> bool:
+        now = self._database.now()
+        free = or_(runs.c.owner.is_(None), runs.c.owner == owner, runs.c.claimed_until < _stamp(now))
+        statement = (
+            update(runs)
+            .where(runs.c.id == run, runs.c.state != "finished", free)
+            .values(
+                owner=owner,
+                claimed_until=_stamp(now + timedelta(seconds=lease_seconds)),
+                state="running",
+                updated_at=_stamp(now),
+            )
+        )
+        async with self._database.transaction() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def release(self, run: str, owner: str) -> None:
+        statement = update(runs).where(runs.c.id == run, runs.c.owner == owner).values(owner=None, claimed_until=None)
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+
+    async def unfinished(self) -> Sequence[RunRow]:
+        query = select(runs).where(runs.c.state != "finished").order_by(runs.c.created_at)
+        async with self._database.transaction() as connection:
+            return [_row(found) for found in await connection.execute(query)]
+
+    async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None:
+        values = {
+            "state": "finished",
+            "outcome": outcome,
+            "headline": headline,
+            "report": _dump(dict(report)),
+            "owner": None,
+            "claimed_until": None,
+            "updated_at": _stamp(self._database.now()),
+        }
+        async with self._database.transaction() as connection:
+            await connection.execute(update(runs).where(runs.c.id == run).values(values))
+
+    async def row(self, run: str) -> RunRow | None:
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(select(runs).where(runs.c.id == run))).first()
+        return _row(found) if found else None
+
+    async def rows(self, *, limit: int) -> Sequence[RunRow]:
+        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+        async with self._database.transaction() as connection:
+            return [_row(found) for found in await connection.execute(query)]
+
+    async def report(self, run: str) -> Mapping[str, Json] | None:
+        async with self._database.transaction() as connection:
+            text = (await connection.execute(select(runs.c.report).where(runs.c.id == run))).scalar()
+        return cast(Mapping[str, Json], orjson.loads(text)) if text else None
+
+    async def put_evidence(self, run: str, pieces: Sequence[Evidence]) -> None:
+        if not pieces:
+            return
+        async with self._database.transaction() as connection:
+            for piece in pieces:
+                digest = piece.sha256 or _sha256(piece.text)
+                await connection.execute(
+                    insert(blobs).values(sha256=digest, text=piece.text).on_conflict_do_nothing(index_elements=["sha256"])
+                )
+                body = cast(dict[str, Json], to_document(piece)) | {"text": "", "sha256": digest}
+                row = {"run": run, "id": piece.id, "place": _place(piece.id), "sha256": digest, "body": _dump(body)}
+                statement = insert(evidence).values(row)
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["run", "id"], set_={"sha256": digest, "body": row["body"], "place": row["place"]}
+                    )
+                )
+
+    async def evidence(self, run: str) -> Sequence[Evidence]:
+        query = (
+            select(evidence.c.body, blobs.c.text)
+            .join(blobs, blobs.c.sha256 == evidence.c.sha256)
+            .where(evidence.c.run == run)
+            .order_by(evidence.c.place, evidence.c.id)
+        )
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query)).all()
+        return [from_document(Evidence, orjson.loads(body) | {"text": text}) for body, text in found]
+
+    async def put_blob(self, text: str) -> str:
+        digest = _sha256(text)
+        statement = insert(blobs).values(sha256=digest, text=text).on_conflict_do_nothing(index_elements=["sha256"])
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+        return digest
+
+    async def blob(self, sha256: str) -> str | None:
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(select(blobs.c.text).where(blobs.c.sha256 == sha256))).scalar()
+        return None if found is None else str(found)
+
+
+def _row(found: Row[tuple[object, ...]]) -> RunRow:
+    values = found._mapping
+    return RunRow(
+        id=values["id"],
+        incident=from_document(Incident, orjson.loads(values["incident"])),
+        state=cast(RunState, values["state"]),
+        outcome=values["outcome"],
+        headline=values["headline"],
+        created_at=datetime.fromisoformat(values["created_at"]),
+        updated_at=datetime.fromisoformat(values["updated_at"]),
+    )
+
+
+def _stamp(at: datetime) -> str:
+    """One width, so that texts compare as times do."""
+    return at.isoformat(timespec="microseconds")
+
+
+def _place(identifier: str) -> int:
+    """ev-2 stands before ev-10."""
+    digits = identifier.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _dump(document: Json) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Fakes: full citizens, one per port, with state that tests can look at."""
