@@ -1,0 +1,185 @@
+"""Configuration: what is named and not there. Secrets by key only, never by value."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from agent.checks.containers import began_words, end_quote, ended_containers, rollback_params, since_of, state_of, words_of
+from agent.checks.registry import check, quote_event, quote_field, quote_log
+from agent.domain.finding import Finding, Quote
+from agent.domain.objects import Manifest, Ref
+from agent.signals.logs import time_of
+from agent.topology import Named, Topology
+from agent.topology.fields import created_at, labels_of, mapping, ref_of, text
+from agent.topology.pods import container_states
+from agent.topology.workloads import live_pods, rollback
+from sidecar.contract import Json
+
+_VARIABLE = r"\$?\{?[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?\}?"
+_UNSET = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?i:(?:required |missing |mandatory |undefined |unset )*(?:environment variable|env(?:ironment)? var(?:iable)?|env))"
+        rf"\s*:?\s*{_VARIABLE}\s*(?i:is |was |must be |has )?(?i:not |un|missing|required|empty|set)",
+        rf"(?i:missing|required|undefined|unset|no)\s+(?i:required )?(?i:environment variables?|env(?: vars?| variables?)?)\s*:?\s*"
+        rf"(?:\(s\)\s*)?:?\s*{_VARIABLE}",
+        rf"{_VARIABLE}\s+(?i:environment variable )?(?i:is not set|not set|must be set|is required|is missing|is unset|is undefined)",
+        r"KeyError: '([A-Z][A-Z0-9_]{2,63})'",
+        rf"(?i:config(?:uration)?|settings?)[^\n]{{0,40}}{_VARIABLE}[^\n]{{0,20}}(?i:required|missing|not set)",
+    )
+)
+
+
+def keys_of(manifest: Manifest) -> set[str]:
+    """Keys of a ConfigMap or Secret; values are not looked at."""
+    return {*mapping(manifest, "data"), *mapping(manifest, "binaryData"), *mapping(manifest, "stringData")}
+
+
+def near(name: str, others: list[str]) -> str:
+    """The most similar of the names, or "" when none is similar."""
+    lowered = {other.lower(): other for other in sorted(others)}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.55)
+    if close:
+        return lowered[close[0]]
+    inside = [other for other in sorted(others) if name.lower() in other.lower() or other.lower() in name.lower()]
+    return inside[0] if inside else ""
+
+
+def sufferers(topology: Topology, kind: str) -> Iterator[tuple[Ref, Named]]:
+    """(workload, what it names) for every ConfigMap or Secret that a workload's pods need."""
+    for ref in topology.names:
+        if ref.kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "Pod"):
+            for named in topology.names[ref]:
+                if named.to.kind == kind and not named.optional:
+                    yield ref, named
+
+
+def complaints(topology: Topology, unit: Ref, *words: str) -> list[Quote]:
+    """What waiting containers and events of a unit's live pods say that holds all the words."""
+    quotes = []
+    for pod in live_pods(topology, unit) or topology.pods_of(unit):
+        for one in container_states(pod):
+            if one.waiting_message and all(word in one.waiting_message for word in words):
+                where = f"status of container {one.name}"
+                quotes.append(quote_field(one.pod, where, f"waiting {one.waiting}: {one.waiting_message}"))
+        for event in topology.events_about(ref_of(pod)):
+            if all(word in event.message for word in words):
+                quotes.append(quote_event(event))
+    return quotes[:2]
+
+
+@check("missing-env-var", weight=0.97)
+def variable_not_set(topology: Topology) -> Iterator[Finding]:
+    """A container that ends, and says that an environment variable is not set, which its spec does not set either."""
+    for pod, unit, one in ended_containers(topology):
+        said = words_of(topology, one)
+        for line in reversed(said.splitlines()):
+            match = next((match for pattern in _UNSET for match in [pattern.search(line)] if match), None)
+            if match is None:
+                continue
+            since = since_of(topology, pod, one)
+            back = rollback(topology, unit, since)
+            params: dict[str, Json] = {"container": one.name, "variable": match[1], **rollback_params(back)}
+            yield Finding(
+                cause="missing-env-var", subject=unit, state=state_of(topology, unit, pod, one), since=since,
+                affects=(one.pod,), quotes=(quote_log(one.pod, one.name, line, time_of(line)), end_quote(one)), params=params,
+                statement=f"Container {one.name} of {unit} exits at start because the required environment variable {match[1]}"
+                f" is not set{began_words(back)}.",
+            )  # fmt: skip
+            break
+
+
+@check("configmap-missing", weight=0.95)
+def no_config_map(topology: Topology) -> Iterator[Finding]:
+    yield from _absent(topology, "ConfigMap", "configmap-missing")
+
+
+@check("secret-missing", weight=0.95)
+def no_secret(topology: Topology) -> Iterator[Finding]:
+    yield from _absent(topology, "Secret", "secret-missing")
+
+
+def _absent(topology: Topology, kind: str, cause: str) -> Iterator[Finding]:
+    found: dict[Ref, list[Ref]] = {}
+    for unit, named in sufferers(topology, kind):
+        if named.to not in topology.objects and named.to.name:
+            found.setdefault(named.to, []).append(unit)
+    for absent, units in sorted(found.items()):
+        quotes = [quote for unit in units for quote in complaints(topology, unit, absent.name)]
+        if not quotes and not (topology.saw(kind) and _waits(topology, units)):
+            continue
+        others = [text(one, "metadata", "name") for one in topology.in_namespace(kind, absent.namespace)]
+        like = near(absent.name, others)
+        hint = f" ({like} does exist)" if like else ""
+        yield Finding(
+            cause=cause, subject=absent, affects=tuple(units), quotes=tuple(quotes[:3]), params={"near": like},
+            since=min((time for unit in units for time in [created_at(topology.objects[unit])] if time), default=None),
+            statement=f"{kind} {absent.name}, which {', '.join(map(str, units))} needs, does not exist in namespace"
+            f" {absent.namespace}{hint} (not found).",
+        )  # fmt: skip
+
+
+def _waits(topology: Topology, units: list[Ref]) -> bool:
+    return any(
+        one.waiting in ("CreateContainerConfigError", "ContainerCreating", "PodInitializing")
+        for unit in units
+        for pod in live_pods(topology, unit)
+        for one in container_states(pod)
+    )
+
+
+@check("configmap-key-missing", weight=0.97)
+def no_config_map_key(topology: Topology) -> Iterator[Finding]:
+    yield from _absent_key(topology, "ConfigMap", "configmap-key-missing")
+
+
+@check("secret-key-missing", weight=0.97)
+def no_secret_key(topology: Topology) -> Iterator[Finding]:
+    yield from _absent_key(topology, "Secret", "secret-key-missing")
+
+
+def _absent_key(topology: Topology, kind: str, cause: str) -> Iterator[Finding]:
+    for unit, named in sufferers(topology, kind):
+        holder = topology.objects.get(named.to)
+        if holder is None or not named.key or named.key in keys_of(holder):
+            continue
+        if not live_pods(topology, unit) or (
+            not (quotes := complaints(topology, unit, named.key)) and not _waits(topology, [unit])
+        ):
+            continue
+        keys = sorted(keys_of(holder))
+        like = near(named.key, keys)
+        back = rollback(topology, unit, None)
+        hash_of = labels_of(live_pods(topology, unit)[0]).get("pod-template-hash", "")
+        yield Finding(
+            cause=cause, subject=named.to, affects=(unit,), since=_first_complaint(topology, unit), params={
+                "key": named.key, "near": like, "keys": list(keys), "consumer_kind": unit.kind, "consumer": unit.name,
+                "where": named.where, "pod_template_hash": hash_of, **rollback_params(back),
+            },
+            quotes=(*quotes, quote_field(named.to, "data", f"keys: {', '.join(keys) or 'none'}")),
+            statement=f"{unit} refers to key \"{named.key}\" of {kind} {named.to.name} ({named.where}), but the {kind} only has the"
+            f" keys {', '.join(keys) or '(none)'}, so the container cannot be created (CreateContainerConfigError).",
+        )  # fmt: skip
+
+
+def _first_complaint(topology: Topology, unit: Ref) -> datetime | None:
+    return min((time for pod in live_pods(topology, unit) for time in [created_at(pod)] if time), default=None)
+
+
+@check("run-as-non-root", weight=0.97)
+def refuses_root(topology: Topology) -> Iterator[Finding]:
+    """CreateContainerConfigError "container has runAsNonRoot and image will run as root"."""
+    for unit, pods in topology.pods_by_owner.items():
+        for pod in pods:
+            for one in container_states(pod):
+                if one.waiting != "CreateContainerConfigError" or "runAsNonRoot" not in one.waiting_message:
+                    continue
+                back = rollback(topology, unit, created_at(pod))
+                yield Finding(
+                    cause="run-as-non-root", subject=unit, since=created_at(pod), affects=(one.pod,),
+                    params={"container": one.name, **rollback_params(back)},
+                    quotes=(quote_field(one.pod, f"status of container {one.name}", f"{one.waiting}: {one.waiting_message}"),),
+                    statement=f"The pods of {unit} require runAsNonRoot, but the image of container {one.name} runs as root and no"
+                    f" runAsUser is set, so the kubelet refuses to create the container{began_words(back)}.",
+                )  # fmt: skip

@@ -1,0 +1,245 @@
+"""Containers that end: out of memory, wrong command, no right to execute, a crash nobody explains. Reads states and logs."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agent.checks.registry import check, earliest, quote_event, quote_field, quote_log
+from agent.domain.finding import Finding, FindingState, Quote
+from agent.domain.objects import Manifest, Ref
+from agent.signals.logs import last_words
+from agent.topology import Topology, pod_spec_of
+from agent.topology.fields import at, ref_of, text
+from agent.topology.pods import ContainerState, begun_at, container_named, container_path, container_states, is_ready
+from agent.topology.quantities import quantity, spoken
+from agent.topology.workloads import Rollback, current_pods, is_serving, pods_with_unit, rollback, still_serving, tag
+from sidecar.contract import Json
+
+RECENT = timedelta(minutes=30)
+_PROGRAM = (
+    re.compile(r'exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file)'),
+    re.compile(r"(?:^|[\s:])([\w./-]+): (?:command )?not found\s*$", re.M),
+    re.compile(r"([\w./-]+): No such file or directory\s*$", re.M),
+)
+_DENIED = re.compile(r'exec:? "?([^":]+)"?: permission denied')
+
+
+def ended_containers(topology: Topology) -> Iterator[tuple[Manifest, Ref, ContainerState]]:
+    for pod, unit in pods_with_unit(topology):
+        for one in container_states(pod):
+            if one.ended:
+                yield pod, unit, one
+
+
+def state_of(topology: Topology, unit: Ref, pod: Manifest, one: ContainerState) -> FindingState:
+    """active: the container is not up now, or fell lately and may again. past: it fell once, long ago."""
+    replaced = pod not in current_pods(topology, unit) and is_serving(topology, unit)
+    if replaced:
+        return "recovered"
+    if not one.running or not (one.ready or one.init):
+        return "active"
+    lately = one.ended_at is not None and topology.now - one.ended_at <= RECENT
+    return "active" if lately and one.restarts >= 2 else "recovered" if lately else "past"
+
+
+def since_of(topology: Topology, pod: Manifest, one: ContainerState) -> datetime | None:
+    """When the first fall was: with several restarts the pod fell soon after its start."""
+    return begun_at(pod) if one.restarts > 1 else one.ended_at
+
+
+def end_quote(one: ContainerState) -> Quote:
+    message = f" message: {one.end_message}" if one.end_message else ""
+    words = f"lastState.terminated: reason {one.end_reason}, exit code {one.exit_code}, restartCount {one.restarts}{message}"
+    return quote_field(one.pod, f"status of container {one.name}", words, one.ended_at)
+
+
+def words_of(topology: Topology, one: ContainerState) -> str:
+    """The container's last log lines, of both runs."""
+    return "\n".join(
+        "\n".join(log.text.splitlines()[-40:])
+        for log in topology.logs.get(one.pod, ())
+        if log.container == one.name and not log.text.startswith("unable to retrieve container logs")
+    )
+
+
+def rollback_params(back: Rollback | None) -> dict[str, Json]:
+    if back is None:
+        return {}
+    return {
+        "rollback_to": back.to,
+        "revision": back.newest,
+        "new_revision": True,
+        "image": back.image_after,
+        "previous_image": back.image_before,
+    }
+
+
+def began_words(back: Rollback | None) -> str:
+    if back is None:
+        return ""
+    if back.image_before != back.image_after:
+        return f"; it began with the change from {tag(back.image_before)} to {tag(back.image_after)} (revision {back.newest})"
+    return f"; it began with revision {back.newest}"
+
+
+@check("oom-killed", weight=0.95)
+def out_of_memory(topology: Topology) -> Iterator[Finding]:
+    """lastState.terminated.reason OOMKilled (exit 137): the kernel ended the container at its memory limit."""
+    for pod, unit, one in ended_containers(topology):
+        if one.end_reason != "OOMKilled":
+            continue
+        workload = topology.objects.get(unit, pod)
+        spec = pod_spec_of(workload) or pod_spec_of(pod)
+        limit = at(container_named(spec, one.name), "resources", "limits", "memory")
+        amount, since = quantity(limit), since_of(topology, pod, one)
+        back = rollback(topology, unit, since)
+        quotes = [end_quote(one)]
+        quotes += [quote_event(event) for event in topology.events_about(one.pod) if event.reason == "BackOff"][-1:]
+        params: dict[str, Json] = {"container": one.name, **rollback_params(back)}
+        pointer = container_path(spec, one.name)
+        if amount and pointer:
+            prefix = "/spec/template/spec" if unit.kind != "Pod" else "/spec"
+            params |= {
+                "limit": str(limit),
+                "suggested_limit": spoken(amount * 2, limit),
+                "limit_path": f"{prefix}{pointer}/resources/limits/memory",
+            }
+            quotes.append(quote_field(unit, "spec", f"container {one.name}: resources.limits.memory {limit}"))
+        at_limit = f"its memory limit of {limit}" if amount else "the memory of its node (it has no limit)"
+        again = ", again after every restart" if one.restarts > 1 else ""
+        yield Finding(
+            cause="oom-killed", subject=unit, state=state_of(topology, unit, pod, one), since=since, affects=(one.pod,),
+            statement=f"Container {one.name} of {unit} reaches {at_limit} and is OOMKilled (exit 137){again}{began_words(back)}.",
+            quotes=tuple(quotes), params=params,
+        )  # fmt: skip
+
+
+@check("command-not-found", weight=0.95)
+def no_such_program(topology: Topology) -> Iterator[Finding]:
+    """Exit 127, or the runtime's "executable file not found": the command is not in the image."""
+    for pod, unit, one in ended_containers(topology):
+        said = "\n".join((one.end_message, words_of(topology, one)))
+        named = next((match[1] for pattern in _PROGRAM for match in [pattern.search(said)] if match), "")
+        if one.exit_code != 127 and not (one.exit_code == 128 and "permission denied" not in said and named):
+            continue
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        line = next((text for text in said.splitlines() if named and named in text and "not found" in text.lower()), "")
+        quotes = (end_quote(one), *((quote_log(one.pod, one.name, line),) if line else ()))
+        program = (
+            f"{named}, a program that does not exist in the image" if named else "a program that does not exist in the image"
+        )
+        yield Finding(
+            cause="command-not-found", subject=unit, state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one), affects=(one.pod,), quotes=quotes,
+            params={"container": one.name, "program": named, **rollback_params(back)},
+            statement=f"The command of container {one.name} in {unit} calls {program}, so it ends with exit code {one.exit_code}"
+            f" at each start (not found){began_words(back)}.",
+        )  # fmt: skip
+
+
+@check("entrypoint-not-executable", weight=0.95)
+def not_executable(topology: Topology) -> Iterator[Finding]:
+    """Exit 126, or the runtime's exec "permission denied": the file is there, the x bit is not."""
+    for pod, unit, one in ended_containers(topology):
+        said = "\n".join((one.end_message, one.waiting_message, *(event.message for event in topology.events_about(one.pod))))
+        match = _DENIED.search(said)
+        if match is None and one.exit_code != 126:
+            continue
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        entry = match[1] if match else "of the container"
+        image = text(container_named(pod_spec_of(pod), one.name), "image")
+        yield Finding(
+            cause="entrypoint-not-executable", subject=unit, state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one), affects=(one.pod,), quotes=(end_quote(one),),
+            params={"container": one.name, "entrypoint": entry, **rollback_params(back)},
+            statement=f"The entrypoint {entry} of image {image} ({unit}) is not executable (permission denied), so the container"
+            f" never starts and has no logs{began_words(back)}.",
+        )  # fmt: skip
+
+
+@check("clean-exit-loop", weight=0.8)
+def ends_well_again_and_again(topology: Topology) -> Iterator[Finding]:
+    """Exit 0 again and again under restartPolicy Always: a program that finishes is run as a service."""
+    for pod, unit, one in ended_containers(topology):
+        killed = any(event.reason == "Killing" for event in topology.events_about(one.pod))
+        if one.init or one.exit_code != 0 or one.restarts < 2 or killed or text(pod, "spec", "restartPolicy") != "Always":
+            continue
+        yield Finding(
+            cause="clean-exit-loop", subject=unit, state=state_of(topology, unit, pod, one), since=begun_at(pod),
+            affects=(one.pod,), quotes=(end_quote(one),), params={"container": one.name},
+            statement=f"Container {one.name} of {unit} finishes with exit code 0 and is started again each time"
+            " (restartPolicy Always): its command ends instead of serving.",
+        )  # fmt: skip
+
+
+@check("native-crash", weight=0.85)
+def aborted(topology: Topology) -> Iterator[Finding]:
+    """Exit 139 (SIGSEGV) or 134 (SIGABRT)."""
+    for pod, unit, one in ended_containers(topology):
+        if one.exit_code not in (139, 134):
+            continue
+        signal = "SIGSEGV" if one.exit_code == 139 else "SIGABRT"
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        yield Finding(
+            cause="native-crash", subject=unit, state=state_of(topology, unit, pod, one), since=since_of(topology, pod, one),
+            affects=(one.pod,), quotes=(end_quote(one),), params={"container": one.name, **rollback_params(back)},
+            statement=f"Container {one.name} of {unit} dies by {signal} (exit {one.exit_code}){began_words(back)}.",
+        )  # fmt: skip
+
+
+@check("init-container-failing", weight=0.75)
+def init_fails(topology: Topology) -> Iterator[Finding]:
+    """An init container that ends with an error keeps the main containers from starting."""
+    for pod, unit, one in ended_containers(topology):
+        if not one.init or one.exit_code in (0, None) or one.ready:
+            continue
+        last = last_words(words_of(topology, one))
+        says = f" ({last.text.strip()[:300]})" if last else ""
+        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        yield Finding(
+            cause="init-container-failing", subject=unit, state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one), affects=(one.pod,), quotes=quotes,
+            params={"container": one.name, **rollback_params(back)},
+            statement=f'The init container "{one.name}" of {unit} exits {one.exit_code}{says},'
+            f" so the main containers never start{began_words(back)}.",
+        )  # fmt: skip
+
+
+@check("crash-loop", weight=0.3, symptom=True)
+def crash_loops(topology: Topology) -> Iterator[Finding]:
+    """Ends and is started again. CrashLoopBackOff can come minutes late, so restarts and end states count too."""
+    for pod, unit, one in ended_containers(topology):
+        if one.init or (one.restarts == 0 and one.running) or (one.exit_code == 0 and one.running):
+            continue
+        state = state_of(topology, unit, pod, one)
+        last = last_words(words_of(topology, one))
+        says = f"; its last words: {last.text.strip()[:300]}" if last else ""
+        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        yield Finding(
+            cause="crash-loop", subject=unit, state=state, since=since_of(topology, pod, one), affects=(one.pod,),
+            symptom_only=True, quotes=quotes, params={"container": one.name, **rollback_params(back)},
+            statement=f"Container {one.name} of {unit} ends with exit code {one.exit_code} and is restarted"
+            f" ({one.restarts} times){says}.",
+        )  # fmt: skip
+
+
+@check("bad-release", weight=0.4)
+def new_revision_crashes(topology: Topology) -> Iterator[Finding]:
+    """The newest revision's pods crash, the one before did not: the release is to blame, whatever exactly is in it."""
+    for pod, unit, one in ended_containers(topology):
+        since = since_of(topology, pod, one)
+        back = rollback(topology, unit, since)
+        if back is None or one.exit_code in (0, None) or is_ready(pod) or pod not in current_pods(topology, unit):
+            continue
+        last = last_words(words_of(topology, one))
+        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
+        serving = still_serving(topology, unit)
+        says = f": {last.text.strip()[:300]}" if last else ""
+        yield Finding(
+            cause="bad-release", subject=unit, since=earliest(since, back.began), affects=(ref_of(pod),), quotes=quotes,
+            params={"container": one.name, **rollback_params(back)},
+            statement=f"The pods of revision {back.newest} of {unit} ({tag(back.image_after)}) exit with code {one.exit_code}{says};"
+            f" revision {back.to} ({tag(back.image_before)}) did not{'; ' + serving if serving else ''}.",
+        )  # fmt: skip

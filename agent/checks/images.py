@@ -1,0 +1,113 @@
+"""Images that cannot be pulled, told apart by what the registry or the runtime said."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from agent.checks.containers import began_words, rollback_params
+from agent.checks.registry import check, earliest, quote_event, quote_field
+from agent.domain.finding import Finding, Quote
+from agent.domain.objects import Ref
+from agent.topology import Happening, Topology, pod_spec_of
+from agent.topology.fields import created_at, text
+from agent.topology.pods import container_named, container_states
+from agent.topology.workloads import is_serving, pods_with_unit, rollback, still_serving, tag
+
+_WAITING = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+)
+_PASSING = re.compile(r"pull QPS exceeded")
+_IMAGE = re.compile(r'image "([^"]+)"')
+_SAID = (
+    ("invalid-image-name", re.compile(r"InvalidImageName|couldn't parse image|invalid reference format", re.I)),
+    ("image-never-pulled", re.compile(r"ErrImageNeverPull|not present with pull policy of Never", re.I)),
+    ("image-rate-limited", re.compile(r"toomanyrequests|\b429\b|rate limit", re.I)),
+    ("image-wrong-architecture", re.compile(r"no match for platform|no matching manifest for", re.I)),
+    ("image-pull-unauthorized", re.compile(r"unauthorized|authentication required|\b403\b|no basic auth|authorization failed|pull access denied|insufficient_scope", re.I)),
+    ("image-tag-not-found", re.compile(r"not found|NotFound|manifest unknown|name unknown|does not exist", re.I)),
+    ("registry-unreachable", re.compile(r"i/o timeout|no such host|x509|connection refused|TLS handshake|deadline exceeded|RegistryUnavailable", re.I)),
+    ("image-pull-disk-full", re.compile(r"no space left on device", re.I)),
+)  # fmt: skip
+_WORDS = {
+    "image-tag-not-found": "that tag does not exist (not found)",
+    "image-pull-unauthorized": "the registry refuses the credentials (unauthorized)",
+    "registry-unreachable": "the registry cannot be reached",
+    "image-rate-limited": "the registry limits the rate of pulls",
+    "image-wrong-architecture": "it has no build for the node's architecture",
+    "invalid-image-name": "its name is not a valid image reference",
+    "image-never-pulled": "it is not on the node and the pull policy is Never",
+    "image-pull-disk-full": "the node's disk is full",
+}
+
+
+def classify(message: str) -> str:
+    """The cause that a pull error's text names, or "" for none that is known."""
+    return next((cause for cause, pattern in _SAID if pattern.search(message)), "")
+
+
+def _pull_errors(topology: Topology, unit: Ref) -> list[Happening]:
+    """Pull failures of the unit's pods, also of pods that are gone; the kubelet's own rate limit is passing noise."""
+    return [
+        one
+        for one in topology.events_of_unit(unit)
+        if one.reason in ("Failed", "InspectFailed") and "image" in one.message.lower() and not _PASSING.search(one.message)
+        and _IMAGE.search(one.message)
+    ]  # fmt: skip
+
+
+@check("image-tag-not-found", weight=0.97)
+def cannot_pull(topology: Topology) -> Iterator[Finding]:
+    """Pods that wait for an image now; reports whichever cause the pull error names."""
+    seen: set[tuple[Ref, str]] = set()
+    for pod, unit in pods_with_unit(topology):
+        for one in container_states(pod):
+            if one.waiting not in _WAITING:
+                continue
+            image = text(container_named(pod_spec_of(pod), one.name), "image")
+            errors = [event for event in topology.events_about(one.pod) if image in event.message and classify(event.message)]
+            said = [one.waiting_message, *(event.message for event in reversed(errors)), one.waiting]
+            cause = next((found for words in said for found in [classify(words)] if found), "")
+            if not cause or (unit, cause) in seen:
+                continue
+            seen.add((unit, cause))
+            quotes: list[Quote] = [quote_event(event) for event in errors[-1:]]
+            where = f"status of container {one.name}"
+            quotes.append(quote_field(one.pod, where, f"waiting {one.waiting}: {one.waiting_message}"))
+            back = rollback(topology, unit, created_at(pod))
+            serving = still_serving(topology, unit)
+            which = "new ReplicaSet" if back else "pods"
+            yield Finding(
+                cause=cause, subject=unit, affects=(one.pod,), quotes=tuple(quotes),
+                since=earliest(created_at(pod), *(event.first for event in errors)),
+                params={"container": one.name, "image": image, "tag": tag(image), **rollback_params(back), "wanted_image": image},
+                statement=f"The {which} of {unit} cannot pull {image} because {_WORDS[cause]} ({one.waiting}){began_words(back)}"
+                + (f"; {serving}, so callers are not cut off." if serving else "."),
+            )  # fmt: skip
+
+
+@check("image-tag-not-found", weight=0.97)
+def could_not_pull(topology: Topology) -> Iterator[Finding]:
+    """Pull errors of an image that the workload no longer asks for: a release that was rolled back."""
+    for workload in topology.of_kind("Deployment"):
+        unit = Ref("Deployment", text(workload, "metadata", "namespace"), text(workload, "metadata", "name"))
+        images = {text(one, "image") for one in pod_spec_of(workload).get("containers", [])}
+        errors = [event for event in _pull_errors(topology, unit) if classify(event.message)]
+        stale = [event for event in errors if not any(f'"{image}"' in event.message for image in images)]
+        if not stale or not is_serving(topology, unit):
+            continue
+        last = stale[-1]
+        match = _IMAGE.search(last.message)
+        missed = match[1] if match else ""
+        now = ", ".join(sorted(tag(image) for image in images))
+        recent = last.last is not None and topology.now - last.last < timedelta(hours=6)
+        yield Finding(
+            cause=classify(last.message), subject=unit, state="recovered" if recent else "past", since=last.first,
+            quotes=(quote_event(last),), params={"image": missed, "current_tags": now},
+            statement=f"A release of {unit} with {missed} could not be pulled; it was rolled back to {now}, which is ready now, and"
+            " the events are left over from that attempt.",
+        )  # fmt: skip

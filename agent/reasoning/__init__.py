@@ -1,0 +1,1 @@
+"""From what was seen to one cause: focus, ranking, and the offline reasoner."""

@@ -1,0 +1,136 @@
+"""The reasoner that needs no model: focus, topology, checks, ranking, and an answer in plain sentences."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.checks import run
+from agent.domain.finding import Diagnosis, Finding
+from agent.domain.incident import Incident
+from agent.domain.objects import Ref, Series
+from agent.ports.cluster import Gap, Observed
+from agent.reasoning.focus import Focus, focus_on, namespaces_named
+from agent.reasoning.masking import safe
+from agent.reasoning.ranking import Ranking, rank, victims
+from agent.topology import Topology, build
+from agent.topology.calls import service_of
+from agent.topology.fields import controller_of, name_of, namespace_of, text
+from agent.topology.pods import is_finished, phase
+from agent.topology.workloads import is_serving, wanted, workloads
+
+SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+
+
+class OfflineReasoner:
+    """Implements agent.ports.Reasoner. Same input, same answer, whatever the order of the objects."""
+
+    def namespaces_of(self, incident: Incident, known: tuple[str, ...]) -> tuple[str, ...]:
+        return namespaces_named(incident, known) or known
+
+    def topology(self, observed: Observed, series: tuple[Series, ...] = ()) -> Topology:
+        return build(
+            observed.now, observed.objects, observed.logs, series, {gap.what.split()[0]: gap.why for gap in observed.gaps}
+        )
+
+    def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
+        topology = self.topology(observed, series)
+        focus = focus_on(incident, topology)
+        findings = tuple(_safe(one) for one in run(topology))
+        missing = _missing(observed.gaps)
+        ranking = rank(findings, topology, focus, gaps=len(missing))
+        wants = _wants(topology, focus)
+        if ranking.causes:
+            return _fault(ranking, topology, missing, wants)
+        open_symptoms = [one for one in findings if one.state == "active" and one.symptom_only and one not in ranking.elsewhere]
+        if open_symptoms:
+            return _unknown(open_symptoms, ranking, topology, missing, wants)
+        return _healthy(findings, ranking, topology, focus, missing, wants)
+
+
+def _safe(finding: Finding) -> Finding:
+    quotes = tuple(replace(quote, text=safe(quote.text), source=safe(quote.source, limit=300)) for quote in finding.quotes)
+    return replace(finding, statement=safe(finding.statement, limit=900), quotes=quotes)
+
+
+def _missing(gaps: Sequence[Gap]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{safe(gap.what, limit=200)}: {safe(gap.why, limit=200)}" for gap in gaps))
+
+
+def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]) -> Diagnosis:
+    hit = victims(ranking.causes, topology)
+    first = ranking.causes[0].finding
+    sentences = [cause.finding.statement for cause in ranking.causes]
+    others = [one for one in hit if one.kind != "Pod" and one not in {cause.finding.subject for cause in ranking.causes}]
+    unsaid = [one for one in others if one.name not in first.statement]
+    if unsaid:
+        sentences.append(f"Also affected: {', '.join(str(one) for one in unsaid[:5])}.")
+    return Diagnosis(
+        outcome="fault", statement=" ".join(sentences), causes=ranking.causes, ruled_out=ranking.ruled_out, missing=missing,
+        victims=hit, wants=wants,
+    )  # fmt: skip
+
+
+def _unknown(
+    symptoms: list[Finding], ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]
+) -> Diagnosis:
+    said = " ".join(one.statement for one in symptoms[:3])
+    unseen = f" Not seen: {'; '.join(missing[:5])}." if missing else ""
+    return Diagnosis(
+        outcome="unknown", statement=f"Something is wrong, and what was seen does not say why. {said}{unseen}",
+        ruled_out=ranking.ruled_out, missing=missing, wants=wants,
+        victims=tuple(dict.fromkeys(topology.unit(one.subject) for one in symptoms)),
+    )  # fmt: skip
+
+
+def _healthy(
+    findings: Sequence[Finding],
+    ranking: Ranking,
+    topology: Topology,
+    focus: Focus,
+    missing: tuple[str, ...],
+    wants: tuple[str, ...],
+) -> Diagnosis:
+    spaces = focus.namespaces or tuple(sorted({ref.namespace for ref in focus.objects if ref.namespace}))
+    asked = [one for one in workloads(topology) if (not spaces or namespace_of(one) in spaces) and wanted(one) > 0]
+    up = [one for one in asked if is_serving(topology, Ref(text(one, "kind"), namespace_of(one), name_of(one)))]
+    where = f" in {', '.join(spaces)}" if spaces else ""
+    names = ", ".join(sorted(name_of(one) for one in up)[:6])
+    sentences = [f"No active fault{where}: {len(up)} of {len(asked)} workloads are fully ready{f' ({names})' if names else ''}."]
+    over = [one for one in findings if one.state == "recovered" and (not spaces or one.subject.namespace in spaces)]
+    sentences += [one.statement for one in over[:3]]
+    finished = sorted({_runner(topology, pod) for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)})
+    if finished and all(phase(pod) == "Succeeded" for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)):
+        sentences.append(f"Pods that are not Running are finished runs (Completed, exit 0) of {', '.join(finished)}.")
+    if ranking.elsewhere:
+        sentences.append(f"Not related to the question, but seen: {' '.join(one.statement for one in ranking.elsewhere[:2])}")
+    return Diagnosis(
+        outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants
+    )  # fmt: skip
+
+
+def _in(pod: object, spaces: tuple[str, ...]) -> bool:
+    return not spaces or text(pod, "metadata", "namespace") in spaces
+
+
+def _runner(topology: Topology, pod: object) -> str:
+    """Who made a finished pod: its CronJob, Job, or itself."""
+    ref = Ref("Pod", text(pod, "metadata", "namespace"), text(pod, "metadata", "name"))
+    unit = topology.unit(ref)
+    manifest = topology.objects.get(unit)
+    owner = controller_of(manifest) if manifest is not None and unit.kind == "Job" else None
+    return str(owner or unit)
+
+
+def _wants(topology: Topology, focus: Focus) -> tuple[str, ...]:
+    """Namespaces that configuration in view refers to, that exist, and that were not read."""
+    existing = {name_of(one) for one in topology.of_kind("Namespace")}
+    asked = {topology.unit(one) for one in focus.objects}
+    needed = asked | {need for one in asked for need in topology.depends_on(one)}
+    found = set()
+    for holder, addresses in topology.addresses.items():
+        if asked and holder not in needed:
+            continue
+        for address in addresses:
+            service = service_of(address.host, holder.namespace)
+            if service is not None and service.namespace in existing and not topology.knows_namespace(service.namespace):
+                found.add(f"ns:{service.namespace}")
+    return tuple(sorted(found))

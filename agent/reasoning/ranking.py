@@ -1,0 +1,172 @@
+"""Which finding explains the others. Pure.
+
+A explains B when B's subject needs A's (or A says that it affects it) and A is not later than B. A cause is an active
+finding that nothing else explains. Symptoms never win while any other finding is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agent.checks import weight_of
+from agent.domain.finding import Finding, RankedCause, RuledOut
+from agent.domain.objects import Ref
+from agent.reasoning.focus import Focus
+from agent.topology import Topology
+
+SLACK = timedelta(minutes=3)  # conditions and back-off messages come late and in any order
+AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """`causes` are related to the focus; `elsewhere` are active causes that have nothing to do with it."""
+
+    causes: tuple[RankedCause, ...]
+    ruled_out: tuple[RuledOut, ...]
+    elsewhere: tuple[Finding, ...]
+
+
+def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps: int = 0) -> Ranking:
+    active = [one for one in findings if one.state == "active"]
+    explained_by = {one.id: _explainer(one, active, topology) for one in active}
+    roots = [one for one in active if explained_by[one.id] is None and not one.symptom_only]
+    symptoms = [one for one in active if explained_by[one.id] is None and one.symptom_only]
+    near = {one.id: relevance(one, topology, focus) for one in active}
+    related = [one for one in roots if near[one.id] >= 0.3]
+    explains = {root.id: _explained(root, explained_by) for root in roots}
+    order = sorted(related, key=lambda one: (-_score(one, near[one.id], len(explains[one.id])), one.id))
+    if order:
+        # others stay in the answer only when they are as much about the focus as the first
+        first = order[0]
+        order = [one for one in order if (near[one.id] >= near[first.id] - 0.15 and weight_of(one.cause) >= 0.5) or one is first]
+    causes = tuple(
+        RankedCause(
+            finding=one, explains=explains[one.id], because=_because(one, explains[one.id], near[one.id], topology),
+            confidence=_confidence(one, near[one.id], explains[one.id], len(order), gaps),
+        )
+        for one in order[:AT_MOST]
+    )  # fmt: skip
+    chosen = {cause.finding.id for cause in causes}
+    ruled = [
+        RuledOut(finding=one, by=_by(one, explained_by[one.id])) for one in active if one.id not in chosen and one in findings
+    ]
+    ruled = [one for one in ruled if explained_by[one.finding.id] is not None]
+    ruled += [
+        RuledOut(finding=one, by=f"it is {'over' if one.state == 'recovered' else 'long past'}: {one.statement}")
+        for one in findings
+        if one.state != "active"
+    ]
+    elsewhere = tuple(one for one in (*roots, *symptoms) if one.id not in chosen and near[one.id] < 0.3)
+    return Ranking(causes=causes, ruled_out=tuple(ruled), elsewhere=elsewhere)
+
+
+def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
+    """How much a finding has to do with what was asked, 0 to 1."""
+    units = {topology.unit(finding.subject), *(topology.unit(one) for one in finding.affects)}
+    if focus.objects:
+        asked = [topology.unit(one) for one in focus.objects]
+        if any(one in units for one in asked):
+            return 1.0
+        if any(topology.depends_on(one) & units for one in asked):
+            return 0.9
+        if any(topology.depends_on(unit) & set(asked) for unit in units):
+            return 0.6
+        return 0.2
+    if focus.namespaces:
+        spaces = {one.namespace for one in units if one.namespace} | {one.name for one in units if one.kind == "Namespace"}
+        return 0.7 if spaces & set(focus.namespaces) else 0.2
+    return 0.5
+
+
+def _explainer(late: Finding, active: Sequence[Finding], topology: Topology) -> Finding | None:
+    able = [one for one in active if one.id != late.id and explains(one, late, topology)]
+    return min(able, key=lambda one: (one.symptom_only, -weight_of(one.cause), one.since or topology.now, one.id), default=None)
+
+
+def explains(a: Finding, b: Finding, topology: Topology) -> bool:
+    """Whether a accounts for b. Within one workload the more telling finding accounts for the vaguer one."""
+    ours, theirs = topology.unit(a.subject), topology.unit(b.subject)
+    strength_a, strength_b = _strength(a), _strength(b)
+    if ours == theirs:
+        return strength_a > strength_b or (strength_a == strength_b and _earlier(a, b))
+    if a.symptom_only and not b.symptom_only:
+        return False
+    if a.since is not None and b.since is not None and a.since > b.since + SLACK and not b.symptom_only:
+        return False
+    if any(topology.unit(one) == theirs for one in a.affects):
+        return strength_a > strength_b or b.symptom_only
+    if ours not in topology.depends_on(theirs):
+        return False
+    if theirs in topology.depends_on(ours):  # each needs the other: the more telling, then the earlier
+        return strength_a > strength_b or (strength_a == strength_b and _earlier(a, b))
+    # what a finding proves by itself (a key that is missing) no broken dependency takes away
+    return b.symptom_only or strength_a >= strength_b + 0.05
+
+
+def _strength(finding: Finding) -> float:
+    return weight_of(finding.cause) - (1.0 if finding.symptom_only else 0.0)
+
+
+def _earlier(a: Finding, b: Finding) -> bool:
+    if a.since != b.since and a.since is not None and b.since is not None:
+        return a.since < b.since
+    return a.id < b.id
+
+
+def _explained(root: Finding, explained_by: dict[str, Finding | None]) -> tuple[str, ...]:
+    """Everything that leads back to the root."""
+    found = []
+    for start in explained_by:
+        step, seen = start, {start}
+        while (parent := explained_by.get(step)) is not None and parent.id not in seen:
+            step = parent.id
+            seen.add(step)
+        if step == root.id and start != root.id:
+            found.append(start)
+    return tuple(sorted(found))
+
+
+def _score(finding: Finding, near: float, explained: int) -> float:
+    return 2.0 * near + weight_of(finding.cause) + 0.1 * min(explained, 5)
+
+
+def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rivals: int, gaps: int) -> float:
+    """Weight of the cause, lifted by quotes and by what it explains, lowered by distance, rivals and what was not seen."""
+    value = 0.55 * weight_of(finding.cause) + 0.1 * min(len(finding.quotes), 2) + 0.05 * min(len(explained), 3) + 0.2 * near
+    value -= 0.08 * min(rivals - 1, 3) + 0.02 * min(gaps, 5)
+    return round(max(0.05, min(0.99, value)), 2)
+
+
+def _because(finding: Finding, explained: tuple[str, ...], near: float, topology: Topology) -> tuple[str, ...]:
+    reasons = [f"{len(finding.quotes)} quote(s) of the cluster show it" if finding.quotes else "the objects themselves show it"]
+    if explained:
+        reasons.append(f"it explains {', '.join(explained)}")
+    if finding.since is not None:
+        reasons.append(f"it can be seen since {finding.since:%Y-%m-%d %H:%M:%S}Z, not later than what it explains")
+    if near >= 1.0:
+        reasons.append("it is about an object that was asked about")
+    elif near >= 0.9:
+        reasons.append("an object that was asked about depends on it")
+    users = sorted(topology.dependents_of(finding.subject))[:5]
+    if users:
+        reasons.append(f"these depend on {finding.subject}: {', '.join(map(str, users))}")
+    return tuple(reasons)
+
+
+def _by(finding: Finding, explainer: Finding | None) -> str:
+    return f"explained by {explainer.id}" if explainer is not None else "not about what was asked"
+
+
+def victims(causes: Sequence[RankedCause], topology: Topology) -> tuple[Ref, ...]:
+    """Units that suffer from the causes: those they affect and those whose findings they explain."""
+    found: list[Ref] = []
+    for cause in causes:
+        subject = topology.unit(cause.finding.subject)
+        found += [topology.unit(one) for one in cause.finding.affects]
+        for identity in cause.explains:
+            kind, _, rest = identity.partition("@")[2].partition("/")
+            namespace, _, name = rest.partition("/")
+            found.append(topology.unit(Ref(kind, namespace, name)))
+        found = [one for one in found if one != subject]
+    return tuple(dict.fromkeys(found))

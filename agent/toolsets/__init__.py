@@ -1,0 +1,1 @@
+"""Eyes, read only: each file reads one kind of source and knows one vendor."""

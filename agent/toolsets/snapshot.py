@@ -1,0 +1,212 @@
+"""A cluster at a moment, from a file: snapshot JSON or YAML (.gz too), or a `kubectl cluster-info dump` folder.
+
+Implements ClusterReader and Metrics. A file that cannot be used is an InputError of one line.
+"""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from agent.domain.incident import Alert, Window
+from agent.domain.objects import ContainerLog, Manifest, Ref, Series
+from agent.errors import InputError, MetricsUnavailable
+from agent.ports.cluster import Gap, Observed
+from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
+
+VERSION = 1
+MAX_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a file holds. `series` are matrix entries of a range query."""
+
+    name: str
+    now: datetime
+    objects: tuple[Manifest, ...]
+    logs: tuple[ContainerLog, ...] = ()
+    series: tuple[Series, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+class SnapshotCluster:
+    """ClusterReader and Metrics over one snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._logs = {(log.namespace, log.pod, log.container, log.previous): log for log in snapshot.logs}
+        self._objects = {ref_of(one): one for one in snapshot.objects if kind_of(one) != "Event"}
+
+    @classmethod
+    def open(cls, path: Path) -> "SnapshotCluster":
+        return cls(load(path))
+
+    @property
+    def name(self) -> str:
+        return self._snapshot.name
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        return self._snapshot.alerts
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        return self._snapshot.series
+
+    async def now(self) -> datetime:
+        return self._snapshot.now
+
+    async def namespaces(self) -> Observed:
+        named = {namespace_of(one) for one in self._snapshot.objects} | {
+            name_of(one) for one in self._snapshot.objects if kind_of(one) == "Namespace"
+        }
+        present = {name_of(one): one for one in self._snapshot.objects if kind_of(one) == "Namespace"}
+        found = [
+            present.get(name) or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in sorted(named)
+            if name
+        ]
+        return Observed(now=self._snapshot.now, objects=tuple(found))
+
+    async def overview(self, namespaces: Sequence[str]) -> Observed:
+        wanted = set(namespaces)
+        objects = tuple(one for one in self._snapshot.objects if _is_wanted(one, wanted))
+        return Observed(now=self._snapshot.now, objects=objects)
+
+    async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
+        found, gaps = [], []
+        for pod, container, previous in pods:
+            log = self._logs.get((pod.namespace, pod.name, container, previous))
+            if log is None:
+                gaps.append(
+                    Gap(what=f"logs of {pod} container {container}{' (previous)' if previous else ''}", why="not in the snapshot")
+                )
+            else:
+                lines = log.text.splitlines(keepends=True)[-tail:]
+                found.append(
+                    ContainerLog(
+                        namespace=log.namespace, pod=log.pod, container=log.container, previous=previous, text="".join(lines)
+                    )
+                )
+        return Observed(now=self._snapshot.now, logs=tuple(found), gaps=tuple(gaps))
+
+    async def get(self, api_version: str, ref: Ref) -> Manifest | None:
+        return self._objects.get(ref)
+
+    async def range(self, promql: str, window: Window, step_seconds: int) -> tuple[Series, ...]:
+        """Series whose metric name (with optional {label="value", ...}) is `promql`, cut to the window."""
+        from_, to = window.start.timestamp(), window.end.timestamp()
+        name, wanted = _plain_selector(promql)
+        return tuple(
+            Series(labels=one.labels, samples=tuple(pair for pair in one.samples if from_ <= pair[0] <= to))
+            for one in self._snapshot.series
+            if (not name or one.name == name) and all(one.labels.get(key) == value for key, value in wanted.items())
+        )
+
+    async def instant(self, promql: str, at: datetime | None = None) -> tuple[Series, ...]:
+        raise MetricsUnavailable("a snapshot answers no PromQL")
+
+
+def _is_wanted(one: Manifest, wanted: set[str]) -> bool:
+    namespace = namespace_of(one)
+    if kind_of(one) == "Event":
+        about = mapping(one, "involvedObject") or mapping(one, "regarding")
+        return not text(about, "namespace") or text(about, "namespace") in wanted
+    return not namespace or namespace in wanted
+
+
+def _plain_selector(promql: str) -> tuple[str, dict[str, str]]:
+    name, _, rest = promql.strip().partition("{")
+    pairs = {}
+    for part in rest.rstrip("}").split(","):
+        key, equals, value = part.partition("=")
+        if equals and value.startswith('"') and value.endswith('"'):
+            pairs[key.strip()] = value[1:-1]
+        elif part.strip():
+            raise MetricsUnavailable(f'a snapshot answers no PromQL beyond name{{label="value"}}: {promql[:80]}')
+    if name and not name.replace("_", "a").replace(":", "a").isalnum():
+        raise MetricsUnavailable(f'a snapshot answers no PromQL beyond name{{label="value"}}: {promql[:80]}')
+    return name, pairs
+
+
+def load(path: Path) -> Snapshot:
+    """Read a snapshot file or a dump folder. Raises InputError, one line, naming the file."""
+    if path.is_dir():
+        from agent.toolsets.dump import read_dump  # noqa: PLC0415
+
+        return read_dump(path)
+    document = _document(path)
+    if "snapshot" not in document:
+        raise InputError(f"{path}: not a snapshot: the field `snapshot: {VERSION}` is missing")
+    if document["snapshot"] != VERSION:
+        raise InputError(f"{path}: snapshot version {document['snapshot']!r} is not known, this Lestrade reads version {VERSION}")
+    now = moment(document.get("now"))
+    if now is None:
+        raise InputError(f"{path}: the field `now` is no time (RFC 3339 expected)")
+    objects = document.get("objects")
+    if not isinstance(objects, list) or not all(isinstance(one, Mapping) and text(one, "kind") for one in objects):
+        raise InputError(f"{path}: the field `objects` is no list of Kubernetes objects")
+    return Snapshot(
+        name=text(document, "cluster", "name") or path.name.partition(".")[0], now=now, objects=tuple(objects),
+        logs=tuple(_logs(document)), series=tuple(_series(document)), alerts=tuple(_alerts(document)),
+    )  # fmt: skip
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError, zlib.error) as exc:
+        raise InputError(f"{path}: cannot be read: {exc}") from exc
+    try:
+        document = orjson.loads(raw) if raw.lstrip()[:1] in (b"{", b"[") else yaml.safe_load(raw)
+    except (orjson.JSONDecodeError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise InputError(f"{path}: neither JSON nor YAML: {str(exc).splitlines()[0]}") from None
+    if not isinstance(document, Mapping):
+        raise InputError(f"{path}: not a snapshot: a mapping is expected at the top")
+    return document
+
+
+def _logs(document: Mapping[str, Any]) -> list[ContainerLog]:
+    return [
+        ContainerLog(
+            namespace=text(one, "namespace"), pod=text(one, "pod"), container=text(one, "container"),
+            previous=at(one, "previous") is True, text=text(one, "text"),
+        )
+        for one in items(document, "logs")
+    ]  # fmt: skip
+
+
+def _series(document: Mapping[str, Any]) -> list[Series]:
+    return [
+        Series(
+            labels=dict(mapping(one, "metric")), samples=tuple((float(pair[0]), float(pair[1])) for pair in items(one, "values"))
+        )
+        for one in items(document, "metrics")
+    ]
+
+
+def _alerts(document: Mapping[str, Any]) -> list[Alert]:
+    return [
+        Alert(
+            name=text(one, "labels", "alertname"), labels=dict(mapping(one, "labels")), annotations=dict(mapping(one, "annotations")),
+            fingerprint=text(one, "fingerprint"), starts_at=moment(text(one, "startsAt")),
+        )
+        for one in items(document, "alerts")
+    ]  # fmt: skip
+
+
+async def open_snapshot(path: Path) -> SnapshotCluster:
+    """Load in a thread: a large file takes a moment."""
+    return await asyncio.to_thread(SnapshotCluster.open, path)

@@ -1,0 +1,7 @@
+"""The cluster as a graph of objects and what refers to what. Pure; knows no check and no vendor."""
+
+from agent.topology.events import Happening
+from agent.topology.graph import Edge, Topology, build
+from agent.topology.references import Named, pod_spec_of
+
+__all__ = ["Edge", "Happening", "Named", "Topology", "build", "pod_spec_of"]

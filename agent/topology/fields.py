@@ -1,0 +1,113 @@
+"""Reading raw manifests: paths, identity, labels, conditions, owners, times. Total: a missing or odd field reads as empty."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from agent.domain.objects import Manifest, Ref
+
+_LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+def at(value: Any, *path: str | int) -> Any:
+    """The value under a path of keys and indexes, or None when anything on the way is missing or of another shape."""
+    for part in path:
+        if isinstance(part, int):
+            if not isinstance(value, list) or not -len(value) <= part < len(value):
+                return None
+            value = value[part]
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            return None
+    return value
+
+
+def text(value: Any, *path: str | int) -> str:
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def number(value: Any, *path: str | int, default: int = 0) -> int:
+    found = at(value, *path)
+    return int(found) if isinstance(found, int | float) and not isinstance(found, bool) else default
+
+
+def items(value: Any, *path: str | int) -> list[Any]:
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def mapping(value: Any, *path: str | int) -> Mapping[str, Any]:
+    found = at(value, *path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def kind_of(manifest: Manifest) -> str:
+    return text(manifest, "kind")
+
+
+def name_of(manifest: Manifest) -> str:
+    return text(manifest, "metadata", "name")
+
+
+def namespace_of(manifest: Manifest) -> str:
+    return text(manifest, "metadata", "namespace")
+
+
+def ref_of(manifest: Manifest) -> Ref:
+    return Ref(kind_of(manifest), namespace_of(manifest), name_of(manifest))
+
+
+def labels_of(manifest: Manifest) -> Mapping[str, str]:
+    return mapping(manifest, "metadata", "labels")
+
+
+def annotations_of(manifest: Manifest) -> Mapping[str, str]:
+    return mapping(manifest, "metadata", "annotations")
+
+
+def condition(manifest: Manifest, kind: str) -> Mapping[str, Any]:
+    """The status condition of that type, or an empty mapping."""
+    for one in items(manifest, "status", "conditions"):
+        if text(one, "type") == kind:
+            return mapping(one)
+    return {}
+
+
+def controller_of(manifest: Manifest) -> Ref | None:
+    """The owner that controls the object (metadata.ownerReferences with controller: true), in the same namespace."""
+    for owner in items(manifest, "metadata", "ownerReferences"):
+        if at(owner, "controller") is True:
+            return Ref(text(owner, "kind"), namespace_of(manifest), text(owner, "name"))
+    return None
+
+
+def moment(value: Any) -> datetime | None:
+    """RFC 3339 as Kubernetes writes it (seconds, micro- or nanoseconds), as aware UTC; None for anything else."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if not isinstance(value, str) or len(value) < 19:
+        return None
+    try:
+        parsed = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def time_at(value: Any, *path: str | int) -> datetime | None:
+    return moment(at(value, *path))
+
+
+def created_at(manifest: Manifest) -> datetime | None:
+    return time_at(manifest, "metadata", "creationTimestamp")
+
+
+def field_writes(manifest: Manifest) -> Iterator[tuple[str, datetime, Mapping[str, Any]]]:
+    """(manager, when, fields) of metadata.managedFields, status writes left out."""
+    for entry in items(manifest, "metadata", "managedFields"):
+        when = time_at(entry, "time")
+        if when is not None and not text(entry, "subresource").startswith("status"):
+            yield text(entry, "manager"), when, mapping(entry, "fieldsV1")
