@@ -15,13 +15,19 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One thing to try. `action` is a template of a contract action, or None with `human` saying why a person is needed."""
+    """One thing to try. `action` is a template of a contract action, or None with `human` saying why a person is needed.
+
+    `steps` are templates of several actions in order, each a mapping with `action` and, for one action per item of a
+    list of params, `for_each`; then `action` is None too.
+    """
 
     when: str
     action: Mapping[str, Json] | None
     expect: str
     why: str = ""
     human: str = ""
+    title: str = ""
+    steps: tuple[Mapping[str, Json], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

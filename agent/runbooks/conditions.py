@@ -1,0 +1,75 @@
+"""Conditions in CEL. Only a real bool true is true: an error is a value in this library, and a truthy one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_optional, ext_strings
+
+from agent.errors import InputError
+
+# Conditions that many pages share, by the kind of the object that is looked at.
+_ROLLED_OUT = (
+    "has(object.status.observedGeneration) && object.status.observedGeneration >= object.metadata.generation"
+    " && has(object.status.updatedReplicas) && object.status.updatedReplicas == object.spec.replicas"
+    " && has(object.status.readyReplicas) && object.status.readyReplicas == object.spec.replicas"
+    " && object.status.replicas == object.spec.replicas"
+    " && (!has(object.status.unavailableReplicas) || object.status.unavailableReplicas == 0)"
+)
+_NAMED: Mapping[str, Mapping[str, str]] = {
+    "workload-ready": {
+        "Deployment": _ROLLED_OUT,
+        "StatefulSet": "has(object.status.observedGeneration) && object.status.observedGeneration >= object.metadata.generation"
+        " && has(object.status.readyReplicas) && object.status.readyReplicas == object.spec.replicas",
+        "DaemonSet": "has(object.status.observedGeneration) && object.status.observedGeneration >= object.metadata.generation"
+        " && has(object.status.numberReady) && object.status.numberReady == object.status.desiredNumberScheduled",
+        "Job": "has(object.status.succeeded) && object.status.succeeded > 0",
+        "Pod": 'has(object.status.conditions) && object.status.conditions.exists(c, c.type == "Ready" && c.status == "True")',
+    },
+    "endpoints-ready": {
+        "EndpointSlice": "has(object.endpoints) && type(object.endpoints) == list"
+        " && object.endpoints.exists(e, has(e.conditions) && has(e.conditions.ready) && e.conditions.ready == true)",
+        "Endpoints": "has(object.subsets) && object.subsets.exists(s, has(s.addresses) && s.addresses.size() > 0)",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition."""
+
+    source: str
+    _program: Any = field(repr=False, compare=False)
+
+    def holds(self, data: Mapping[str, Any]) -> bool:
+        """True only for a plain true; an error or any other value is no yes."""
+        return self.look(data) is True
+
+    def look(self, data: Mapping[str, Any]) -> bool | None:
+        """True, False, or None when it cannot be said (an evaluation error, or no bool)."""
+        value = self._program.eval(data=dict(data))
+        return bool(value.plain_value()) if value.type() == cel.Type.BOOL else None
+
+
+@lru_cache(maxsize=1024)
+def compile_condition(source: str, variables: tuple[str, ...] = ("object",)) -> Condition:
+    """Compile CEL over these variables. Raises InputError with the compiler's first line."""
+    environment = cel.NewEnv(
+        variables=dict.fromkeys(variables, cel.Type.DYN), extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()]
+    )
+    try:
+        return Condition(source, environment.compile(source))
+    except Exception as exc:  # noqa: BLE001  the binding raises bare exceptions
+        words = str(exc).strip().splitlines()
+        raise InputError(f"no CEL condition: {words[0] if words else type(exc).__name__}") from None
+
+
+def spelled_out(condition: str, kind: str) -> str:
+    """The CEL text of a condition, which may be the name of a shared one; "" if it has no meaning for that kind."""
+    return _NAMED[condition].get(kind, "") if condition in _NAMED else condition
+
+
+def is_named(condition: str) -> bool:
+    return condition in _NAMED

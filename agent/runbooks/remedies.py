@@ -1,0 +1,267 @@
+"""From a cause and its page to concrete remedies: templates filled, targets and before-values taken from live objects. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.domain.finding import Finding, RankedCause
+from agent.domain.objects import Manifest, Ref
+from agent.domain.runbook import Page, Probe, Remedy
+from agent.runbooks.conditions import compile_condition, spelled_out
+from agent.runbooks.pages import FINDING, Library
+from agent.topology import Topology
+from agent.topology.fields import at, labels_of, ref_of, text
+from sidecar.contract import Action, Json, ObjectRef, Verification
+
+_PLACE = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)*)\}")
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+_GROUP_VERSIONS = {
+    "Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1", "Job": "batch/v1",
+    "CronJob": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2", "EndpointSlice": "discovery.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1",
+    "StorageClass": "storage.k8s.io/v1", "PriorityClass": "scheduling.k8s.io/v1", "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1", "ClusterRole": "rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1", "Lease": "coordination.k8s.io/v1",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One remedy to propose. Without `actions` it is for a person, and `human` says what and why. `expects` has one
+    entry for each action; `verification` says how it will be seen that it helped."""
+
+    title: str
+    actions: tuple[Action, ...] = ()
+    expects: tuple[str, ...] = ()
+    verification: tuple[Verification, ...] = ()
+    human: str = ""
+    why: str = ""
+
+
+class _Unfillable(Exception):
+    """A template names something that is not there; the text says what."""
+
+
+def api_version_of(kind: str, manifest: Manifest | None = None) -> str:
+    """The object's own apiVersion where it says one (list items of the API do not), else the well-known one."""
+    return (text(manifest, "apiVersion") if manifest is not None else "") or _GROUP_VERSIONS.get(kind, "v1")
+
+
+def object_ref(topology: Topology, ref: Ref) -> ObjectRef | None:
+    """The contract's identity of a live object; None when it is not in view or has no uid."""
+    manifest = topology.objects.get(ref)
+    uid = text(manifest, "metadata", "uid")
+    if manifest is None or not uid:
+        return None
+    version = api_version_of(ref.kind, manifest)
+    return ObjectRef(api_version=version, kind=ref.kind, namespace=ref.namespace, name=ref.name, uid=uid)
+
+
+def candidates(cause: RankedCause, library: Library, topology: Topology) -> tuple[Candidate, ...]:
+    """Remedies of the cause's page in order, those whose condition holds and whose templates can be filled; a cause
+    without a page, or whose remedies all need something that is not there, ends in one for a person."""
+    finding = cause.finding
+    page = library.page(finding.cause)
+    if page is None:
+        return (Candidate(title="a person", human=f"there is no runbook page for {finding.cause}"),)
+    found: list[Candidate] = []
+    unfilled: list[str] = []
+    for remedy in page.remedies:
+        if not compile_condition(remedy.when, FINDING).holds({"finding": _document(finding)}):
+            continue
+        try:
+            found.append(_candidate(remedy, page, finding, topology))
+        except _Unfillable as exc:
+            unfilled.append(f"{remedy.title}: {exc}")
+    if not found:
+        reason = "; ".join(unfilled) or "no remedy of the page fits what was found"
+        found.append(Candidate(title="a person", human=f"{reason} (see {page.path})"))
+    return tuple(found)
+
+
+def _document(finding: Finding) -> dict[str, Any]:
+    subject = finding.subject
+    return {
+        "cause": finding.cause,
+        "state": finding.state,
+        "subject": {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name},
+        "params": {key: value for key, value in finding.params.items() if value not in (None, "", [], {})},
+    }
+
+
+def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology) -> Candidate:
+    words = _Words(finding, topology)
+    why = str(words.fill(remedy.why)) or finding.statement[:480]
+    if remedy.human:
+        return Candidate(title=str(words.fill(remedy.title)), human=str(words.fill(remedy.human)), why=why)
+    actions, expects = [], []
+    expect = str(words.fill(remedy.expect))[:480]
+    steps: Sequence[Mapping[str, Any]] = remedy.steps or ({"action": remedy.action},)
+    for step in steps:
+        for filler in _items(step, words):
+            actions.append(_action(cast(Mapping[str, Any], step["action"]), filler, topology))
+            expects.append(str(filler.fill(step.get("expect", "")))[:480] or expect)
+    if not actions:
+        raise _Unfillable("there is nothing to do it to")
+    checks = tuple(one for probe in page.probes for one in _verification(probe, words, topology))
+    if not any(not one.optional for one in checks):
+        raise _Unfillable("it could not be seen whether it helped")
+    return Candidate(
+        title=str(words.fill(remedy.title)), actions=tuple(actions), expects=tuple(expects), verification=checks, why=why
+    )  # fmt: skip
+
+
+class _Words:
+    """What templates may name: {subject} {name} {namespace} {affected} {params.x} {item}."""
+
+    def __init__(self, finding: Finding, topology: Topology, item: Json = None) -> None:
+        self._finding, self._topology, self._item = finding, topology, item
+
+    def with_item(self, item: Json) -> "_Words":
+        return _Words(self._finding, self._topology, item)
+
+    def fill(self, template: Any) -> Any:
+        """Text with places filled; a text that is one place becomes that value with its type. Raises _Unfillable."""
+        if isinstance(template, str):
+            whole = _PLACE.fullmatch(template)
+            if whole:
+                return self._value(whole[1])
+            return _PLACE.sub(lambda match: _said(self._value(match[1])), template)
+        if isinstance(template, Mapping):
+            return {key: self.fill(value) for key, value in template.items()}
+        if isinstance(template, list | tuple):
+            return [self.fill(value) for value in template]
+        return template
+
+    def _value(self, place: str) -> Any:
+        finding = self._finding
+        head, _, rest = place.partition(".")
+        match head:
+            case "subject":
+                return spelled(finding.subject)
+            case "name":
+                return finding.subject.name
+            case "namespace":
+                return finding.subject.namespace
+            case "affected":
+                units = [self._topology.unit(one) for one in finding.affects]
+                units = [one for one in units if one != finding.subject] or units or [finding.subject]
+                return spelled(units[0])
+            case "item":
+                return self._item
+            case "params":
+                value = at(dict(finding.params), *rest.split("."))
+                if value is None or value == "":
+                    raise _Unfillable(f"{rest} is not known")
+                return value
+            case _:
+                raise _Unfillable(f"{{{place}}} means nothing")
+
+
+def spelled(ref: Ref) -> str:
+    """Kind/namespace/name, as templates and params write an object."""
+    return f"{ref.kind}/{ref.namespace}/{ref.name}"
+
+
+def read_ref(words: str) -> Ref:
+    kind, _, rest = words.partition("/")
+    namespace, _, name = rest.rpartition("/")
+    return Ref(kind, namespace.strip("/"), name)
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _items(step: Mapping[str, Any], words: _Words) -> Iterator[_Words]:
+    if "for_each" not in step:
+        yield words
+        return
+    listed = words.fill(step["for_each"])
+    for item in listed if isinstance(listed, list) else []:
+        yield words.with_item(item)
+
+
+def _action(template: Mapping[str, Any], words: _Words, topology: Topology) -> Action:
+    filled = words.fill(dict(template))
+    ref = read_ref(str(filled.get("target", "")))
+    if filled.get("kind") == "create_object":
+        version = text(filled.get("manifest"), "apiVersion")
+        target: ObjectRef | None = ObjectRef(
+            api_version=version, kind=ref.kind, namespace=ref.namespace, name=ref.name, uid="new"
+        )
+    else:
+        target = object_ref(topology, ref)
+    if target is None:
+        raise _Unfillable(f"{ref} is not there")
+    if filled.get("kind") == "change_fields":
+        live = topology.objects[ref]
+        filled["changes"] = [_change(live, one) for one in filled.get("changes", [])]
+    try:
+        return _ACTION.validate_python({**filled, "target": target}, strict=False)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        raise _Unfillable(f"no such action: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _change(live: Manifest, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The change with `before` from the live object. Where the parent of the field is missing too, the change moves up
+    to the highest part that is missing, so that the patch has a place to stand on."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in str(wanted["path"]).split("/")[1:]]
+    after = deepcopy(wanted["after"])
+    value: Any = live
+    for depth, part in enumerate(parts):
+        below = _step(value, part)
+        if below is None:
+            for missing in reversed(parts[depth + 1 :]):
+                after = {missing: after}
+            return {"path": _pointer(parts[: depth + 1]), "before": None, "after": after}
+        value = below
+    return {"path": _pointer(parts), "before": deepcopy(value), "after": after}
+
+
+def _step(value: Any, part: str) -> Any:
+    if isinstance(value, list):
+        return value[int(part)] if part.isdigit() and int(part) < len(value) else None
+    return value.get(part) if isinstance(value, Mapping) else None
+
+
+def _pointer(parts: Sequence[str]) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[Verification]:
+    try:
+        if probe.promql:
+            promql = str(words.fill(probe.promql))
+            yield Verification(
+                description=f"PromQL: {promql}"[:480], promql=promql, within_seconds=probe.within_seconds, optional=probe.optional
+            )
+            return
+        targets = words.fill(probe.kubernetes)
+    except _Unfillable:
+        return
+    for one in targets if isinstance(targets, list) else [targets]:
+        subject = _subject(str(one), topology)
+        condition = spelled_out(probe.condition, subject.kind) if subject is not None else ""
+        if subject is not None and condition:
+            yield Verification(
+                description=f"{subject}: {probe.condition}"[:480], subject=subject, condition=str(words.fill(condition)),
+                within_seconds=probe.within_seconds, optional=probe.optional,
+            )  # fmt: skip
+
+
+def _subject(words: str, topology: Topology) -> ObjectRef | None:
+    if not words.startswith("endpoints of "):
+        return object_ref(topology, read_ref(words))
+    service = read_ref(words.removeprefix("endpoints of "))
+    slices = [
+        ref_of(one)
+        for one in topology.in_namespace("EndpointSlice", service.namespace)
+        if labels_of(one).get("kubernetes.io/service-name") == service.name
+    ]
+    return object_ref(topology, min(slices) if slices else Ref("Endpoints", service.namespace, service.name))
