@@ -1,0 +1,58 @@
+# METADATA
+# title: Blast radius
+# description: How many objects, namespaces, nodes and pods one plan may touch; one node at a time.
+package remediation.guards.blast_radius
+
+import data.remediation.environment
+import data.remediation.plan
+
+deny contains reason if {
+	not few_targets
+	reason := {
+		"rule": "blast-radius",
+		"message": "the plan touches more objects than its environment takes at once",
+		"fix": {"op": "human", "text": "split it: fewer objects in one plan, and see that the first helps"},
+	}
+}
+
+deny contains reason if {
+	not few_namespaces
+	reason := {
+		"rule": "blast-radius",
+		"message": "the plan touches more namespaces than one plan may",
+		"fix": {"op": "human", "text": "make one plan for each namespace"},
+	}
+}
+
+deny contains reason if {
+	not few_nodes
+	reason := {
+		"rule": "one-node-at-a-time",
+		"message": "the plan touches more nodes than one plan may",
+		"fix": {"op": "human", "text": "make one plan for each node"},
+	}
+}
+
+deny contains reason if {
+	not few_pods
+	reason := {
+		"rule": "blast-radius",
+		"message": "the plan takes away more pods than its environment gives at once",
+		"fix": {"op": "human", "text": "take fewer pods in one plan"},
+	}
+}
+
+few_targets if count(plan.keys) <= data.platform.blast_radius.targets[environment.of_plan]
+
+few_namespaces if count(plan.namespaces) <= data.platform.blast_radius.namespaces
+
+few_nodes if count({key | some key in plan.keys; startswith(key, "Node/")}) <= data.platform.blast_radius.nodes
+
+few_pods if count(taken) <= data.platform.blast_radius.pods[environment.of_plan]
+
+taken := {plan.key(target) |
+	some step in input.plan.steps
+	step.action.kind in {"delete_pod", "evict_pod", "drain_node"}
+	some target in plan.targets(step)
+	target.kind == "Pod"
+}

@@ -1,0 +1,91 @@
+# METADATA
+# title: Freezes and change windows
+# description: >-
+#   Nothing is changed during a freeze of the environment, under a freeze label on the namespace, or outside the
+#   environment's windows. Times come from the cluster's own clock; without it nothing is changed.
+package remediation.guards.change_freeze
+
+import data.remediation.environment
+import data.remediation.plan
+
+deny contains reason if {
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	some freeze in data.platform.freezes
+	environment.of(target) in freeze.environments
+	not over(freeze)
+	reason := {
+		"rule": "change-freeze",
+		"step": step.id,
+		"message": concat("", ["changes in ", environment.of(target), " are frozen: ", freeze.name]),
+		"fix": {"op": "wait", "text": concat("", ["submit it again after ", freeze.until]), "until": freeze.until},
+	}
+}
+
+deny contains reason if {
+	not calendar_known
+	reason := {"rule": "change-freeze", "message": "it is not known whether changes are frozen"}
+}
+
+deny contains reason if {
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	target.namespace != ""
+	not unfrozen(target.namespace)
+	reason := {
+		"rule": "change-freeze",
+		"step": step.id,
+		"message": concat("", ["namespace ", target.namespace, " is frozen by its label, or its labels are not known"]),
+		"fix": {"op": "wait", "text": "submit it again when the namespace's freeze label is gone"},
+	}
+}
+
+deny contains reason if {
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	not in_window(target)
+	reason := {
+		"rule": "change-window",
+		"step": step.id,
+		"message": concat("", [target.kind, " ", target.name, " is changed only inside its environment's windows, and this is not one"]),
+		"fix": {"op": "wait", "text": "submit it again inside a change window of the environment"},
+	}
+}
+
+calendar_known if {
+	is_array(data.platform.freezes)
+	is_number(input.facts.now_epoch)
+}
+
+# Not yet begun, or ended: both bounds and the clock must be numbers to say so.
+over(freeze) if {
+	is_number(input.facts.now_epoch)
+	is_number(freeze.from_epoch)
+	input.facts.now_epoch < freeze.from_epoch
+}
+
+over(freeze) if {
+	is_number(input.facts.now_epoch)
+	is_number(freeze.until_epoch)
+	input.facts.now_epoch >= freeze.until_epoch
+}
+
+unfrozen(namespace) if object.get(labels(namespace), data.platform.freeze_label, "false") == "false"
+
+labels(namespace) := found if {
+	found := input.facts.namespaces[namespace].labels
+	is_object(found)
+}
+
+in_window(target) if data.platform.windows[environment.of(target)] == "always"
+
+in_window(target) if {
+	is_number(input.facts.now_epoch)
+	windows := data.platform.windows[environment.of(target)]
+	is_array(windows)
+	some window in windows
+	local := input.clock[window.zone]
+	local.weekday in window.days
+	local.minute >= window.from_minute
+	local.minute < window.until_minute
+}

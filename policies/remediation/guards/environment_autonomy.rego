@@ -1,0 +1,49 @@
+# METADATA
+# title: Environment and autonomy
+# description: >-
+#   observe: nothing is changed. review: people are asked. auto: reversible steps pass at once, the others are put before
+#   people. An environment or a level that cannot be told is a no.
+package remediation.guards.environment_autonomy
+
+import data.remediation.environment
+import data.remediation.plan
+
+deny contains reason if {
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	not may_change(target)
+	reason := {
+		"rule": "environment-autonomy",
+		"step": step.id,
+		"message": concat("", [target.kind, " ", target.name, " is where the agent only observes, or where its autonomy cannot be told"]),
+		"fix": {"op": "human", "text": "a person does this, or the platform team gives the namespace another autonomy level"},
+	}
+}
+
+review contains reason if {
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	may_change(target)
+	not by_itself(target)
+	reason := {
+		"rule": "environment-autonomy",
+		"step": step.id,
+		"message": concat("", [target.kind, " ", target.name, " is in ", environment.of(target), ", where people are asked first"]),
+	}
+}
+
+review contains reason if {
+	some step in input.plan.steps
+	not reversible(step)
+	reason := {
+		"rule": "irreversible",
+		"step": step.id,
+		"message": concat("", [step.action.kind, " cannot be undone: people are asked first"]),
+	}
+}
+
+may_change(target) if environment.autonomy(target) in {"review", "auto"}
+
+by_itself(target) if environment.autonomy(target) == "auto"
+
+reversible(step) if step.action.kind in data.platform.reversible

@@ -1,0 +1,33 @@
+# METADATA
+# title: Create an object
+# description: Only the kinds that data.platform.creatable lists, with a manifest that is the target's and holds no forbidden keys.
+package remediation.permits.objects
+
+import data.remediation.environment
+import data.remediation.permits.fields
+
+permit contains step.id if {
+	some step in input.plan.steps
+	step.action.kind == "create_object"
+	creatable(step.action.target)
+	same(step.action.manifest, step.action.target)
+	fields.harmless("", step.action.manifest)
+	environment.of(step.action.target) in data.platform.permits.create_object
+}
+
+creatable(target) if {
+	some entry in data.platform.creatable
+	entry.api_version == target.apiVersion
+	entry.kind == target.kind
+}
+
+# Owner references would let the garbage collector act on the new object; finalizers would keep it.
+same(manifest, target) if {
+	manifest.apiVersion == target.apiVersion
+	manifest.kind == target.kind
+	manifest.metadata.name == target.name
+	manifest.metadata.namespace == target.namespace
+	every key, _ in manifest.metadata {
+		key in {"name", "namespace", "labels", "annotations"}
+	}
+}

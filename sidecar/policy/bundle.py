@@ -1,0 +1,159 @@
+"""A policy bundle as files: modules, data, cases; and its revision. It must know no engine.
+
+A bundle is a directory: every `*.rego` below it, `platform/data.yaml`, `*_cases.yaml` beside the rules, and
+`cases/*.yaml`, the documents that the cases edit. An overlay is a data file, or a directory of the same layout, laid over
+it: its modules and cases are added (and replace those of the same path), its data is merged key by key, lists replaced.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from sidecar.contract import Json, MalformedMessage, canonical
+from sidecar.errors import BundleRefused
+from sidecar.policy.platform import Platform
+
+DATA = "platform/data.yaml"
+MOST_BYTES = 4_194_304
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyBundle:
+    """`revision`: SHA-256 over modules and data in canonical form; cases do not count, they change no verdict."""
+
+    modules: tuple[tuple[str, str], ...]
+    data: dict[str, Json]
+    zones: tuple[str, ...]
+    cases: tuple[tuple[str, Json], ...]
+    documents: dict[str, Json]
+    revision: str
+
+
+def load(directory: Path, overlay: Path | None = None) -> PolicyBundle:
+    """Raises BundleRefused, in one line, for what cannot be read as a bundle."""
+    if not directory.is_dir():
+        raise BundleRefused(f"no policy bundle at {directory}: it is not a directory")
+    files = dict(_files(directory))
+    raw_data = _mapping(DATA, files.get(DATA))
+    if overlay is not None:
+        files, raw_data = _laid_over(files, raw_data, overlay)
+    modules = tuple((path, text) for path, text in sorted(files.items()) if path.endswith(".rego"))
+    if not any(path.startswith("remediation/") for path, _ in modules):
+        raise BundleRefused(f"no rules in {directory}: a bundle has a file remediation/decision.rego")
+    cases = tuple((path, _yaml(path, text)) for path, text in sorted(files.items()) if path.endswith("_cases.yaml"))
+    documents = {
+        path.removeprefix("cases/").removesuffix(".yaml"): _yaml(path, text)
+        for path, text in files.items()
+        if path.startswith("cases/") and path.endswith(".yaml")
+    }
+    return assemble(modules, raw_data, cases=cases, documents=documents)
+
+
+def assemble(
+    modules: tuple[tuple[str, str], ...],
+    raw_data: dict[str, Json],
+    *,
+    cases: tuple[tuple[str, Json], ...] = (),
+    documents: dict[str, Json] | None = None,
+) -> PolicyBundle:
+    """A bundle of these parts; `raw_data` as in the file. Raises BundleRefused when the data is not of its shape."""
+    platform = _platform(raw_data)
+    data: dict[str, Json] = {"platform": platform.document()}
+    try:
+        content = canonical({"modules": dict(modules), "data": data})
+    except MalformedMessage as exc:
+        raise BundleRefused(f"{DATA}: {exc}") from exc
+    return PolicyBundle(
+        modules=modules,
+        data=data,
+        zones=platform.zones(),
+        cases=cases,
+        documents=documents or {},
+        revision=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def merged(under: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
+    """Mappings key by key; everything else, lists too, is replaced."""
+    result = dict(under)
+    for key, value in over.items():
+        before = result.get(key)
+        result[key] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _laid_over(files: dict[str, str], raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
+    if overlay.is_dir():
+        more = dict(_files(overlay))
+        if DATA in more:
+            raw_data = merged(raw_data, _mapping(DATA, more.pop(DATA)))
+        return {**files, **more}, raw_data
+    if overlay.is_file():
+        return files, merged(raw_data, _mapping(overlay.name, overlay.read_text("utf-8")))
+    raise BundleRefused(f"no policy overlay at {overlay}")
+
+
+def _files(directory: Path) -> Iterator[tuple[str, str]]:
+    """Path below the directory, and text. Symbolic links (as Kubernetes mounts them) are followed; hidden names are not."""
+    total = 0
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory)
+        if path.suffix not in {".rego", ".yaml"} or any(part.startswith(".") for part in relative.parts) or not path.is_file():
+            continue
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BundleRefused(f"cannot read {path}: {exc}") from exc
+        total += len(text)
+        if total > MOST_BYTES:
+            raise BundleRefused(f"the bundle at {directory} is larger than {MOST_BYTES} characters")
+        yield relative.as_posix(), text
+
+
+def _mapping(path: str, text: str | None) -> dict[str, Json]:
+    if text is None:
+        raise BundleRefused(f"the bundle has no {path}")
+    value = _yaml(path, text)
+    if not isinstance(value, dict):
+        raise BundleRefused(f"{path}: not a mapping")
+    return value
+
+
+def _yaml(path: str, text: str) -> Json:
+    try:
+        value: Json = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader that refuses a key given twice
+    except yaml.YAMLError as exc:
+        raise BundleRefused(f"{path}: not YAML: {' '.join(str(exc).split())[:200]}") from exc
+    return value
+
+
+def _platform(raw: dict[str, Json]) -> Platform:
+    try:
+        return Platform.model_validate(raw)
+    except ValidationError as exc:
+        fault = exc.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"]) or "the whole"
+        raise BundleRefused(f"{DATA}: {where}: {fault['msg']}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """No timestamps (they stay texts), and no key twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True) if key_node.tag != "tag:yaml.org,2002:merge" else None
+            if key is not None and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return dict(super().construct_mapping(node, deep))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

@@ -1,0 +1,62 @@
+"""The judge: asks the engine, and turns everything that is not a plain verdict into a denial. It knows no engine's name."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from sidecar.contract import Decision, Fix, Plan, Reason
+from sidecar.errors import PolicyUnavailable
+from sidecar.policy.document import MalformedVerdict, denial, to_decision, to_input
+from sidecar.policy.engine import Engine
+from sidecar.ports import Facts
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RegoJudge:
+    """Implements sidecar.ports.Judge."""
+
+    def __init__(self, engine: Engine, *, zones: Sequence[str], now: Callable[[], datetime] = utc_now) -> None:
+        self._engine = engine
+        self._zones = tuple(zones)
+        self._now = now
+
+    @property
+    def revision(self) -> str:
+        return self._engine.revision
+
+    def decide(self, plan: Plan, facts: Facts) -> Decision:
+        at, revision = self._now(), self.revision
+        try:
+            value = self._engine.ask(to_input(plan.document(), facts.document, self._zones))
+            decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
+        except PolicyUnavailable as exc:
+            return denial([_engine_failed("policy-unavailable", exc)], plan=plan, facts=facts, revision=revision, at=at)
+        except MalformedVerdict as exc:
+            return denial([_engine_failed("policy-malformed", exc)], plan=plan, facts=facts, revision=revision, at=at)
+        except Exception as exc:  # noqa: BLE001  the port never raises: what nobody thought of is a no as well
+            reason = _engine_failed("policy-unavailable", type(exc).__name__)
+            return denial([reason], plan=plan, facts=facts, revision=revision, at=at)
+        if not facts.missing:
+            return decision
+        kept = decision.reasons if decision.verdict == "deny" else ()
+        reasons = [*_missing(facts.missing), *kept]
+        return denial(reasons, plan=plan, facts=facts, revision=revision, at=at)
+
+
+def _engine_failed(rule: str, what: object) -> Reason:
+    return Reason(
+        rule=rule,
+        message=f"no verdict: {' '.join(str(what).split())}"[:500],
+        fix=Fix(op="wait", text="submit it again when the policy engine answers"),
+    )
+
+
+def _missing(names: Sequence[str]) -> Iterator[Reason]:
+    for name in names[:50]:
+        yield Reason(
+            rule="fact-missing",
+            message=f"could not be looked up: {' '.join(name.split())}"[:500],
+            fix=Fix(op="wait", text="submit it again when this can be looked up"),
+        )
