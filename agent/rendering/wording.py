@@ -1,0 +1,106 @@
+"""How the report calls things, alike in Markdown and HTML."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import get_args
+
+import orjson
+
+from agent.domain.outcome import Round, RoundEnd, RunOutcome
+from agent.domain.report import Report
+from sidecar.contract import ChangePreview, Json, Right, Settlement
+
+OUTCOMES: dict[RunOutcome, tuple[str, str]] = {
+    # words, tone: good, bad, calm (an answer, and nothing is wrong with it), warn
+    "repaired": ("Repaired and verified", "good"),
+    "healthy": ("No active fault", "good"),
+    "diagnosed": ("Diagnosed", "calm"),
+    "human-needed": ("A person is needed", "warn"),
+    "denied": ("Denied by policy", "warn"),
+    "refused": ("Refused by a person", "warn"),
+    "no-answer": ("Nobody answered", "warn"),
+    "ungoverned": ("Sidecar not reached", "warn"),
+    "not-repaired": ("Not repaired", "bad"),
+    "unknown": ("Cause not known", "bad"),
+    "failed": ("The run broke", "bad"),
+}
+ENDS: dict[RoundEnd, tuple[str, str]] = {
+    "helped": ("Helped", "good"),
+    "did-not-help": ("Did not help, undone", "bad"),
+    "unverified": ("Effect could not be seen", "warn"),
+    "denied": ("Denied by policy", "warn"),
+    "refused": ("Refused by a person", "warn"),
+    "no-answer": ("Nobody answered", "warn"),
+    "target-changed": ("Target had changed", "warn"),
+    "failed": ("Refused by the cluster", "bad"),
+    "void": ("Approval no longer valid", "warn"),
+    "unavailable": ("Sidecar not reached", "warn"),
+}
+assert set(OUTCOMES) == set(get_args(RunOutcome))
+
+
+def end_of(round_: Round) -> tuple[str, str]:
+    if round_.end is None:
+        return "Not finished", "warn"
+    words, tone = ENDS[round_.end]
+    if round_.end == "did-not-help" and not (round_.undo and round_.undo.complete):
+        return "Did not help, not undone completely", "bad"
+    return words, tone
+
+
+def moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def clock(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%H:%M:%S")
+
+
+def lasted(start: datetime, end: datetime) -> str:
+    seconds = max(0.0, (end - start).total_seconds())
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def right(right: Right) -> str:
+    """One RBAC rule as people read it."""
+    resource = f"{right.resource}.{right.group}" if right.group else right.resource
+    return f"{', '.join(right.verbs)} {resource} {', '.join(right.names)} in {right.namespace or 'the cluster'}"
+
+
+def revocation(settlement: Settlement) -> str:
+    if settlement.state == "revocation_pending":
+        return "not yet proven to be over: the sidecar goes on taking the rights back"
+    if settlement.refused_after_ms is None:
+        return "given back; no write with the old token was tried"
+    after = f"{settlement.refused_after_ms:.0f} ms after the binding was deleted"
+    return f"proven over: the old token was refused ({settlement.refusal}) {after}"
+
+
+def previews(round_: Round) -> Sequence[ChangePreview]:
+    return round_.status.approval.changes if round_.status and round_.status.approval else ()
+
+
+def rights_lasted(report: Report) -> str:
+    """How long rights existed in the whole run, or "" where there were none."""
+    spans = [(r.lease.granted_at, r.settlement.settled_at) for r in report.rounds if r.lease and r.settlement]
+    if not spans:
+        return ""
+    total = sum((end - start).total_seconds() for start, end in spans)
+    return f"{total:.1f} s" if total < 120 else f"{total / 60:.1f} min"
+
+
+def value(found: Json) -> str:
+    """A field's value on one line; null is "is not there"."""
+    if found is None:
+        return "(absent)"
+    return found if isinstance(found, str) else _compact(found)
+
+
+def _compact(found: Json) -> str:
+    return orjson.dumps(found).decode()
