@@ -1,0 +1,156 @@
+"""Plans, decisions and answers in the database. Every function works inside the caller's transaction.
+
+Knows no rule: it keeps what it is given. Times are seconds since the epoch, documents are JSON text.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, insert, select, update
+
+from sidecar.contract import Answer, ChangePreview, Decision, Json, Plan, PlanState
+
+metadata = MetaData()
+
+_plans = Table(
+    "plans",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("incident", Text, nullable=False, index=True),
+    Column("document", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("previews", Text, nullable=False),
+    Column("effects", Text, nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("lease", Text),
+)
+_answers = Table(
+    "answers",
+    metadata,
+    Column("plan", Text, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+_switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A plan as it stands. `effects`: what each step reads and writes, as the approvers saw it (JSON, by step).
+
+    `expires_at`: until when people may answer, or until when an approved plan may be leased.
+    """
+
+    plan: Plan
+    decision: Decision
+    state: PlanState
+    reason: str
+    previews: tuple[ChangePreview, ...]
+    effects: dict[str, Json]
+    requested_at: datetime
+    expires_at: datetime
+    lease: str | None
+
+
+def put(connection: Connection, entry: Entry) -> None:
+    """Write a new plan, or a denied one again after it was judged again."""
+    values = {
+        "incident": entry.plan.incident,
+        "document": entry.plan.canonical().decode(),
+        "decision": entry.decision.model_dump_json(by_alias=True),
+        "state": entry.state,
+        "reason": entry.reason,
+        "previews": json.dumps([preview.document() for preview in entry.previews]),
+        "effects": json.dumps(entry.effects),
+        "requested_at": entry.requested_at.timestamp(),
+        "expires_at": entry.expires_at.timestamp(),
+        "lease": entry.lease,
+    }
+    changed = connection.execute(
+        update(_plans).where(_plans.c.digest == entry.plan.digest, _plans.c.state == "denied").values(**values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(_plans).values(digest=entry.plan.digest, **values))
+
+
+def get(connection: Connection, digest: str) -> Entry | None:
+    row = connection.execute(select(_plans).where(_plans.c.digest == digest)).mappings().first()
+    return _entry(row) if row is not None else None
+
+
+def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: int = 200) -> Iterator[Entry]:
+    """The newest first."""
+    query = select(_plans).order_by(_plans.c.requested_at.desc()).limit(limit)
+    if states:
+        query = query.where(_plans.c.state.in_(states))
+    for row in connection.execute(query).mappings():
+        yield _entry(row)
+
+
+def move(
+    connection: Connection,
+    digest: str,
+    *,
+    was: Sequence[PlanState],
+    becomes: PlanState,
+    reason: str = "",
+    lease: str | None = None,
+    expires_at: datetime | None = None,
+) -> bool:
+    """Compare-and-set of the state; False when it was another: somebody else was faster."""
+    values: dict[str, object] = {"state": becomes, "reason": reason}
+    if lease is not None:
+        values["lease"] = lease
+    if expires_at is not None:
+        values["expires_at"] = expires_at.timestamp()
+    changed = connection.execute(update(_plans).where(_plans.c.digest == digest, _plans.c.state.in_(was)).values(**values))
+    return changed.rowcount == 1
+
+
+def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
+    query = select(_answers.c.document).where(_answers.c.plan == digest).order_by(_answers.c.at)
+    return tuple(Answer.model_validate_json(row.document) for row in connection.execute(query))
+
+
+def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
+    """One answer a person; a later one replaces it (the rules see to it that a deny is never replaced)."""
+    values = {"verdict": answer.verdict, "document": answer.model_dump_json(), "at": answer.at.timestamp()}
+    mine = (_answers.c.plan == digest) & (_answers.c.person == answer.person)
+    if connection.execute(update(_answers).where(mine).values(**values)).rowcount == 0:
+        connection.execute(insert(_answers).values(plan=digest, person=answer.person, **values))
+
+
+def stopped_by(connection: Connection) -> str | None:
+    """Who stopped everything, None when nobody did."""
+    row = connection.execute(select(_switch.c.by)).first()
+    return str(row.by) if row is not None else None
+
+
+def stop(connection: Connection, *, by: str, at: datetime, reason: str) -> None:
+    connection.execute(_switch.delete())
+    connection.execute(insert(_switch).values(by=by, at=at.timestamp(), reason=reason))
+
+
+def lift(connection: Connection) -> None:
+    connection.execute(_switch.delete())
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(
+        plan=Plan.model_validate_json(row["document"]),
+        decision=Decision.model_validate_json(row["decision"]),
+        state=row["state"],
+        reason=row["reason"],
+        previews=tuple(ChangePreview.model_validate(preview) for preview in json.loads(row["previews"])),
+        effects=json.loads(row["effects"]),
+        requested_at=datetime.fromtimestamp(row["requested_at"], UTC),
+        expires_at=datetime.fromtimestamp(row["expires_at"], UTC),
+        lease=row["lease"],
+    )

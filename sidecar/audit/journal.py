@@ -1,0 +1,95 @@
+"""The journal's table: append inside the caller's transaction, one writer at a time, no gap in `seq`.
+
+Knows no meaning of what is recorded, and opens no transaction of its own.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, update
+
+from sidecar.audit.chain import Fault, Head, check, seal
+from sidecar.contract import Json, Record
+
+metadata = MetaData()
+
+_records = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("plan", Text, nullable=False, index=True),
+    Column("lease", Text, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("mac", Text, nullable=False),
+)
+# One row, locked by whoever appends: what keeps two sidecars on one database from forking the chain.
+_head = Table(
+    "journal_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("mac", Text, nullable=False),
+)
+
+
+class Journal:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the tables; safe to repeat."""
+        metadata.create_all(connection)
+        if connection.execute(select(_head.c.id)).first() is None:
+            connection.execute(insert(_head).values(id=1, seq=0, mac=""))
+
+    def append(
+        self,
+        connection: Connection,
+        *,
+        at: datetime,
+        kind: str,
+        actor: str,
+        plan: str = "",
+        lease: str = "",
+        body: Mapping[str, Json],
+    ) -> Record:
+        """The next record, durable when the caller commits."""
+        row = connection.execute(select(_head.c.seq, _head.c.mac).where(_head.c.id == 1).with_for_update()).one()
+        record = seal(self._key, Head(row.seq, row.mac), at=at, kind=kind, actor=actor, plan=plan, lease=lease, body=body)
+        document = record.document()
+        connection.execute(insert(_records).values({**document, "body": json.dumps(document["body"])}))
+        connection.execute(update(_head).where(_head.c.id == 1).values(seq=record.seq, mac=record.mac))
+        return record
+
+    def head(self, connection: Connection) -> Head:
+        row = connection.execute(select(_head.c.seq, _head.c.mac).where(_head.c.id == 1)).one()
+        return Head(row.seq, row.mac)
+
+    def documents(
+        self, connection: Connection, *, after: int = 0, limit: int | None = None, about: str = ""
+    ) -> Iterator[dict[str, Json]]:
+        """Records as plain JSON in order; `about` is a plan's digest (or its beginning) or a lease's id."""
+        query = select(_records).where(_records.c.seq > after).order_by(_records.c.seq)
+        if about:
+            query = query.where(_records.c.plan.startswith(about, autoescape=True) | (_records.c.lease == about))
+        if limit is not None:
+            query = query.limit(limit)
+        for row in connection.execute(query).mappings():
+            yield {**row, "body": _body(row["body"])}
+
+    def check(self, connection: Connection, *, anchor: Head | None = None) -> Fault | None:
+        """The first record that is not as it was written."""
+        return check(self._key, self.documents(connection), anchor=anchor)
+
+
+def _body(text: str) -> Json:
+    try:
+        body: Json = json.loads(text)
+    except ValueError:
+        return text  # no longer JSON: the mac will not fit either
+    return body

@@ -1,0 +1,216 @@
+"""Makes a lease real in the cluster, and takes it back: ServiceAccount, Role, RoleBinding, token.
+
+Everything is safe to repeat: names are fixed by the lease, what exists already is kept, what is gone is gone. The tokens
+live in the memory of this object only. The journal is the caller's duty, before and after. Knows no plan.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sidecar.contract import Lease
+from sidecar.credentials.manifests import (
+    BINDINGS,
+    CLUSTER_BINDINGS,
+    CLUSTER_ROLES,
+    LABEL_EXPIRES,
+    LABEL_LEASE,
+    ROLES,
+    SELECTOR,
+    SERVICE_ACCOUNTS,
+    TOKEN_SECONDS,
+    Piece,
+    identity_of,
+    pieces,
+    probes,
+    revocation_order,
+    token_request,
+)
+from sidecar.errors import ClusterUnavailable
+from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
+
+REFRESH_AFTER = TOKEN_SECONDS - 120
+PROBE_SECONDS = 15.0  # a token that was used just before its account went is served from a cache for 10 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """The lease can act now."""
+
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The API server did not grant it: 403 means that it is beyond the sidecar's own rights."""
+
+    status: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What taking back came to. `pending` names what could not be seen to be gone; empty means that all is."""
+
+    refused_after_ms: float | None
+    refusal: Literal["401", "403", ""]
+    pending: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Held:
+    credential: Credential
+    since: float = field(default_factory=time.monotonic)
+
+
+class Issuer:
+    def __init__(self, cluster: Cluster, *, namespace: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._tokens: dict[str, _Held] = {}
+        self._lock = threading.Lock()
+        self.namespace = namespace
+
+    def identity(self, lease: str) -> str:
+        """The user name under which the API server knows the lease."""
+        return identity_of(lease, self.namespace)
+
+    def mint(self, lease: Lease, *, incident: str) -> Minted | Refused:
+        """Make what is missing of the lease, and get a token. Raises ClusterUnavailable: then try again later."""
+        for piece in pieces(lease, incident, self.namespace):
+            answer = self._cluster.send(piece.create)
+            if answer.status == 409:
+                answer = self._cluster.send(piece.read)
+                if _label(answer, LABEL_LEASE) != lease.id:
+                    return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
+            if answer.status not in (200, 201):
+                return Refused(status=answer.status, detail=message_of(answer))
+        return self._token(lease.id)
+
+    def credential(self, lease: str) -> Minted | Refused:
+        """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""
+        held = self._tokens.get(lease)
+        if held is not None and time.monotonic() - held.since < REFRESH_AFTER:
+            return Minted(credential=held.credential)
+        return self._token(lease)
+
+    def _token(self, lease: str) -> Minted | Refused:
+        answer = self._cluster.send(token_request(lease, self.namespace))
+        body = answer.body if isinstance(answer.body, dict) else {}
+        status = body.get("status")
+        token = status.get("token") if isinstance(status, dict) else None
+        if answer.status not in (200, 201) or not isinstance(token, str) or not token:
+            return Refused(status=answer.status, detail=message_of(answer))
+        credential = Credential(identity=identity_of(lease, self.namespace), token=token)
+        with self._lock:
+            self._tokens[lease] = _Held(credential)
+        return Minted(credential=credential)
+
+    def revoke(self, lease: Lease, *, incident: str, prove: bool) -> Proof:
+        """Take everything back, and probe with the old token until it is refused. Never raises; safe to repeat.
+
+        `prove` is false for a lease that was never live: it had no token that could be tried.
+        """
+        credential = self._last_credential(lease.id) if prove else None
+        pending: list[str] = []
+        refusal: Literal["401", "403", ""] = ""
+        refused_after: float | None = None
+        began = time.monotonic()
+        order = revocation_order(pieces(lease, incident, self.namespace))
+        bindings = [piece for piece in order if piece.resource in (BINDINGS, CLUSTER_BINDINGS)]
+        pending += [name for piece in bindings if (name := self._remove(piece))]
+        if credential is not None and lease.rights:
+            refused_after, refusal = self._probe(credential, lease, began)
+            if not refusal:
+                pending.append("the old token is not seen to be refused")
+        pending += [name for piece in order if piece not in bindings and (name := self._remove(piece))]
+        if not pending:
+            with self._lock:
+                self._tokens.pop(lease.id, None)
+        return Proof(refused_after_ms=refused_after, refusal=refusal, pending=tuple(pending))
+
+    def _last_credential(self, lease: str) -> Credential | None:
+        """After a restart the old token is lost: a new one of the same account shows the same."""
+        held = self._tokens.get(lease)
+        if held is not None:
+            return held.credential
+        try:
+            fresh = self._token(lease)
+        except ClusterUnavailable:
+            return None
+        return fresh.credential if isinstance(fresh, Minted) else None
+
+    def _remove(self, piece: Piece) -> str:
+        """Delete, and look whether it is gone; the name of what may still be there, "" when it is gone."""
+        name = f"{piece.resource.plural} {piece.namespace}/{piece.name}"
+        for attempt in range(3):
+            if attempt:
+                self._clock.sleep(0.05 * attempt)
+            try:
+                if self._cluster.send(piece.delete).status == 404 or self._cluster.send(piece.read).status == 404:
+                    return ""
+            except ClusterUnavailable:
+                continue
+        return name
+
+    def _probe(self, credential: Credential, lease: Lease, began: float) -> tuple[float | None, Literal["401", "403", ""]]:
+        refusal: Literal["401", "403", ""] = ""
+        for call in probes(lease.rights):
+            found = self._refused(call, credential)
+            if not found:
+                return None, ""
+            refusal = refusal or found
+        return round((time.monotonic() - began) * 1000, 3), refusal
+
+    def _refused(self, call: ApiCall, credential: Credential) -> Literal["401", "403", ""]:
+        deadline = time.monotonic() + PROBE_SECONDS
+        while True:
+            try:
+                status = self._cluster.send(call, credential).status
+            except ClusterUnavailable:
+                return ""
+            if status == 401:
+                return "401"
+            if status == 403:
+                return "403"
+            if time.monotonic() >= deadline:
+                return ""
+            self._clock.sleep(0.005)
+
+    def labelled(self) -> list[tuple[str, int, Piece]]:
+        """Every object in the cluster that carries a lease's label: the lease, when it expires (seconds since the
+        epoch), and the object. Raises ClusterUnavailable."""
+        found: list[tuple[str, int, Piece]] = []
+        for resource in (BINDINGS, CLUSTER_BINDINGS, ROLES, CLUSTER_ROLES, SERVICE_ACCOUNTS):
+            path = collection_path(resource, self.namespace if resource is SERVICE_ACCOUNTS else "")
+            answer = self._cluster.send(ApiCall(method="GET", path=path, query=(("labelSelector", SELECTOR),)))
+            items = answer.body.get("items") if isinstance(answer.body, dict) else None
+            if answer.status != 200 or not isinstance(items, list):
+                raise ClusterUnavailable(f"cannot list {resource.plural}: {answer.status} {message_of(answer)}")
+            for item in items:
+                metadata = item.get("metadata") if isinstance(item, dict) else None
+                labels = metadata.get("labels") if isinstance(metadata, dict) else None
+                if not isinstance(metadata, dict) or not isinstance(labels, dict):
+                    continue
+                namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name"))
+                expires = str(labels.get(LABEL_EXPIRES))
+                piece = Piece(resource=resource, namespace=namespace, name=name, manifest={})
+                found.append((str(labels.get(LABEL_LEASE)), int(expires) if expires.isdigit() else 0, piece))
+        return found
+
+    def sweep(self, piece: Piece) -> bool:
+        """Remove one leftover; whether it is gone."""
+        return not self._remove(piece)
+
+
+def message_of(answer: ApiAnswer) -> str:
+    """The API server's own words, one line."""
+    message = answer.body.get("message") if isinstance(answer.body, dict) else answer.body
+    return " ".join(str(message or "no message").split())[:300]
+
+
+def _label(answer: ApiAnswer, name: str) -> str:
+    metadata = answer.body.get("metadata") if isinstance(answer.body, dict) else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return str(labels.get(name, "")) if isinstance(labels, dict) else ""

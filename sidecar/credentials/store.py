@@ -1,0 +1,151 @@
+"""Leases and the targets they hold, in the database. Works inside the caller's transaction; holds no token, ever."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sidecar.contract import Lease, ObjectRef, Right, Settlement
+from sidecar.contract.lease import LeaseState
+from sidecar.contract.wire import Json
+
+metadata = MetaData()
+
+_leases = Table(
+    "leases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False, unique=True),
+    Column("incident", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("identity", Text, nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("outcome", Text),
+    Column("granted_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("settlement", Text),
+)
+_held = Table(
+    "held_targets",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("lease", Text, nullable=False, index=True),
+    Column("plan", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    lease: Lease
+    incident: str
+    outcome: str | None
+    settlement: Settlement | None
+
+
+class TargetHeld(Exception):
+    """Another lease holds one of the targets; the text names it."""
+
+
+def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequence[ObjectRef]) -> None:
+    """Write a new lease and take its targets; raises TargetHeld when one of them is not free."""
+    for key, target in {_key(target): target for target in targets}.items():
+        holder = connection.execute(select(_held.c.lease).where(_held.c.target == key)).first()
+        if holder is not None:
+            raise TargetHeld(str(target))
+        try:
+            with connection.begin_nested():
+                document = json.dumps(target.document())
+                connection.execute(insert(_held).values(target=key, lease=lease.id, plan=lease.plan, document=document))
+        except IntegrityError as exc:
+            raise TargetHeld(str(target)) from exc
+    connection.execute(
+        insert(_leases).values(
+            id=lease.id,
+            plan=lease.plan,
+            incident=incident,
+            state=lease.state,
+            identity=lease.identity,
+            rights=json.dumps([right.document() for right in lease.rights]),
+            granted_at=lease.granted_at.timestamp(),
+            expires_at=lease.expires_at.timestamp(),
+        )
+    )
+
+
+def get(connection: Connection, lease: str) -> Entry | None:
+    row = connection.execute(select(_leases).where(_leases.c.id == lease)).mappings().first()
+    return _entry(row) if row is not None else None
+
+
+def of_plan(connection: Connection, plan: str) -> Entry | None:
+    row = connection.execute(select(_leases).where(_leases.c.plan == plan)).mappings().first()
+    return _entry(row) if row is not None else None
+
+
+def listed(connection: Connection, states: Sequence[LeaseState] = (), *, limit: int = 500) -> Iterator[Entry]:
+    """The newest first."""
+    query = select(_leases).order_by(_leases.c.granted_at.desc()).limit(limit)
+    if states:
+        query = query.where(_leases.c.state.in_(states))
+    for row in connection.execute(query).mappings():
+        yield _entry(row)
+
+
+def move(
+    connection: Connection,
+    lease: str,
+    *,
+    was: Sequence[LeaseState],
+    becomes: LeaseState,
+    outcome: str | None = None,
+    settlement: Settlement | None = None,
+    granted_at: datetime | None = None,
+) -> bool:
+    """Compare-and-set of the state; False when it was another."""
+    values: dict[str, object] = {"state": becomes}
+    if outcome is not None:
+        values["outcome"] = outcome
+    if settlement is not None:
+        values["settlement"] = settlement.model_dump_json()
+    if granted_at is not None:
+        values["granted_at"] = granted_at.timestamp()
+    changed = connection.execute(update(_leases).where(_leases.c.id == lease, _leases.c.state.in_(was)).values(**values))
+    return changed.rowcount == 1
+
+
+def free(connection: Connection, lease: str) -> None:
+    """The targets of this lease may be leased again."""
+    connection.execute(delete(_held).where(_held.c.lease == lease))
+
+
+def held(connection: Connection, *, but_for: str = "") -> list[dict[str, Json]]:
+    """Targets (ObjectRef documents) under a lease of another plan."""
+    query = select(_held.c.document).where(_held.c.plan != but_for)
+    return [json.loads(row.document) for row in connection.execute(query)]
+
+
+def _key(target: ObjectRef) -> str:
+    """A later namesake is the same target: the uid is left out."""
+    group = target.api_version.rpartition("/")[0]
+    return f"{group}/{target.kind}/{target.namespace}/{target.name}"
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(
+        lease=Lease(
+            id=row["id"],
+            plan=row["plan"],
+            state=row["state"],
+            identity=row["identity"],
+            rights=tuple(Right.model_validate_json(json.dumps(right)) for right in json.loads(row["rights"])),
+            granted_at=datetime.fromtimestamp(row["granted_at"], UTC),
+            expires_at=datetime.fromtimestamp(row["expires_at"], UTC),
+        ),
+        incident=row["incident"],
+        outcome=row["outcome"],
+        settlement=Settlement.model_validate_json(row["settlement"]) if row["settlement"] else None,
+    )

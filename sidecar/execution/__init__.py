@@ -1,0 +1,21 @@
+"""From an approved action to the requests that carry it out, and back again. Compiling is pure; only `cluster` has a wire."""
+
+from sidecar.execution.compile import calls_for, undo_calls
+from sidecar.execution.effect import Effect, Unfit, effect_of, projected
+from sidecar.execution.live import Live, look, look_back
+from sidecar.execution.preview import preview_of
+from sidecar.execution.recover import arrived
+
+__all__ = [
+    "Effect",
+    "Live",
+    "Unfit",
+    "arrived",
+    "calls_for",
+    "effect_of",
+    "look",
+    "look_back",
+    "preview_of",
+    "projected",
+    "undo_calls",
+]

@@ -1,0 +1,201 @@
+"""What a step reads and writes, field by field: pure. It is computed when the plan is judged, shown to the approvers, and
+computed again before the write: the two must be equal. Knows no request and no wire."""
+
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from sidecar import contract
+from sidecar.contract import FieldChange, Json
+from sidecar.execution.live import Live
+from sidecar.execution.pointer import fingerprint, joined, parts, same, value_at, written
+
+RESTARTED_AT = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt"
+WHEN_PERFORMED = "(the time at which it is performed)"
+TEMPLATE = "/spec/template"
+REPLICAS = "/spec/replicas"
+UNSCHEDULABLE = "/spec/unschedulable"
+UID = "/metadata/uid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """`before` and `after` by JSON Pointer; None is "not there". `sealed`: fields that must stay as they are, or (in
+    `goal`) become, of which only the SHA-256 is kept, because they may hold what nobody should keep."""
+
+    before: dict[str, Json] = field(default_factory=dict)
+    after: dict[str, Json] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
+    goal: dict[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Json]:
+        return {"before": self.before, "after": self.after, "sealed": {**self.sealed}, "goal": {**self.goal}}
+
+    @classmethod
+    def of(cls, document: Json) -> "Effect":
+        """What `document` wrote."""
+        return cls(
+            before=_object(document, "before"),
+            after=_object(document, "after"),
+            sealed={pointer: str(digest) for pointer, digest in _object(document, "sealed").items()},
+            goal={pointer: str(digest) for pointer, digest in _object(document, "goal").items()},
+        )
+
+
+def _object(document: Json, name: str) -> dict[str, Json]:
+    found = value_at(document, (name,))
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """Why the action does not fit the live object. `code`: not-found, target-changed, revision-missing, exists,
+    field-not-allowed, nothing-to-do, unsupported."""
+
+    code: str
+    detail: str
+
+
+def effect_of(action: contract.Action, live: Live) -> Effect | Unfit:
+    match action:
+        case contract.CreateObject(manifest=manifest):
+            if live.target is not None:
+                return Unfit(code="exists", detail=f"{action.target} exists already")
+            return Effect(before={"": None}, after={"": manifest})
+        case contract.SilenceAlert():
+            return Unfit(code="unsupported", detail="this sidecar has no Alertmanager to silence")
+        case _:
+            return _unfit_target(action, live) or _on_target(action, live)
+
+
+def _unfit_target(action: contract.Action, live: Live) -> Unfit | None:
+    if live.target is None:
+        return Unfit(code="not-found", detail=f"{action.target} does not exist")
+    if value_at(live.target, ("metadata", "uid")) != action.target.uid:
+        return Unfit(code="target-changed", detail=f"{action.target} was deleted and made again since")
+    if value_at(live.target, ("metadata", "deletionTimestamp")) is not None:
+        return Unfit(code="target-changed", detail=f"{action.target} is being deleted")
+    return None
+
+
+def _on_target(action: contract.Action, live: Live) -> Effect | Unfit:
+    target = live.target
+    match action:
+        case contract.RestartWorkload():
+            before = {RESTARTED_AT: value_at(target, parts(RESTARTED_AT))}
+            return Effect(before=before, after={RESTARTED_AT: WHEN_PERFORMED}, sealed={TEMPLATE: _print(target, TEMPLATE)})
+        case contract.RollbackWorkload(to_revision=revision):
+            if live.template is None:
+                return Unfit(code="revision-missing", detail=f"{action.target} keeps no revision {revision}")
+            effect = Effect(sealed={TEMPLATE: _print(target, TEMPLATE)}, goal={TEMPLATE: fingerprint(live.template)})
+            return effect if effect.sealed != effect.goal else _nothing(action)
+        case contract.ScaleWorkload(replicas=replicas):
+            current = value_at(target, parts(REPLICAS))
+            return Effect(before={REPLICAS: current}, after={REPLICAS: replicas}) if current != replicas else _nothing(action)
+        case contract.ChangeFields(changes=changes):
+            return changed_fields(target, changes)
+        case contract.DeletePod() | contract.EvictPod():
+            return Effect(before={UID: action.target.uid}, after={UID: None})
+        case contract.CordonNode() | contract.UncordonNode():
+            wanted = True if isinstance(action, contract.CordonNode) else None
+            current = value_at(target, parts(UNSCHEDULABLE)) or None
+            return (
+                Effect(before={UNSCHEDULABLE: current}, after={UNSCHEDULABLE: wanted}) if current != wanted else _nothing(action)
+            )
+        case contract.DrainNode():
+            return _drained(action, live)
+        case contract.RerunJob(new_name=name):
+            if live.made is not None:
+                return Unfit(code="exists", detail=f"Job {action.target.namespace}/{name} exists already")
+            return Effect(before={"": None}, after={"/metadata/name": name}, sealed={TEMPLATE: _print(target, TEMPLATE)})
+        case contract.CreateObject() | contract.SilenceAlert():
+            return Unfit(code="unsupported", detail="is not about an object that is there")
+        case _:
+            assert_never(action)
+
+
+def _drained(action: contract.DrainNode, live: Live) -> Effect | Unfit:
+    for pod in action.pods:
+        found = live.pods.get(f"{pod.namespace}/{pod.name}")
+        if value_at(found, ("metadata", "uid")) != pod.uid:
+            return Unfit(code="target-changed", detail=f"{pod} is gone, or another one")
+        if value_at(found, ("spec", "nodeName")) != action.target.name:
+            return Unfit(code="target-changed", detail=f"{pod} does not run on {action.target}")
+    names: list[Json] = [f"{pod.namespace}/{pod.name}" for pod in action.pods]
+    current = value_at(live.target, parts(UNSCHEDULABLE)) or None
+    return Effect(before={UNSCHEDULABLE: current, "/pods": names}, after={UNSCHEDULABLE: True, "/pods": []})
+
+
+def _nothing(action: contract.Action) -> Unfit:
+    return Unfit(code="nothing-to-do", detail=f"{action.target} is as the step wants it already")
+
+
+def _print(document: Json, pointer: str) -> str:
+    return fingerprint(value_at(document, parts(pointer)))
+
+
+def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unfit:
+    """The changes one after the other on a copy, then what became of the smallest parts that can be turned round.
+
+    A field whose parent is missing is the parent's appearance; an element that joins or leaves a list is the list's
+    change: so the inverse leaves nothing behind, and puts nothing in a place that moved.
+    """
+    working, roots = live, []
+    for change in changes:
+        segments = parts(change.path)
+        if not _allowed(segments):
+            return Unfit(code="field-not-allowed", detail=f"no step may change {change.path}")
+        parent = value_at(working, segments[:-1])
+        if segments[-1] == "-" and isinstance(parent, list):
+            segments = (*segments[:-1], str(len(parent)))
+        if not same(value_at(working, segments), change.before):
+            return Unfit(code="target-changed", detail=f"{change.path} is not as the plan says it is")
+        roots.append(_root(working, segments, change))
+        try:
+            working = written(working, segments, change.after)
+        except KeyError:
+            return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
+    kept = [root for root in dict.fromkeys(roots) if not any(root != other and root[: len(other)] == other for other in roots)]
+    before = {joined(root): value_at(live, root) for root in kept}
+    after = {joined(root): value_at(working, root) for root in kept}
+    if same(before, after):
+        return Unfit(code="nothing-to-do", detail="the changes come to nothing")
+    return Effect(before=before, after=after)
+
+
+def _allowed(segments: tuple[str, ...]) -> bool:
+    """What a step may change at all: never identity, ownership, status, or the object as a whole."""
+    match segments:
+        case ("spec", _, *_) | ("data", *_) | ("binaryData", *_):
+            return True
+        case ("metadata", "labels" | "annotations", _):
+            return True
+        case _:
+            return False
+
+
+def _root(working: Json, segments: tuple[str, ...], change: FieldChange) -> tuple[str, ...]:
+    for length in range(1, len(segments)):
+        if value_at(working, segments[:length]) is None:
+            return segments[:length]
+    joins_or_leaves = change.before is None or change.after is None
+    in_list = isinstance(value_at(working, segments[:-1]), list)
+    return segments[:-1] if joins_or_leaves and in_list else segments
+
+
+def projected(action: contract.Action, live: Live, effect: Effect) -> Live:
+    """The live object as it will be after the step, for the preview and for the steps that follow."""
+    match action:
+        case contract.CreateObject(manifest=manifest):
+            return replace(live, target=manifest)
+        case contract.DeletePod() | contract.EvictPod():
+            return replace(live, target=None)
+        case contract.RollbackWorkload():
+            return replace(live, target=written(live.target, parts(TEMPLATE), live.template))
+        case contract.RerunJob():
+            return live
+        case _:
+            target = live.target
+            for pointer, value in effect.after.items():
+                if pointer != "/pods":
+                    target = written(target, parts(pointer), value)
+            return replace(live, target=target)

@@ -1,0 +1,99 @@
+"""Looks at what an action is about, with the sidecar's own reading identity: the target, and what else compiling needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sidecar import contract
+from sidecar.contract import Json, ObjectRef
+from sidecar.errors import ClusterUnavailable
+from sidecar.execution.pointer import fingerprint, value_at
+from sidecar.ports import ApiCall, Cluster, collection_path, path_of, resource_of
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """`target` None: there is no such object. `template`: the pod template that a rollback asks for. `made`: the object
+    under the name that a rerun will make. `pods`: those that a drain names, by namespace/name."""
+
+    target: Json = None
+    template: Json = None
+    made: Json = None
+    pods: Mapping[str, Json] = field(default_factory=dict)
+
+
+def look(action: contract.Action, cluster: Cluster) -> Live:
+    """Raises ClusterUnavailable when something cannot be read (absent is not an error)."""
+    live = Live(target=read(action.target, cluster))
+    match action:
+        case contract.RollbackWorkload(target=target, to_revision=revision):
+            found = [template for number, template in templates(target, live.target, cluster) if number == revision]
+            return replace(live, template=found[0] if found else None)
+        case contract.RerunJob(target=target, new_name=name):
+            return replace(live, made=read(target.model_copy(update={"name": name}), cluster))
+        case contract.DrainNode(pods=pods):
+            return replace(live, pods={f"{pod.namespace}/{pod.name}": read(pod, cluster) for pod in pods})
+        case _:
+            return live
+
+
+def look_back(action: contract.Action, before: str, cluster: Cluster) -> Live:
+    """For the undoing of a rollback: the pod template whose fingerprint is `before`, wherever it is kept."""
+    live = Live(target=read(action.target, cluster))
+    for _, template in templates(action.target, live.target, cluster):
+        if fingerprint(template) == before:
+            return replace(live, template=template)
+    return live
+
+
+def read(ref: ObjectRef, cluster: Cluster) -> Json:
+    path = path_of(ref)
+    if path is None:
+        return None  # no such kind is known: nothing can be there
+    answer = cluster.send(ApiCall(method="GET", path=path))
+    if answer.status == 404:
+        return None
+    if answer.status != 200 or not isinstance(answer.body, dict):
+        raise ClusterUnavailable(f"{ref} cannot be read: the API server says {answer.status}")
+    return answer.body
+
+
+def templates(owner: ObjectRef, live: Json, cluster: Cluster) -> list[tuple[int, Json]]:
+    """Revision numbers and pod templates that the controller of this workload keeps."""
+    deployment = owner.kind == "Deployment"
+    keeper = resource_of("apps/v1", "ReplicaSet" if deployment else "ControllerRevision")
+    if keeper is None or live is None:
+        return []
+    answer = cluster.send(ApiCall(method="GET", path=collection_path(keeper, owner.namespace)))
+    items = value_at(answer.body, ("items",))
+    if answer.status != 200 or not isinstance(items, list):
+        raise ClusterUnavailable(f"the revisions of {owner} cannot be read: the API server says {answer.status}")
+    uid = value_at(live, ("metadata", "uid"))
+    return [_revision(item, deployment=deployment) for item in items if _owned(item, uid)]
+
+
+def _owned(item: Json, uid: Json) -> bool:
+    owners = value_at(item, ("metadata", "ownerReferences"))
+    return isinstance(owners, list) and any(value_at(owner, ("uid",)) == uid for owner in owners)
+
+
+def _revision(item: Json, *, deployment: bool) -> tuple[int, Json]:
+    if deployment:
+        number = value_at(item, ("metadata", "annotations", REVISION))
+        return int(number) if isinstance(number, str) and number.isdigit() else 0, _plain(value_at(item, ("spec", "template")))
+    number = value_at(item, ("revision",))
+    return number if isinstance(number, int) else 0, _plain(value_at(item, ("data", "spec", "template")))
+
+
+def _plain(template: Json) -> Json:
+    """Without what the controller itself added: the hash label, and the patch directive of a ControllerRevision."""
+    if not isinstance(template, dict):
+        return template
+    plain = {name: value for name, value in template.items() if name != "$patch"}
+    metadata = plain.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if isinstance(metadata, dict) and isinstance(labels, dict) and "pod-template-hash" in labels:
+        kept = {name: value for name, value in labels.items() if name != "pod-template-hash"}
+        plain["metadata"] = {**metadata, "labels": kept}
+    return plain

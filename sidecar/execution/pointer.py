@@ -1,0 +1,79 @@
+"""JSON Pointer (RFC 6901) on plain JSON: read, write, compare. What is not there reads as None: Kubernetes keeps no nulls."""
+
+import copy
+import hashlib
+
+from sidecar.contract import Json, canonical
+
+
+def parts(pointer: str) -> tuple[str, ...]:
+    """Segments, unescaped; "" is the whole document."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+
+
+def joined(segments: tuple[str, ...]) -> str:
+    return "".join("/" + segment.replace("~", "~0").replace("/", "~1") for segment in segments)
+
+
+def value_at(document: Json, segments: tuple[str, ...]) -> Json:
+    """None where there is nothing, or no way to it."""
+    current = document
+    for segment in segments:
+        if isinstance(current, dict):
+            current = current.get(segment)
+        elif isinstance(current, list) and segment.isdigit() and int(segment) < len(current):
+            current = current[int(segment)]
+        else:
+            return None
+    return current
+
+
+def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
+    """A copy in which `segments` holds `value`; None takes it away; missing objects on the way are made.
+
+    In a list, an index equal to its length appends, and None takes the element out. Raises KeyError where a value on
+    the way is neither an object nor a list that reaches so far.
+    """
+    result = copy.deepcopy(document)
+    if not segments:
+        return copy.deepcopy(value)
+    current = result
+    for segment in segments[:-1]:
+        if isinstance(current, dict):
+            if current.get(segment) is None:
+                current[segment] = {}
+            current = current[segment]
+        elif isinstance(current, list) and segment.isdigit() and int(segment) < len(current):
+            current = current[int(segment)]
+        else:
+            raise KeyError(segment)
+    _put(current, segments[-1], copy.deepcopy(value))
+    return result
+
+
+def _put(parent: Json, last: str, value: Json) -> None:
+    if isinstance(parent, dict):
+        if value is None:
+            parent.pop(last, None)
+        else:
+            parent[last] = value
+    elif isinstance(parent, list) and last.isdigit() and int(last) <= len(parent):
+        index = int(last)
+        if value is None:
+            del parent[index : index + 1]
+        elif index == len(parent):
+            parent.append(value)
+        else:
+            parent[index] = value
+    else:
+        raise KeyError(last)
+
+
+def same(one: Json, other: Json) -> bool:
+    """Equal as JSON: 6 is 6.0, but true is not 1."""
+    return canonical(one) == canonical(other)
+
+
+def fingerprint(value: Json) -> str:
+    """SHA-256 of the canonical form: for comparing without keeping."""
+    return hashlib.sha256(canonical(value)).hexdigest()

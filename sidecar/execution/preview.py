@@ -1,0 +1,171 @@
+"""What people are shown: a unified YAML diff of exactly what a step changes, built from live objects only.
+
+Never from a text of the plan's author. Values that look secret are masked by a short fingerprint, so that a change shows
+and the value does not; control and bidirectional characters are written as escapes. Pure.
+"""
+
+import copy
+import difflib
+import re
+import unicodedata
+from typing import assert_never
+
+import yaml
+
+from sidecar import contract
+from sidecar.contract import ChangePreview, Json
+from sidecar.execution.compile import reversible
+from sidecar.execution.effect import REPLICAS, Effect
+from sidecar.execution.live import Live
+from sidecar.execution.pointer import fingerprint, value_at
+
+MAX_DIFF = 19_000
+_NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+_SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key|dsn", re.IGNORECASE)
+
+
+def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live) -> ChangePreview:
+    """`after` is the projection of `live` by this step."""
+    shown = _before_and_after(step.action, live, effect, after)
+    diff = escaped(_diff(shown[0], shown[1], str(step.action.target)))
+    undo = reversible(step.action)
+    return ChangePreview(
+        step=step.id,
+        summary=escaped(summary_of(step.action, effect))[:500],
+        diff=_bounded(diff),
+        reversible=bool(undo),
+        undo=undo,
+    )
+
+
+def summary_of(action: contract.Action, effect: Effect) -> str:
+    target = action.target
+    match action:
+        case contract.RestartWorkload():
+            return f"restart {target}: new pods from the same template"
+        case contract.RollbackWorkload(to_revision=revision):
+            return f"roll {target} back to revision {revision}"
+        case contract.ScaleWorkload(replicas=replicas):
+            return f"scale {target} from {effect.before.get(REPLICAS)} to {replicas} replicas"
+        case contract.ChangeFields():
+            return f"change {', '.join(effect.after)} of {target}"
+        case contract.DeletePod():
+            return f"delete {target}"
+        case contract.EvictPod():
+            return f"evict {target}, within its disruption budgets"
+        case contract.CordonNode():
+            return f"cordon {target}: no new pods on it"
+        case contract.UncordonNode():
+            return f"uncordon {target}: it takes pods again"
+        case contract.DrainNode(pods=pods):
+            return f"cordon {target} and evict {len(pods)} pods from it"
+        case contract.CreateObject():
+            return f"create {target}"
+        case contract.RerunJob(new_name=name):
+            return f"run {target} again as Job {name}"
+        case contract.SilenceAlert(minutes=minutes):
+            return f"silence alerts about {target} for {minutes} minutes"
+        case _:
+            assert_never(action)
+
+
+def _before_and_after(action: contract.Action, live: Live, effect: Effect, after: Live) -> tuple[Json, Json]:
+    match action:
+        case contract.DrainNode(pods=pods):
+            names: Json = [f"{pod.namespace}/{pod.name}" for pod in pods]
+            return {"node": live.target, "pods": names}, {"node": after.target, "pods": []}
+        case contract.RerunJob(new_name=name):
+            return None, {
+                "kind": "Job",
+                "metadata": {"name": name},
+                "spec": {"template": value_at(live.target, ("spec", "template"))},
+            }
+        case _:
+            return live.target, after.target
+
+
+def _diff(before: Json, after: Json, name: str) -> str:
+    old, new = _yaml(before), _yaml(after)
+    return "".join(difflib.unified_diff(old, new, f"{name} (now)", f"{name} (then)", n=4))
+
+
+def _yaml(document: Json) -> list[str]:
+    if document is None:
+        return []
+    text: str = yaml.safe_dump(masked(_quiet(document)), allow_unicode=True, sort_keys=True, default_flow_style=False, width=200)
+    return text.splitlines(keepends=True)
+
+
+def _quiet(document: Json) -> Json:
+    """Without status and bookkeeping, which no step changes."""
+    if not isinstance(document, dict):
+        return document
+    quiet = {name: value for name, value in document.items() if name != "status"}
+    if isinstance(quiet.get("node"), dict):
+        quiet["node"] = _quiet(quiet["node"])
+    metadata = quiet.get("metadata")
+    if isinstance(metadata, dict):
+        kept = {name: value for name, value in metadata.items() if name not in _NOISE}
+        annotations = kept.get("annotations")
+        if isinstance(annotations, dict):
+            last = "kubectl.kubernetes.io/last-applied-configuration"
+            kept["annotations"] = {name: value for name, value in annotations.items() if name != last}
+        quiet["metadata"] = kept
+    return quiet
+
+
+def masked(document: Json) -> Json:
+    """Literal values under names that speak of secrets, and everything in a Secret, become fingerprints."""
+    hidden = copy.deepcopy(document)
+    _mask(hidden, secret=value_at(document, ("kind",)) == "Secret")
+    return hidden
+
+
+def _mask(node: Json, *, secret: bool) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _mask(item, secret=secret)
+    elif isinstance(node, dict):
+        named = node.get("name")
+        if isinstance(named, str) and _SECRET_NAME.search(named) and isinstance(node.get("value"), str):
+            node["value"] = _mark(node["value"])
+        for key, value in node.items():
+            if isinstance(value, str) and (
+                (secret and key not in ("kind", "apiVersion", "name", "type")) or _is_secret_entry(key, node)
+            ):
+                node[key] = _mark(value)
+            else:
+                _mask(value, secret=secret)
+
+
+def _is_secret_entry(key: str, node: dict[str, Json]) -> bool:
+    """An entry of a map of texts, such as ConfigMap data; references by name (secretName, tokenPath) are no secrets."""
+    return (
+        bool(_SECRET_NAME.search(key))
+        and not key.endswith(("Name", "Path", "Ref"))
+        and key not in ("secretKeyRef",)
+        and "kind" not in node
+    )
+
+
+def _mark(value: Json) -> str:
+    return f"<hidden, sha256 {fingerprint(value)[:12]}>"
+
+
+def escaped(text: str) -> str:
+    """Characters that could hide or reorder what is read become \\uXXXX; line breaks and tabs stay."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"):
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+def _bounded(diff: str) -> str:
+    if len(diff) <= MAX_DIFF:
+        return diff
+    cut = diff[:MAX_DIFF].rpartition("\n")[0]
+    left = diff[len(cut) :].count("\n")
+    return f"{cut}\n... {left} more lines are not shown; sha256 of the whole diff: {fingerprint(diff)}\n"

@@ -1,0 +1,130 @@
+"""What became of each step, in the database: a row is there from before the write until for ever.
+
+Works inside the caller's transaction. A row without a result is a step that began and whose end is not known yet.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from sidecar.contract import Json, StepResult
+
+metadata = MetaData()
+
+_steps = Table(
+    "steps",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("status", Text),
+    Column("result", Text),
+    Column("at", Float, nullable=False, index=True),
+)
+
+Direction = Literal["do", "undo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """`effect`: what the step changes, as compiled (JSON); `result` None while the end is not known."""
+
+    lease: str
+    step: str
+    direction: Direction
+    effect: dict[str, Json]
+    result: StepResult | None
+    began_at: datetime
+
+
+def begin(
+    connection: Connection,
+    *,
+    lease: str,
+    step: str,
+    direction: Direction,
+    incident: str,
+    kind: str,
+    target: dict[str, Json],
+    effect: dict[str, Json],
+    at: datetime,
+) -> bool:
+    """Note that the step is about to be tried; False when it was begun before, by whomever."""
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(_steps).values(
+                    lease=lease,
+                    step=step,
+                    direction=direction,
+                    position=int(step.rpartition("-")[2]),
+                    incident=incident,
+                    kind=kind,
+                    target=json.dumps(target),
+                    effect=json.dumps(effect),
+                    at=at.timestamp(),
+                )
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def end(connection: Connection, result: StepResult, *, direction: Direction) -> bool:
+    """The one and only end of a begun step; False when it had one already."""
+    mine = (_steps.c.lease == result.lease) & (_steps.c.step == result.step) & (_steps.c.direction == direction)
+    changed = connection.execute(
+        update(_steps)
+        .where(mine, _steps.c.result.is_(None))
+        .values(status=result.status, result=result.model_dump_json(by_alias=True), at=result.at.timestamp())
+    )
+    return changed.rowcount == 1
+
+
+def of_lease(connection: Connection, lease: str, direction: Direction) -> dict[str, Entry]:
+    """In the order of the plan."""
+    query = select(_steps).where(_steps.c.lease == lease, _steps.c.direction == direction).order_by(_steps.c.position)
+    return {row["step"]: _entry(row) for row in connection.execute(query).mappings()}
+
+
+def unfinished(connection: Connection) -> list[Entry]:
+    query = select(_steps).where(_steps.c.result.is_(None)).order_by(_steps.c.at)
+    return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def performed_since(connection: Connection, since: datetime) -> Iterator[dict[str, Json]]:
+    """What policy may count: steps done or perhaps done, oldest first."""
+    query = (
+        select(_steps)
+        .where(_steps.c.at >= since.timestamp(), _steps.c.direction == "do")
+        .where((_steps.c.status == "performed") | _steps.c.result.is_(None))
+        .order_by(_steps.c.at)
+    )
+    for row in connection.execute(query).mappings():
+        yield {
+            "at": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "incident": row["incident"],
+            "kind": row["kind"],
+            "target": json.loads(row["target"]),
+        }
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(
+        lease=row["lease"],
+        step=row["step"],
+        direction=row["direction"],
+        effect=json.loads(row["effect"]),
+        result=StepResult.model_validate_json(row["result"]) if row["result"] else None,
+        began_at=datetime.fromtimestamp(row["at"], UTC),
+    )

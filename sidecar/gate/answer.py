@@ -1,0 +1,75 @@
+"""A person answers: yes or no, to exactly what was shown. Knows no channel: who it was comes from the caller."""
+
+from typing import Literal
+
+from sidecar.approvals import Person, admit, outcome
+from sidecar.approvals import store as approvals
+from sidecar.contract import Answer, ApprovalView, Problem
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.ledger import Transaction
+from sidecar.gate.standing import expire, is_over, request_of, standing, view_of
+from sidecar.gate.submit import LEASED_WITHIN
+
+_STATUS = {"stale-plan": 409, "expired": 409, "not-waiting": 409, "own-request": 403, "no-role": 403}
+
+
+def answer(
+    digest: str,
+    *,
+    person: Person,
+    verdict: Literal["approve", "deny"],
+    plan: str,
+    revision: str,
+    via: str,
+    reason: str = "",
+    desk: Desk,
+) -> ApprovalView | Problem:
+    """`plan` and `revision` repeat what the person was shown. The same answer again changes nothing.
+
+    Raises JournalUnavailable.
+    """
+    standing(digest, desk=desk)
+    with desk.turns.alone(digest), desk.ledger.write() as transaction:
+        entry = approvals.get(transaction.connection, digest)
+        view = view_of(entry) if entry is not None else None
+        if entry is None or view is None:
+            return problem(404, "unknown-plan", "no plan with this digest waits for people")
+        if is_over(entry, transaction.now):
+            expire(entry, transaction)
+            return problem(409, "expired", "nobody answered in time")
+        given = Answer(person=person.name, verdict=verdict, via=via, at=transaction.now, reason=reason)
+        before = {found.person: found for found in approvals.answers_to(transaction.connection, digest)}
+        mine = before.get(person.name)
+        if mine is not None and (mine.verdict == verdict or mine.verdict == "deny"):
+            return view  # said already; and a no is never taken back
+        request = request_of(entry)
+        refusal = admit(
+            given, request, plan=plan, revision=revision, person=desk.people.by_name(person.name), now=transaction.now
+        )
+        if refusal is not None:
+            body = {"verdict": verdict, "via": via, "code": refusal.code}
+            transaction.record("answer-refused", actor=person.name, plan=digest, body={**body})
+            return problem(_STATUS[refusal.code], refusal.code, refusal.detail)
+        return _take(given, entry, transaction, desk=desk) or view
+
+
+def _take(given: Answer, entry: approvals.Entry, transaction: Transaction, *, desk: Desk) -> ApprovalView | None:
+    digest = entry.plan.digest
+    approvals.put_answer(transaction.connection, digest, given)
+    answers = approvals.answers_to(transaction.connection, digest)
+    comes_to = outcome(request_of(entry), answers, who=desk.people.by_name, now=transaction.now)
+    transaction.record(
+        "answer",
+        actor=given.person,
+        plan=digest,
+        body={"verdict": given.verdict, "via": given.via, "reason": given.reason, "comes_to": comes_to},
+    )
+    if comes_to == "approved" and entry.state == "waiting":
+        approvals.move(
+            transaction.connection, digest, was=("waiting",), becomes="approved", expires_at=transaction.now + LEASED_WITHIN
+        )
+    elif comes_to == "refused":
+        said = f"{given.person} said no" + (f": {given.reason}" if given.reason else "")
+        approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="refused", reason=said)
+    now_entry = approvals.get(transaction.connection, digest)
+    return view_of(now_entry) if now_entry is not None else None

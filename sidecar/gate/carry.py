@@ -1,0 +1,249 @@
+"""Carries one step out, or back, through the lease's own credential: noted before, sent once, noted after.
+
+What began without an end is looked at before anything is sent again. Knows no rule of who may: `perform` and `undo` do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from sidecar.contract import Json, Step, StepResult
+from sidecar.credentials import Refused
+from sidecar.credentials import store as leases
+from sidecar.credentials.issuer import message_of
+from sidecar.errors import ClusterUnavailable
+from sidecar.execution import Effect, Live, arrived, look
+from sidecar.execution import store as steps
+from sidecar.execution.effect import REPLICAS, UID
+from sidecar.execution.pointer import parts, value_at
+from sidecar.gate.desk import Desk
+from sidecar.ports import ApiAnswer, ApiCall, Credential
+
+CONFLICTS = 8  # status updates of busy controllers get in between; the fields that matter are compared each time
+FIRST_REFUSALS = 10  # a right just minted may be refused for some milliseconds (2 in 420, recorded)
+BUDGET_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What has to be done: `fitting` looks and compiles, and says no where the object is not as it has to be; it is told
+    whether the step began earlier, and may be half done."""
+
+    held: leases.Entry
+    step: Step
+    direction: steps.Direction
+    effect: Effect
+    fitting: Callable[[bool], tuple[ApiCall, ...] | "No"]
+
+    @property
+    def manager(self) -> str:
+        """The field manager of this one write, by which it is known again."""
+        undo = "-undo" if self.direction == "undo" else ""
+        return f"lestrade-{self.held.lease.id}-{self.step.id}{undo}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class No:
+    status: Literal["refused", "failed"]
+    reason: str
+    message: str
+
+
+def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
+    """Raises JournalUnavailable, ClusterUnavailable (the step stays begun: call again)."""
+    with desk.ledger.read() as connection:
+        begun = steps.of_lease(connection, task.held.lease.id, task.direction).get(task.step.id)
+    if begun is None:
+        calls = task.fitting(False)
+        if not _begin(task, desk=desk, actor=actor, said=calls if isinstance(calls, No) else None):
+            raise ClusterUnavailable(f"{task.step.id} is being carried out elsewhere")
+        if isinstance(calls, No):
+            return _end(task, calls, desk=desk)
+    else:
+        known = _known(task, desk=desk)
+        if known is not None:
+            return known
+        calls = task.fitting(True)
+    return _send(task, calls, desk=desk)
+
+
+def _begin(task: Task, *, desk: Desk, actor: str, said: No | None) -> bool:
+    """Keep that it is about to be tried. A step that does not fit is kept too, but nothing is said to have begun."""
+    with desk.ledger.write() as transaction:
+        lease, action = task.held.lease, task.step.action
+        fresh = steps.begin(
+            transaction.connection,
+            lease=lease.id,
+            step=task.step.id,
+            direction=task.direction,
+            incident=task.held.incident,
+            kind=action.kind,
+            target=action.target.document(),
+            effect=task.effect.document(),
+            at=transaction.now,
+        )
+        if fresh and said is None:
+            body: dict[str, Json] = {"step": task.step.id, "direction": task.direction, "effect": task.effect.document()}
+            transaction.record("step-began", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    return fresh
+
+
+def _known(task: Task, *, desk: Desk) -> StepResult | None:
+    """The end of a step whose end was lost, as far as the cluster shows it; None when it did not arrive."""
+    live = look(task.step.action, desk.cluster)
+    match _arrival(task, live):
+        case "arrived":
+            return _end(task, _seen(task, live), desk=desk)
+        case "unknown":
+            message = "somebody else changed the object meanwhile: whether this write arrived cannot be seen"
+            return _end(task, No(status="refused", reason="target-changed", message=message), desk=desk)
+        case _:
+            return None
+
+
+def _arrival(task: Task, live: Live) -> Literal["arrived", "not-arrived", "unknown"]:
+    action, effect = task.step.action, task.effect
+    if task.direction == "undo":
+        effect = Effect(before=effect.after, after=effect.before, sealed=effect.goal, goal=effect.sealed)
+    if task.direction == "undo" and action.kind in ("create_object", "rerun_job"):
+        made = live.target if action.kind == "create_object" else live.made
+        gone = value_at(made, ("metadata", "uid")) != task.effect.after.get(UID)
+        return "arrived" if gone or value_at(made, ("metadata", "deletionTimestamp")) else "not-arrived"
+    return arrived(action, live, effect, manager=task.manager)
+
+
+def _send(task: Task, calls: tuple[ApiCall, ...] | No, *, desk: Desk) -> StepResult:
+    conflicts = 0
+    while not isinstance(calls, No):
+        came = _send_all(calls, task, desk=desk)
+        if not isinstance(came, No) or came.reason != "conflict":
+            return _end(task, came, desk=desk)
+        conflicts += 1
+        desk.clock.sleep(0.02 * conflicts)
+        again = task.fitting(True)
+        if again == calls:  # the same version still: it was no conflict, the API server does not want the result
+            return _end(task, replace(came, reason="invalid"), desk=desk)
+        if conflicts >= CONFLICTS:
+            return _end(task, replace(came, reason="target-changed"), desk=desk)
+        calls = again
+    return _end(task, calls, desk=desk)
+
+
+def _send_all(calls: tuple[ApiCall, ...], task: Task, *, desk: Desk) -> Json | No:
+    """The object as the last answer shows it (None where it shows none), or why it was not done."""
+    shown: Json = None
+    for call in calls:
+        try:
+            answer = _send_one(call, task, desk=desk)
+        except ClusterUnavailable:
+            # The request may have arrived or not. If the cluster can be read again, look; else the step stays begun.
+            live = look(task.step.action, desk.cluster)
+            if _arrival(task, live) == "arrived":
+                return _seen(task, live)
+            raise
+        no = _judged(answer, call)
+        if no is not None and no.reason == "server-error":
+            live = look(task.step.action, desk.cluster)
+            if _arrival(task, live) == "arrived":
+                return _seen(task, live)
+        if no is not None:
+            return no
+        if call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
+            shown = answer.body
+    return shown
+
+
+def _seen(task: Task, live: Live) -> Json:
+    return live.made if task.step.action.kind == "rerun_job" else live.target
+
+
+def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer:
+    """With the lease's credential; waits out a right that is not there yet, a throttled server and a disruption budget."""
+    credential = _credential(task, desk=desk)
+    eviction = call.path.endswith("/eviction")
+    refusals, throttled = 0, 0
+    while True:
+        answer = desk.cluster.send(call, credential)
+        if answer.status == 403 and refusals < FIRST_REFUSALS and "exceeded quota" not in message_of(answer):
+            refusals += 1
+            desk.clock.sleep(0.02 * refusals)
+        elif answer.status == 429 and throttled < BUDGET_TRIES:
+            throttled += 1
+            desk.clock.sleep(0.25 if eviction else 0.1)
+        else:
+            return answer
+
+
+def _credential(task: Task, *, desk: Desk) -> Credential:
+    minted = desk.issuer.credential(task.held.lease.id)
+    if isinstance(minted, Refused):
+        raise ClusterUnavailable(f"no token for the lease: the API server says {minted.status}: {minted.detail}")
+    return minted.credential
+
+
+def _judged(answer: ApiAnswer, call: ApiCall) -> No | None:
+    """None: done. A conflict is looked at again; everything else is an end."""
+    status, text = answer.status, message_of(answer)
+    eviction = call.path.endswith("/eviction")
+    if 200 <= status < 300 or (eviction and status == 404):
+        return None
+    if eviction and status == 409:
+        return None  # another pod of the same name: the one that was approved is gone
+    match status:
+        case 409 if call.method == "POST":
+            return No(status="refused", reason="target-changed", message=text)
+        case 404 | 409:
+            return No(status="refused", reason="conflict", message=text)
+        case 422 if isinstance(call.body, list):
+            # A failed test of a JSON Patch and an invalid result look alike: the next look tells them apart.
+            return No(status="failed", reason="conflict", message=text)
+        case 401 | 403:
+            return No(status="refused", reason="forbidden", message=text)
+        case 429:
+            return No(status="failed", reason="disruption-budget" if eviction else "throttled", message=text)
+        case _ if status >= 500:
+            return No(status="failed", reason="server-error", message=text)
+        case _:
+            return No(status="failed", reason="invalid", message=text)
+
+
+def _end(task: Task, came: Json | No, *, desk: Desk) -> StepResult:
+    """The one and only end, in the store and in the record."""
+    lease = task.held.lease
+    with desk.ledger.write() as transaction:
+        result = _result(task, came, at=transaction.now)
+        if not steps.end(transaction.connection, result, direction=task.direction):
+            stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
+            return (stored or result).model_copy(update={"repeated": True})
+        body: dict[str, Json] = {"direction": task.direction, "result": result.document()}
+        transaction.record(f"step-{result.status}", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
+    return result
+
+
+def _result(task: Task, came: Json | No, *, at: datetime) -> StepResult:
+    nothing = StepResult(lease=task.held.lease.id, step=task.step.id, status="performed", target=task.step.action.target, at=at)
+    if isinstance(came, No):
+        return nothing.model_copy(update={"status": came.status, "reason": came.reason, "message": came.message[:500]})
+    before, after = {**task.effect.before}, {**task.effect.after}
+    if task.direction == "undo":
+        before, after = after, before
+    else:
+        after |= _as_stored(after, came)
+    sealed = {pointer: f"sha256:{digest}" for pointer, digest in (task.effect.goal or {}).items()}
+    version = value_at(came, ("metadata", "resourceVersion"))
+    return nothing.model_copy(
+        update={
+            "before": {**before, **{pointer: f"sha256:{task.effect.sealed.get(pointer)}" for pointer in sealed}},
+            "after": {**after, **sealed},
+            "resource_version": version if isinstance(version, str) else "",
+        }
+    )
+
+
+def _as_stored(after: dict[str, Json], shown: Json) -> dict[str, Json]:
+    """The values as the API server keeps them (it may write 1000m as 1), and the uid of what was made."""
+    if shown is None:
+        return {}
+    stored = {p: value_at(shown, parts(p)) for p in after if p not in ("", "/pods", REPLICAS)}
+    return stored | ({UID: value_at(shown, parts(UID))} if "" in after or "/metadata/name" in after else {})

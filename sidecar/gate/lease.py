@@ -1,0 +1,130 @@
+"""Rights for an approved plan: everything is looked at once more, the approval is claimed, the rights are minted.
+
+An approval is used once, by compare-and-set. The journal knows what will be made before anything is made. Asking again
+gives the same lease, or goes on with a mint that a crash or a silent API server cut short.
+"""
+
+import secrets
+from datetime import timedelta
+
+from sidecar.approvals import outcome
+from sidecar.approvals import store as approvals
+from sidecar.contract import Json, Lease, Problem, target_of
+from sidecar.credentials import Refused, rights_for
+from sidecar.credentials import store as leases
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.settle import revoke
+from sidecar.gate.standing import expire, is_over, request_of
+from sidecar.gate.submit import examine, history_of
+
+
+def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
+    """Raises JournalUnavailable, ClusterUnavailable (then nothing is lost: ask again)."""
+    with desk.turns.alone(digest):
+        with desk.ledger.read() as connection:
+            entry = approvals.get(connection, digest)
+            held = leases.of_plan(connection, digest)
+        if entry is None:
+            return problem(404, "unknown-plan", "no plan with this digest was submitted here")
+        if held is None:
+            objection = _objection(entry, desk=desk)
+            if objection is not None:
+                return objection
+            claimed = _claim(entry, desk=desk, actor=actor)
+            if isinstance(claimed, Problem):
+                return claimed
+            held = claimed
+        return _minted(held, desk=desk)
+
+
+def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
+    """Whether the approval still holds: in time, under the same policy, by people who still may, for the same objects."""
+    digest = entry.plan.digest
+    if is_over(entry, desk.ledger.now()):
+        with desk.ledger.write() as transaction:
+            expire(entry, transaction)
+        return problem(409, "expired", "the plan was not answered, or not leased, in time")
+    if entry.state != "approved":
+        return problem(409, "not-approved", f"the plan is {entry.state}" + (f": {entry.reason}" if entry.reason else ""))
+    if desk.judge.revision != entry.decision.revision:
+        return void(digest, "policy-changed", "the policy is another one since the plan was judged", desk=desk)
+    with desk.ledger.read() as connection:
+        stopped = approvals.stopped_by(connection)
+        answers = approvals.answers_to(connection, digest)
+    if stopped is not None:
+        return problem(409, "stopped", f"everything was stopped by {stopped}")
+    if entry.decision.verdict == "review":
+        comes_to = outcome(request_of(entry), answers, who=desk.people.by_name, now=desk.ledger.now())
+        if comes_to != "approved":
+            return void(digest, "approval-lapsed", "whoever approved may no longer do so", desk=desk)
+    objections, _, effects = examine(entry.plan, desk=desk)
+    if objections and objections[0].rule == "target-unreadable":
+        return problem(503, "cluster-unavailable", objections[0].message)
+    if objections or effects != entry.effects:
+        detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
+        return void(digest, "target-changed", detail, desk=desk)
+    again = desk.judge.decide(entry.plan, desk.facts.gather(entry.plan, history_of(digest, desk=desk)))
+    if again.verdict == "deny":
+        reason = again.reasons[0] if again.reasons else None
+        detail = f"{reason.rule}: {reason.message}" if reason is not None else "the policy says no now"
+        return void(digest, "policy-denies", detail, desk=desk)
+    if again.verdict == "review" and entry.decision.verdict == "allow":
+        return void(digest, "policy-denies", "the policy wants people to look at it now", desk=desk)
+    return None
+
+
+def void(digest: str, code: str, detail: str, *, desk: Desk) -> Problem:
+    """The approval is gone for good: the plan has to be proposed again."""
+    with desk.ledger.write() as transaction:
+        if approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="void", reason=detail):
+            transaction.record("plan-void", actor="sidecar", plan=digest, body={"code": code, "reason": detail})
+    return problem(409, code, detail, fix="propose the plan again")
+
+
+def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | Problem:
+    """One transaction: the approval is used, the targets are taken, and the record says what will be made."""
+    digest = entry.plan.digest
+    identifier = f"{digest[:12]}-{secrets.token_hex(3)}"
+    targets = [target for step in entry.plan.steps for target in target_of(step.action)]
+    with desk.ledger.write() as transaction:
+        made = Lease(
+            id=identifier,
+            plan=digest,
+            state="minting",
+            identity=desk.issuer.identity(identifier),
+            rights=rights_for(entry.plan.steps),
+            granted_at=transaction.now,
+            expires_at=transaction.now + timedelta(seconds=entry.decision.lease_seconds),
+        )
+        try:
+            leases.put(transaction.connection, made, incident=entry.plan.incident, targets=targets)
+        except leases.TargetHeld as exc:
+            return problem(409, "target-leased", f"another lease holds {exc}", fix="try again when it is settled")
+        if not approvals.move(transaction.connection, digest, was=("approved",), becomes="leased", lease=identifier):
+            raise RuntimeError("an approval was claimed twice")  # turns and compare-and-set make this impossible
+        rights: list[Json] = [right.document() for right in made.rights]
+        body: dict[str, Json] = {"identity": made.identity, "rights": rights, "expires_at": made.expires_at.isoformat()}
+        transaction.record("lease-claimed", actor=actor, plan=digest, lease=identifier, body=body)
+    return leases.Entry(lease=made, incident=entry.plan.incident, outcome=None, settlement=None)
+
+
+def _minted(held: leases.Entry, *, desk: Desk) -> Lease | Problem:
+    lease_ = held.lease
+    if lease_.state != "minting":
+        return lease_
+    if desk.ledger.now() >= lease_.expires_at:
+        return problem(409, "lease-over", "the lease ended before its rights were made")
+    minted = desk.issuer.mint(lease_, incident=held.incident)
+    if isinstance(minted, Refused):
+        with desk.ledger.write() as transaction:
+            body: dict[str, Json] = {"status": minted.status, "detail": minted.detail}
+            transaction.record("lease-refused", actor="sidecar", plan=lease_.plan, lease=lease_.id, body=body)
+        revoke(held, outcome="not-performed", desk=desk, actor="sidecar", ends="void", why=minted.detail)
+        return problem(403, "beyond-ceiling", f"the API server does not grant these rights: {minted.detail}")
+    with desk.ledger.write() as transaction:
+        leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live", granted_at=transaction.now)
+        transaction.record(
+            "lease-granted", actor="sidecar", plan=lease_.plan, lease=lease_.id, body={"identity": lease_.identity}
+        )
+        live = leases.get(transaction.connection, lease_.id)
+    return live.lease if live is not None else lease_

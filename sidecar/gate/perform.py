@@ -1,0 +1,128 @@
+"""Step n of the approved plan: in order, once, only while everything that it was approved under still holds."""
+
+from dataclasses import replace
+
+from sidecar.approvals import outcome
+from sidecar.approvals import store as approvals
+from sidecar.contract import Problem, Step, StepResult
+from sidecar.credentials import store as leases
+from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
+from sidecar.execution import store as steps
+from sidecar.execution.effect import RESTARTED_AT, WHEN_PERFORMED
+from sidecar.execution.pointer import value_at
+from sidecar.gate.carry import No, Task, carry_out
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.standing import request_of
+from sidecar.ports import ApiCall
+
+
+def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepResult | Problem:
+    """Raises JournalUnavailable, ClusterUnavailable (then it is not known what became of the step: call again)."""
+    with desk.turns.alone(lease):
+        with desk.ledger.read() as connection:
+            held = leases.get(connection, lease)
+            entry = approvals.get(connection, held.lease.plan) if held is not None else None
+            done = steps.of_lease(connection, lease, "do")
+            undone = steps.of_lease(connection, lease, "undo")
+        if held is None or entry is None:
+            return problem(404, "unknown-lease", "no such lease")
+        wanted = next((found for found in entry.plan.steps if found.id == step), None)
+        if wanted is None:
+            return problem(404, "unknown-step", "the approved plan has no such step")
+        begun = done.get(step)
+        if begun is not None and begun.result is not None:
+            return begun.result.model_copy(update={"repeated": True})
+        no = _may_not(held, entry, wanted, done, undone, desk=desk)
+        if no is not None:
+            return _turned_away(held, wanted, no, desk=desk, actor=actor)
+        task = _task(held, entry, wanted, begun, desk=desk)
+        return carry_out(task, desk=desk, actor=actor)
+
+
+def _may_not(
+    held: leases.Entry,
+    entry: approvals.Entry,
+    step: Step,
+    done: dict[str, steps.Entry],
+    undone: dict[str, steps.Entry],
+    *,
+    desk: Desk,
+) -> No | None:
+    """Why this step may not be tried now; such a no is not the step's end."""
+    now = desk.ledger.now()
+    if held.lease.state != "live" or now >= held.lease.expires_at:
+        return No(
+            status="refused",
+            reason="lease-over",
+            message=f"the lease is {held.lease.state}, until {held.lease.expires_at:%H:%M:%S} UTC",
+        )
+    if entry.state != "leased":
+        return No(status="refused", reason="not-approved", message=f"the plan is {entry.state}")
+    if undone:
+        return No(status="refused", reason="not-next", message="the lease is being undone")
+    for earlier in entry.plan.steps[: entry.plan.steps.index(step)]:
+        before = done.get(earlier.id)
+        if before is None or before.result is None or before.result.status != "performed":
+            return No(status="refused", reason="not-next", message=f"{earlier.id} is not performed")
+    if desk.judge.revision != entry.decision.revision:
+        return No(status="refused", reason="plan-void", message="the policy is another one since the plan was judged")
+    with desk.ledger.read() as connection:
+        stopped = approvals.stopped_by(connection)
+        answers = approvals.answers_to(connection, entry.plan.digest)
+    if stopped is not None:
+        return No(status="refused", reason="plan-void", message=f"everything was stopped by {stopped}")
+    request = request_of(entry)
+    if entry.decision.verdict == "review" and outcome(request, answers, who=desk.people.by_name, now=now) != "approved":
+        return No(status="refused", reason="not-approved", message="whoever approved may no longer do so")
+    return None
+
+
+def _turned_away(held: leases.Entry, step: Step, no: No, *, desk: Desk, actor: str) -> StepResult:
+    lease = held.lease
+    with desk.ledger.write() as transaction:
+        result = StepResult(
+            lease=lease.id,
+            step=step.id,
+            status=no.status,
+            reason=no.reason,
+            message=no.message[:500],
+            target=step.action.target,
+            at=transaction.now,
+        )
+        body = {"step": step.id, "reason": no.reason, "message": no.message}
+        transaction.record("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body={**body})
+    return result
+
+
+def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.Entry | None, *, desk: Desk) -> Task:
+    approved = Effect.of(entry.effects[step.id])
+    concrete = Effect.of(begun.effect) if begun is not None else _concrete(approved, desk=desk)
+
+    def fitting(resumed: bool) -> tuple[ApiCall, ...] | No:
+        live = look(step.action, desk.cluster)
+        if resumed and step.action.kind == "drain_node" and value_at(live.target, ("metadata", "uid")) == step.action.target.uid:
+            return calls_for(step.action, live, concrete, manager=task.manager)  # the rest of a drain that began
+        effect = effect_of(step.action, live)
+        if isinstance(effect, Unfit):
+            code = "not-found" if effect.code == "not-found" else "target-changed"
+            return No(status="refused", reason=code, message=effect.detail)
+        if (effect if approved.sealed else replace(effect, sealed={})) != approved:
+            return No(status="refused", reason="target-changed", message=_difference(effect, approved))
+        return calls_for(step.action, live, concrete, manager=task.manager)
+
+    task = Task(held=held, step=step, direction="do", effect=concrete, fitting=fitting)
+    return task
+
+
+def _concrete(approved: Effect, *, desk: Desk) -> Effect:
+    if approved.after.get(RESTARTED_AT) != WHEN_PERFORMED:
+        return approved
+    return replace(approved, after={RESTARTED_AT: desk.ledger.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+
+def _difference(found: Effect, approved: Effect) -> str:
+    """Which fields are not as the approvers saw them."""
+    moved = [pointer for pointer, value in approved.before.items() if found.before.get(pointer) != value]
+    moved += [pointer for pointer, digest in approved.sealed.items() if found.sealed.get(pointer) != digest]
+    moved += [pointer for pointer, digest in approved.goal.items() if found.goal.get(pointer) != digest]
+    return f"no longer as it was when the plan was approved: {', '.join(moved) or 'the result would be another one'}"

@@ -1,0 +1,71 @@
+"""Takes away what a crash or a silent cluster left: at the start, and every minute. Safe to run beside everything else."""
+
+import structlog
+
+from sidecar.approvals import store as approvals
+from sidecar.contract import Json
+from sidecar.credentials import store as leases
+from sidecar.errors import SidecarError
+from sidecar.gate.desk import Desk
+from sidecar.gate.settle import OPEN
+from sidecar.gate.standing import standing
+from sidecar.gate.stop import end_lease
+
+log = structlog.get_logger("sidecar.reaper")
+
+
+def reap(*, desk: Desk) -> int:
+    """Settle leases that are over, go on with revocations, remove objects that no lease owns. How much was done.
+
+    Never raises: what cannot be done now is done the next time.
+    """
+    done = 0
+    for work in (_expire_plans, _end_leases, _sweep):
+        try:
+            done += work(desk)
+        except SidecarError as exc:
+            log.warning("not done, will be tried again", work=work.__name__.strip("_"), reason=str(exc))
+    return done
+
+
+def _expire_plans(desk: Desk) -> int:
+    with desk.ledger.read() as connection:
+        waiting = list(approvals.listed(connection, ("waiting", "approved")))
+    for entry in waiting:
+        standing(entry.plan.digest, desk=desk)
+    return 0
+
+
+def _end_leases(desk: Desk) -> int:
+    """A live lease that is not over goes on; everything else that is open is ended."""
+    ended = 0
+    with desk.ledger.read() as connection:
+        open_leases = list(leases.listed(connection, OPEN))
+        stopped = approvals.stopped_by(connection) is not None
+    for held in open_leases:
+        lease = held.lease
+        over = desk.ledger.now() >= lease.expires_at or lease.state in ("settling", "revocation_pending")
+        if over or stopped:
+            with desk.turns.alone(lease.id):
+                end_lease(held, desk=desk, actor="reaper", why="stopped" if stopped else "over")
+            ended += 1
+    return ended
+
+
+def _sweep(desk: Desk) -> int:
+    """Objects with a lease's label whose lease is settled; those of a lease that this store does not know (a database that
+    was lost, another sidecar) when they have expired."""
+    labelled = desk.issuer.labelled()  # first: whatever is in this list was claimed in the store before it was made
+    with desk.ledger.read() as connection:
+        state = {lease: leases.get(connection, lease) for lease in {lease for lease, _, _ in labelled}}
+    now = desk.ledger.now().timestamp()
+    old = [piece for lease, expires, piece in labelled if _is_left_over(state[lease], expires, now)]
+    swept: list[Json] = [f"{piece.resource.plural} {piece.namespace}/{piece.name}" for piece in old if desk.issuer.sweep(piece)]
+    if swept:
+        with desk.ledger.write() as transaction:
+            transaction.record("swept", actor="reaper", body={"removed": swept})
+    return len(swept)
+
+
+def _is_left_over(held: leases.Entry | None, expires: int, now: float) -> bool:
+    return held.lease.state == "settled" if held is not None else expires < now

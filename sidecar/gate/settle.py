@@ -1,0 +1,86 @@
+"""The end of a lease: rights are taken back, the old token is tried until it is refused, and the record says so.
+
+A lease is `settled` only when everything was seen to be gone; until then it is `revocation_pending`, and the reaper goes on.
+"""
+
+from typing import Literal
+
+from sidecar.approvals import store as approvals
+from sidecar.contract import Json, PlanState, Problem, Settlement
+from sidecar.credentials import store as leases
+from sidecar.execution import store as steps
+from sidecar.gate.desk import Desk, problem
+
+Outcome = Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
+OPEN: tuple[Literal["minting", "live", "settling", "revocation_pending"], ...] = (
+    "minting",
+    "live",
+    "settling",
+    "revocation_pending",
+)
+
+
+def settle(lease: str, outcome: Outcome, *, desk: Desk, actor: str = "agent") -> Settlement | Problem:
+    """`outcome` is what the agent saw; "not-performed" is the sidecar's own word where it performed nothing.
+
+    Raises JournalUnavailable.
+    """
+    with desk.turns.alone(lease):
+        with desk.ledger.read() as connection:
+            held = leases.get(connection, lease)
+            done = steps.of_lease(connection, lease, "do")
+        if held is None:
+            return problem(404, "unknown-lease", "no such lease")
+        if held.settlement is not None and held.settlement.state == "settled":
+            return held.settlement
+        touched = any(entry.result is None or entry.result.status == "performed" for entry in done.values())
+        return revoke(held, outcome=outcome if touched else "not-performed", desk=desk, actor=actor)
+
+
+def revoke(
+    held: leases.Entry, *, outcome: Outcome, desk: Desk, actor: str, ends: PlanState = "settled", why: str = ""
+) -> Settlement:
+    """Take the rights back and keep the proof; safe to repeat. The first outcome said stands.
+
+    Raises JournalUnavailable.
+    """
+    lease = held.lease
+    was_live = lease.state != "minting"
+    with desk.ledger.write() as transaction:
+        if leases.move(transaction.connection, lease.id, was=("minting", "live"), becomes="settling", outcome=outcome):
+            body: dict[str, Json] = {"outcome": outcome, "why": why}
+            transaction.record("lease-ending", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+        current = leases.get(transaction.connection, lease.id) or held
+    proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
+    with desk.ledger.write() as transaction:
+        settlement = Settlement(
+            lease=lease.id,
+            plan=lease.plan,
+            state="revocation_pending" if proof.pending else "settled",
+            outcome=_outcome(current.outcome or outcome),
+            refused_after_ms=proof.refused_after_ms,
+            refusal=proof.refusal,
+            settled_at=transaction.now,
+        )
+        leases.move(
+            transaction.connection,
+            lease.id,
+            was=("settling", "revocation_pending"),
+            becomes=settlement.state,
+            settlement=settlement,
+        )
+        if not proof.pending:
+            leases.free(transaction.connection, lease.id)
+        approvals.move(transaction.connection, lease.plan, was=("leased",), becomes=ends, reason=why)
+        pending: list[Json] = list(proof.pending)
+        body = {"settlement": settlement.document(), "pending": pending}
+        transaction.record(f"lease-{settlement.state.replace('_', '-')}", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    return settlement
+
+
+def _outcome(text: str) -> Outcome:
+    match text:
+        case "helped" | "did-not-help" | "undone" | "not-performed":
+            return text
+        case _:
+            return "unknown"

@@ -1,0 +1,101 @@
+"""Where a plan stands: the stored state, brought up to date with the clock. What has expired is stored as expired."""
+
+from datetime import datetime
+from typing import Literal
+
+from sidecar.approvals import Request
+from sidecar.approvals import store as approvals
+from sidecar.contract import Answer, ApprovalView, PlanState, PlanStatus
+from sidecar.gate.desk import Desk
+from sidecar.gate.ledger import Transaction
+
+
+def standing(digest: str, *, desk: Desk) -> PlanStatus | None:
+    """None for a plan that was never submitted here."""
+    with desk.ledger.read() as connection:
+        entry = approvals.get(connection, digest)
+    if entry is None:
+        return None
+    if is_over(entry, desk.ledger.now()):
+        with desk.ledger.write() as transaction:
+            current = approvals.get(transaction.connection, digest)
+            if current is not None and is_over(current, transaction.now):
+                expire(current, transaction)
+    with desk.ledger.read() as connection:
+        entry = approvals.get(connection, digest) or entry
+        return status_of(entry, approvals.answers_to(connection, digest))
+
+
+def is_over(entry: approvals.Entry, now: datetime) -> bool:
+    return entry.state in ("waiting", "approved") and now >= entry.expires_at
+
+
+def expire(entry: approvals.Entry, transaction: Transaction) -> None:
+    """Nobody answered in time, or nobody used the approval in time: two different ends."""
+    digest = entry.plan.digest
+    if entry.state == "waiting":
+        approvals.move(transaction.connection, digest, was=("waiting",), becomes="expired", reason="nobody answered in time")
+        transaction.record("plan-expired", actor="sidecar", plan=digest, body={"expires_at": entry.expires_at.isoformat()})
+    else:
+        reason = "it was allowed, and not leased in time"
+        approvals.move(transaction.connection, digest, was=("approved",), becomes="void", reason=reason)
+        transaction.record("plan-void", actor="sidecar", plan=digest, body={"reason": reason})
+
+
+def status_of(entry: approvals.Entry, answers: tuple[Answer, ...]) -> PlanStatus:
+    return PlanStatus(
+        plan=entry.plan.digest,
+        state=entry.state,
+        decision=entry.decision,
+        approval=view_of(entry),
+        answers=answers,
+        lease=entry.lease,
+        reason=entry.reason[:500],
+    )
+
+
+def view_of(entry: approvals.Entry) -> ApprovalView | None:
+    """What people are shown; None for a plan that asks nobody."""
+    wanted = entry.decision.approvals
+    if entry.decision.verdict != "review" or wanted is None:
+        return None
+    return ApprovalView(
+        plan=entry.plan.digest,
+        incident=entry.plan.incident,
+        cluster=entry.plan.cluster,
+        revision=entry.decision.revision,
+        hypothesis=entry.plan.hypothesis,
+        changes=entry.previews,
+        count=wanted.count,
+        roles=wanted.roles,
+        requested_at=entry.requested_at,
+        expires_at=entry.expires_at,
+        state=_VIEWED[entry.state],
+    )
+
+
+_VIEWED: dict[PlanState, Literal["waiting", "approved", "refused", "expired", "used", "void"]] = {
+    "waiting": "waiting",
+    "approved": "approved",
+    "refused": "refused",
+    "expired": "expired",
+    "leased": "used",
+    "settled": "used",
+    "void": "void",
+    "denied": "void",
+}
+
+
+def request_of(entry: approvals.Entry) -> Request:
+    """The request for approval as the rules see it."""
+    wanted = entry.decision.approvals
+    return Request(
+        plan=entry.plan.digest,
+        revision=entry.decision.revision,
+        cluster=entry.plan.cluster,
+        requested_by=entry.plan.requested_by,
+        count=wanted.count if wanted is not None else 1,
+        roles=frozenset(wanted.roles) if wanted is not None else frozenset(),
+        expires_at=entry.expires_at,
+        state=entry.state,
+    )

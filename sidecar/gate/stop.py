@@ -1,0 +1,59 @@
+"""The kill switch: nothing waits, nothing is approved, no lease lives. It holds until a person lifts it, restarts included."""
+
+from dataclasses import dataclass
+
+from sidecar.approvals import Person
+from sidecar.approvals import store as approvals
+from sidecar.contract import Json, Problem, Settlement
+from sidecar.credentials import store as leases
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.settle import OPEN, revoke
+
+LIFTERS = "operator"  # the role that may lift it; anybody known may stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """`settlements`: the leases that were live, and what became of them."""
+
+    stopped: bool
+    voided: tuple[str, ...]
+    settlements: tuple[Settlement, ...]
+
+
+def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
+    """Raises JournalUnavailable."""
+    with desk.ledger.write() as transaction:
+        approvals.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
+        waiting = [entry.plan.digest for entry in approvals.listed(transaction.connection, ("waiting", "approved"))]
+        for digest in waiting:
+            why = f"everything was stopped by {person.name}"
+            approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="void", reason=why)
+        open_leases = list(leases.listed(transaction.connection, OPEN))
+        voided: list[Json] = [*waiting]
+        ended: list[Json] = [held.lease.id for held in open_leases]
+        body: dict[str, Json] = {"reason": reason, "plans": voided, "leases": ended}
+        transaction.record("stopped", actor=person.name, body=body)
+    settlements = []
+    for held in open_leases:
+        with desk.turns.alone(held.lease.id):
+            settlements.append(end_lease(held, desk=desk, actor=person.name, why="stopped"))
+    return Stopped(stopped=True, voided=tuple(waiting), settlements=tuple(settlements))
+
+
+def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
+    if LIFTERS not in person.roles:
+        return problem(403, "no-role", f"only a person with the role {LIFTERS} lifts a stop")
+    with desk.ledger.write() as transaction:
+        approvals.lift(transaction.connection)
+        transaction.record("stop-lifted", actor=person.name)
+    return Stopped(stopped=False, voided=(), settlements=())
+
+
+def end_lease(held: leases.Entry, *, desk: Desk, actor: str, why: str) -> Settlement:
+    """Revoke whatever state the lease is in now; what was seen of its effect is not known."""
+    with desk.ledger.read() as connection:
+        current = leases.get(connection, held.lease.id) or held
+    if current.settlement is not None and current.settlement.state == "settled":
+        return current.settlement
+    return revoke(current, outcome="unknown", desk=desk, actor=actor, why=why)

@@ -1,0 +1,113 @@
+"""Back again: the inverse of every performed step, the last first, under the same preconditions as doing.
+
+An inverse that does not fit any more stops the rest: somebody else is at work, and a person has to look.
+"""
+
+from dataclasses import replace
+
+from sidecar.approvals import store as approvals
+from sidecar.contract import Problem, Step, StepResult, UndoResult
+from sidecar.credentials import store as leases
+from sidecar.execution import Effect, Live, look, look_back, undo_calls
+from sidecar.execution import store as steps
+from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
+from sidecar.execution.pointer import value_at
+from sidecar.execution.recover import holds
+from sidecar.gate.carry import No, Task, carry_out
+from sidecar.gate.desk import Desk, problem
+from sidecar.ports import ApiCall
+
+
+def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Problem:
+    """Raises JournalUnavailable, ClusterUnavailable (then call again)."""
+    with desk.turns.alone(lease):
+        with desk.ledger.read() as connection:
+            held = leases.get(connection, lease)
+            entry = approvals.get(connection, held.lease.plan) if held is not None else None
+            done = steps.of_lease(connection, lease, "do")
+            back = steps.of_lease(connection, lease, "undo")
+        if held is None or entry is None:
+            return problem(404, "unknown-lease", "no such lease")
+        performed = [step for step in entry.plan.steps if _is_done(done.get(step.id))]
+        results: list[StepResult] = []
+        for step in reversed(performed):
+            stored = back.get(step.id)
+            if stored is not None and stored.result is not None:
+                results.append(stored.result.model_copy(update={"repeated": True}))
+                continue
+            no = _may_not(held, results, desk=desk)
+            if no is not None:
+                results.append(_held_back(held, step, no, desk=desk))
+            else:
+                results.append(carry_out(_task(held, step, done[step.id], desk=desk), desk=desk, actor=actor))
+        return UndoResult(lease=lease, steps=tuple(results), complete=all(result.status == "performed" for result in results))
+
+
+def _is_done(entry: steps.Entry | None) -> bool:
+    """Performed, or begun and not known, or given up in the middle of a drain: there may be something to take back."""
+    if entry is None:
+        return False
+    partial = entry.result is not None and entry.result.status == "failed" and entry.result.reason == "disruption-budget"
+    return partial or (entry.result is not None and entry.result.status == "performed")
+
+
+def _may_not(held: leases.Entry, results: list[StepResult], *, desk: Desk) -> No | None:
+    if held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
+        return No(
+            status="refused", reason="lease-over", message=f"the lease is {held.lease.state}: nothing can be undone under it"
+        )
+    if any(result.status != "performed" and result.reason != "irreversible" for result in results):
+        return No(status="refused", reason="held", message="a later step could not be undone: a person has to look")
+    return None
+
+
+def _held_back(held: leases.Entry, step: Step, no: No, *, desk: Desk) -> StepResult:
+    """Not the step's end: it may be tried again."""
+    return StepResult(
+        lease=held.lease.id,
+        step=step.id,
+        status=no.status,
+        reason=no.reason,
+        message=no.message[:500],
+        target=step.action.target,
+        at=desk.ledger.now(),
+    )
+
+
+def _task(held: leases.Entry, step: Step, done: steps.Entry, *, desk: Desk) -> Task:
+    effect = Effect.of(done.effect)
+    seen = done.result.after if done.result is not None else {}
+    if UID in seen and "" in effect.before:  # made by us: taken back by its uid
+        effect = replace(effect, after={UID: seen[UID]})
+    else:
+        effect = replace(effect, after={pointer: seen.get(pointer, value) for pointer, value in effect.after.items()})
+
+    def fitting(resumed: bool) -> tuple[ApiCall, ...] | No:
+        live = (
+            look_back(step.action, effect.sealed.get(TEMPLATE, ""), desk.cluster)
+            if effect.goal
+            else look(step.action, desk.cluster)
+        )
+        calls = undo_calls(step.action, live, effect, manager=task.manager)
+        if isinstance(calls, str):
+            return No(status="refused", reason="irreversible", message=calls)
+        if not _as_left(step, live, effect):
+            return No(status="refused", reason="target-changed", message="no longer as the step left it")
+        return calls
+
+    task = Task(held=held, step=step, direction="undo", effect=effect, fitting=fitting)
+    return task
+
+
+def _as_left(step: Step, live: Live, effect: Effect) -> bool:
+    """Whether the object is as the step left it; for what was made, whether it is that very object."""
+    action = step.action
+    if action.kind in ("create_object", "rerun_job"):
+        made = live.target if action.kind == "create_object" else live.made
+        return value_at(made, ("metadata", "uid")) == effect.after.get(UID) is not None
+    if value_at(live.target, ("metadata", "uid")) != action.target.uid:
+        return False
+    after = {pointer: value for pointer, value in effect.after.items() if pointer != "/pods"}
+    if REPLICAS in after:
+        return value_at(live.target, ("spec", "replicas")) == after[REPLICAS]
+    return holds(live.target, after, effect.goal)
