@@ -26,6 +26,13 @@ BUDGET_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class No:
+    status: Literal["refused", "failed"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What has to be done: `fitting` looks and compiles, and says no where the object is not as it has to be; it is told
     whether the step began earlier, and may be half done."""
@@ -34,20 +41,13 @@ class Task:
     step: Step
     direction: steps.Direction
     effect: Effect
-    fitting: Callable[[bool], tuple[ApiCall, ...] | "No"]
+    fitting: Callable[[bool], tuple[ApiCall, ...] | No]
 
     @property
     def manager(self) -> str:
         """The field manager of this one write, by which it is known again."""
         undo = "-undo" if self.direction == "undo" else ""
         return f"lestrade-{self.held.lease.id}-{self.step.id}{undo}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class No:
-    status: Literal["refused", "failed"]
-    reason: str
-    message: str
 
 
 def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
