@@ -1,0 +1,296 @@
+"""Reading a live cluster with the official client: kubeconfig, in-cluster, or the sidecar's read gateway.
+
+The only user of `kubernetes` in the agent, and it can only read: every request is a GET. Lists go by kind in pages of 500
+(all namespaces at once when there are many), never one request an object. What is refused or absent becomes a Gap.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import orjson
+import urllib3
+
+from agent.domain.objects import ContainerLog, Manifest, Ref
+from agent.errors import ClusterUnreachable, InputError, ReadRefused
+from agent.ports.cluster import Gap, Observed
+from agent.toolsets.gateway import SocketPoolManager
+from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of
+from agent.topology.fields import at, mapping, text
+
+PAGE = 500
+THREADS = 8
+TIMEOUT = (3.0, 30.0)  # seconds: connect, read
+MANY = 8  # from so many namespaces on, one list over all of them is cheaper
+TRIES = 3
+PAUSE = 0.3  # seconds before the second, twice that before the third try
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    date: datetime | None
+
+
+class KubernetesCluster:
+    """ClusterReader over one ApiClient. Closed with `close()`."""
+
+    def __init__(self, api: Any, name: str, *, prefix: str = "", source: str = "") -> None:
+        self._api, self._name, self._prefix, self._source = api, name, prefix, source
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="kubernetes")
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def now(self) -> datetime:
+        return (await self._run(lambda: self._get("/version"))).date or datetime.now(UTC)
+
+    async def namespaces(self) -> Observed:
+        resource = next(one for one in CLUSTER_KINDS if one.kind == "Namespace")
+        seen, gap, now = await self._run(lambda: self._list(resource, ""))
+        return Observed(now=now, objects=tuple(seen), gaps=(gap,) if gap else ())
+
+    async def overview(self, namespaces: Sequence[str]) -> Observed:
+        everywhere = len(namespaces) >= MANY or not namespaces
+        scopes = [""] if everywhere else sorted(set(namespaces))
+        asked = [(one, "") for one in CLUSTER_KINDS] + [(one, scope) for one in NAMESPACED_KINDS for scope in scopes]
+        results = await asyncio.gather(*(self._run(partial(self._list, one, scope)) for one, scope in asked))
+        if everywhere and namespaces:
+            results, asked = await self._retry_refused(results, asked, sorted(set(namespaces)))
+        wanted = set(namespaces)
+        objects: list[Manifest] = []
+        for (resource, scope), (seen, _, _) in zip(asked, results, strict=True):
+            keep = seen if not wanted or scope or not resource.namespaced else [one for one in seen if _in(one, wanted)]
+            objects += keep
+        objects += await self._node_events(scopes, [one for one in objects if text(one, "kind") == "Node"])
+        gaps = dict.fromkeys(gap for _, gap, _ in results if gap is not None)
+        return Observed(now=max(now for _, _, now in results), objects=tuple(objects), gaps=tuple(gaps))
+
+    async def _retry_refused(
+        self, results: list[Any], asked: list[tuple[Resource, str]], namespaces: list[str]
+    ) -> tuple[list[Any], list[tuple[Resource, str]]]:
+        """A kind that may not be listed over all namespaces is listed in each that was asked for."""
+        again = [one for (one, _), (_, gap, _) in zip(asked, results, strict=True) if gap is not None and one.namespaced]
+        kept = [(pair, result) for pair, result in zip(asked, results, strict=True) if pair[0] not in again]
+        more = [(one, scope) for one in again for scope in namespaces]
+        found = await asyncio.gather(*(self._run(partial(self._list, one, scope)) for one, scope in more))
+        return [result for _, result in kept] + list(found), [pair for pair, _ in kept] + more
+
+    async def _node_events(self, scopes: list[str], nodes: list[Manifest]) -> list[Manifest]:
+        """Events of nodes stand in the namespace default, which may not be among those asked for."""
+        if scopes == [""] or "default" in scopes or not nodes:
+            return []
+        events = next(one for one in NAMESPACED_KINDS if one.kind == "Event")
+        seen, _, _ = await self._run(lambda: self._list(events, "default", (("fieldSelector", "involvedObject.kind=Node"),)))
+        return list(seen)
+
+    async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
+        results = await asyncio.gather(
+            *(self._run(partial(self._log, pod, container, previous, tail)) for pod, container, previous in pods)
+        )
+        logs = tuple(one for one in results if isinstance(one, ContainerLog))
+        gaps = tuple(one for one in results if isinstance(one, Gap))
+        return Observed(now=await self.now(), logs=logs, gaps=gaps)
+
+    async def get(self, api_version: str, ref: Ref) -> Manifest | None:
+        resource = next((one for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS) if one.kind == ref.kind), None)
+        plural = resource.plural if resource is not None else f"{ref.kind.lower()}s"
+        path = f"{path_of(api_version, plural, ref.namespace)}/{quote(ref.name, safe='')}"
+        answer = await self._run(lambda: self._get(path))
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise ReadRefused(f"{ref} may not be read: {_reason(answer)}")
+        return _clean({**_parse(answer.body), "kind": ref.kind, "apiVersion": api_version})
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _list(
+        self, resource: Resource, namespace: str, query: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[list[Manifest], Gap | None, datetime]:
+        """All objects of one kind, page by page; 410 Gone (the continue token is too old) starts the list anew."""
+        path = path_of(resource.api_version, resource.plural, namespace)
+        where = f"{resource.kind} objects{f' in {namespace}' if namespace else ''}"
+        for _ in range(TRIES):
+            found: list[Manifest] = []
+            token, now = "", datetime.now(UTC)
+            while True:
+                paged = (*query, ("limit", str(PAGE)), *((("continue", token),) if token else ()))
+                answer = self._get(path, paged)
+                now = answer.date or now
+                if answer.status == 410 and token:
+                    break
+                if answer.status == 404 and resource.optional:
+                    return [], None, now
+                if answer.status != 200:
+                    return found, Gap(what=where, why=_reason(answer)), now
+                page = _parse(answer.body)
+                named = {"kind": resource.kind, "apiVersion": resource.api_version}
+                found += [_clean({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
+                token = text(page, "metadata", "continue")
+                if not token:
+                    return found, None, now
+        return found, Gap(what=where, why="the list changed faster than it could be read"), now
+
+    def _log(self, pod: Ref, container: str, previous: bool, tail: int) -> ContainerLog | Gap:
+        query = [("container", container), ("tailLines", str(tail)), *([("previous", "true")] if previous else [])]
+        what = f"logs of {pod} container {container}{' (previous run)' if previous else ''}"
+        answer = self._get(f"{path_of('v1', 'pods', pod.namespace)}/{quote(pod.name, safe='')}/log", query, accept="*/*")
+        if answer.status != 200:
+            return Gap(what=what, why=_reason(answer))
+        words = answer.body.decode("utf-8", errors="replace")
+        if words.startswith("unable to retrieve container logs"):  # the kubelet says so with status 200
+            return Gap(what=what, why="the container is gone and its log with it")
+        return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=words)
+
+    def _get(
+        self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: Literal["application/json", "*/*"] = "application/json"
+    ) -> _Answer:
+        """One GET with our own retry (the client's would also repeat what must not be): 429, 5xx and broken connections."""
+        last = ""
+        for attempt in range(TRIES):
+            try:
+                answer = self._send(path, list(query), accept)
+            except urllib3.exceptions.HTTPError as exc:
+                last = _unreachable(exc)
+            else:
+                if answer.status not in (429, 502, 503, 504) or attempt + 1 == TRIES:
+                    return answer
+            time.sleep(PAUSE * (attempt + 1) if attempt + 1 < TRIES else 0)
+        raise ClusterUnreachable(f"no answer from cluster {self._name}{f' ({self._source})' if self._source else ''}: {last}")
+
+    def _send(self, path: str, query: list[tuple[str, str]], accept: str) -> _Answer:
+        request = self._api.param_serialize(
+            "GET", f"{self._prefix}{path}", query_params=query, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+        )
+        response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+        raw = response.response
+        body = raw.data if raw.data is not None else response.read()
+        return _Answer(response.status, body, _date(raw.headers.get("Date")))
+
+
+def _in(one: Manifest, wanted: set[str]) -> bool:
+    if text(one, "kind") == "Event":
+        about = mapping(one, "involvedObject")
+        return not text(about, "namespace") or text(about, "namespace") in wanted
+    return text(one, "metadata", "namespace") in wanted
+
+
+def _clean(one: dict[str, Any]) -> Manifest:
+    """Secret values go here, at the edge: keys stay. The last-applied annotation may hold them too."""
+    annotations = at(one, "metadata", "annotations")
+    if isinstance(annotations, dict):
+        annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if one.get("kind") == "Secret":
+        for field in ("data", "stringData"):
+            if isinstance(one.get(field), dict):
+                one[field] = dict.fromkeys(one[field], "REDACTED")
+    return one
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ClusterUnreachable("what answers is no Kubernetes API (no JSON)") from None
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _reason(answer: _Answer) -> str:
+    try:
+        message = text(orjson.loads(answer.body), "message") or text(orjson.loads(answer.body), "detail")
+    except orjson.JSONDecodeError:
+        message = ""
+    word = {401: "not logged in", 403: "no rights", 404: "not found"}.get(answer.status, f"HTTP {answer.status}")
+    return f"{word}{f': {message[:200]}' if message else ''}"
+
+
+def _unreachable(exc: Exception) -> str:
+    cause = getattr(exc, "reason", None) or exc
+    words = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+    return words.rpartition(": ")[2][:160] if "object at 0x" in words else words[:160]
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
+        return None
+
+
+def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = "") -> KubernetesCluster:
+    """Connect by kubeconfig (default: $KUBECONFIG, ~/.kube/config) or, inside a pod, by its service account.
+
+    Raises InputError for a kubeconfig that cannot be used or a context that it does not have. Sends nothing yet.
+    """
+    from kubernetes import client  # noqa: PLC0415  half a second that only live reading needs
+    from kubernetes import config as loading  # noqa: PLC0415
+
+    config: Any = loading
+    settings = client.Configuration()
+    in_cluster = (
+        kubeconfig is None and not context and "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG")
+    )
+    path = str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+    try:
+        if in_cluster:
+            config.load_incluster_config(client_configuration=settings)
+            found, source = name or "in-cluster", "service account of this pod"
+        else:
+            if not any(Path(part).is_file() for part in path.split(os.pathsep) if part):
+                raise InputError(f"{path}: no such kubeconfig (give one with --kubeconfig or KUBECONFIG)")
+            contexts, current = config.list_kube_config_contexts(config_file=path)
+            chosen = context or (current or {}).get("name", "")
+            if chosen not in [one["name"] for one in contexts]:
+                raise InputError(f"{path}: no context {chosen!r} in it (it has: {', '.join(one['name'] for one in contexts)})")
+            config.load_kube_config(config_file=path, context=chosen, client_configuration=settings)
+            found, source = name or chosen, f"{path}, context {chosen}"
+    except InputError:
+        raise
+    except Exception as exc:  # noqa: BLE001  the loader raises YAML, key, type and OS errors alike
+        words = str(exc).splitlines()
+        raise InputError(f"{path}: cannot be used as a kubeconfig: {words[0] if words else type(exc).__name__}") from None
+    settings.retries = 0
+    return KubernetesCluster(client.ApiClient(settings), found, source=source)
+
+
+def connect_gateway(url: str, *, cluster: str, token_file: Path) -> KubernetesCluster:
+    """Read through the sidecar: `url` is unix:///path/to.sock or http://host:port. Raises InputError for a bad URL or token
+    file. The token is read once and never shown."""
+    from kubernetes import client  # noqa: PLC0415
+
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except OSError as exc:
+        raise InputError(f"{token_file}: the sidecar's token cannot be read: {exc.strerror}") from None
+    settings = client.Configuration()
+    settings.retries, settings.proxy = 0, None  # the gateway is on this machine
+    settings.api_key = {"BearerToken": token}
+    settings.api_key_prefix = {"BearerToken": "Bearer"}
+    prefix = f"/v1/read/{quote(cluster, safe='')}"
+    if url.startswith("unix://"):
+        settings.host = "http://localhost"
+        api = client.ApiClient(settings)
+        api.rest_client.pool_manager = SocketPoolManager(url.removeprefix("unix://"), maxsize=THREADS)
+    elif url.startswith(("http://", "https://")):
+        settings.host = url.rstrip("/")
+        api = client.ApiClient(settings)
+    else:
+        raise InputError(f"{url}: no sidecar URL (unix:///path or http://host:port expected)")
+    return KubernetesCluster(api, cluster, prefix=prefix, source=f"through the sidecar at {url}")
