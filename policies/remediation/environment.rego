@@ -33,30 +33,36 @@ by_namespace[""] := of_cluster
 by_namespace[namespace] := of_cluster if {
 	some namespace in places
 	namespace != ""
-	input.facts.namespaces[namespace].environment == ""
+	label(namespace, data.platform.environments.label) == ""
 }
 
 by_namespace[namespace] := environment if {
 	some namespace in places
 	namespace != ""
-	label := input.facts.namespaces[namespace].environment
-	rank[label] >= 0
-	environment := stricter(label)
+	said := label(namespace, data.platform.environments.label)
+	rank[said] >= 0
+	environment := stricter(said)
 }
 
-stricter(label) := label if unstated
+# A label of the namespace, "" where it has none; undefined where its labels are not known.
+label(namespace, name) := object.get(labels, name, "") if {
+	labels := input.facts.namespaces[namespace].labels
+	is_object(labels)
+}
 
-stricter(label) := label if {
+stricter(said) := said if unstated
+
+stricter(said) := said if {
 	not unstated
-	counts(label)
+	counts(said)
 }
 
-stricter(label) := of_cluster if {
+stricter(said) := of_cluster if {
 	not unstated
-	not counts(label)
+	not counts(said)
 }
 
-counts(label) if rank[label] >= rank[of_cluster]
+counts(said) if rank[said] >= rank[of_cluster]
 
 counts(_) if data.platform.environments.namespace_may_relax == true
 
@@ -64,41 +70,49 @@ of_cluster := stated if rank[stated] >= 0
 
 of_cluster := data.platform.environments["default"] if unstated
 
-# What is said about the cluster: by the platform team, or else by the cluster's own label.
+# What is said about the cluster: by the platform team, by the sidecar's settings, or by the cluster's own label.
 stated := data.platform.environments.by_cluster[input.facts.cluster.name]
 
-stated := label if {
+stated := said if {
 	not data.platform.environments.by_cluster[input.facts.cluster.name]
-	label := input.facts.cluster.environment
-	label != ""
+	said := said_of_cluster
+	said != ""
 }
 
 unstated if {
 	not data.platform.environments.by_cluster[input.facts.cluster.name]
+	said_of_cluster == ""
+}
+
+said_of_cluster := input.facts.cluster.environment if input.facts.cluster.environment != ""
+
+said_of_cluster := object.get(labels, data.platform.environments.label, "") if {
 	input.facts.cluster.environment == ""
+	labels := input.facts.cluster.labels
+	is_object(labels)
 }
 
 levels := ["observe", "review", "auto"]
 
 level_of := {"observe": 0, "review": 1, "auto": 2}
 
-autonomy_by_namespace[namespace] := levels[lower] if {
+autonomy_by_namespace[namespace] := levels[bounded] if {
 	some namespace in places
 	environment := by_namespace[namespace]
 	wanted := level_of[wanted_level(namespace, environment)]
 	ceiling := level_of[data.platform.autonomy.ceiling[environment]]
-	lower := min([wanted, ceiling])
+	bounded := min([wanted, ceiling])
 }
 
 wanted_level(namespace, environment) := data.platform.autonomy["default"][environment] if namespace == ""
 
 wanted_level(namespace, environment) := data.platform.autonomy["default"][environment] if {
 	namespace != ""
-	input.facts.namespaces[namespace].autonomy == ""
+	label(namespace, data.platform.autonomy.label) == ""
 }
 
-wanted_level(namespace, _) := label if {
+wanted_level(namespace, _) := said if {
 	namespace != ""
-	label := input.facts.namespaces[namespace].autonomy
-	label != ""
+	said := label(namespace, data.platform.autonomy.label)
+	said != ""
 }

@@ -1,0 +1,176 @@
+"""Live objects as facts: pure, bounded, and without values that could be secrets. It asks nobody."""
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Step, canonical
+from sidecar.facts.ownership import gitops_of, helm_of
+
+Document = dict[str, Json]
+_LONGEST = 256
+_MOST = 100
+# A copy of the whole object, environment values included.
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def key_of(ref: ObjectRef) -> str:
+    return f"{ref.kind}/{ref.namespace}/{ref.name}"
+
+
+def absent() -> Document:
+    return {"exists": False}
+
+
+def target_facts(live: Document, *, owners: list[Document], budgets: list[Document], steps: Iterable[Step]) -> Document:
+    """`owners`: the controllers above, nearest first, whole objects. `budgets`: the PodDisruptionBudgets that select it."""
+    metadata = mapping(live, "metadata")
+    template = pod_spec(live)
+    chain = [live, *owners]
+    facts: Document = {
+        "exists": True,
+        "uid": text(metadata, "uid"),
+        "resource_version": text(metadata, "resourceVersion"),
+        "labels": _texts(mapping(metadata, "labels")),
+        "annotations": _texts(mapping(metadata, "annotations")),
+        "owners": [_owner(owner) for owner in owners],
+        "managers": _managers(metadata),
+        "gitops": next((found for found in map(gitops_of, chain) if found is not None), None),
+        "helm": next((found for found in map(helm_of, chain) if found is not None), None),
+        "replicas": mapping(live, "spec").get("replicas"),
+        "ready": _ready(live),
+        "service_account": text(template, "serviceAccountName") or text(template, "serviceAccount"),
+        "images": _images(template),
+        "disruption_budgets": [budget_facts(budget) for budget in budgets],
+        "deleting": "deletionTimestamp" in metadata,
+        "live": _as_planned(live, steps),
+    }
+    return facts
+
+
+def budget_facts(budget: Document) -> Document:
+    status = mapping(budget, "status")
+    return {"name": text(mapping(budget, "metadata"), "name"), "disruptions_allowed": status.get("disruptionsAllowed")}
+
+
+def selects(budget: Document, labels: Mapping[str, Json]) -> bool:
+    """Whether a budget's label selector covers these labels. An operator that is not known covers: rather one too many."""
+    selector = mapping(budget, "spec").get("selector")
+    if not isinstance(selector, dict):
+        return False
+    exact = all(labels.get(name) == wanted for name, wanted in mapping(selector, "matchLabels").items())
+    return exact and all(_holds(rule, labels) for rule in documents(selector.get("matchExpressions")))
+
+
+def pod_labels(live: Document) -> Document:
+    """The labels that pods of this object carry; its own, if it is a pod."""
+    if "template" in mapping(live, "spec"):
+        return mapping(mapping(mapping(mapping(live, "spec"), "template"), "metadata"), "labels")
+    return mapping(mapping(live, "metadata"), "labels")
+
+
+def pod_spec(live: Document) -> Document:
+    spec = mapping(live, "spec")
+    if live.get("kind") == "CronJob":
+        spec = mapping(mapping(spec, "jobTemplate"), "spec")
+    return mapping(mapping(spec, "template"), "spec") if "template" in spec else spec
+
+
+def mapping(document: Mapping[str, Json], key: str) -> Document:
+    """The mapping under `key`; an empty one where there is none."""
+    found = document.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def documents(value: Json) -> list[Document]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(document: Mapping[str, Json], key: str) -> str:
+    found = document.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def _texts(source: Document) -> Document:
+    """Labels or annotations, at most _MOST of them, each at most _LONGEST characters."""
+    kept = sorted((key, value) for key, value in source.items() if isinstance(value, str) and key != _LAST_APPLIED)
+    return {key: value[:_LONGEST] for key, value in kept[:_MOST]}
+
+
+def _owner(owner: Document) -> Document:
+    metadata = mapping(owner, "metadata")
+    return {
+        "api_version": text(owner, "apiVersion"),
+        "kind": text(owner, "kind"),
+        "name": text(metadata, "name"),
+        "uid": text(metadata, "uid"),
+    }
+
+
+def _managers(metadata: Document) -> list[Json]:
+    names = {text(entry, "manager")[:_LONGEST] for entry in documents(metadata.get("managedFields"))}
+    return cast(list[Json], sorted(names - {""})[:_MOST])
+
+
+def _ready(live: Document) -> Json:
+    """Replicas that are ready; for a pod or node, 1 or 0; null where the kind has no such thing."""
+    status = mapping(live, "status")
+    if live.get("kind") in {"Pod", "Node"}:
+        conditions = documents(status.get("conditions"))
+        return int(any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions))
+    if "replicas" in mapping(live, "spec"):
+        return status.get("readyReplicas", 0)
+    return status.get("numberReady")
+
+
+def _images(template: Document) -> list[Json]:
+    containers = documents(template.get("containers"))[:_MOST]
+    return [{"container": text(item, "name"), "image": text(item, "image")[:1024]} for item in containers]
+
+
+def _as_planned(live: Document, steps: Iterable[Step]) -> Document:
+    """For each field that the plan changes: is the value there, and is it the one that the plan says is there?
+    The value itself stays out: an environment variable may hold a secret."""
+    fields: Document = {}
+    for step in steps:
+        match step.action:
+            case ChangeFields(changes=changes):
+                for change in changes:
+                    value = _at(live, change.path)
+                    fields[change.path] = {
+                        "present": value is not None,
+                        "as_planned": canonical(value) == canonical(change.before),
+                    }
+            case CreateObject() | _:
+                continue
+    return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
+
+
+def _at(live: Json, pointer: str) -> Json:
+    """RFC 6901; None for what is not there."""
+    value = live
+    for raw in pointer.split("/")[1:]:
+        segment = raw.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(segment)
+        elif isinstance(value, list) and segment.isdecimal() and int(segment) < len(value):
+            value = value[int(segment)]
+        else:
+            return None
+    return value
+
+
+def _holds(rule: Document, labels: Mapping[str, Json]) -> bool:
+    key, operator = text(rule, "key"), text(rule, "operator")
+    values = rule.get("values")
+    listed = values if isinstance(values, list) else []
+    match operator:
+        case "In":
+            return labels.get(key) in listed
+        case "NotIn":
+            return labels.get(key) not in listed
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case _:
+            return True
