@@ -1,0 +1,162 @@
+"""The Kubernetes API over HTTP: the only place in the sidecar that knows the `kubernetes` package.
+
+Its client is used for configuration, TLS and the sidecar's own token; requests and answers are raw JSON. It never retries:
+a write that was perhaps made is looked at, not sent again. A lease's token goes through a second client that holds no
+credential of its own, so that nothing but the lease can act.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from kubernetes import config
+from kubernetes.client import ApiClient, Configuration
+
+from sidecar.contract import Json
+from sidecar.errors import ClusterUnavailable, SettingsError
+from sidecar.ports import ApiAnswer, ApiCall, Credential
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 20.0
+STREAM_SECONDS = 330.0  # longer than the longest watch that the gateway lets through
+SHOWN = ("content-type", "date", "warning", "audit-id", "retry-after")
+_PIECE = 65_536
+_config: Any = config  # the package's own loaders carry no types
+
+
+class KubernetesCluster:
+    """Implements sidecar.ports.Cluster."""
+
+    def __init__(self, own: Configuration, *, name: str) -> None:
+        own.retries = 0
+        self._name = name
+        self._own = ApiClient(own)
+        self._lent = ApiClient(_without_credentials(own))
+
+    @classmethod
+    def connect(cls, *, kubeconfig: Path | None = None, context: str = "", name: str = "") -> "KubernetesCluster":
+        """Nothing is sent yet. Raises SettingsError when there is no usable configuration."""
+        own = Configuration()
+        try:
+            if kubeconfig is None and not context and _in_cluster(own):
+                found = "in-cluster"
+            else:
+                file = str(kubeconfig) if kubeconfig is not None else None
+                _config.load_kube_config(file, context=context or None, client_configuration=own, persist_config=False)
+                found = context or str(_config.list_kube_config_contexts(file)[1]["name"])
+        except config.ConfigException as exc:
+            raise SettingsError(f"kubeconfig {kubeconfig or 'of the default place'}: {_line(exc)}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise SettingsError(
+                f"kubeconfig {kubeconfig or 'of the default place'}: cannot be read ({type(exc).__name__})"
+            ) from None
+        except Exception as exc:  # noqa: BLE001  the YAML reader's own errors have no common ancestor that is exported
+            raise SettingsError(f"kubeconfig {kubeconfig}: is not valid ({type(exc).__name__})") from None
+        return cls(own, name=name or found)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def send(self, call: ApiCall, credential: Credential | None = None) -> ApiAnswer:
+        raw = self._request(call, credential, (CONNECT_SECONDS, READ_SECONDS))
+        try:
+            content: bytes = raw.data or b""
+        except Exception as exc:
+            raise self._unavailable(exc) from exc
+        answer = _head(raw)
+        return ApiAnswer(status=answer.status, body=_body(content), date=answer.date, headers=answer.headers)
+
+    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
+        raw = self._request(call, None, (CONNECT_SECONDS, STREAM_SECONDS))
+        return _head(raw), self._pieces(raw)
+
+    def _pieces(self, raw: Any) -> Iterator[bytes]:
+        try:
+            # read1 hands a watch's line on as it comes; read would wait for a full piece.
+            while piece := raw.read1(_PIECE):
+                yield piece
+        except Exception as exc:
+            raise self._unavailable(exc) from exc
+        finally:
+            raw.close()
+            raw.release_conn()
+
+    def _request(self, call: ApiCall, credential: Credential | None, timeout: tuple[float, float]) -> Any:
+        client = self._own if credential is None else self._lent
+        headers = {"Accept": call.accept, "User-Agent": "lestrade-sidecar"}
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        try:
+            method, url, headers, body, _ = client.param_serialize(
+                call.method,
+                call.path,
+                query_params=list(call.query),
+                header_params=headers,
+                body=call.body,
+                auth_settings=["BearerToken"] if credential is None else [],
+            )
+            if credential is not None:
+                headers["Authorization"] = f"Bearer {credential.token}"
+            response = client.call_api(method, url, headers, body, _request_timeout=timeout)
+        except Exception as exc:
+            raise self._unavailable(exc) from exc
+        return response.response
+
+    def _unavailable(self, exc: Exception) -> ClusterUnavailable:
+        reason = getattr(exc, "reason", None) or exc
+        said = getattr(reason, "__cause__", None) or reason
+        # The class says enough; texts of HTTP libraries repeat headers and addresses with tokens in them.
+        return ClusterUnavailable(f"cluster {self._name}: no answer from {_host(self._own)} ({type(said).__name__})")
+
+
+def _without_credentials(own: Configuration) -> Configuration:
+    lent = Configuration()
+    for name in ("host", "ssl_ca_cert", "verify_ssl", "tls_server_name", "assert_hostname", "proxy", "no_proxy", "proxy_headers"):
+        if hasattr(own, name):
+            setattr(lent, name, getattr(own, name))
+    lent.retries = 0
+    lent.cert_file = lent.key_file = None
+    lent.api_key, lent.api_key_prefix = {}, {}
+    lent.username = lent.password = None
+    return lent
+
+
+def _in_cluster(own: Configuration) -> bool:
+    try:
+        _config.load_incluster_config(client_configuration=own)
+    except config.ConfigException:
+        return False
+    return True
+
+
+def _head(raw: Any) -> ApiAnswer:
+    headers = tuple((name.lower(), value) for name, value in raw.headers.items() if name.lower() in SHOWN)
+    return ApiAnswer(status=raw.status, body=None, date=_date(dict(headers).get("date", "")), headers=headers)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+def _body(content: bytes) -> Json:
+    """JSON, or the text where it is none: throttling and unknown paths answer in plain text."""
+    try:
+        body: Json = json.loads(content)
+    except ValueError:
+        return content[:2000].decode("utf-8", "replace") or None
+    return body
+
+
+def _host(client: ApiClient) -> str:
+    return str(client.configuration.host)
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:300]

@@ -1,0 +1,182 @@
+"""Settings of the sidecar: environment over a TOML file over defaults. Knows nothing of what uses them.
+
+In the environment every key has the name that `VARIABLES` says (LESTRADE_SIDECAR_<KEY>, but for the two that are shared
+with other programs); in the file it is the key itself, lower case.
+"""
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sidecar.contract.refs import DnsLabel
+from sidecar.errors import SettingsError
+
+PREFIX = "LESTRADE_SIDECAR_"
+ClusterName = Annotated[str, StringConstraints(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    state: Path = Field(Path("."), description="folder for the database, the journal's anchor, keys and the people file")
+    socket: Path | None = Field(None, description="Unix socket for the agent; default: agent.sock in the state folder")
+    listen: str = Field("", description="host:port for the agent instead of the socket; loopback only")
+    token_file: Path | None = Field(
+        None, description="the agent's bearer token; default: agent.token in the state folder, made when missing"
+    )
+    people_listen: str = Field("127.0.0.1:8182", description="host:port of the people's listener")
+    people_file: Path | None = Field(
+        None, description="TOML file of people, hashes of their tokens, and roles; default: people.toml in the state folder"
+    )
+    kubeconfig: Path | None = Field(
+        None, description="kubeconfig of the sidecar's own identity; default: in-cluster, then ~/.kube/config"
+    )
+    context: str = Field("", description="context of the kubeconfig; default: its current one")
+    cluster: ClusterName = Field("", description="name of the cluster in plans; default: the context's name")
+    environment: str = Field(
+        "", description="what the cluster is to policy: dev, test, prod; default: by its name in the policy's data"
+    )
+    database_url: str = Field("", description="SQLAlchemy URL of the one database; default: sidecar.db in the state folder")
+    audit_key_file: Path | None = Field(
+        None, description="key of the journal's chain; default: audit.key in the state folder, made when missing"
+    )
+    policies: Path | None = Field(None, description="folder of the policy bundle; default: the one that comes with Lestrade")
+    policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")
+    opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
+    alertmanager_url: str = Field("", description="Alertmanager that silences are made in; default: none, such plans are denied")
+    lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
+    reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
+
+    @property
+    def url_of_database(self) -> str:
+        return self.database_url or f"sqlite:///{(self.state / 'sidecar.db').absolute()}"
+
+    @property
+    def people_path(self) -> Path:
+        return self.people_file or self.state / "people.toml"
+
+    @property
+    def agent_socket(self) -> Path | None:
+        """None when the agent's side listens on TCP."""
+        return None if self.listen else self.socket or self.state / "agent.sock"
+
+
+VARIABLES = {
+    name: {"opa_url": "LESTRADE_OPA_URL", "alertmanager_url": "LESTRADE_ALERTMANAGER_URL"}.get(name, PREFIX + name.upper())
+    for name in Settings.model_fields
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """One row of `lestrade-sidecar config`."""
+
+    name: str
+    variable: str
+    value: str
+    source: str
+    doc: str
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Raises SettingsError. `config` falls back to LESTRADE_SIDECAR_CONFIG."""
+    environment = os.environ if environ is None else environ
+    path = _config_path(config, environment)
+    values: dict[str, Any] = _read(path) if path else {}
+    given = {name: environment[variable] for name, variable in VARIABLES.items() if variable in environment}
+    for name, text in given.items():
+        values[name] = None if text == "" and Settings.model_fields[name].default is None else text
+    try:
+        settings = _Given.model_validate(values)
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False, include_input=False)[0]
+        name = str(fault["loc"][0]) if fault["loc"] else "?"
+        where = VARIABLES[name] if name in given else f"{name} in {path}"
+        raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade-sidecar config`)") from None
+    for address in filter(None, (settings.listen, settings.people_listen)):
+        host_and_port(address)
+    if settings.listen and host_and_port(settings.listen)[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise SettingsError(f"setting {VARIABLES['listen']}: the agent's listener is for loopback only")
+    return settings
+
+
+class _Given(Settings):
+    """Values as given: the environment was looked at already, by name."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def describe(settings: Settings, config: Path | None = None, environ: Mapping[str, str] | None = None) -> list[Described]:
+    environment = os.environ if environ is None else environ
+    path = _config_path(config, environment)
+    in_file = _read(path) if path else {}
+    return [
+        Described(
+            name=name,
+            variable=VARIABLES[name],
+            value="" if (value := getattr(settings, name)) is None else str(value),
+            source="environment" if VARIABLES[name] in environment else str(path) if name in in_file else "default",
+            doc=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """ "127.0.0.1:0" lets the system choose the port. Raises SettingsError."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65_535:
+        raise SettingsError(f"{address} is no host:port")
+    return host.strip("[]"), int(port)
+
+
+def secret_from(path: Path | None, default: Path, *, what: str, least: int = 16) -> str:
+    """The one line of a secret's file. The default file is made when it is missing; one that was named must be there.
+
+    Raises SettingsError, which names the file and never its content.
+    """
+    chosen = path or default
+    try:
+        if path is None and not chosen.exists():
+            chosen.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+        text = chosen.read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "is not text"
+        raise SettingsError(f"{what}: {chosen}: {reason}; make it with: openssl rand -hex 32 > {chosen}") from None
+    if len(text) < least or not text.isprintable() or " " in text:
+        raise SettingsError(f"{what}: {chosen} must hold one line of at least {least} printable characters")
+    return text
+
+
+def _config_path(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = environment.get(PREFIX + "CONFIG")
+    return config or (Path(named) if named else None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"settings file {path}: {exc.strerror or exc}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"settings file {path}: not TOML: {exc}") from None
