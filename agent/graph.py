@@ -295,7 +295,6 @@ class Investigation:
         ended = await verify(
             round_,
             datetime.fromisoformat(state["performed_at"]),
-            state["namespaces"],
             reader=means.reader,
             metrics=means.metrics,
             runbooks=means.runbooks,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.domain.finding import RankedCause
+from agent.domain.objects import Manifest
 from agent.ports.cluster import Observed
 from sidecar.contract import Step, Verification
 
@@ -26,6 +27,6 @@ class Runbooks(Protocol):
         """In the page's order; only those whose condition holds. Empty when no page knows the cause."""
         ...
 
-    def holds(self, check: Verification, observed: Observed) -> tuple[bool | None, str]:
-        """Whether `check.condition` is true of its subject now, and what was seen; None when it cannot be told."""
+    def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
+        """Whether `check.condition` is true of its subject as it is now, and what was seen; None when it cannot be told."""
         ...

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from agent.domain.objects import Ref
 from agent.domain.outcome import Observation, Round
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, MetricsUnavailable, ReadRefused
-from agent.ports import Clock, ClusterReader, Governance, Metrics, Observed, Runbooks
+from agent.ports import Clock, ClusterReader, Governance, Metrics, Runbooks
 from agent.stages.telling import Tell
-from sidecar.contract import Verification
+from sidecar.contract import ObjectRef, Verification
 
 IN_A_ROW = 2
 Verdict = Literal["helped", "did-not-help", "unverified"]
@@ -20,7 +21,6 @@ _COMPARISON = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*(bool\s+)?[-+0-9.eE]+\s*$")
 async def verify(
     round_: Round,
     since: datetime,
-    namespaces: Sequence[str],
     *,
     reader: ClusterReader,
     metrics: Metrics | None,
@@ -41,7 +41,7 @@ async def verify(
             return await _as_settled(round_, governance=governance)
         checks = round_.plan.verification
         verdict, looks = await _watch(
-            checks, since, namespaces, reader=reader, metrics=metrics, runbooks=runbooks, clock=clock, pause_seconds=pause_seconds
+            checks, since, reader=reader, metrics=metrics, runbooks=runbooks, clock=clock, pause_seconds=pause_seconds
         )
         seen = replace(round_, observations=looks)
         await tell(
@@ -80,7 +80,6 @@ async def _as_settled(round_: Round, *, governance: Governance) -> Round:
 async def _watch(
     checks: Sequence[Verification],
     since: datetime,
-    namespaces: Sequence[str],
     *,
     reader: ClusterReader,
     metrics: Metrics | None,
@@ -97,7 +96,7 @@ async def _watch(
     history: list[tuple[Observation, ...]] = []
     streak = 0
     while True:
-        looks = await _look(checks, namespaces, reader=reader, metrics=metrics, runbooks=runbooks, fallback=clock.now())
+        looks = await _look(checks, reader=reader, metrics=metrics, runbooks=runbooks, fallback=clock.now())
         history.append(looks)
         decisive = [look for look in looks if not look.optional]
         streak = streak + 1 if all(look.seen is True for look in decisive) else 0
@@ -113,31 +112,35 @@ async def _watch(
 
 async def _look(
     checks: Sequence[Verification],
-    namespaces: Sequence[str],
     *,
     reader: ClusterReader,
     metrics: Metrics | None,
     runbooks: Runbooks,
     fallback: datetime,
 ) -> tuple[Observation, ...]:
-    wanted = dict.fromkeys((*namespaces, *(check.subject.namespace for check in checks if check.subject)))
-    observed: Observed | None = None
-    why = ""
+    at, why = fallback, ""
     try:
-        observed = await reader.overview([name for name in wanted if name])
+        at = await reader.now()
     except (ClusterUnreachable, ReadRefused) as exc:
         why = str(exc)
-    at = observed.now if observed else fallback
     looks = []
     for check in checks:
         if check.promql:
             seen, detail = await _ask(check.promql, at, metrics)
-        elif observed is None:
+        elif why or check.subject is None:
             seen, detail = None, why
         else:
-            seen, detail = runbooks.holds(check, observed)
+            seen, detail = await _read(check, check.subject, reader=reader, runbooks=runbooks)
         looks.append(Observation(description=check.description, seen=seen, detail=detail, at=at, optional=check.optional))
     return tuple(looks)
+
+
+async def _read(check: Verification, subject: ObjectRef, *, reader: ClusterReader, runbooks: Runbooks) -> tuple[bool | None, str]:
+    try:
+        found = await reader.get(subject.api_version, Ref(subject.kind, subject.namespace, subject.name))
+    except (ClusterUnreachable, ReadRefused) as exc:
+        return None, str(exc)
+    return (False, "it is not there") if found is None else runbooks.holds(check, found)
 
 
 async def _ask(promql: str, at: datetime, metrics: Metrics | None) -> tuple[bool | None, str]:

@@ -45,6 +45,12 @@ class SqlEventLog:
         self._appended.set()
         return _event(found)
 
+    async def told(self, run: str) -> list[RunEvent]:
+        """What there is now, without waiting for more."""
+        async with self._database.transaction() as connection:
+            query = select(events).where(events.c.run == run).order_by(events.c.seq)
+            return [_event(row) for row in await connection.execute(query)]
+
     async def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
         while True:
             self._appended.clear()

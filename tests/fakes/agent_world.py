@@ -274,10 +274,10 @@ class WorldRunbooks:
         ]
         return [*found, Candidate(id="oom-killed/human", human=script.human, page=page)] if script.human else found
 
-    def holds(self, check: Verification, observed: Observed) -> tuple[bool | None, str]:
+    def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
         if self._world.script.blind:
             return None, "the Deployment could not be read"
-        memory = next(found for found in observed.objects if found["kind"] == "Deployment")["spec"]["memory"]
+        memory = found["spec"]["memory"]
         return memory == HEALS, f"memory: {memory}"
 
 

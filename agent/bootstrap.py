@@ -1,0 +1,228 @@
+"""The only place that names adapters: from settings to a workshop that takes incidents and works on runs."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.domain.document import from_document
+from agent.domain.finding import RankedCause
+from agent.domain.incident import Alert, Incident
+from agent.domain.objects import Manifest
+from agent.domain.report import Report
+from agent.errors import InputError, StoreUnavailable
+from agent.governance import PatientGovernance, SidecarClient
+from agent.governance.client import read_token
+from agent.graph import Bounds, Investigation, Means, checkpoints
+from agent.ports import Candidate, ClusterReader, EventLog, Governance, Metrics, Observed, RunRow, RunStore
+from agent.reasoning.offline import OfflineReasoner
+from agent.runbooks import Library, candidates, compile_condition, load_library
+from agent.settings import Settings
+from agent.stages.gather import Limits
+from agent.store import Database, SqlEventLog, SqlRunStore
+from agent.toolsets.kubernetes import connect, connect_gateway
+from agent.toolsets.snapshot import open_snapshot
+from sidecar.contract import Step, Verification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where to look: a snapshot file, or a context of the kubeconfig; neither: what the settings say."""
+
+    snapshot: Path | None = None
+    context: str = ""
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Workshop:
+    """Everything that a process of the agent holds. `work` does one run to its end, if no other process has it."""
+
+    def __init__(
+        self, settings: Settings, *, investigation: Investigation, store: RunStore, events: EventLog, reader: ClusterReader
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.events = events
+        self.reader = reader
+        self._investigation = investigation
+        self._owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    async def take(
+        self, *, question: str = "", alerts: Sequence[Alert] = (), asked_by: str = "", group_key: str = ""
+    ) -> tuple[RunRow, bool]:
+        """A queued run, durable; or the unfinished one of the same alert group, and False."""
+        incident = Incident(
+            id=f"inc-{secrets.token_hex(6)}",
+            cluster=self.reader.name,
+            opened_at=datetime.now(UTC),
+            question=question,
+            alerts=tuple(alerts),
+            asked_by=asked_by,
+            group_key=group_key,
+        )
+        row, is_new = await self.store.open(incident)
+        names = ", ".join(dict.fromkeys(alert.name for alert in alerts))
+        await self.events.append(row.id, "intake", "taken in" if is_new else f"the same alert group again: {names}")
+        return row, is_new
+
+    async def work(self, row: RunRow) -> bool:
+        """False when another process has the run. The claim is kept alive while the work goes on; losing it stops the work."""
+        seconds = self.settings.claim_seconds
+        if not await self.store.claim(row.id, self._owner, lease_seconds=seconds):
+            return False
+        task = asyncio.create_task(self._investigation.run(row))
+        beat = asyncio.create_task(self._keep(row.id, task))
+        try:
+            await task
+        finally:
+            beat.cancel()
+            task.cancel()
+            with contextlib.suppress(StoreUnavailable):
+                await self.store.release(row.id, self._owner)
+        return True
+
+    async def report(self, run: str) -> Report | None:
+        document = await self.store.report(run)
+        return from_document(Report, dict(document)) if document else None
+
+    async def _keep(self, run: str, task: "asyncio.Task[None]") -> None:
+        seconds = self.settings.claim_seconds
+        while True:
+            await asyncio.sleep(seconds / 3)
+            try:
+                held = await self.store.claim(run, self._owner, lease_seconds=seconds)
+            except StoreUnavailable:
+                continue  # the claim lapses by itself; the work meets the same store soon enough
+            if not held:
+                task.cancel()
+                return
+
+
+class PageRunbooks:
+    """The Runbooks port over the library of pages."""
+
+    def __init__(self, library: Library, reasoner: OfflineReasoner) -> None:
+        self._library = library
+        self._reasoner = reasoner
+
+    def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
+        page = self._library.page(cause.finding.cause)
+        found: list[Candidate] = []
+        seen: dict[str, int] = {}
+        for remedy in candidates(cause, self._library, self._reasoner.topology(observed)):
+            seen[remedy.title] = seen.get(remedy.title, 0) + 1
+            steps = tuple(
+                Step(id=f"step-{number}", action=action, why=remedy.why[:500], expect=expect[:500])
+                for number, (action, expect) in enumerate(zip(remedy.actions, remedy.expects, strict=True), start=1)
+            )
+            found.append(
+                Candidate(
+                    id=f"{remedy.title} ({seen[remedy.title]})",
+                    steps=steps,
+                    verification=remedy.verification,
+                    human=remedy.human,
+                    page=_page_name(page.path) if page else "",
+                )
+            )
+        return found
+
+    def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
+        try:
+            seen = compile_condition(check.condition).look({"object": found})
+        except InputError as exc:
+            return None, str(exc)
+        return seen, _status_line(found)
+
+
+@asynccontextmanager
+async def workshop(settings: Settings, source: Source | None = None) -> AsyncIterator[Workshop]:
+    """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet."""
+    where = source or Source()
+    async with AsyncExitStack() as stack:
+        reader, metrics = await _eyes(settings, where, stack)
+        reasoner = OfflineReasoner()
+        clock = SystemClock()
+        database = await Database.open(settings.database())
+        stack.push_async_callback(database.close)
+        store, events = SqlRunStore(database), SqlEventLog(database)
+        means = Means(
+            reader=reader,
+            metrics=metrics,
+            reasoner=reasoner,
+            runbooks=PageRunbooks(load_library(settings.runbooks), reasoner),
+            governance=None if where.snapshot else _governance(settings, clock, stack),
+            store=store,
+            events=events,
+            clock=clock,
+        )
+        saver = await stack.enter_async_context(checkpoints(database.path))
+        investigation = Investigation(means, saver, bounds=_bounds(settings))
+        yield Workshop(settings, investigation=investigation, store=store, events=events, reader=reader)
+
+
+async def _eyes(settings: Settings, source: Source, stack: AsyncExitStack) -> tuple[ClusterReader, Metrics | None]:
+    if source.snapshot:
+        snapshot = await open_snapshot(source.snapshot)
+        return snapshot, snapshot
+    metrics = _prometheus(settings)
+    if settings.sidecar_url and not settings.kubeconfig and not source.context:
+        if not settings.cluster or settings.sidecar_token_file is None:
+            raise InputError("reading through the sidecar needs LESTRADE_CLUSTER and LESTRADE_SIDECAR_TOKEN_FILE")
+        gateway = connect_gateway(settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file)
+        stack.callback(gateway.close)
+        return gateway, metrics
+    cluster = connect(kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster)
+    stack.callback(cluster.close)
+    return cluster, metrics
+
+
+def _prometheus(settings: Settings) -> Metrics | None:
+    return None
+
+
+def _governance(settings: Settings, clock: SystemClock, stack: AsyncExitStack) -> Governance | None:
+    if not settings.sidecar_url:
+        return None
+    client = SidecarClient.connect(settings.sidecar_url, token=read_token(settings.sidecar_token_file))
+    stack.push_async_callback(client.close)
+    return PatientGovernance(client, clock=clock, seconds=settings.sidecar_patience_seconds)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        readings=settings.max_readings,
+        rounds=settings.max_rounds,
+        replans=settings.max_replans,
+        poll_seconds=settings.poll_seconds,
+        approval_wait_seconds=settings.approval_wait_seconds,
+        limits=Limits(
+            log_tail=settings.log_tail, log_streams=settings.log_streams, metrics_minutes=settings.metrics_window_minutes
+        ),
+    )
+
+
+def _page_name(path: str) -> str:
+    """As the repository has it: runbooks/<area>/<cause>.md."""
+    return "/".join(("runbooks", *Path(path).parts[-2:]))
+
+
+def _status_line(found: Manifest) -> str:
+    """A few numbers of the object's status, for the reader of a report."""
+    status = found.get("status")
+    if not isinstance(status, Mapping):
+        return ""
+    plain = {key: value for key, value in status.items() if isinstance(value, int | str) and not isinstance(value, bool)}
+    told = [f"{key}: {value}" for key, value in plain.items() if key.lower().endswith("replicas") or key == "phase"]
+    return ", ".join(told[:5])

@@ -1,0 +1,170 @@
+"""Commands. At the top only what `--help` needs; everything else is imported by the command that uses it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, WRONG_INPUT, of_error
+from agent.errors import LestradeError
+
+app = typer.Typer(
+    name="lestrade",
+    help="Investigates incidents of a Kubernetes cluster, and repairs what policy and people let it repair.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+runs = typer.Typer(help="Runs that were made, and those that are not finished.", no_args_is_help=True, rich_markup_mode=None)
+runbooks = typer.Typer(help="The pages that say what to do about a cause.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs, name="runs")
+app.add_typer(runbooks, name="runbooks")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with settings (also LESTRADE_CONFIG).", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, to standard output.")]
+
+
+def main() -> None:
+    """One clear line for what went wrong, its exit code, and no traceback."""
+    try:
+        app(prog_name="lestrade")
+    except LestradeError as exc:
+        _end(str(exc), of_error(exc))
+    except KeyboardInterrupt:
+        _end("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as exc:  # noqa: BLE001  the last place where anything can be caught
+        _end(f"this should not happen ({type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'no text'})", BROKEN)
+
+
+def _end(text: str, code: int) -> None:
+    print(f"lestrade: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.command(epilog="Example: lestrade demo memory-limit-too-low --yes")
+def demo(
+    scenario: Annotated[str, typer.Argument(help="Which incident (see --list).", show_default=False)] = "",
+    list_: Annotated[bool, typer.Option("--list", help="Name the scenarios and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """One whole incident on a simulated cluster: found, judged, approved, repaired, verified, written up."""
+    from agent.cli import demo as command
+
+    raise typer.Exit(command.demo(scenario, names_only=list_, yes=yes, as_json=as_json))
+
+
+@app.command(epilog='Example: lestrade investigate --question "why does checkout restart?" --snapshot incident.json.gz --md')
+def investigate(
+    question: Annotated[str, typer.Option("--question", "-q", help="What is wrong, in words.", show_default=False)] = "",
+    alert: Annotated[
+        Path | None,
+        typer.Option("--alert", help="File with an Alertmanager notification (webhook version 4); - reads standard input."),
+    ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--snapshot", help="Look at this snapshot file (or dump folder) instead of a cluster.", show_default=False),
+    ] = None,
+    context: Annotated[str, typer.Option("--context", help="Context of the kubeconfig.", show_default=False)] = "",
+    as_json: AsJson = False,
+    as_md: Annotated[bool, typer.Option("--md", help="Print the report as Markdown.")] = False,
+    config: Config = None,
+) -> None:
+    """Find the cause of an alert or a question; propose and carry out a repair where a sidecar is configured."""
+    from agent.cli import investigate as command
+
+    form: Literal["json", "md", ""] = "json" if as_json else "md" if as_md else ""
+    if as_json and as_md:
+        raise typer.BadParameter("--json and --md at once: choose one")
+    raise typer.Exit(
+        command.investigate(question=question, alert=alert, snapshot=snapshot, context=context, form=form, config=config)
+    )
+
+
+@app.command(epilog="Example: LESTRADE_SIDECAR_URL=unix:///run/lestrade/sidecar.sock lestrade serve --listen 127.0.0.1:8180")
+def serve(
+    listen: Annotated[str, typer.Option("--listen", help="host:port (also LESTRADE_LISTEN).", show_default=False)] = "",
+    config: Config = None,
+) -> None:
+    """Take alerts by webhook, work on them, show runs and reports over HTTP."""
+    from agent.cli import serve as command
+
+    raise typer.Exit(command.serve(listen=listen, config=config))
+
+
+@app.command(epilog="Example: lestrade report run-1f2e3d4c5b6a --format html -o report.html")
+def report(
+    run: Annotated[str, typer.Argument(help="The run's id (see `lestrade runs list`).")],
+    form: Annotated[Literal["md", "html", "json"], typer.Option("--format", "-f", help="Which form.")] = "md",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write to instead of standard output.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Print or write the report of a finished run."""
+    from agent.cli import runs as command
+
+    raise typer.Exit(command.report(run, form, output, config))
+
+
+@app.command("config", epilog="Example: LESTRADE_WORKERS=4 lestrade config")
+def config_(as_json: AsJson = False, config: Config = None) -> None:
+    """Every setting: what it means, its type and default, its present value and where that comes from."""
+    from agent.cli import config as command
+
+    raise typer.Exit(command.show(config, as_json=as_json))
+
+
+@runs.command("list", epilog="Example: lestrade runs list --limit 5")
+def runs_list(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Runs, newest first."""
+    from agent.cli import runs as command
+
+    raise typer.Exit(command.list_runs(limit, config, as_json=as_json))
+
+
+@runs.command("show", epilog="Example: lestrade runs show run-1f2e3d4c5b6a")
+def runs_show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: AsJson = False, config: Config = None) -> None:
+    """What happened in a run, line by line."""
+    from agent.cli import runs as command
+
+    raise typer.Exit(command.show_run(run, config, as_json=as_json))
+
+
+@runs.command("resume", epilog="Example: lestrade runs resume run-1f2e3d4c5b6a")
+def runs_resume(
+    run: Annotated[str, typer.Argument(help="The run's id.")],
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", help="The snapshot that the run is about.", show_default=False)
+    ] = None,
+    context: Annotated[str, typer.Option("--context", help="Context of the kubeconfig.", show_default=False)] = "",
+    config: Config = None,
+) -> None:
+    """Go on with a run whose process is gone."""
+    from agent.cli import investigate as command
+
+    raise typer.Exit(command.resume(run, snapshot=snapshot, context=context, config=config))
+
+
+@runbooks.command("lint", epilog="Example: LESTRADE_RUNBOOKS=./runbooks lestrade runbooks lint")
+def runbooks_lint(folder: Annotated[Path | None, typer.Argument(help="Folder of pages.", show_default=False)] = None) -> None:
+    """Load every page, compile every condition, and say what does not fit."""
+    from agent.runbooks import lint, load_library
+
+    library = load_library(folder)
+    faults = lint(library)
+    for fault in faults:
+        print(fault)
+    print(f"{len(library.pages)} pages, {len(faults)} faults")
+    raise typer.Exit(WRONG_INPUT if faults else 0)
