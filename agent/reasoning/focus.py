@@ -16,13 +16,14 @@ _KIND_LABELS = {
     "secret": "Secret",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SPACE = re.compile(r"(?:namespace|ns|in)\s+[\"'`]?([a-z0-9][-a-z0-9]*)|([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace")
 _NAMEABLE = (
-    "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service", "HorizontalPodAutoscaler", "Pod", "Node", "Namespace",
+    "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service", "HorizontalPodAutoscaler", "Pod", "Node",
     "PersistentVolumeClaim", "ConfigMap", "Secret", "Ingress", "ResourceQuota", "ReplicaSet", "PodDisruptionBudget",
 )  # fmt: skip
 _COMMON = {
     "default", "kubernetes", "pods", "pod", "service", "services", "node", "nodes", "the", "and", "with", "from", "this", "that",
-    "what", "why", "not", "are", "running", "ready", "pending", "api", "web", "test", "data", "monitoring", "cluster", "namespace",
+    "what", "why", "how", "not", "are", "running", "ready", "pending", "api", "web", "test", "data", "monitoring", "cluster", "namespace",
     "job", "jobs", "queue", "report", "reports", "release", "events", "event", "error", "errors", "cause", "please", "does", "work",
 }  # fmt: skip
 
@@ -48,9 +49,8 @@ def namespaces_named(incident: Incident, known: tuple[str, ...]) -> tuple[str, .
     """Namespaces that alert labels or the question name; () when they name none."""
     found: list[str] = []
     for alert in incident.alerts:
-        for label in ("namespace", "exported_namespace", "kubernetes_namespace"):
-            if alert.labels.get(label) in known and alert.name not in ("Watchdog", "InfoInhibitor"):
-                found.append(alert.labels[label])
+        labels = [alert.labels.get(label, "") for label in ("namespace", "exported_namespace", "kubernetes_namespace")]
+        found += [name for name in labels if name in known and alert.name not in ("Watchdog", "InfoInhibitor")]
     said = words_of(incident.question)
     explicit = re.findall(
         r"(?:namespace|ns|in)\s+[\"'`]?([a-z0-9][-a-z0-9]*)|([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace", incident.question

@@ -20,6 +20,10 @@ _ERROR = re.compile(
     r"cannot|unable|not found|no such|giving up)\b|\"level\":\"(?:error|fatal|critical)\"",
     re.I,
 )
+_HINTS = (
+    "err", "fatal", "panic", "crit", "severe", "emerg", "alert", "exception", "traceback", "fail", "refused", "denied", "cannot",
+    "unable", "not found", "no such", "giving up",
+)  # fmt: skip
 _QUIET = re.compile(r"level\"?[=:]\"?(info|debug|trace)\b|\b(INFO|DEBUG|TRACE)\b|\[(info|notice|debug)\]")
 _MASKS = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "<id>"),
@@ -93,13 +97,28 @@ def template(line: str) -> str:
 
 
 def is_error(line: str) -> bool:
-    return _ERROR.search(line) is not None and _QUIET.search(line[:160]) is None
+    lowered = line.lower()
+    return any(word in lowered for word in _HINTS) and _ERROR.search(line) is not None and _QUIET.search(line[:160]) is None
 
 
-def error_lines(text: str, *, limit: int = 2000) -> list[str]:
-    """The lines that speak of an error, in order; of a flood the first and the last `limit` halves."""
-    found = [line for line in text.splitlines() if is_error(line)]
-    return found if len(found) <= limit else [*found[: limit // 2], *found[-limit // 2 :]]
+def error_lines(text: str, *, limit: int = 400) -> list[str]:
+    """The lines that speak of an error, in order; of a flood the first and the last half of `limit`."""
+    whole = text.splitlines()
+    head: list[str] = []
+    reached = len(whole)
+    for number, line in enumerate(whole):
+        if is_error(line):
+            head.append(line)
+            if len(head) * 2 >= limit:
+                reached = number + 1
+                break
+    tail: list[str] = []
+    for number in range(len(whole) - 1, reached - 1, -1):
+        if is_error(whole[number]):
+            tail.append(whole[number])
+            if len(tail) * 2 >= limit:
+                break
+    return [*head, *reversed(tail)]
 
 
 def first_error(text: str) -> Line | None:
@@ -140,11 +159,12 @@ def target_of(line: str) -> tuple[str, int] | None:
 
 
 def connection_troubles(text: str) -> list[ConnectionTrouble]:
-    """Failed connections by (host, port), the most frequent first; `kind` is the one seen most for the target."""
+    """Failed connections by (host, port), the most frequent first; `kind` is the one seen most for the target. Counts are
+    of the lines looked at, which of a flood are the first and the last."""
     found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
     for line in error_lines(text):
-        kind = failure_kind(line)
-        target = target_of(line) if kind is not None else None
+        kind = failure_kind(line[:1000])
+        target = target_of(line[:1000]) if kind is not None else None
         if kind is not None and target is not None:
             found.setdefault(target, []).append((kind, line))
     troubles = []

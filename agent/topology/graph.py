@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.topology.calls import Address, addresses_in_config, addresses_in_environment, service_of
@@ -46,6 +46,7 @@ class Topology:
     pods_by_owner: dict[Ref, list[Manifest]] = field(default_factory=dict)
     pods_in: dict[str, list[Manifest]] = field(default_factory=dict)
     addresses: dict[Ref, list[Address]] = field(default_factory=dict)
+    derived: dict[str, Any] = field(default_factory=dict)  # what checks work out once and share, by name
     _closures: dict[Ref, frozenset[Ref]] = field(default_factory=dict)
     _units: dict[Ref, Ref] = field(default_factory=dict)
 
@@ -218,11 +219,10 @@ def _add_by_kind(topology: Topology, ref: Ref, manifest: Manifest, add: "_Add") 
         for job in topology.in_namespace("Job", ref.namespace):
             if controller_of(job) == ref:
                 add(ref, ref_of(job), "owns")
-    elif ref.kind == "Namespace":
-        if at(manifest, "metadata", "deletionTimestamp") is not None:
-            for other in topology.objects:
-                if other.namespace == ref.name:
-                    add(ref, other, "owns")
+    elif ref.kind == "Namespace" and at(manifest, "metadata", "deletionTimestamp") is not None:
+        for other in topology.objects:
+            if other.namespace == ref.name:
+                add(ref, other, "owns")
     if pod_spec_of(manifest) and ref.kind != "CronJob":
         for quota in topology.in_namespace("ResourceQuota", ref.namespace):
             add(ref, ref_of(quota), "limited-by")
