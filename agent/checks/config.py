@@ -22,9 +22,11 @@ _UNSET = tuple(
     for pattern in (
         rf"(?i:(?:required |missing |mandatory |undefined |unset )*(?:environment variable|env(?:ironment)? var(?:iable)?|env))"
         rf"\s*:?\s*{_VARIABLE}\s*(?i:is |was |must be |has )?(?i:not |un|missing|required|empty|set)",
-        rf"(?i:missing|required|undefined|unset|no)\s+(?i:required )?(?i:environment variables?|env(?: vars?| variables?)?)\s*:?\s*"
+        rf"(?i:missing|required|undefined|unset|no)\s+(?i:required )?(?i:environment variables?|env(?: vars?|"
+        rf" variables?)?)\s*:?\s*"
         rf"(?:\(s\)\s*)?:?\s*{_VARIABLE}",
-        rf"{_VARIABLE}\s+(?i:environment variable )?(?i:is not set|not set|must be set|is required|is missing|is unset|is undefined)",
+        rf"{_VARIABLE}\s+(?i:environment variable )?(?i:is not set|not set|must be set|is required|is missing|is unset|is"
+        rf" undefined)",
         r"KeyError: '([A-Z][A-Z0-9_]{2,63})'",
         rf"(?i:config(?:uration)?|settings?)[^\n]{{0,40}}{_VARIABLE}[^\n]{{0,20}}(?i:required|missing|not set)",
     )
@@ -63,9 +65,8 @@ def complaints(topology: Topology, unit: Ref, *words: str) -> list[Quote]:
             if one.waiting_message and all(word in one.waiting_message for word in words):
                 where = f"status of container {one.name}"
                 quotes.append(quote_field(one.pod, where, f"waiting {one.waiting}: {one.waiting_message}"))
-        for event in topology.events_about(ref_of(pod)):
-            if all(word in event.message for word in words):
-                quotes.append(quote_event(event))
+        events = topology.events_about(ref_of(pod))
+        quotes += [quote_event(event) for event in events if all(word in event.message for word in words)]
     return quotes[:2]
 
 
@@ -82,11 +83,16 @@ def variable_not_set(topology: Topology) -> Iterator[Finding]:
             back = rollback(topology, unit, since)
             params: dict[str, Json] = {"container": one.name, "variable": match[1], **rollback_params(back)}
             yield Finding(
-                cause="missing-env-var", subject=unit, state=state_of(topology, unit, pod, one), since=since,
-                affects=(one.pod,), quotes=(quote_log(one.pod, one.name, line, time_of(line)), end_quote(one)), params=params,
+                cause="missing-env-var",
+                subject=unit,
+                state=state_of(topology, unit, pod, one),
+                since=since,
+                affects=(one.pod,),
+                quotes=(quote_log(one.pod, one.name, line, time_of(line)), end_quote(one)),
+                params=params,
                 statement=f"Container {one.name} of {unit} exits at start because the required environment variable {match[1]}"
                 f" is not set{began_words(back)}.",
-            )  # fmt: skip
+            )
             break
 
 
@@ -113,11 +119,15 @@ def _absent(topology: Topology, kind: str, cause: str) -> Iterator[Finding]:
         like = near(absent.name, others)
         hint = f" ({like} does exist)" if like else ""
         yield Finding(
-            cause=cause, subject=absent, affects=tuple(units), quotes=tuple(quotes[:3]), params={"near": like},
+            cause=cause,
+            subject=absent,
+            affects=tuple(units),
+            quotes=tuple(quotes[:3]),
+            params={"near": like},
             since=min((time for unit in units for time in [created_at(topology.objects[unit])] if time), default=None),
             statement=f"{kind} {absent.name}, which {', '.join(map(str, units))} needs, does not exist in namespace"
             f" {absent.namespace}{hint} (not found).",
-        )  # fmt: skip
+        )
 
 
 def _waits(topology: Topology, units: list[Ref]) -> bool:
@@ -153,14 +163,24 @@ def _absent_key(topology: Topology, kind: str, cause: str) -> Iterator[Finding]:
         back = rollback(topology, unit, None)
         hash_of = labels_of(live_pods(topology, unit)[0]).get("pod-template-hash", "")
         yield Finding(
-            cause=cause, subject=named.to, affects=(unit,), since=_first_complaint(topology, unit), params={
-                "key": named.key, "near": like, "keys": list(keys), "consumer_kind": unit.kind, "consumer": unit.name,
-                "where": named.where, "pod_template_hash": hash_of, **rollback_params(back),
+            cause=cause,
+            subject=named.to,
+            affects=(unit,),
+            since=_first_complaint(topology, unit),
+            params={
+                "key": named.key,
+                "near": like,
+                "keys": list(keys),
+                "consumer_kind": unit.kind,
+                "consumer": unit.name,
+                "where": named.where,
+                "pod_template_hash": hash_of,
+                **rollback_params(back),
             },
             quotes=(*quotes, quote_field(named.to, "data", f"keys: {', '.join(keys) or 'none'}")),
-            statement=f"{unit} refers to key \"{named.key}\" of {kind} {named.to.name} ({named.where}), but the {kind} only has the"
+            statement=f'{unit} refers to key "{named.key}" of {kind} {named.to.name} ({named.where}), but the {kind} only has the'
             f" keys {', '.join(keys) or '(none)'}, so the container cannot be created (CreateContainerConfigError).",
-        )  # fmt: skip
+        )
 
 
 def _first_complaint(topology: Topology, unit: Ref) -> datetime | None:
@@ -177,9 +197,13 @@ def refuses_root(topology: Topology) -> Iterator[Finding]:
                     continue
                 back = rollback(topology, unit, created_at(pod))
                 yield Finding(
-                    cause="run-as-non-root", subject=unit, since=created_at(pod), affects=(one.pod,),
+                    cause="run-as-non-root",
+                    subject=unit,
+                    since=created_at(pod),
+                    affects=(one.pod,),
                     params={"container": one.name, **rollback_params(back)},
                     quotes=(quote_field(one.pod, f"status of container {one.name}", f"{one.waiting}: {one.waiting_message}"),),
-                    statement=f"The pods of {unit} require runAsNonRoot, but the image of container {one.name} runs as root and no"
+                    statement=f"The pods of {unit} require runAsNonRoot, but the image of container {one.name} runs as"
+                    f" root and no"
                     f" runAsUser is set, so the kubelet refuses to create the container{began_words(back)}.",
-                )  # fmt: skip
+                )

@@ -108,10 +108,15 @@ def out_of_memory(topology: Topology) -> Iterator[Finding]:
         at_limit = f"its memory limit of {limit}" if amount else "the memory of its node (it has no limit)"
         again = ", again after every restart" if one.restarts > 1 else ""
         yield Finding(
-            cause="oom-killed", subject=unit, state=state_of(topology, unit, pod, one), since=since, affects=(one.pod,),
+            cause="oom-killed",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=since,
+            affects=(one.pod,),
             statement=f"Container {one.name} of {unit} reaches {at_limit} and is OOMKilled (exit 137){again}{began_words(back)}.",
-            quotes=tuple(quotes), params=params,
-        )  # fmt: skip
+            quotes=tuple(quotes),
+            params=params,
+        )
 
 
 @check("command-not-found", weight=0.95)
@@ -129,12 +134,16 @@ def no_such_program(topology: Topology) -> Iterator[Finding]:
             f"{named}, a program that does not exist in the image" if named else "a program that does not exist in the image"
         )
         yield Finding(
-            cause="command-not-found", subject=unit, state=state_of(topology, unit, pod, one),
-            since=since_of(topology, pod, one), affects=(one.pod,), quotes=quotes,
+            cause="command-not-found",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            quotes=quotes,
             params={"container": one.name, "program": named, **rollback_params(back)},
             statement=f"The command of container {one.name} in {unit} calls {program}, so it ends with exit code {one.exit_code}"
             f" at each start (not found){began_words(back)}.",
-        )  # fmt: skip
+        )
 
 
 @check("entrypoint-not-executable", weight=0.95)
@@ -149,12 +158,16 @@ def not_executable(topology: Topology) -> Iterator[Finding]:
         entry = match[1] if match else "of the container"
         image = text(container_named(pod_spec_of(pod), one.name), "image")
         yield Finding(
-            cause="entrypoint-not-executable", subject=unit, state=state_of(topology, unit, pod, one),
-            since=since_of(topology, pod, one), affects=(one.pod,), quotes=(end_quote(one),),
+            cause="entrypoint-not-executable",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            quotes=(end_quote(one),),
             params={"container": one.name, "entrypoint": entry, **rollback_params(back)},
             statement=f"The entrypoint {entry} of image {image} ({unit}) is not executable (permission denied), so the container"
             f" never starts and has no logs{began_words(back)}.",
-        )  # fmt: skip
+        )
 
 
 @check("clean-exit-loop", weight=0.8)
@@ -165,11 +178,16 @@ def ends_well_again_and_again(topology: Topology) -> Iterator[Finding]:
         if one.init or one.exit_code != 0 or one.restarts < 2 or killed or text(pod, "spec", "restartPolicy") != "Always":
             continue
         yield Finding(
-            cause="clean-exit-loop", subject=unit, state=state_of(topology, unit, pod, one), since=begun_at(pod),
-            affects=(one.pod,), quotes=(end_quote(one),), params={"container": one.name},
+            cause="clean-exit-loop",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=begun_at(pod),
+            affects=(one.pod,),
+            quotes=(end_quote(one),),
+            params={"container": one.name},
             statement=f"Container {one.name} of {unit} finishes with exit code 0 and is started again each time"
             " (restartPolicy Always): its command ends instead of serving.",
-        )  # fmt: skip
+        )
 
 
 @check("native-crash", weight=0.85)
@@ -181,10 +199,15 @@ def aborted(topology: Topology) -> Iterator[Finding]:
         signal = "SIGSEGV" if one.exit_code == 139 else "SIGABRT"
         back = rollback(topology, unit, since_of(topology, pod, one))
         yield Finding(
-            cause="native-crash", subject=unit, state=state_of(topology, unit, pod, one), since=since_of(topology, pod, one),
-            affects=(one.pod,), quotes=(end_quote(one),), params={"container": one.name, **rollback_params(back)},
+            cause="native-crash",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            quotes=(end_quote(one),),
+            params={"container": one.name, **rollback_params(back)},
             statement=f"Container {one.name} of {unit} dies by {signal} (exit {one.exit_code}){began_words(back)}.",
-        )  # fmt: skip
+        )
 
 
 @check("init-container-failing", weight=0.75)
@@ -198,12 +221,16 @@ def init_fails(topology: Topology) -> Iterator[Finding]:
         quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
         back = rollback(topology, unit, since_of(topology, pod, one))
         yield Finding(
-            cause="init-container-failing", subject=unit, state=state_of(topology, unit, pod, one),
-            since=since_of(topology, pod, one), affects=(one.pod,), quotes=quotes,
+            cause="init-container-failing",
+            subject=unit,
+            state=state_of(topology, unit, pod, one),
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            quotes=quotes,
             params={"container": one.name, **rollback_params(back)},
             statement=f'The init container "{one.name}" of {unit} exits {one.exit_code}{says},'
             f" so the main containers never start{began_words(back)}.",
-        )  # fmt: skip
+        )
 
 
 @check("crash-loop", weight=0.3, symptom=True)
@@ -218,11 +245,17 @@ def crash_loops(topology: Topology) -> Iterator[Finding]:
         quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
         back = rollback(topology, unit, since_of(topology, pod, one))
         yield Finding(
-            cause="crash-loop", subject=unit, state=state, since=since_of(topology, pod, one), affects=(one.pod,),
-            symptom_only=True, quotes=quotes, params={"container": one.name, **rollback_params(back)},
+            cause="crash-loop",
+            subject=unit,
+            state=state,
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            symptom_only=True,
+            quotes=quotes,
+            params={"container": one.name, **rollback_params(back)},
             statement=f"Container {one.name} of {unit} ends with exit code {one.exit_code} and is restarted"
             f" ({one.restarts} times){says}.",
-        )  # fmt: skip
+        )
 
 
 @check("bad-release", weight=0.4)
@@ -238,8 +271,13 @@ def new_revision_crashes(topology: Topology) -> Iterator[Finding]:
         serving = still_serving(topology, unit)
         says = f": {last.text.strip()[:300]}" if last else ""
         yield Finding(
-            cause="bad-release", subject=unit, since=earliest(since, back.began), affects=(ref_of(pod),), quotes=quotes,
+            cause="bad-release",
+            subject=unit,
+            since=earliest(since, back.began),
+            affects=(ref_of(pod),),
+            quotes=quotes,
             params={"container": one.name, **rollback_params(back)},
-            statement=f"The pods of revision {back.newest} of {unit} ({tag(back.image_after)}) exit with code {one.exit_code}{says};"
+            statement=f"The pods of revision {back.newest} of {unit} ({tag(back.image_after)}) exit with code"
+            f" {one.exit_code}{says};"
             f" revision {back.to} ({tag(back.image_before)}) did not{'; ' + serving if serving else ''}.",
-        )  # fmt: skip
+        )

@@ -28,11 +28,21 @@ _SAID = (
     ("image-never-pulled", re.compile(r"ErrImageNeverPull|not present with pull policy of Never", re.I)),
     ("image-rate-limited", re.compile(r"toomanyrequests|\b429\b|rate limit", re.I)),
     ("image-wrong-architecture", re.compile(r"no match for platform|no matching manifest for", re.I)),
-    ("image-pull-unauthorized", re.compile(r"unauthorized|authentication required|\b403\b|no basic auth|authorization failed|pull access denied|insufficient_scope", re.I)),
+    (
+        "image-pull-unauthorized",
+        re.compile(
+            r"unauthorized|authentication required|\b403\b|no basic auth|authorization failed|pull access denied"
+            r"|insufficient_scope",
+            re.I,
+        ),
+    ),
     ("image-tag-not-found", re.compile(r"not found|NotFound|manifest unknown|name unknown|does not exist", re.I)),
-    ("registry-unreachable", re.compile(r"i/o timeout|no such host|x509|connection refused|TLS handshake|deadline exceeded|RegistryUnavailable", re.I)),
+    (
+        "registry-unreachable",
+        re.compile(r"i/o timeout|no such host|x509|connection refused|TLS handshake|deadline exceeded|RegistryUnavailable", re.I),
+    ),
     ("image-pull-disk-full", re.compile(r"no space left on device", re.I)),
-)  # fmt: skip
+)
 _WORDS = {
     "image-tag-not-found": "that tag does not exist (not found)",
     "image-pull-unauthorized": "the registry refuses the credentials (unauthorized)",
@@ -82,12 +92,15 @@ def cannot_pull(topology: Topology) -> Iterator[Finding]:
             serving = still_serving(topology, unit)
             which = "new ReplicaSet" if back else "pods"
             yield Finding(
-                cause=cause, subject=unit, affects=(one.pod,), quotes=tuple(quotes),
+                cause=cause,
+                subject=unit,
+                affects=(one.pod,),
+                quotes=tuple(quotes),
                 since=earliest(created_at(pod), *(event.first for event in errors)),
                 params={"container": one.name, "image": image, "tag": tag(image), **rollback_params(back), "wanted_image": image},
                 statement=f"The {which} of {unit} cannot pull {image} because {_WORDS[cause]} ({one.waiting}){began_words(back)}"
                 + (f"; {serving}, so callers are not cut off." if serving else "."),
-            )  # fmt: skip
+            )
 
 
 @check("image-tag-not-found", weight=0.97)
@@ -106,8 +119,13 @@ def could_not_pull(topology: Topology) -> Iterator[Finding]:
         now = ", ".join(sorted(tag(image) for image in images))
         recent = last.last is not None and topology.now - last.last < timedelta(hours=6)
         yield Finding(
-            cause=classify(last.message), subject=unit, state="recovered" if recent else "past", since=last.first,
-            quotes=(quote_event(last),), params={"image": missed, "current_tags": now},
-            statement=f"A release of {unit} with {missed} could not be pulled; it was rolled back to {now}, which is ready now, and"
+            cause=classify(last.message),
+            subject=unit,
+            state="recovered" if recent else "past",
+            since=last.first,
+            quotes=(quote_event(last),),
+            params={"image": missed, "current_tags": now},
+            statement=f"A release of {unit} with {missed} could not be pulled; it was rolled back to {now}, which is ready"
+            f" now, and"
             " the events are left over from that attempt.",
-        )  # fmt: skip
+        )

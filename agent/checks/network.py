@@ -1,4 +1,4 @@
-"""Names and ports that callers use, held against the Services that are there. Ground truth: configuration plus the caller's log."""
+"""Names and ports that callers use, held against the Services that are there: configuration plus the caller's own log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,9 +70,12 @@ def _wrong_name(topology: Topology, one: Misnamed, like: str, told: list[tuple[C
     said = "the name does not resolve (no such host)" if told[0][0].kind == "dns" else f"calls fail ({told[0][0].kind})"
     named = f"{address.key}={value}" if address.key and value and len(value) < 200 else f"{address.host} in {address.where}"
     params: dict[str, Json] = {
-        "host": address.host, "key": address.key, "candidate": like, "consumers": [f"{u.kind}/{u.namespace}/{u.name}" for u in one.users],
+        "host": address.host,
+        "key": address.key,
+        "candidate": like,
+        "consumers": [f"{u.kind}/{u.namespace}/{u.name}" for u in one.users],
         "holder_kind": holder.kind,
-    }  # fmt: skip
+    }
     if corrected:
         params |= {"value": value, "suggested_value": corrected, "value_path": _path(topology, address)}
     writes = list(field_writes(topology.objects[holder])) if holder in topology.objects else []
@@ -82,13 +85,17 @@ def _wrong_name(topology: Topology, one: Misnamed, like: str, told: list[tuple[C
     who = ", ".join(map(str, one.users))
     has = f"the Service is called {like}" if like else "no Service with a similar name exists"
     return Finding(
-        cause="wrong-service-name", subject=holder, affects=one.users, params=params,
+        cause="wrong-service-name",
+        subject=holder,
+        affects=one.users,
+        params=params,
         since=since if holder.kind == "ConfigMap" else told[0][0].first.at,
         quotes=(quote_field(holder, address.where, named, since), *(quote for _, quote in told[:2])),
         statement=f"{who} {'is' if len(one.users) == 1 else 'are'} configured"
-        f"{f' by {holder}' if holder not in one.users else ''} with {named}, but {has} (Service {one.service.name} does not exist in"
+        f"{f' by {holder}' if holder not in one.users else ''} with {named}, but {has} (Service {one.service.name} does not"
+        f" exist in"
         f" namespace {one.service.namespace}), so {said}.",
-    )  # fmt: skip
+    )
 
 
 def _value(topology: Topology, address: Address) -> str:
@@ -142,12 +149,17 @@ def port_not_offered(topology: Topology) -> Iterator[Finding]:
             value = _value(topology, holder)
             if f":{trouble.port}" in value:
                 params |= {
-                    "value_path": _path(topology, holder), "holder": f"{holder.holder.kind}/{holder.holder.namespace}/{holder.holder.name}",
+                    "value_path": _path(topology, holder),
+                    "holder": f"{holder.holder.kind}/{holder.holder.namespace}/{holder.holder.name}",
                     "suggested_value": value.replace(f":{trouble.port}", f":{offered[0]}"),
-                }  # fmt: skip
+                }
         yield Finding(
-            cause="wrong-database-port" if database else "wrong-service-port", subject=unit, since=trouble.first.at, params=params,
+            cause="wrong-database-port" if database else "wrong-service-port",
+            subject=unit,
+            since=trouble.first.at,
+            params=params,
             quotes=(quote, quote_field(service, "spec", f"ports: {has}")),
-            statement=f"{unit} connects to {service.name} on port {trouble.port}, but Service {service.name} offers only port {has},"
+            statement=f"{unit} connects to {service.name} on port {trouble.port}, but Service {service.name} offers only"
+            f" port {has},"
             f" so its connections fail ({trouble.kind}).",
-        )  # fmt: skip
+        )

@@ -80,18 +80,27 @@ def _wrong_port(topology: Topology, unit: Ref, pod: Manifest) -> Iterator[Findin
         field = next(field for field in ("httpGet", "tcpSocket", "grpc") if at(probe, field) is not None)
         back = rollback(topology, unit, unready_since(pod))
         params: dict[str, Json] = {
-            "container": name, "port": asked, "listening": list(ports), "suggested_port": ports[0],
-            "port_path": f"/spec/template/spec{container_path(spec, name)}/readinessProbe/{field}/port", **rollback_params(back),
-        }  # fmt: skip
+            "container": name,
+            "port": asked,
+            "listening": list(ports),
+            "suggested_port": ports[0],
+            "port_path": f"/spec/template/spec{container_path(spec, name)}/readinessProbe/{field}/port",
+            **rollback_params(back),
+        }
         quotes: list[Quote] = [quote_event(events[-1])]
         quotes += [quote_log(ref_of(pod), name, line) for _, line in told[:1]]
         quotes.append(quote_field(unit, "pod template", f"readinessProbe of {name}: port {asked}; containerPorts {declared}"))
         yield Finding(
-            cause="readiness-probe-wrong-port", subject=unit, since=unready_since(pod), affects=(ref_of(pod),), params=params,
+            cause="readiness-probe-wrong-port",
+            subject=unit,
+            since=unready_since(pod),
+            affects=(ref_of(pod),),
+            params=params,
             quotes=tuple(quotes),
-            statement=f"The readiness probe of {unit} asks port {asked}, while the application listens on {', '.join(map(str, ports))},"
+            statement=f"The readiness probe of {unit} asks port {asked}, while the application listens on"
+            f" {', '.join(map(str, ports))},"
             f" so its pods are never ready and get no traffic{began_words(back)}.",
-        )  # fmt: skip
+        )
 
 
 @check("readiness-probe-failing", weight=0.35, symptom=True)
@@ -112,9 +121,14 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
             if not failures:
                 continue
             yield Finding(
-                cause="readiness-probe-failing", subject=unit, since=since, affects=(ref_of(pod),), symptom_only=True,
-                quotes=(quote_event(failures[-1]),), statement=f"Pods of {unit} run and are not ready: {failures[-1].message[:250]}.",
-            )  # fmt: skip
+                cause="readiness-probe-failing",
+                subject=unit,
+                since=since,
+                affects=(ref_of(pod),),
+                symptom_only=True,
+                quotes=(quote_event(failures[-1]),),
+                statement=f"Pods of {unit} run and are not ready: {failures[-1].message[:250]}.",
+            )
             break
 
 
@@ -149,14 +163,20 @@ def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Fi
             lately = one.ended_at is not None and topology.now - one.ended_at < timedelta(minutes=30)
             back = rollback(topology, unit, failures[0].first)
             yield Finding(
-                cause=cause, subject=unit, state="active" if lately else "past", since=earliest(*(event.first for event in failures)),
-                affects=(ref_of(pod),), quotes=(quote_event(failures[-1]), quote_event(killings[-1])),
+                cause=cause,
+                subject=unit,
+                state="active" if lately else "past",
+                since=earliest(*(event.first for event in failures)),
+                affects=(ref_of(pod),),
+                quotes=(quote_event(failures[-1]), quote_event(killings[-1])),
                 params={
-                    "container": one.name, "failure_threshold": threshold, "suggested_threshold": threshold * 3,
+                    "container": one.name,
+                    "failure_threshold": threshold,
+                    "suggested_threshold": threshold * 3,
                     "threshold_path": f"/spec/template/spec{container_path(spec, one.name)}/{field}/failureThreshold",
                     **rollback_params(back),
                 },
                 statement=f"The kubelet kills container {one.name} of {unit} because its {kind.lower()} probe fails"
                 f" ({threshold} tries, {period} s apart): {failures[-1].message[:200]}{began_words(back)}.",
-            )  # fmt: skip
+            )
             break

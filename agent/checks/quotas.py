@@ -47,15 +47,19 @@ def quota_used_up(topology: Topology) -> Iterator[Finding]:
                 changes.append({"path": f"/spec/hard/{resource.replace('/', '~1')}", "after": spoken(need, hard)})
         over = ", ".join(f"{key} {limits.get(key, live.get(key, ''))}" for key in needed or asked)
         yield Finding(
-            cause="quota-exceeded", subject=quota, affects=(unit,), since=earliest(*(event.first for event in events)),
+            cause="quota-exceeded",
+            subject=quota,
+            affects=(unit,),
+            since=earliest(*(event.first for event in events)),
             quotes=(
                 *(quote_event(event) for event in events[-1:]),
                 *((quote_field(quota, "spec", f"hard: {dict(live)}"),) if live else ()),
             ),
             params={"needed": needed, "changes": changes, "missing_pods": missing, "resources": list(needed or asked)},
-            statement=f"ResourceQuota {quota.name} in namespace {unit.namespace} is used up ({over}), so {missing} of {goal} wanted pods of"
+            statement=f"ResourceQuota {quota.name} in namespace {unit.namespace} is used up ({over}), so {missing} of {goal}"
+            f" wanted pods of"
             f" {unit} cannot be created (exceeded quota).",
-        )  # fmt: skip
+        )
 
 
 @check("quota-requires-limits", weight=0.96)
@@ -70,12 +74,16 @@ def quota_wants_it_said(topology: Topology) -> Iterator[Finding]:
         who = match[3] or ", ".join(silent)
         quota_ref = Ref("ResourceQuota", unit.namespace, quota)
         yield Finding(
-            cause="quota-requires-limits", subject=unit, affects=(), since=earliest(*(event.first for event in events)),
+            cause="quota-requires-limits",
+            subject=unit,
+            affects=(),
+            since=earliest(*(event.first for event in events)),
             quotes=tuple(quote_event(event) for event in events[-1:]),
             params={"quota": quota_ref.name, "must_specify": asks, "container": who},
-            statement=f"ResourceQuota {quota} makes {asks} mandatory in namespace {unit.namespace}, and container {who} of {unit} does not"
+            statement=f"ResourceQuota {quota} makes {asks} mandatory in namespace {unit.namespace}, and container {who} of"
+            f" {unit} does not"
             f" set it, so its pods are refused (must specify {asks}).",
-        )  # fmt: skip
+        )
 
 
 @check("limit-range-refuses", weight=0.95)
@@ -86,10 +94,13 @@ def outside_the_range(topology: Topology) -> Iterator[Finding]:
             continue
         ranges = [text(one, "metadata", "name") for one in topology.in_namespace("LimitRange", unit.namespace)]
         yield Finding(
-            cause="limit-range-refuses", subject=unit, since=earliest(*(event.first for event in events)),
-            quotes=tuple(quote_event(event) for event in events[-1:]), params={"limit_ranges": list(ranges)},
+            cause="limit-range-refuses",
+            subject=unit,
+            since=earliest(*(event.first for event in events)),
+            quotes=tuple(quote_event(event) for event in events[-1:]),
+            params={"limit_ranges": list(ranges)},
             statement=f"The LimitRange of namespace {unit.namespace} refuses the pods of {unit}: {match[1][:250]}.",
-        )  # fmt: skip
+        )
 
 
 @check("quota-full", weight=0.2, symptom=True)
@@ -103,6 +114,8 @@ def full(topology: Topology) -> Iterator[Finding]:
         if over and namespace in refused:
             ref = Ref("ResourceQuota", namespace, text(quota, "metadata", "name"))
             yield Finding(
-                cause="quota-full", subject=ref, symptom_only=True,
+                cause="quota-full",
+                subject=ref,
+                symptom_only=True,
                 statement=f"{ref} is full: {', '.join(f'{key} {used.get(key)} of {hard[key]}' for key in over)}.",
-            )  # fmt: skip
+            )

@@ -48,12 +48,19 @@ def no_service_account(topology: Topology) -> Iterator[Finding]:
             continue  # it exists by now: the controller will try again
         others = sorted(name_of(one) for one in topology.in_namespace("ServiceAccount", unit.namespace))
         yield Finding(
-            cause="serviceaccount-missing", subject=unit, since=earliest(*(event.first for event in events)),
+            cause="serviceaccount-missing",
+            subject=unit,
+            since=earliest(*(event.first for event in events)),
             quotes=tuple(quote_event(event) for event in events[-1:]),
-            params={"service_account": name, "near": near(name, [one for one in others if one != "default"]), "existing": list(others)},
-            statement=f"The pods of {unit} cannot be created because ServiceAccount {name} does not exist in namespace {unit.namespace}"
+            params={
+                "service_account": name,
+                "near": near(name, [one for one in others if one != "default"]),
+                "existing": list(others),
+            },
+            statement=f"The pods of {unit} cannot be created because ServiceAccount {name} does not exist in namespace"
+            f" {unit.namespace}"
             f" (there are: {', '.join(others) or 'none'}).",
-        )  # fmt: skip
+        )
 
 
 @check("webhook-refuses", weight=0.9)
@@ -72,10 +79,14 @@ def webhook_breaks(topology: Topology) -> Iterator[Finding]:
             unit,
         )
         yield Finding(
-            cause="webhook-refuses", subject=holder, affects=(unit,), since=earliest(*(event.first for event in events)),
-            quotes=tuple(quote_event(event) for event in events[-1:]), params={"webhook": match[1]},
+            cause="webhook-refuses",
+            subject=holder,
+            affects=(unit,),
+            since=earliest(*(event.first for event in events)),
+            quotes=tuple(quote_event(event) for event in events[-1:]),
+            params={"webhook": match[1]},
             statement=f"Admission webhook {match[1]} cannot be called, so pods of {unit} are not created: {said[-250:]}.",
-        )  # fmt: skip
+        )
 
 
 @check("pod-security-violation", weight=0.93)
@@ -84,20 +95,27 @@ def violates_pod_security(topology: Topology) -> Iterator[Finding]:
         if "violates PodSecurity" in said:
             back = rollback(topology, unit, None)
             yield Finding(
-                cause="pod-security-violation", subject=unit, since=earliest(*(event.first for event in events)),
-                quotes=tuple(quote_event(event) for event in events[-1:]), params=rollback_params(back),
-                statement=f"The pods of {unit} are refused by the namespace's pod security level: {said[said.index('violates') :][:300]}.",
-            )  # fmt: skip
+                cause="pod-security-violation",
+                subject=unit,
+                since=earliest(*(event.first for event in events)),
+                quotes=tuple(quote_event(event) for event in events[-1:]),
+                params=rollback_params(back),
+                statement=f"The pods of {unit} are refused by the namespace's pod security level:"
+                f" {said[said.index('violates') :][:300]}.",
+            )
 
 
 @check("pod-creation-refused", weight=0.4, symptom=True)
 def creation_refused(topology: Topology) -> Iterator[Finding]:
     for unit, events, said in refused_units(topology):
         yield Finding(
-            cause="pod-creation-refused", subject=unit, since=earliest(*(event.first for event in events)), symptom_only=True,
+            cause="pod-creation-refused",
+            subject=unit,
+            since=earliest(*(event.first for event in events)),
+            symptom_only=True,
             quotes=tuple(quote_event(event) for event in events[-1:]),
             statement=f"Pods of {unit} cannot be created: {said[:300]}.",
-        )  # fmt: skip
+        )
 
 
 @check("rollout-paused", weight=0.93)
@@ -116,12 +134,18 @@ def paused(topology: Topology) -> Iterator[Finding]:
         change = f"with image {tag(asked[0])} ({asked[0]})" if asked and running and asked != running else "of the pods"
         old = tag(running[0]) if running else ""
         yield Finding(
-            cause="rollout-paused", subject=unit, since=time_at(condition(deployment, "Progressing"), "lastUpdateTime"),
-            quotes=(quote_field(unit, "spec", f"paused: true; image {', '.join(asked)}"), *quote_condition(deployment, "Progressing")),
+            cause="rollout-paused",
+            subject=unit,
+            since=time_at(condition(deployment, "Progressing"), "lastUpdateTime"),
+            quotes=(
+                quote_field(unit, "spec", f"paused: true; image {', '.join(asked)}"),
+                *quote_condition(deployment, "Progressing"),
+            ),
             params={"wanted_image": asked[0] if asked else "", "running_image": running[0] if running else ""},
-            statement=f"{unit} is paused (spec.paused: true), so its new template {change} is accepted but not rolled out; all pods still"
+            statement=f"{unit} is paused (spec.paused: true), so its new template {change} is accepted but not rolled out;"
+            f" all pods still"
             f" run {old}.",
-        )  # fmt: skip
+        )
 
 
 @check("rollout-stalled", weight=0.3, symptom=True)
@@ -136,8 +160,12 @@ def stalled(topology: Topology) -> Iterator[Finding]:
         serving = still_serving(topology, unit)
         since = time_at(condition(workload, "Available"), "lastTransitionTime") or created_at(workload)
         yield Finding(
-            cause="rollout-stalled", subject=unit, symptom_only=True, since=since, params=rollback_params(back),
+            cause="rollout-stalled",
+            subject=unit,
+            symptom_only=True,
+            since=since,
+            params=rollback_params(back),
             quotes=tuple(quote_condition(workload, "Progressing" if late else "Available")),
             statement=f"{unit} has {ready(workload)} of {wanted(workload)} pods ready"
             f"{' and its rollout has passed its deadline' if late else ''}{'; ' + serving if serving else ''}.",
-        )  # fmt: skip
+        )

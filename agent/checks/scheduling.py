@@ -13,7 +13,7 @@ from agent.domain.objects import Manifest, Ref
 from agent.topology import Happening, Topology, pod_spec_of
 from agent.topology.fields import at, condition, created_at, items, labels_of, mapping, name_of, ref_of, text, time_at
 from agent.topology.pods import is_finished, is_scheduled, requested
-from agent.topology.quantities import quantity, spoken
+from agent.topology.quantities import quantity
 from agent.topology.selectors import matches, node_fits, requirement_text, untolerated
 from agent.topology.workloads import live_pods, rollback
 from sidecar.contract import Json
@@ -54,9 +54,12 @@ def unplaced(topology: Topology) -> Iterator[Unplaced]:
             event for pod in pods for event in topology.events_about(ref_of(pod)) if event.reason == "FailedScheduling"
         ] or _from_condition(pods)
         yield Unplaced(
-            unit=unit, pods=pods, spec=pod_spec_of(pods[0]), said=said[-1] if said else None,
+            unit=unit,
+            pods=pods,
+            spec=pod_spec_of(pods[0]),
+            said=said[-1] if said else None,
             since=earliest(*(created_at(pod) for pod in pods)),
-        )  # fmt: skip
+        )
 
 
 def _from_condition(pods: tuple[Manifest, ...]) -> list[Happening]:
@@ -83,48 +86,8 @@ def nodes_said(words: str) -> str:
     return match[1] if match else "no node"
 
 
-def _pods(one: Unplaced) -> str:
+def pods_said(one: Unplaced) -> str:
     return f"{len(one.pods)} pod{'s' if len(one.pods) != 1 else ''} of {one.unit}"
-
-
-@check("insufficient-cpu", weight=0.9)
-def not_enough_cpu(topology: Topology) -> Iterator[Finding]:
-    yield from _short_of(topology, "cpu", "insufficient-cpu")
-
-
-@check("insufficient-memory", weight=0.9)
-def not_enough_memory(topology: Topology) -> Iterator[Finding]:
-    yield from _short_of(topology, "memory", "insufficient-memory")
-
-
-def _short_of(topology: Topology, resource: str, cause: str) -> Iterator[Finding]:
-    for one in unplaced(topology):
-        if f"Insufficient {resource}" not in one.words:
-            continue
-        wanted = requested(one.spec, resource)
-        sizes = [
-            (quantity(at(node, "status", "allocatable", resource)) or 0.0, name_of(node)) for node in topology.of_kind("Node")
-        ]
-        largest, name = max(sizes, default=(0.0, ""))
-        asks = next((str(value) for value in _requests(one.spec, resource)), spoken(wanted))
-        never = wanted > largest > 0
-        have = spoken(largest, asks)
-        more = f", more than any node can ever offer (the largest, {name}, has {have})" if never else ", more than is free now"
-        nodes = f"the only node ({name})" if len(sizes) == 1 else f"all {len(sizes)} nodes"
-        yield Finding(
-            cause=cause, subject=one.unit, since=one.since, affects=one.refs,
-            params={"requested": asks, "largest_node": have, "never_fits": never, "resource": resource},
-            quotes=(*one.quotes, quote_field(one.unit, "spec", f"requests.{resource}: {asks}")),
-            statement=f"{_pods(one)} request {asks} {'CPUs' if resource == 'cpu' else 'of memory'} each{more}, so the scheduler reports"
-            f" Insufficient {resource} on {nodes}.",
-        )  # fmt: skip
-
-
-def _requests(spec: Mapping[str, Any], resource: str) -> Iterator[Any]:
-    for container in items(spec, "containers"):
-        value = at(container, "resources", "requests", resource) or at(container, "resources", "limits", resource)
-        if value is not None:
-            yield value
 
 
 @check("node-selector-mismatch", weight=0.95)
@@ -141,7 +104,7 @@ def no_node_has_the_labels(topology: Topology) -> Iterator[Finding]:
         params: dict[str, Json] = {
             "selector": dict(selector),
             "unmet": list(unmet),
-            "values_on_nodes": {k: list(v) for k, v in near.items()},
+            "values_on_nodes": {key: [*map(str, values)] for key, values in near.items()},
         }
         only = [key for key in unmet if len(near[key]) == 1]
         if len(unmet) == 1 and only:
@@ -151,10 +114,15 @@ def no_node_has_the_labels(topology: Topology) -> Iterator[Finding]:
         params |= rollback_params(rollback(topology, one.unit, one.since))
         hint = "".join(f" (nodes carry {key}={', '.join(near[key])})" for key in unmet if near[key])
         yield Finding(
-            cause="node-selector-mismatch", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes, params=params,
-            statement=f"{_pods(one)} ask for nodeSelector {asks}, and none of the {len(nodes)} node(s) carries that label{hint};"
-            " free capacity does not matter (didn't match Pod's node affinity/selector).",
-        )  # fmt: skip
+            cause="node-selector-mismatch",
+            subject=one.unit,
+            since=one.since,
+            affects=one.refs,
+            quotes=one.quotes,
+            params=params,
+            statement=f"{pods_said(one)} ask for nodeSelector {asks}, and none of the {len(nodes)} node(s) carries that"
+            f" label{hint}; free capacity does not matter (didn't match Pod's node affinity/selector).",
+        )
 
 
 def _affinity_words(spec: Mapping[str, Any]) -> str:
@@ -172,10 +140,28 @@ def tainted(topology: Topology) -> Iterator[Finding]:
             continue
         found = sorted({_taint_words(taint) for _, taints in kept_off for taint in taints})
         yield Finding(
-            cause="untolerated-taint", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes,
+            cause="untolerated-taint",
+            subject=one.unit,
+            since=one.since,
+            affects=one.refs,
+            quotes=one.quotes,
             params={"taints": list(found)},
-            statement=f"{_pods(one)} do not tolerate the taint {', '.join(found)}, which every node that would fit bears.",
-        )  # fmt: skip
+            statement=f"{pods_said(one)} do not tolerate the taint {', '.join(found)}, which every node that would fit bears.",
+        )
+
+
+def has_room(topology: Topology, node: Manifest, spec: Mapping[str, Any]) -> bool:
+    """Whether the node has cpu and memory left for one such pod, by requests as the scheduler counts."""
+    there = [
+        pod_spec_of(pod)
+        for pod in topology.of_kind("Pod")
+        if text(pod, "spec", "nodeName") == name_of(node) and not is_finished(pod)
+    ]
+    for resource in ("cpu", "memory"):
+        have = quantity(at(node, "status", "allocatable", resource))
+        if have is not None and sum(requested(one, resource) for one in there) + requested(spec, resource) > have:
+            return False
+    return True
 
 
 def _own_taints(spec: Mapping[str, Any], node: Manifest) -> list[Mapping[str, Any]]:
@@ -194,12 +180,9 @@ def cordoned(topology: Topology) -> Iterator[Finding]:
     for one in unplaced(topology):
         fitting = [node for node in topology.of_kind("Node") if node_fits(one.spec, node) and not _own_taints(one.spec, node)]
         closed = [node for node in fitting if at(node, "spec", "unschedulable") is True]
-        if (
-            closed
-            and ("unschedulable" in one.words or not one.words)
-            and not (one.words and "Insufficient" in one.words and len(closed) < len(fitting))
-        ):
-            for node in closed:
+        roomy = [node for node in closed if has_room(topology, node, one.spec)]
+        if roomy and ("unschedulable" in one.words or not one.words):
+            for node in roomy:
                 waiting.setdefault(ref_of(node), []).append(one)
     for node_ref, ones in sorted(waiting.items()):
         node = topology.objects[node_ref]
@@ -207,13 +190,20 @@ def cordoned(topology: Topology) -> Iterator[Finding]:
             (t for t in items(node, "spec", "taints") if text(t, "key") == "node.kubernetes.io/unschedulable"), {}
         )
         since = time_at(taint, "timeAdded")
+        waiting_pods: list[Json] = [str(ref) for one in ones for ref in one.refs]
         yield Finding(
-            cause="node-cordoned", subject=node_ref, since=since, affects=tuple(dict.fromkeys(one.unit for one in ones)),
-            quotes=(*(quote for one in ones for quote in one.quotes), quote_field(node_ref, "spec", "unschedulable: true", since)),
-            params={"waiting": [str(ref) for one in ones for ref in one.refs][:20]},
-            statement=f"Node {node_ref.name} is cordoned (spec.unschedulable), so {' and '.join(_pods(one) for one in ones)} cannot be"
-            " placed; pods that already run are not affected.",
-        )  # fmt: skip
+            cause="node-cordoned",
+            subject=node_ref,
+            since=since,
+            affects=tuple(dict.fromkeys(one.unit for one in ones)),
+            quotes=(
+                *(quote for one in ones for quote in one.quotes),
+                quote_field(node_ref, "spec", "unschedulable: true", since),
+            ),
+            params={"waiting": waiting_pods},
+            statement=f"Node {node_ref.name} is cordoned (spec.unschedulable), so {' and '.join(pods_said(one) for one in ones)}"
+            " cannot be placed; pods that already run are not affected.",
+        )
 
 
 @check("pod-anti-affinity", weight=0.93)
@@ -230,11 +220,15 @@ def keeps_apart(topology: Topology) -> Iterator[Finding]:
         whom = "each other" if own else f"pods with {requirement_text(mapping(terms[0], 'labelSelector'))}"
         count = "a single node" if len(places) == 1 and key == "kubernetes.io/hostname" else f"{len(places)} place(s)"
         yield Finding(
-            cause="pod-anti-affinity", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes,
+            cause="pod-anti-affinity",
+            subject=one.unit,
+            since=one.since,
+            affects=one.refs,
+            quotes=one.quotes,
             params={"topology_key": key, "places": len(places), "placed": len(placed)},
             statement=f"{one.unit} requires pod anti-affinity to {whom} per {key}, and the cluster has {count}"
             f" ({nodes_said(one.words)} available), so only {len(placed)} of {len(placed) + len(one.pods)} pods can be placed.",
-        )  # fmt: skip
+        )
 
 
 @check("host-port-conflict", weight=0.95)
@@ -253,63 +247,30 @@ def port_taken(topology: Topology) -> Iterator[Finding]:
             continue
         nodes = len(topology.of_kind("Node"))
         yield Finding(
-            cause="host-port-conflict", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes,
+            cause="host-port-conflict",
+            subject=one.unit,
+            since=one.since,
+            affects=one.refs,
+            quotes=one.quotes,
             params={"ports": list(ports)},
-            statement=f"{one.unit} wants host port {', '.join(map(str, ports))} (hostPort), which a node can give once; on {nodes} node(s)"
-            f" {_pods(one)} find no free ports and cannot be scheduled.",
-        )  # fmt: skip
-
-
-_OTHER: tuple[tuple[str, str, str], ...] = (
-    ("volume-zone-conflict", "volume node affinity conflict", "their volume lies in another zone than every node that would fit"),
-    ("node-pod-limit", "Too many pods", "every node has as many pods as it may have"),
-    ("volume-attach-limit", "exceed max volume count", "every node has as many volumes attached as it may have"),
-    ("topology-spread", "topology spread constraints", "the topology spread constraints leave no place"),
-    ("pod-affinity", "didn't match pod affinity rules", "no node runs the pods that they require beside them"),
-    ("resource-claim-unallocated", "cannot allocate all claims", "their ResourceClaims cannot be allocated"),
-)
-
-
-@check("volume-zone-conflict", weight=0.85)
-@check("node-pod-limit", weight=0.85)
-@check("volume-attach-limit", weight=0.85)
-@check("topology-spread", weight=0.85)
-@check("pod-affinity", weight=0.85)
-@check("resource-claim-unallocated", weight=0.85)
-def said_otherwise(topology: Topology) -> Iterator[Finding]:
-    """What only the scheduler's own words tell."""
-    for one in unplaced(topology):
-        for cause, needle, meaning in _OTHER:
-            if needle in one.words:
-                yield Finding(
-                    cause=cause, subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes,
-                    statement=f"{_pods(one)} cannot be scheduled: {meaning} ({needle}).",
-                )  # fmt: skip
-
-
-@check("insufficient-extended-resource", weight=0.88)
-def short_of_devices(topology: Topology) -> Iterator[Finding]:
-    """ "Insufficient nvidia.com/gpu" and the like; allocatable 0 under a larger capacity points at the device plugin."""
-    for one in unplaced(topology):
-        for resource in dict.fromkeys(re.findall(r"Insufficient ([a-z0-9.-]+/[A-Za-z0-9._-]+)", one.words)):
-            totals = [quantity(at(node, "status", "allocatable", resource)) or 0.0 for node in topology.of_kind("Node")]
-            owned = [quantity(at(node, "status", "capacity", resource)) or 0.0 for node in topology.of_kind("Node")]
-            lost = sum(owned) > sum(totals)
-            why = "its device plugin has withdrawn devices" if lost else f"the nodes offer {int(sum(totals))} in all"
-            yield Finding(
-                cause="insufficient-extended-resource", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes,
-                params={"resource": resource, "device_plugin_lost": lost},
-                statement=f"{_pods(one)} cannot be scheduled: Insufficient {resource}; {why}.",
-            )  # fmt: skip
+            statement=f"{one.unit} wants host port {', '.join(map(str, ports))} (hostPort), which a node can give once; on"
+            f" {nodes} node(s)"
+            f" {pods_said(one)} find no free ports and cannot be scheduled.",
+        )
 
 
 @check("pod-pending", weight=0.2, symptom=True)
 def pending(topology: Topology) -> Iterator[Finding]:
     for one in unplaced(topology):
         yield Finding(
-            cause="pod-pending", subject=one.unit, since=one.since, affects=one.refs, quotes=one.quotes, symptom_only=True,
-            statement=f"{_pods(one)} are Pending and on no node{f': {one.words[:200]}' if one.words else ''}.",
-        )  # fmt: skip
+            cause="pod-pending",
+            subject=one.unit,
+            since=one.since,
+            affects=one.refs,
+            quotes=one.quotes,
+            symptom_only=True,
+            statement=f"{pods_said(one)} are Pending and on no node{f': {one.words[:200]}' if one.words else ''}.",
+        )
 
 
 @check("scheduler-unknown", weight=0.9)
@@ -322,10 +283,14 @@ def nobody_schedules(topology: Topology) -> Iterator[Finding]:
         name = text(one.spec, "schedulerName")
         if one.said is None and name and name not in used:
             yield Finding(
-                cause="scheduler-unknown", subject=one.unit, since=one.since, affects=one.refs, params={"scheduler": name},
+                cause="scheduler-unknown",
+                subject=one.unit,
+                since=one.since,
+                affects=one.refs,
+                params={"scheduler": name},
                 quotes=(quote_field(one.unit, "spec", f"schedulerName: {name}"),),
-                statement=f"{_pods(one)} ask for scheduler {name}, and no scheduler of that name acts on them.",
-            )  # fmt: skip
+                statement=f"{pods_said(one)} ask for scheduler {name}, and no scheduler of that name acts on them.",
+            )
 
 
 @check("scheduling-gated", weight=0.8)
@@ -337,7 +302,10 @@ def gated(topology: Topology) -> Iterator[Finding]:
         if held and made is not None and (topology.now - made).total_seconds() > 600:
             gates = [text(gate, "name") for gate in items(held[0], "spec", "schedulingGates")]
             yield Finding(
-                cause="scheduling-gated", subject=unit, since=made, affects=tuple(ref_of(pod) for pod in held),
+                cause="scheduling-gated",
+                subject=unit,
+                since=made,
+                affects=tuple(ref_of(pod) for pod in held),
                 params={"gates": list(gates)},
                 statement=f"{len(held)} pods of {unit} are held back by scheduling gate {', '.join(gates)}.",
-            )  # fmt: skip
+            )

@@ -70,15 +70,19 @@ def selects_nothing(topology: Topology) -> Iterator[Finding]:
         callers = callers_of(topology, ref)
         params: dict[str, Json] = {"selector": dict(selector), "suggested_selector": dict(suggested), "workload": str(workload)}
         yield Finding(
-            cause="service-selector-mismatch", subject=ref, since=_written(service, "f:selector"), affects=callers, params=params,
+            cause="service-selector-mismatch",
+            subject=ref,
+            since=_written(service, "f:selector"),
+            affects=callers,
+            params=params,
             quotes=(
                 quote_field(ref, "spec", f"selector: {', '.join(f'{key}={value}' for key, value in selector.items())}"),
                 quote_field(workload, "pod labels", ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))),
                 *_call_quotes(topology, ref),
             ),
-            statement=f"Service {ref.name} selects {asks}, but the pods of {workload} are labelled {has}, so the Service has no endpoints"
-            + (f" and {', '.join(map(str, callers))} cannot reach it." if callers else "."),
-        )  # fmt: skip
+            statement=f"Service {ref.name} selects {asks}, but the pods of {workload} are labelled {has}, so the Service has"
+            f" no endpoints" + (f" and {', '.join(map(str, callers))} cannot reach it." if callers else "."),
+        )
 
 
 def _selects_workload(topology: Topology, service: Manifest) -> bool:
@@ -144,20 +148,26 @@ def port_nobody_listens_on(topology: Topology) -> Iterator[Finding]:
             callers = callers_of(topology, ref)
             params: dict[str, Json] = {
                 "target_port": target,
-                "declared": sorted(numbers),
+                "declared": [*sorted(numbers)],
                 "port_path": f"/spec/ports/{index}/targetPort",
             }
             if suggested is not None:
                 params["suggested_port"] = suggested
             yield Finding(
-                cause="service-port-mismatch", subject=ref, since=_written(service, "f:ports"), affects=callers, params=params,
+                cause="service-port-mismatch",
+                subject=ref,
+                since=_written(service, "f:ports"),
+                affects=callers,
+                params=params,
                 quotes=(
                     quote_field(ref, "spec", f"port {at(port, 'port')} -> targetPort {target}"),
-                    quote_field(workload, "pod template", f"containerPorts: {has}"), *told,
+                    quote_field(workload, "pod template", f"containerPorts: {has}"),
+                    *told,
                 ),
-                statement=f"Service {ref.name} sends port {at(port, 'port')} to targetPort {target}, where nobody listens: the pods of"
+                statement=f"Service {ref.name} sends port {at(port, 'port')} to targetPort {target}, where nobody listens:"
+                f" the pods of"
                 f" {workload} listen on {has}, so connections are refused although the endpoints are ready.",
-            )  # fmt: skip
+            )
 
 
 @check("scaled-to-zero", weight=0.9)
@@ -181,15 +191,19 @@ def wants_no_pods(topology: Topology) -> Iterator[Finding]:
         service = f", so Service {services[0].name} has no endpoints" if services else ""
         suffers = f" and {', '.join(map(str, callers))} gets connection refused" if callers and told else ""
         yield Finding(
-            cause="scaled-to-zero", subject=unit, affects=(*services, *callers),
+            cause="scaled-to-zero",
+            subject=unit,
+            affects=(*services, *callers),
             since=earliest(*(event.last for event in events[-1:])) or _written(workload, "f:replicas"),
             params={} if size is None else {"last_replicas": size},
             quotes=(
                 quote_field(unit, "spec", "replicas: 0"),
-                *(quote_field(unit, "event", f"{event.reason}: {event.message}", event.last) for event in events[-1:]), *told[:1],
+                *(quote_field(unit, "event", f"{event.reason}: {event.message}", event.last) for event in events[-1:]),
+                *told[:1],
             ),
-            statement=f"{unit} is scaled to 0 replicas{f' (by {who})' if who else ''}{f'; it had {size}' if size else ''}{service}{suffers}.",
-        )  # fmt: skip
+            statement=f"{unit} is scaled to 0"
+            f" replicas{f' (by {who})' if who else ''}{f'; it had {size}' if size else ''}{service}{suffers}.",
+        )
 
 
 def _scaler(workload: Manifest) -> str:
@@ -218,10 +232,14 @@ def no_ready_endpoints(topology: Topology) -> Iterator[Finding]:
         if not pods and not _selects_workload(topology, service) and not callers_of(topology, ref):
             continue
         yield Finding(
-            cause="service-without-endpoints", subject=ref, symptom_only=True, affects=callers_of(topology, ref),
-            since=earliest(*(unready_since(pod) for pod in pods)), quotes=tuple(_call_quotes(topology, ref)[:1]),
+            cause="service-without-endpoints",
+            subject=ref,
+            symptom_only=True,
+            affects=callers_of(topology, ref),
+            since=earliest(*(unready_since(pod) for pod in pods)),
+            quotes=tuple(_call_quotes(topology, ref)[:1]),
             statement=f"Service {ref.name} has no ready endpoints ({len(pods)} pods match its selector, none is ready).",
-        )  # fmt: skip
+        )
 
 
 @check("calls-failing", weight=0.25, symptom=True)
@@ -232,8 +250,13 @@ def calls_fail(topology: Topology) -> Iterator[Finding]:
             continue
         service = service_of(trouble.host, unit.namespace)
         yield Finding(
-            cause="calls-failing", subject=unit, symptom_only=True, since=trouble.first.at, quotes=(quote,),
+            cause="calls-failing",
+            subject=unit,
+            symptom_only=True,
+            since=trouble.first.at,
+            quotes=(quote,),
             params={"host": trouble.host, "port": trouble.port, "kind": trouble.kind},
             affects=(service,) if service is not None and service in topology.objects else (),
-            statement=f"{unit} cannot reach {trouble.host}{f':{trouble.port}' if trouble.port else ''} ({trouble.kind}, {trouble.count} times).",
-        )  # fmt: skip
+            statement=f"{unit} cannot reach {trouble.host}{f':{trouble.port}' if trouble.port else ''} ({trouble.kind},"
+            f" {trouble.count} times).",
+        )

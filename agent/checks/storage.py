@@ -52,12 +52,15 @@ def no_such_class(topology: Topology) -> Iterator[Finding]:
         has = f" (it has {', '.join(known)})" if known else " (it has none)"
         so = f", so the claim stays Pending and {', '.join(map(str, users))} cannot be scheduled" if users else ""
         yield Finding(
-            cause="storageclass-missing", subject=ref, affects=users,
+            cause="storageclass-missing",
+            subject=ref,
+            affects=users,
             since=earliest(created_at(claim), *(event.first for event in events)),
             quotes=(*(quote_event(event) for event in events[-1:]), quote_field(ref, "spec", f"storageClassName: {wanted}")),
             params={"storage_class": wanted, "suggested_class": suggested, "classes": list(known)},
-            statement=f"PersistentVolumeClaim {ref.name} asks for StorageClass {wanted}, which does not exist in this cluster{has}{so}.",
-        )  # fmt: skip
+            statement=f"PersistentVolumeClaim {ref.name} asks for StorageClass {wanted}, which does not exist in this"
+            f" cluster{has}{so}.",
+        )
 
 
 @check("pvc-missing", weight=0.97)
@@ -79,9 +82,12 @@ def no_such_claim(topology: Topology) -> Iterator[Finding]:
         ]
         if quotes:
             yield Finding(
-                cause="pvc-missing", subject=claim, affects=tuple(units), quotes=tuple(quotes[-1:]),
+                cause="pvc-missing",
+                subject=claim,
+                affects=tuple(units),
+                quotes=tuple(quotes[-1:]),
                 statement=f"PersistentVolumeClaim {claim.name}, which {', '.join(map(str, units))} mounts, does not exist.",
-            )  # fmt: skip
+            )
 
 
 @check("volume-provisioning-failed", weight=0.85)
@@ -102,9 +108,13 @@ def provisioning_fails(topology: Topology) -> Iterator[Finding]:
         else:
             continue
         yield Finding(
-            cause="volume-provisioning-failed", subject=ref, since=made, affects=users_of(topology, ref), quotes=(quote_event(last),),
+            cause="volume-provisioning-failed",
+            subject=ref,
+            since=made,
+            affects=users_of(topology, ref),
+            quotes=(quote_event(last),),
             statement=f"No volume is made for PersistentVolumeClaim {ref.name}: {said[:300]}.",
-        )  # fmt: skip
+        )
 
 
 @check("volume-lost", weight=0.95)
@@ -113,10 +123,12 @@ def lost(topology: Topology) -> Iterator[Finding]:
         if text(claim, "status", "phase") == "Lost":
             ref = ref_of(claim)
             yield Finding(
-                cause="volume-lost", subject=ref, affects=users_of(topology, ref),
+                cause="volume-lost",
+                subject=ref,
+                affects=users_of(topology, ref),
                 quotes=(quote_field(ref, "status", "phase: Lost"),),
                 statement=f"PersistentVolumeClaim {ref.name} is Lost: its volume {text(claim, 'spec', 'volumeName')} is gone.",
-            )  # fmt: skip
+            )
 
 
 @check("volume-attach-failed", weight=0.85)
@@ -133,8 +145,11 @@ def cannot_mount(topology: Topology) -> Iterator[Finding]:
                 if event.reason in ("FailedAttachVolume", "FailedMount") and fresh and not missing:
                     multi = event.reason == "FailedAttachVolume"
                     yield Finding(
-                        cause="volume-attach-failed" if multi else "volume-mount-failed", subject=unit, since=event.first,
-                        affects=(ref_of(pod),), quotes=(quote_event(event),),
+                        cause="volume-attach-failed" if multi else "volume-mount-failed",
+                        subject=unit,
+                        since=event.first,
+                        affects=(ref_of(pod),),
+                        quotes=(quote_event(event),),
                         statement=f"A volume of {unit} cannot be {'attached' if multi else 'mounted'}: {event.message[:300]}.",
-                    )  # fmt: skip
+                    )
                     break

@@ -10,7 +10,8 @@ _SECRETS = (
     (re.compile(r"(?i)([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,100}):[^\s@\"']{1,200}@"), rf"\1:{MASK}@"),
     (
         re.compile(
-            r"(?i)([\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_ .-]?key|access[_ .-]?key|private[_ .-]?key|credential"
+            r"(?i)([\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_ .-]?key|access[_ .-]?key|private[_ .-]?key"
+            r"|credential"
             r"|auth[_-]?key|client[_-]?secret|sig|signature)[\w-]*[\"']?\s*(?:[=:]|key=)\s*[\"']?)([^\s\"',;&}]{3,})"
         ),
         rf"\1{MASK}",

@@ -64,9 +64,14 @@ def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants
     if unsaid:
         sentences.append(f"Also affected: {', '.join(str(one) for one in unsaid[:5])}.")
     return Diagnosis(
-        outcome="fault", statement=" ".join(sentences), causes=ranking.causes, ruled_out=ranking.ruled_out, missing=missing,
-        victims=hit, wants=wants,
-    )  # fmt: skip
+        outcome="fault",
+        statement=" ".join(sentences),
+        causes=ranking.causes,
+        ruled_out=ranking.ruled_out,
+        missing=missing,
+        victims=hit,
+        wants=wants,
+    )
 
 
 def _unknown(
@@ -75,10 +80,13 @@ def _unknown(
     said = " ".join(one.statement for one in symptoms[:3])
     unseen = f" Not seen: {'; '.join(missing[:5])}." if missing else ""
     return Diagnosis(
-        outcome="unknown", statement=f"Something is wrong, and what was seen does not say why. {said}{unseen}",
-        ruled_out=ranking.ruled_out, missing=missing, wants=wants,
+        outcome="unknown",
+        statement=f"Something is wrong, and what was seen does not say why. {said}{unseen}",
+        ruled_out=ranking.ruled_out,
+        missing=missing,
+        wants=wants,
         victims=tuple(dict.fromkeys(topology.unit(one.subject) for one in symptoms)),
-    )  # fmt: skip
+    )
 
 
 def _healthy(
@@ -93,7 +101,9 @@ def _healthy(
     asked = [one for one in workloads(topology) if (not spaces or namespace_of(one) in spaces) and wanted(one) > 0]
     up = [one for one in asked if is_serving(topology, Ref(text(one, "kind"), namespace_of(one), name_of(one)))]
     where = f" in {', '.join(spaces)}" if spaces else ""
-    names = ", ".join(sorted(name_of(one) for one in up)[:6])
+    named = {topology.unit(one).name for one in focus.objects}
+    shown = [name_of(one) for one in up if name_of(one) in named] or [name_of(one) for one in up]
+    names = ", ".join(sorted(shown)[:6])
     sentences = [f"No active fault{where}: {len(up)} of {len(asked)} workloads are fully ready{f' ({names})' if names else ''}."]
     over = [one for one in findings if one.state == "recovered" and (not spaces or one.subject.namespace in spaces)]
     sentences += [one.statement for one in over[:3]]
@@ -102,9 +112,7 @@ def _healthy(
         sentences.append(f"Pods that are not Running are finished runs (Completed, exit 0) of {', '.join(finished)}.")
     if ranking.elsewhere:
         sentences.append(f"Not related to the question, but seen: {' '.join(one.statement for one in ranking.elsewhere[:2])}")
-    return Diagnosis(
-        outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants
-    )  # fmt: skip
+    return Diagnosis(outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants)
 
 
 def _in(pod: object, spaces: tuple[str, ...]) -> bool:

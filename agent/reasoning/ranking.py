@@ -42,11 +42,13 @@ def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps:
         order = [one for one in order if (near[one.id] >= near[first.id] - 0.15 and weight_of(one.cause) >= 0.5) or one is first]
     causes = tuple(
         RankedCause(
-            finding=one, explains=explains[one.id], because=_because(one, explains[one.id], near[one.id], topology),
+            finding=one,
+            explains=explains[one.id],
+            because=_because(one, explains[one.id], near[one.id], topology),
             confidence=_confidence(one, near[one.id], explains[one.id], len(order), gaps),
         )
         for one in order[:AT_MOST]
-    )  # fmt: skip
+    )
     chosen = {cause.finding.id for cause in causes}
     ruled = [
         RuledOut(finding=one, by=_by(one, explained_by[one.id])) for one in active if one.id not in chosen and one in findings

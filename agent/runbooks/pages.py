@@ -26,10 +26,20 @@ TOOLS = frozenset(
 )
 ACTIONS = frozenset(
     {
-        "restart_workload", "rollback_workload", "scale_workload", "change_fields", "delete_pod", "evict_pod", "cordon_node",
-        "uncordon_node", "drain_node", "create_object", "rerun_job", "silence_alert",
+        "restart_workload",
+        "rollback_workload",
+        "scale_workload",
+        "change_fields",
+        "delete_pod",
+        "evict_pod",
+        "cordon_node",
+        "uncordon_node",
+        "drain_node",
+        "create_object",
+        "rerun_job",
+        "silence_alert",
     }
-)  # fmt: skip
+)
 _DURATION = re.compile(r"^(\d+)(s|m|h)$")
 _KNOWN = {"cause", "title", "alerts", "when", "ask", "remedies", "verify"}
 
@@ -93,10 +103,16 @@ def read_page(path: Path) -> Page:
     when = reader.string(front, "when", default=f'finding.cause == "{cause}"')
     reader.condition(when, FINDING, "when")
     return Page(
-        path=f"{path.parent.name}/{path.name}", cause=cause, title=reader.string(front, "title", default=cause.replace("-", " ")),
-        alerts=tuple(str(one) for one in reader.sequence(front, "alerts")), when=when, asks=tuple(_asks(reader)),
-        remedies=tuple(_remedies(reader)), probes=tuple(_probes(reader)), sections=_sections(path, parts[2]),
-    )  # fmt: skip
+        path=f"{path.parent.name}/{path.name}",
+        cause=cause,
+        title=reader.string(front, "title", default=cause.replace("-", " ")),
+        alerts=tuple(str(one) for one in reader.sequence(front, "alerts")),
+        when=when,
+        asks=tuple(_asks(reader)),
+        remedies=tuple(_remedies(reader)),
+        probes=tuple(_probes(reader)),
+        sections=_sections(path, parts[2]),
+    )
 
 
 class _Reader:
@@ -174,9 +190,14 @@ def _remedies(reader: _Reader) -> Iterator[Remedy]:
             if not isinstance(template, dict) or template.get("kind") not in ACTIONS:
                 raise reader.fault("no action of the closed union", *place)
         yield Remedy(
-            when=when, action=action, steps=tuple(steps), human=str(human), expect=str(one.get("expect", "")),
-            why=str(one.get("why", "")), title=str(one.get("title", "")) or _title(action, steps, human),
-        )  # fmt: skip
+            when=when,
+            action=action,
+            steps=tuple(steps),
+            human=str(human),
+            expect=str(one.get("expect", "")),
+            why=str(one.get("why", "")),
+            title=str(one.get("title", "")) or _title(action, steps, human),
+        )
 
 
 def _title(action: Mapping[str, Json] | None, steps: list[Any], human: str) -> str:
@@ -193,14 +214,16 @@ def _probes(reader: _Reader) -> Iterator[Probe]:
         if match is None:
             raise reader.fault("within is no duration such as 90s or 10m", *place)
         condition = str(one.get("condition", ""))
-        if one.get("kubernetes"):
-            if not is_named(condition):
-                reader.condition(re.sub(r"\{[\w.]+\}", "0", condition), ("object",), *place, "condition")
+        if one.get("kubernetes") and not is_named(condition):
+            reader.condition(re.sub(r"\{[\w.]+\}", "0", condition), ("object",), *place, "condition")
         seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
         yield Probe(
-            kubernetes=str(one.get("kubernetes", "")), condition=condition, promql=str(one.get("promql", "")),
-            within_seconds=min(seconds, 3600), optional=one.get("optional") is True,
-        )  # fmt: skip
+            kubernetes=str(one.get("kubernetes", "")),
+            condition=condition,
+            promql=str(one.get("promql", "")),
+            within_seconds=min(seconds, 3600),
+            optional=one.get("optional") is True,
+        )
 
 
 def _sections(path: Path, body: str) -> dict[str, str]:

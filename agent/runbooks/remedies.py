@@ -20,13 +20,25 @@ from sidecar.contract import Action, Json, ObjectRef, Verification
 _PLACE = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)*)\}")
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 _GROUP_VERSIONS = {
-    "Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1", "Job": "batch/v1",
-    "CronJob": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2", "EndpointSlice": "discovery.k8s.io/v1",
-    "Ingress": "networking.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1",
-    "StorageClass": "storage.k8s.io/v1", "PriorityClass": "scheduling.k8s.io/v1", "Role": "rbac.authorization.k8s.io/v1",
-    "RoleBinding": "rbac.authorization.k8s.io/v1", "ClusterRole": "rbac.authorization.k8s.io/v1",
-    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1", "Lease": "coordination.k8s.io/v1",
-}  # fmt: skip
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "Job": "batch/v1",
+    "CronJob": "batch/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "EndpointSlice": "discovery.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "StorageClass": "storage.k8s.io/v1",
+    "PriorityClass": "scheduling.k8s.io/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
+    "ClusterRole": "rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
+    "Lease": "coordination.k8s.io/v1",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +124,7 @@ def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology)
         raise _Unfillable("it could not be seen whether it helped")
     return Candidate(
         title=str(words.fill(remedy.title)), actions=tuple(actions), expects=tuple(expects), verification=checks, why=why
-    )  # fmt: skip
+    )
 
 
 class _Words:
@@ -250,9 +262,12 @@ def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[V
         condition = spelled_out(probe.condition, subject.kind) if subject is not None else ""
         if subject is not None and condition:
             yield Verification(
-                description=f"{subject}: {probe.condition}"[:480], subject=subject, condition=str(words.fill(condition)),
-                within_seconds=probe.within_seconds, optional=probe.optional,
-            )  # fmt: skip
+                description=f"{subject}: {probe.condition}"[:480],
+                subject=subject,
+                condition=str(words.fill(condition)),
+                within_seconds=probe.within_seconds,
+                optional=probe.optional,
+            )
 
 
 def _subject(words: str, topology: Topology) -> ObjectRef | None:

@@ -37,7 +37,8 @@ _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
                        r"temporary failure in name resolution|enotfound|could not translate host name", re.I)),
     ("refused", re.compile(r"connection refused|econnrefused|connect: refused", re.I)),
     ("auth", re.compile(r"password authentication failed|access denied|authentication failed|unauthorized|\b401\b", re.I)),
-    ("tls", re.compile(r"x509:|certificate (?:has expired|verify failed|signed by)|tls handshake|ssl(?:v3)? (?:alert|error)", re.I)),
+    ("tls", re.compile(r"x509:|certificate (?:has expired|verify failed|signed by)"
+                       r"|tls handshake|ssl(?:v3)? (?:alert|error)", re.I)),
     ("timeout", re.compile(r"i/o timeout|timed out|context deadline exceeded|etimedout|connect timeout|no route to host", re.I)),
     ("reset", re.compile(r"connection reset|econnreset|broken pipe|unexpected eof", re.I)),
 )  # fmt: skip
@@ -179,7 +180,7 @@ def connection_troubles(text: str) -> list[ConnectionTrouble]:
                 count=len(seen),
                 first=Line(first, time_of(first)),
                 last=Line(last, time_of(last)),
-            )  # fmt: skip
+            )
         )
     return sorted(troubles, key=lambda one: (-one.count, one.host, one.port))
 

@@ -1,4 +1,4 @@
-"""A `kubectl cluster-info dump --output-directory` folder as a snapshot. Has no cluster-scoped objects but nodes, and no metrics."""
+"""A `kubectl cluster-info dump --output-directory` folder as a snapshot; of cluster-scoped objects it has nodes only."""
 
 from datetime import datetime
 from pathlib import Path

@@ -155,9 +155,13 @@ def load(path: Path) -> Snapshot:
     if not isinstance(objects, list) or not all(isinstance(one, Mapping) and text(one, "kind") for one in objects):
         raise InputError(f"{path}: the field `objects` is no list of Kubernetes objects")
     return Snapshot(
-        name=text(document, "cluster", "name") or path.name.partition(".")[0], now=now, objects=tuple(objects),
-        logs=tuple(_logs(document)), series=tuple(_series(document)), alerts=tuple(_alerts(document)),
-    )  # fmt: skip
+        name=text(document, "cluster", "name") or path.name.partition(".")[0],
+        now=now,
+        objects=tuple(objects),
+        logs=tuple(_logs(document)),
+        series=tuple(_series(document)),
+        alerts=tuple(_alerts(document)),
+    )
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -200,7 +204,9 @@ def _series(document: Mapping[str, Any]) -> list[Series]:
 def _alerts(document: Mapping[str, Any]) -> list[Alert]:
     return [
         Alert(
-            name=text(one, "labels", "alertname"), labels=dict(mapping(one, "labels")), annotations=dict(mapping(one, "annotations")),
+            name=text(one, "labels", "alertname"),
+            labels=dict(mapping(one, "labels")),
+            annotations=dict(mapping(one, "annotations")),
             fingerprint=text(one, "fingerprint"), starts_at=moment(text(one, "startsAt")),
         )
         for one in items(document, "alerts")

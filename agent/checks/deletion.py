@@ -1,0 +1,98 @@
+"""Things that do not go away: namespaces and pods held by finalizers, or by what can no longer be discovered."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from agent.checks.registry import check, quote_condition, quote_field
+from agent.domain.finding import Finding
+from agent.topology import Topology
+from agent.topology.fields import condition, items, name_of, number, ref_of, text, time_at
+
+_FINALIZER = re.compile(r"([\w.-]+(?:/[\w.-]+)?) in \d+ resource instances")
+GRACE = timedelta(minutes=2)
+
+
+@check("namespace-finalizer", weight=0.95)
+def held_by_finalizer(topology: Topology) -> Iterator[Finding]:
+    """Terminating, NamespaceFinalizersRemaining=True: an object in it waits for a controller that does not act."""
+    for namespace in topology.of_kind("Namespace"):
+        began, said = time_at(namespace, "metadata", "deletionTimestamp"), condition(namespace, "NamespaceFinalizersRemaining")
+        if began is None or topology.now - began < GRACE or text(said, "status") != "True":
+            continue
+        name, words = name_of(namespace), text(said, "message")
+        finalizers = _FINALIZER.findall(words)
+        holders = [
+            (ref, manifest)
+            for ref, manifest in topology.objects.items()
+            if ref.namespace == name and any(one in finalizers for one in items(manifest, "metadata", "finalizers"))
+        ]
+        subject = holders[0][0] if holders else ref_of(namespace)
+        quotes = [
+            *quote_condition(namespace, "NamespaceFinalizersRemaining"),
+            *quote_condition(namespace, "NamespaceContentRemaining"),
+        ]
+        quotes += [
+            quote_field(ref, "metadata", f"finalizers: {', '.join(items(manifest, 'metadata', 'finalizers'))}", began)
+            for ref, manifest in holders[:2]
+        ]
+        who = ", ".join(str(ref) for ref, _ in holders[:3]) or "an object in it"
+        yield Finding(
+            cause="namespace-finalizer",
+            subject=subject,
+            affects=(ref_of(namespace),),
+            since=began,
+            quotes=tuple(quotes),
+            params={"finalizers": list(finalizers), "namespace": name},
+            statement=f"Namespace {name} cannot finish its deletion because {who} still carries the finalizer"
+            f" {', '.join(finalizers)},"
+            " and nothing in the cluster removes it.",
+        )
+
+
+@check("namespace-stuck", weight=0.85)
+def cannot_discover(topology: Topology) -> Iterator[Finding]:
+    """Terminating because an aggregated API does not answer, or content cannot be deleted."""
+    for namespace in topology.of_kind("Namespace"):
+        began = time_at(namespace, "metadata", "deletionTimestamp")
+        if began is None or topology.now - began < GRACE:
+            continue
+        for kind in ("NamespaceDeletionDiscoveryFailure", "NamespaceDeletionContentFailure"):
+            said = condition(namespace, kind)
+            if text(said, "status") == "True":
+                yield Finding(
+                    cause="namespace-stuck",
+                    subject=ref_of(namespace),
+                    since=began,
+                    quotes=tuple(quote_condition(namespace, kind)),
+                    statement=f"Namespace {name_of(namespace)} cannot finish its deletion: {text(said, 'message')[:250]}.",
+                )
+
+
+@check("pod-stuck-terminating", weight=0.8)
+def pod_does_not_go(topology: Topology) -> Iterator[Finding]:
+    """deletionTimestamp lies in the future by the grace period; past it, the pod should be gone."""
+    for pod in topology.of_kind("Pod"):
+        until = time_at(pod, "metadata", "deletionTimestamp")
+        if until is None or topology.now - until < GRACE:
+            continue
+        finalizers = items(pod, "metadata", "finalizers")
+        node = topology.get("Node", "", text(pod, "spec", "nodeName"))
+        silent = node is not None and text(condition(node, "Ready"), "status") != "True"
+        why = (
+            f"finalizer {', '.join(finalizers)}"
+            if finalizers
+            else f"its node {name_of(node)} is not ready"
+            if node and silent
+            else ""
+        )
+        yield Finding(
+            cause="pod-stuck-terminating",
+            subject=ref_of(pod),
+            since=until,
+            params={"finalizers": list(finalizers), "grace": number(pod, "metadata", "deletionGracePeriodSeconds")},
+            quotes=(
+                quote_field(ref_of(pod), "metadata", f"deletionTimestamp {until:%H:%M:%SZ}; finalizers: {finalizers or 'none'}"),
+            ),
+            statement=f"{ref_of(pod)} should be gone since {until:%H:%M:%SZ}{f'; it is held by {why}' if why else ''}.",
+        )

@@ -1,0 +1,193 @@
+"""Nodes: not ready, under pressure, and the pods that they put out."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agent.checks.containers import began_words, rollback_params
+from agent.checks.registry import check, earliest, quote_condition, quote_event, quote_field
+from agent.domain.finding import Finding
+from agent.domain.objects import Manifest, Ref
+from agent.topology import Topology, pod_spec_of
+from agent.topology.fields import at, condition, created_at, mapping, ref_of, text, time_at
+from agent.topology.pods import container_path, containers
+from agent.topology.quantities import quantity, spoken
+from agent.topology.workloads import rollback
+from sidecar.contract import Json
+
+_PRESSURE = {"MemoryPressure": "memory", "DiskPressure": "disk", "PIDPressure": "process ids"}
+LATELY = timedelta(minutes=30)
+
+
+@check("node-not-ready", weight=0.95)
+def not_ready(topology: Topology) -> Iterator[Finding]:
+    """Ready=False or Unknown. Pods on it still read Running; only their Ready condition turns."""
+    for node in topology.of_kind("Node"):
+        said, ref = condition(node, "Ready"), ref_of(node)
+        if not said or text(said, "status") == "True":
+            continue
+        silent = text(said, "status") == "Unknown"
+        units = {topology.unit(ref_of(pod)) for pod in topology.of_kind("Pod") if text(pod, "spec", "nodeName") == ref.name}
+        yield Finding(
+            cause="node-not-ready",
+            subject=ref,
+            since=time_at(said, "lastTransitionTime"),
+            affects=tuple(sorted(units)),
+            quotes=tuple(quote_condition(node, "Ready")),
+            params={"kubelet_silent": silent},
+            statement=f"{ref} is not ready ({text(said, 'reason')}): {text(said, 'message')[:250]}.",
+        )
+
+
+@check("node-pressure", weight=0.9)
+def pressed(topology: Topology) -> Iterator[Finding]:
+    for node in topology.of_kind("Node"):
+        for kind, what in _PRESSURE.items():
+            said, ref = condition(node, kind), ref_of(node)
+            if text(said, "status") == "True":
+                yield Finding(
+                    cause="node-pressure",
+                    subject=ref,
+                    since=time_at(said, "lastTransitionTime"),
+                    params={"resource": what},
+                    quotes=tuple(quote_condition(node, kind)),
+                    statement=f"{ref} runs short of {what} ({kind}): {text(said, 'message')[:200]}.",
+                )
+
+
+@check("node-kernel-trouble", weight=0.9)
+def kernel(topology: Topology) -> Iterator[Finding]:
+    """node-problem-detector conditions: True is bad, False is healthy."""
+    for node in topology.of_kind("Node"):
+        for kind in (
+            "KernelDeadlock",
+            "ReadonlyFilesystem",
+            "FrequentContainerdRestart",
+            "FrequentKubeletRestart",
+            "NetworkUnavailable",
+        ):
+            said = condition(node, kind)
+            if text(said, "status") == "True":
+                yield Finding(
+                    cause="node-kernel-trouble",
+                    subject=ref_of(node),
+                    since=time_at(said, "lastTransitionTime"),
+                    quotes=tuple(quote_condition(node, kind)),
+                    statement=f"{ref_of(node)} reports {kind}: {text(said, 'message')[:250]}.",
+                )
+
+
+def evicted(topology: Topology, words: str) -> Iterator[tuple[Ref, list[Manifest], str]]:
+    """(workload, its evicted pods, message) for evictions whose message holds the words."""
+    for unit, pods in sorted(topology.pods_by_owner.items()):
+        gone = [pod for pod in pods if text(pod, "status", "reason") == "Evicted" and words in text(pod, "status", "message")]
+        if gone:
+            gone.sort(key=lambda pod: (str(at(pod, "metadata", "creationTimestamp")), ref_of(pod)))
+            yield unit, gone, text(gone[-1], "status", "message").strip()
+
+
+@check("ephemeral-storage-eviction", weight=0.95)
+def wrote_too_much(topology: Topology) -> Iterator[Finding]:
+    """Evicted because local writes passed the limit of the container, the pod or an emptyDir."""
+    for unit, gone, said in evicted(topology, "ephemeral local storage usage exceeds"):
+        yield _storage(topology, unit, gone, said)
+    for unit, gone, said in evicted(topology, "exceeds the limit"):
+        if "emptyDir" in said:
+            yield _storage(topology, unit, gone, said)
+
+
+def _storage(topology: Topology, unit: Ref, gone: list[Manifest], said: str) -> Finding:
+    spec = pod_spec_of(topology.objects.get(unit, gone[-1])) or pod_spec_of(gone[-1])
+    since = created_at(gone[0])
+    back = rollback(topology, unit, since)
+    params: dict[str, Json] = {"evicted": len(gone), **rollback_params(back)}
+    limit = ""
+    for container in containers(spec, init=False):
+        value = at(container, "resources", "limits", "ephemeral-storage")
+        if value is not None:
+            name, limit = text(container, "name"), str(value)
+            params |= {
+                "container": name,
+                "limit": limit,
+                "suggested_limit": spoken((quantity(limit) or 0) * 2, limit),
+                "limit_path": f"/spec/template/spec{container_path(spec, name)}/resources/limits/ephemeral-storage",
+            }
+            break
+    ended = max((time for pod in gone for time in [_ended(pod)] if time), default=None)
+    lately = ended is None or topology.now - ended < LATELY
+    over = re.sub(r"\s+", " ", said).rstrip(". ")
+    return Finding(
+        cause="ephemeral-storage-eviction",
+        subject=unit,
+        state="active" if lately else "past",
+        since=since,
+        params=params,
+        affects=tuple(ref_of(pod) for pod in gone[-5:]),
+        quotes=(
+            quote_field(ref_of(gone[-1]), "status", f"reason Evicted: {said}", ended),
+            *(quote_event(one) for one in topology.events_about(ref_of(gone[-1])) if one.reason == "Evicted"),
+        ),
+        statement=f"The kubelet has evicted {len(gone)} pod(s) of {unit}:"
+        f" {over}{f' (ephemeral-storage limit {limit})' if limit else ''}"
+        f"{began_words(back)}.",
+    )
+
+
+def _ended(pod: Manifest) -> datetime | None:
+    return time_at(condition(pod, "Ready"), "lastTransitionTime")
+
+
+@check("node-pressure-eviction", weight=0.75)
+def put_out(topology: Topology) -> Iterator[Finding]:
+    """Evicted because the node ran low on something; the node's pressure is the cause while it lasts."""
+    for unit, gone, said in evicted(topology, "low on resource"):
+        ended = max((time for pod in gone for time in [_ended(pod)] if time), default=None)
+        lately = ended is None or topology.now - ended < LATELY
+        yield Finding(
+            cause="node-pressure-eviction",
+            subject=unit,
+            state="active" if lately else "past",
+            since=created_at(gone[0]),
+            affects=tuple(ref_of(pod) for pod in gone[-5:]),
+            quotes=(quote_field(ref_of(gone[-1]), "status", f"Evicted: {said}", ended),),
+            statement=f"{len(gone)} pod(s) of {unit} were evicted from node {text(gone[-1], 'spec', 'nodeName')}: {said[:250]}.",
+        )
+
+
+@check("pod-preempted", weight=0.8)
+def preempted(topology: Topology) -> Iterator[Finding]:
+    """DisruptionTarget PreemptionByScheduler: a pod of higher priority took the place."""
+    for unit, pods in sorted(topology.pods_by_owner.items()):
+        gone = [pod for pod in pods if text(condition(pod, "DisruptionTarget"), "reason") == "PreemptionByScheduler"]
+        times = [time_at(condition(pod, "DisruptionTarget"), "lastTransitionTime") for pod in gone]
+        if gone:
+            last = max((time for time in times if time), default=None)
+            lately = last is None or topology.now - last < LATELY
+            yield Finding(
+                cause="pod-preempted",
+                subject=unit,
+                state="active" if lately else "past",
+                since=earliest(*times),
+                quotes=tuple(quote_condition(gone[-1], "DisruptionTarget")),
+                affects=tuple(ref_of(pod) for pod in gone),
+                statement=f"{len(gone)} pod(s) of {unit} were preempted by pods of higher priority.",
+            )
+
+
+@check("admission-on-node-refused", weight=0.85)
+def refused_by_kubelet(topology: Topology) -> Iterator[Finding]:
+    """Failed at admission on the node: the scheduler's view was stale, or a device or topology rule said no."""
+    reasons = ("UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "NodeAffinity", "TopologyAffinityError", "OutOfpods")
+    for unit, pods in sorted(topology.pods_by_owner.items()):
+        gone = [pod for pod in pods if text(pod, "status", "reason") in reasons and mapping(pod, "status")]
+        made = created_at(gone[-1]) if gone else None
+        if gone and (made is None or topology.now - made < LATELY):
+            said = text(gone[-1], "status", "message")
+            yield Finding(
+                cause="admission-on-node-refused",
+                subject=unit,
+                since=made,
+                affects=tuple(ref_of(pod) for pod in gone),
+                quotes=(quote_field(ref_of(gone[-1]), "status", f"{text(gone[-1], 'status', 'reason')}: {said}"),),
+                statement=f"The kubelet refuses pods of {unit}: {text(gone[-1], 'status', 'reason')} {said[:200]}.",
+            )
