@@ -78,13 +78,13 @@ class PodRun:
         return resolve(self.setting.cluster, self.pod, run.spec)
 
     def program(self, run: ContainerRun, now: datetime) -> Program:
-        return self.setting.faults.pick(self.pod, run.name, self._variables(run, now), task=run.init or self._task)
+        return self.setting.faults.pick(self.pod, run.name, self.variables(run, now), task=run.init or self._task)
 
     @property
     def _task(self) -> bool:
         return bool(self.pod["spec"].get("restartPolicy", "Always") != "Always")
 
-    def _variables(self, run: ContainerRun, now: datetime) -> Object:
+    def variables(self, run: ContainerRun, now: datetime) -> Object:
         namespace = self.pod["metadata"]["namespace"]
         network = self.setting.network
         self.setting.conditions.reachable = lambda address: network.reachable(address, namespace)
@@ -122,7 +122,7 @@ class PodRun:
             "node": self.node,
         }
         if program.dial is not None:
-            address = program.dial.value(self._variables(run, self.setting.cluster.now))
+            address = program.dial.value(self.variables(run, self.setting.cluster.now))
             found["dial"] = (
                 self.setting.network.failure(str(address), namespace) if address is not None else "dial tcp: missing address"
             )
