@@ -22,10 +22,18 @@ PREFIX = "LESTRADE_SIDECAR_"
 ClusterName = Annotated[str, StringConstraints(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
 
+def _default_state() -> Path:
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return state / "lestrade-sidecar"
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    state: Path = Field(Path("."), description="folder for the database, the journal's anchor, keys and the people file")
+    state: Path = Field(
+        default_factory=_default_state,
+        description="folder for the database, the journal's anchor, keys and the people file; default: in the user's state folder",
+    )
     socket: Path | None = Field(None, description="Unix socket for the agent; default: agent.sock in the state folder")
     listen: str = Field("", description="host:port for the agent instead of the socket; loopback only")
     token_file: Path | None = Field(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, func, insert, select, update
 
 from sidecar.contract import Answer, ChangePreview, Decision, Json, Plan, PlanState
 
@@ -94,6 +94,12 @@ def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: i
         yield _entry(row)
 
 
+def of_incident(connection: Connection, incident: str) -> list[str]:
+    """Digests of the plans of one incident, the oldest first."""
+    query = select(_plans.c.digest).where(_plans.c.incident == incident).order_by(_plans.c.requested_at)
+    return [str(row.digest) for row in connection.execute(query)]
+
+
 def move(
     connection: Connection,
     digest: str,
@@ -140,6 +146,12 @@ def stop(connection: Connection, *, by: str, at: datetime, reason: str) -> None:
 
 def lift(connection: Connection) -> None:
     connection.execute(_switch.delete())
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    """How many there are in each state."""
+    query = select(_plans.c.state, func.count()).group_by(_plans.c.state)
+    return {str(state): int(number) for state, number in connection.execute(query)}
 
 
 def _entry(row: RowMapping) -> Entry:

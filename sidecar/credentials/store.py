@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sidecar.contract import Lease, ObjectRef, Right, Settlement
@@ -132,6 +132,12 @@ def _key(target: ObjectRef) -> str:
     """A later namesake is the same target: the uid is left out."""
     group = target.api_version.rpartition("/")[0]
     return f"{group}/{target.kind}/{target.namespace}/{target.name}"
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    """How many there are in each state."""
+    query = select(_leases.c.state, func.count()).group_by(_leases.c.state)
+    return {str(state): int(number) for state, number in connection.execute(query)}
 
 
 def _entry(row: RowMapping) -> Entry:

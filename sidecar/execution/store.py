@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sidecar.contract import Json, StepResult
@@ -117,6 +117,12 @@ def performed_since(connection: Connection, since: datetime) -> Iterator[dict[st
             "kind": row["kind"],
             "target": json.loads(row["target"]),
         }
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    """How many steps came to which end; "begun" for those without one."""
+    query = select(_steps.c.status, func.count()).where(_steps.c.direction == "do").group_by(_steps.c.status)
+    return {str(status or "begun"): int(number) for status, number in connection.execute(query)}
 
 
 def _entry(row: RowMapping) -> Entry:

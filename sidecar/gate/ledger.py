@@ -101,6 +101,18 @@ class Ledger:
         with self.read() as connection:
             return list(self._journal.documents(connection, after=after, limit=limit, about=about))
 
+    def documents_of_incident(self, incident: str) -> list[dict[str, Json]]:
+        """Records about every plan of one incident."""
+        with self.read() as connection:
+            plans = approvals.of_incident(connection, incident)
+            found = [record for plan in plans for record in self._journal.documents(connection, about=plan)]
+        return sorted(found, key=lambda record: int(str(record["seq"])))
+
+    def head(self) -> Head:
+        """Whether the database answers; raises JournalUnavailable."""
+        with self.read() as connection:
+            return self._journal.head(connection)
+
     def verify(self) -> tuple[Head, Fault | None]:
         """The head of the whole journal, and the first record that is not as it was written."""
         kept = self._anchor.kept()

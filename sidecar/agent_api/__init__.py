@@ -1,0 +1,129 @@
+"""The agent's side over HTTP: a Unix socket or loopback, one bearer token. Every call is safe to repeat.
+
+Knows the use cases, no people: no token of a person opens anything here.
+"""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import Path as InPath
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
+from sidecar.edge import answer, bearer, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.lease import lease
+from sidecar.gate.perform import perform
+from sidecar.gate.settle import settle
+from sidecar.gate.standing import standing
+from sidecar.gate.submit import submit
+from sidecar.gate.undo import undo
+from sidecar.reading import Forbidden, open_reading
+
+Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
+LeaseId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+StepId = Annotated[str, InPath(pattern=r"^step-[1-9][0-9]?$")]
+Body = Annotated[bytes, Depends(whole_body)]
+Wait = Annotated[int, Query(ge=0, le=60)]
+LOOK_SECONDS = 0.2
+
+
+class SettleRequest(Message):
+    """What the agent saw of the effect."""
+
+    outcome: Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
+
+
+def agent_api(desk: Desk, *, token: str, ready: Callable[[], str], version: str) -> FastAPI:
+    """`ready` says why the sidecar cannot work just now, "" when it can."""
+    app = make_app("Lestrade sidecar, the agent's side", version=version, taken=(Plan, SettleRequest))
+
+    def known(request: Request) -> None:
+        if not hmac.compare_digest(bearer(request).encode("utf-8", "surrogateescape"), token.encode()):
+            raise unauthorized()
+
+    routes = APIRouter(dependencies=[Depends(known)])
+    _plans(routes, desk)
+    _leases(routes, desk)
+    _reading(routes, desk)
+    app.include_router(routes)
+    add_health(app, ready)
+    return app
+
+
+def _plans(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/v1/plans", response_model=PlanStatus, responses=refuses(413), openapi_extra=takes(Plan))
+    def post_plan(body: Body) -> Response:
+        """Judge a plan; the same plan again gives where it stands."""
+        return answer(submit(Plan.from_bytes(body), desk=desk))
+
+    @routes.get("/v1/plans/{digest}", response_model=PlanStatus, responses=refuses(404))
+    async def get_plan(digest: Digest, wait: Wait = 0) -> Response:
+        """Where a plan stands; with `wait`, when it no longer waits for people, or after so many seconds."""
+        deadline = time.monotonic() + wait
+        while True:
+            status = await run_in_threadpool(standing, digest, desk=desk)
+            if status is None:
+                return answer(problem(404, "unknown-plan", "no plan with this digest was submitted here"))
+            if status.state != "waiting" or time.monotonic() >= deadline:
+                return answer(status)
+            await asyncio.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    @routes.post("/v1/plans/{digest}/lease", response_model=Lease, responses=refuses(403, 404, 409))
+    def post_lease(digest: Digest) -> Response:
+        """Rights for an approved plan; the same lease again while it lives."""
+        return answer(lease(digest, desk=desk))
+
+
+def _leases(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/v1/leases/{lease_id}/steps/{step}", response_model=StepResult, responses=refuses(404))
+    def post_step(lease_id: LeaseId, step: StepId) -> Response:
+        """Carry out one step, once; again gives the stored result."""
+        return answer(perform(lease_id, step, desk=desk))
+
+    @routes.post("/v1/leases/{lease_id}/undo", response_model=UndoResult, responses=refuses(404))
+    def post_undo(lease_id: LeaseId) -> Response:
+        """The inverse of every performed step, the last first."""
+        return answer(undo(lease_id, desk=desk))
+
+    @routes.post(
+        "/v1/leases/{lease_id}/settle", response_model=Settlement, responses=refuses(404), openapi_extra=takes(SettleRequest)
+    )
+    def post_settle(lease_id: LeaseId, body: Body) -> Response:
+        """Take the rights back, and prove it."""
+        return answer(settle(lease_id, SettleRequest.from_bytes(body).outcome, desk=desk))
+
+
+def _reading(routes: APIRouter, desk: Desk) -> None:
+    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses=refuses(403, 404))
+    def read(cluster: str, path: str, request: Request) -> Response:
+        """The Kubernetes API, reads only, without the values of Secrets: a base path for any Kubernetes client."""
+        if cluster != desk.cluster.name:
+            return answer(problem(404, "unknown-cluster", "no cluster of this name is read here"))
+        raw = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+        below = raw.split("/", 4)[-1] if raw.count("/") >= 4 else ""
+        accept = request.headers.get("accept", "application/json")
+        reading = open_reading(f"/{below}", request.query_params.multi_items(), accept, cluster=desk.cluster)
+        if isinstance(reading, Forbidden):
+            return answer(problem(403, "not-readable", reading.detail))
+        response = StreamingResponse(reading.pieces, status_code=reading.status)
+        response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reading.headers]
+        return response
+
+
+def add_health(app: FastAPI, ready: Callable[[], str]) -> None:
+    @app.get("/healthz", response_model=dict[str, str])
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", response_model=dict[str, str], responses=refuses())
+    def readyz() -> Any:
+        """The database, the cluster and the policy can be used."""
+        why_not = ready()
+        return answer(problem(503, "not-ready", why_not)) if why_not else {"status": "ready"}

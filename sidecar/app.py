@@ -1,0 +1,307 @@
+"""Builds the sidecar's process and runs it: two listeners, the reaper, an orderly end. The only place that names adapters."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import importlib.resources
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from sidecar.agent_api import agent_api
+from sidecar.approvals import PeopleFile
+from sidecar.audit import AnchorFile, Journal
+from sidecar.contract import Json
+from sidecar.credentials import Issuer
+from sidecar.errors import JournalUnavailable, SettingsError, SidecarError
+from sidecar.execution.cluster import KubernetesCluster
+from sidecar.facts import ClusterFacts
+from sidecar.gate.desk import Desk
+from sidecar.gate.ledger import Ledger, engine_for
+from sidecar.gate.reap import reap
+from sidecar.people_api import people_api
+from sidecar.policy import open_judge
+from sidecar.ports import ApiCall, Cluster
+from sidecar.settings import Settings, host_and_port, secret_from
+
+log = structlog.get_logger("sidecar")
+LINGER_SECONDS = 5  # for requests under way when the process is asked to end
+
+
+class WallClock:
+    """Implements sidecar.ports.Clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One side, and the socket that it is bound to already. `address`: how to reach it."""
+
+    app: FastAPI
+    socket: socket.socket
+    address: str
+
+
+def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger) -> Ledger:
+    """The database, the journal and its anchor, ready to be written. Raises JournalUnavailable, SettingsError."""
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(f"state folder {settings.state}: {exc.strerror}") from exc
+    key = secret_from(settings.audit_key_file, settings.state / "audit.key", what="the journal's key")
+    ledger = _ledger(settings, key, make)
+    ledger.open()
+    return ledger
+
+
+def open_record(settings: Settings) -> Ledger:
+    """The same to be read only: nothing is made. Raises JournalUnavailable, SettingsError."""
+    key_file = settings.audit_key_file or settings.state / "audit.key"
+    if settings.url_of_database.startswith("sqlite:///") and not Path(settings.url_of_database[10:]).exists():
+        raise JournalUnavailable(f"there is no database at {settings.url_of_database}")
+    return _ledger(settings, secret_from(key_file, key_file, what="the journal's key"), Ledger)
+
+
+def _ledger(settings: Settings, key: str, make: Callable[..., Ledger]) -> Ledger:
+    return make(
+        engine_for(settings.url_of_database),
+        journal=Journal(key.encode()),
+        anchor=AnchorFile(settings.state / "journal.anchor"),
+        clock=WallClock(),
+    )
+
+
+def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Desk:
+    """Everything that the use cases need. Raises SettingsError, BundleRefused, JournalUnavailable, ClusterUnavailable."""
+    people = PeopleFile(settings.people_path)
+    known = people.check()
+    if settings.people_file is not None and not settings.people_file.exists():
+        raise SettingsError(
+            f"the people file {settings.people_file} does not exist: lestrade-sidecar people add NAME --role ROLE"
+        )
+    judge = open_judge(
+        directory=policies_folder(settings.policies), overlay=settings.policy_overlay, opa_url=settings.opa_url or None
+    )
+    cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
+    check_rights(cluster, settings.lease_namespace)
+    ledger = open_ledger(settings, make_ledger)
+    log.info(
+        "built", cluster=cluster.name, policy=judge.revision, people=known, database=settings.url_of_database.split("://")[0]
+    )
+    clock = WallClock()
+    return Desk(
+        ledger=ledger,
+        cluster=cluster,
+        judge=judge,
+        facts=ClusterFacts(cluster, environment=settings.environment),
+        people=people,
+        issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock),
+        clock=clock,
+    )
+
+
+def policies_folder(named: Path | None) -> Path:
+    """The bundle: as named, else in the wheel, else in the checkout. Raises SettingsError."""
+    packaged = Path(str(importlib.resources.files("sidecar"))) / "_data" / "policies"
+    checkout = Path(__file__).resolve().parents[1] / "policies"
+    for candidate in (named,) if named is not None else (packaged, checkout):
+        if candidate.is_dir():
+            return candidate
+    raise SettingsError(f"no policy bundle at {named or packaged}")
+
+
+def check_rights(cluster: Cluster, namespace: str) -> None:
+    """Whether the sidecar can reach the cluster and mint leases there. The namespace of the leases is made when missing.
+
+    Raises ClusterUnavailable, SettingsError.
+    """
+    found = cluster.send(ApiCall(method="GET", path=f"/api/v1/namespaces/{namespace}"))
+    if found.status == 404:
+        manifest: dict[str, Json] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        found = cluster.send(ApiCall(method="POST", path="/api/v1/namespaces", body=manifest))
+    if found.status == 401:
+        raise SettingsError(f"cluster {cluster.name}: the API server does not accept the sidecar's credentials (401)")
+    if found.status not in (200, 201, 409):
+        raise SettingsError(_no_rights(cluster, f"namespace {namespace}", found.status))
+    for group, resource, where in (("", "serviceaccounts", namespace), ("rbac.authorization.k8s.io", "rolebindings", "")):
+        attributes: dict[str, Json] = {"verb": "create", "group": group, "resource": resource, "namespace": where}
+        review: dict[str, Json] = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = cluster.send(ApiCall(method="POST", path=path, body=review))
+        status = answer.body.get("status") if isinstance(answer.body, dict) else None
+        if answer.status in (200, 201) and isinstance(status, dict) and status.get("allowed") is False:
+            # Rights in single namespaces only are a choice: the mint says where they end.
+            if where:
+                raise SettingsError(_no_rights(cluster, f"creating {resource} in {where}", 403))
+            log.warning("no right everywhere", what=f"create {resource}", consequence="leases only where a Role allows it")
+
+
+def _no_rights(cluster: Cluster, what: str, status: int) -> str:
+    return f"cluster {cluster.name}: the sidecar's identity lacks rights ({what}: {status}); see deploy/rbac/sidecar.yaml"
+
+
+def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> None:
+    """Run until SIGTERM or SIGINT. Raises what `build` raises, before anything listens."""
+    configure_log(settings.log_level)
+    token = secret_from(settings.token_file, settings.state / "agent.token", what="the agent's token")
+    desk = build(settings, make_ledger)
+    version = importlib.metadata.version("lestrade")
+
+    def ready() -> str:
+        return why_not_ready(desk)
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(desk.ledger.close)
+        listeners = [
+            stack.enter_context(
+                _bound(agent_api(desk, token=token, ready=ready, version=version), settings.agent_socket, settings.listen)
+            ),
+            stack.enter_context(_bound(people_api(desk, ready=ready, version=version), None, settings.people_listen)),
+        ]
+        ended = threading.Event()
+        reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
+        reaper.start()
+        log.info("listening", agent=listeners[0].address, people=listeners[1].address)
+        asyncio.run(_run(listeners))
+        ended.set()
+        reaper.join(LINGER_SECONDS)
+        log.info("ended")
+
+
+def why_not_ready(desk: Desk) -> str:
+    try:
+        desk.ledger.head()
+        answer = desk.cluster.send(ApiCall(method="GET", path="/version"))
+    except SidecarError as exc:
+        return str(exc)
+    return "" if answer.status == 200 else f"cluster {desk.cluster.name}: /version says {answer.status}"
+
+
+def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
+    while True:
+        try:
+            done = reap(desk=desk)
+            if done:
+                log.info("reaped", done=done)
+        except Exception as exc:  # noqa: BLE001  a thread that dies would leave rights lying about
+            log.error("the reaper failed, it goes on", error=type(exc).__name__)
+        if ended.wait(pause):
+            return
+
+
+@contextlib.contextmanager
+def _bound(app: FastAPI, path: Path | None, address: str) -> Iterator[Listener]:
+    """A listening socket; raises SettingsError when it cannot be had."""
+    if path is not None:
+        listening, said = _unix(path), f"unix://{path.absolute()}"
+    else:
+        host, port = host_and_port(address)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as exc:
+            listening.close()
+            raise SettingsError(f"cannot listen on {address}: {exc.strerror}; choose another address") from exc
+        said = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    try:
+        yield Listener(app=app, socket=listening, address=said)
+    finally:
+        listening.close()
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+def _unix(path: Path) -> socket.socket:
+    """A socket that only this user may open. A stale one of a process that was killed is taken over; a live one is not."""
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                path.unlink(missing_ok=True)
+            else:
+                raise SettingsError(f"cannot listen on {path}: another process does already")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as exc:
+        listening.close()
+        raise SettingsError(f"cannot listen on {path}: {exc.strerror or exc}") from exc
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: there are two servers in this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(listeners: list[Listener]) -> None:
+    servers = [
+        _Server(
+            uvicorn.Config(
+                listener.app,
+                log_config=None,
+                access_log=False,
+                date_header=False,  # the edge sets it, or hands on the cluster's
+                server_header=False,
+                timeout_graceful_shutdown=LINGER_SECONDS,
+                lifespan="off",
+            )
+        )
+        for listener in listeners
+    ]
+
+    def end() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    await asyncio.gather(*(server.serve(sockets=[listener.socket]) for server, listener in zip(servers, listeners, strict=True)))
+
+
+def configure_log(level: str) -> None:
+    """One JSON object a line on stdout: no line of a message can pretend to be another."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "library"}')

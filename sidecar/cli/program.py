@@ -1,0 +1,98 @@
+"""`lestrade-sidecar`: the operator's commands. What a command needs is imported inside it, so that --help is quick.
+
+Exit codes: 0 yes, 1 no, 2 wrong input, 4 something cannot be reached, 5 the store or the record cannot be used.
+"""
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sidecar.cli import approvals, audit, people
+from sidecar.cli.ending import ending, fail, say
+
+EXIT_CODES = "Exit codes: 0 yes, 1 no, 2 wrong input, 4 cannot be reached, 5 the store or the record cannot be used."
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; every key is also an environment variable.")]
+
+app = typer.Typer(
+    name="lestrade-sidecar",
+    help="Judges plans, asks people, lends rights for minutes, takes them back, keeps the record.",
+    epilog=f"Example: lestrade-sidecar serve --config sidecar.toml. {EXIT_CODES}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(audit.app, name="audit")
+app.add_typer(people.app, name="people")
+
+if importlib.util.find_spec("sidecar.cli.policy") is not None:
+    app.add_typer(importlib.import_module("sidecar.cli.policy").app, name="policy")
+
+
+@app.command(epilog=f"Example: LESTRADE_SIDECAR_KUBECONFIG=kubeconfig lestrade-sidecar serve. {EXIT_CODES}")
+def serve(config: ConfigFile = None) -> None:
+    """Run the sidecar: the agent's socket, the people's listener, the reaper."""
+    with ending():
+        from sidecar.app import serve as run
+        from sidecar.settings import load
+
+        run(load(config))
+
+
+@app.command("config", epilog="Example: lestrade-sidecar config --config sidecar.toml")
+def show_config(config: ConfigFile = None) -> None:
+    """Every setting: its variable, its present value, where that comes from, what it means."""
+    with ending():
+        from sidecar.settings import describe, load
+
+        for row in describe(load(config), config):
+            say(f"{row.variable}={row.value}  [{row.source}]\n    {row.name}: {row.doc}")
+
+
+leases = typer.Typer(help="Rights on loan.", no_args_is_help=True)
+app.add_typer(leases, name="leases")
+
+
+@leases.command("list", epilog=f"Example: lestrade-sidecar leases list --json. {EXIT_CODES}")
+def list_leases(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Every lease: whose rights, until when, how it ended."""
+    with ending():
+        from sidecar.cli.remote import Remote
+
+        document = Remote.from_environment().get("/v1/leases")
+        if as_json:
+            say(document)
+            return
+        ended = {found["lease"]: found for found in document["settlements"]}
+        for lease in document["leases"]:
+            settlement = ended.get(lease["id"])
+            refused = settlement and settlement["refused_after_ms"]
+            proof = f", refused {settlement['refusal']} after {refused} ms" if settlement and refused is not None else ""
+            outcome = f" {settlement['outcome']}{proof}" if settlement else ""
+            say(f"{lease['id']}  {lease['state']:<18}  plan {lease['plan'][:12]}  until {lease['expires_at'][:19]}Z {outcome}")
+
+
+@app.command(epilog=f"Example: lestrade-sidecar stop --reason 'it misbehaves'. {EXIT_CODES}")
+def stop(
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
+    lift: Annotated[bool, typer.Option("--lift", help="Lift a stop (role: operator).")] = False,
+) -> None:
+    """The kill switch: revoke every lease, and lease nothing until the stop is lifted."""
+    with ending():
+        from sidecar.cli.remote import Remote
+
+        came = Remote.from_environment().post("/v1/stop", {"lift": lift, "reason": reason})
+        if lift:
+            say("the stop is lifted")
+            return
+        pending = [found["lease"] for found in came["settlements"] if found["state"] != "settled"]
+        say(f"stopped: {len(came['voided'])} plans are void, {len(came['settlements'])} leases ended")
+        if pending:
+            fail(4, f"not yet seen to be gone: {', '.join(pending)}; the sidecar goes on trying")
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,188 @@
+"""The people's side over HTTP, on a listener of its own: who it is comes from the token, never from a body.
+
+Knows the use cases, no agent: the agent's token opens nothing here.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import Path as InPath
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from sidecar.approvals import Person
+from sidecar.approvals import store as approvals
+from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Problem, Settlement
+from sidecar.contract.refs import Line
+from sidecar.credentials import store as leases
+from sidecar.edge import answer, bearer, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.execution import store as steps
+from sidecar.gate.answer import answer as give_answer
+from sidecar.gate.desk import Desk, problem
+from sidecar.gate.standing import standing
+from sidecar.gate.stop import lift, stop
+
+Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
+Body = Annotated[bytes, Depends(whole_body)]
+
+
+class StopRequest(Message):
+    """Stop everything, or lift the stop."""
+
+    lift: bool = False
+    reason: Line = ""
+
+
+class Approvals(Message):
+    approvals: tuple[ApprovalView, ...]
+
+
+class Leases(Message):
+    leases: tuple[Lease, ...]
+    settlements: tuple[Settlement, ...]
+
+
+def people_api(desk: Desk, *, ready: Callable[[], str], version: str) -> FastAPI:
+    """`ready` says why the sidecar cannot work just now, "" when it can."""
+    app = make_app("Lestrade sidecar, the people's side", version=version, taken=(ApprovalRequest, StopRequest))
+
+    def who(request: Request) -> Person:
+        person = desk.people.by_token(bearer(request))
+        if person is None:
+            raise unauthorized()
+        return person
+
+    routes = APIRouter(dependencies=[Depends(who)])
+    known = Depends(who)
+    _approvals(routes, desk, known)
+    _records(routes, desk)
+    _stop(routes, desk, known)
+    app.include_router(routes)
+    _health(app, desk, ready)
+    return app
+
+
+def _approvals(routes: APIRouter, desk: Desk, known: Any) -> None:
+    @routes.get("/approvals", response_model=Approvals, responses=refuses())
+    def list_approvals(state: Literal["waiting", "all"] = "waiting") -> Response:
+        """What waits for people, the newest first."""
+        with desk.ledger.read() as connection:
+            found = [entry.plan.digest for entry in approvals.listed(connection, ("waiting",) if state == "waiting" else ())]
+        current = [standing(digest, desk=desk) for digest in found]
+        views = [status.approval for status in current if status is not None and status.approval is not None]
+        return answer(Approvals(approvals=tuple(view for view in views if state == "all" or view.state == "waiting")))
+
+    @routes.get("/approvals/{digest}", response_model=ApprovalView, responses=refuses(404))
+    def show_approval(digest: Digest) -> Response:
+        """What would be changed, as a diff of the live objects."""
+        status = standing(digest, desk=desk)
+        if status is None or status.approval is None:
+            return answer(problem(404, "unknown-plan", "no plan with this digest waits for people"))
+        return answer(status.approval)
+
+    @routes.post(
+        "/approvals/{digest}",
+        response_model=ApprovalView,
+        responses=refuses(403, 404, 409, 413),
+        openapi_extra=takes(ApprovalRequest),
+    )
+    def post_answer(digest: Digest, body: Body, person: Annotated[Person, known]) -> Response:
+        """Yes or no, to exactly what was shown."""
+        said = ApprovalRequest.from_bytes(body)
+        if said.plan != digest:
+            return answer(problem(409, "stale-plan", "the answer is about another plan than the address"))
+        return answer(
+            give_answer(
+                digest,
+                person=person,
+                verdict=said.verdict,
+                plan=said.plan,
+                revision=said.revision,
+                via="people-api",
+                reason=said.reason,
+                desk=desk,
+            )
+        )
+
+
+def _records(routes: APIRouter, desk: Desk) -> None:
+    @routes.get("/v1/leases", response_model=Leases, responses=refuses())
+    def list_leases() -> Response:
+        """Every lease, the newest first, and how they ended."""
+        with desk.ledger.read() as connection:
+            found = list(leases.listed(connection))
+        settlements = tuple(entry.settlement for entry in found if entry.settlement is not None)
+        return answer(Leases(leases=tuple(entry.lease for entry in found), settlements=settlements))
+
+    @routes.get("/v1/audit", response_model=None, responses=refuses())
+    def audit(
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        about: Annotated[str, Query(max_length=128)] = "",
+    ) -> Response:
+        """Records of the journal, in order; `about` is a plan's digest or a lease's id."""
+        return JSONResponse({"records": desk.ledger.documents(after=after, limit=limit, about=about)})
+
+
+def _stop(routes: APIRouter, desk: Desk, known: Any) -> None:
+    @routes.post("/v1/stop", response_model=None, responses=refuses(403, 413), openapi_extra=takes(StopRequest))
+    def post_stop(body: Body, person: Annotated[Person, known]) -> Response:
+        """The kill switch: every lease is revoked, nothing new is leased until a person lifts it."""
+        said = StopRequest.from_bytes(body or b"{}")
+        came = lift(person, desk=desk) if said.lift else stop(person, reason=said.reason, desk=desk)
+        if isinstance(came, Problem):
+            return answer(came)
+        settlements = [settlement.document() for settlement in came.settlements]
+        return JSONResponse({"stopped": came.stopped, "voided": list(came.voided), "settlements": settlements})
+
+
+def _health(app: FastAPI, desk: Desk, ready: Callable[[], str]) -> None:
+    registry = CollectorRegistry()
+    registry.register(_Counts(desk))
+
+    @app.get("/metrics", response_model=None)
+    def metrics() -> Response:
+        """Counts of plans, leases and steps by state, and the head of the journal."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/healthz", response_model=dict[str, str])
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", response_model=dict[str, str], responses=refuses())
+    def readyz() -> Any:
+        """The database, the cluster and the policy can be used."""
+        why_not = ready()
+        return answer(problem(503, "not-ready", why_not)) if why_not else {"status": "ready"}
+
+
+class _Counts(Collector):
+    """Read from the database at each scrape: what a restart would forget is not counted in memory."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        return iter(())  # else registering would read the database
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with self._desk.ledger.read() as connection:
+            counts = {
+                "plans": approvals.counted(connection),
+                "leases": leases.counted(connection),
+                "steps": steps.counted(connection),
+            }
+            stopped = approvals.stopped_by(connection) is not None
+        for name, states in counts.items():
+            family = GaugeMetricFamily(f"lestrade_sidecar_{name}", f"{name} by state", labels=["state"])
+            for state, number in sorted(states.items()):
+                family.add_metric([state], number)
+            yield family
+        yield GaugeMetricFamily("lestrade_sidecar_stopped", "1 while everything is stopped", value=float(stopped))
+
+
+__all__ = ["StopRequest", "people_api"]
