@@ -1,0 +1,134 @@
+"""Tables: what `kubectl get` prints, computed by the server. Knows no storage."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.api.columns import COLUMNS, Column
+from lab.api.resources import Resource
+from lab.clock import LabClock
+from lab.store import Object
+
+NAME_TEXT = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an "
+    "appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+CREATED_TEXT = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across "
+    "separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. "
+    "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+
+
+def columns_of(resource: Resource, clock: LabClock) -> list[Column]:
+    name = Column("Name", lambda o: o["metadata"]["name"], format="name", description=NAME_TEXT)
+    age = Column("Age", lambda o: age_of(o["metadata"].get("creationTimestamp"), clock), description=CREATED_TEXT)
+    if resource.custom is not None:
+        printed = resource.custom.get("additionalPrinterColumns")
+        if printed:
+            return [name, *(_custom(c, clock) for c in printed)]
+        created = Column("Age", age.cell, kind="date", description=CREATED_TEXT)
+        return [name, created]
+    known = COLUMNS.get((resource.store_group, resource.plural))
+    if known is None:
+        return [
+            name,
+            Column("Created At", lambda o: o["metadata"].get("creationTimestamp"), kind="date", description=CREATED_TEXT),
+        ]
+    return known(name, age, clock)
+
+
+def _custom(column: Object, clock: LabClock) -> Column:
+    path = column["jsonPath"].strip(".").split(".")
+
+    def cell(obj: Object) -> Any:
+        found: Any = obj
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        return age_of(found, clock) if column.get("type") == "date" and found else found
+
+    text = column.get("description") or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+    return Column(
+        column["name"],
+        cell,
+        kind=column["type"],
+        format=column.get("format", ""),
+        description=text,
+        priority=int(column.get("priority", 0)),
+    )
+
+
+def age_of(text: str | None, clock: LabClock) -> str:
+    """A duration as `kubectl get` shows it; "<unknown>" without a time."""
+    if not text:
+        return "<unknown>"
+    then = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    return human(int((clock.now() - then).total_seconds()))
+
+
+def human(seconds: int) -> str:
+    """duration.HumanDuration of k8s.io/apimachinery."""
+    if seconds < -1:
+        return "<invalid>"
+    if seconds < 0:
+        return "0s"
+    if seconds < 120:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 10:
+        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
+    if minutes < 180:
+        return f"{minutes}m"
+    hours = seconds // 3600
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    if hours < 48:
+        return f"{hours}h"
+    days = hours // 24
+    if hours < 192:
+        return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
+    if days < 730:
+        return f"{days}d"
+    years = days // 365
+    return f"{years}y{days % 365}d" if years < 8 and days % 365 else f"{years}y"
+
+
+def table(resource: Resource, body: Object, clock: LabClock, *, include: str = "", headers: bool = True) -> Object:
+    """A Table of one object or of a List."""
+    items = body["items"] if "items" in body and body["kind"].endswith("List") else [body]
+    columns = columns_of(resource, clock)
+    meta = (
+        dict(body.get("metadata") or {}) if "items" in body else {"resourceVersion": body["metadata"].get("resourceVersion", "")}
+    )
+    rows = [{"cells": [_cell(c.cell, o) for c in columns], "object": _shown(resource, o, include)} for o in items]
+    out: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+    out["columnDefinitions"] = [c.document() for c in columns] if headers else []
+    return out | {"rows": rows}
+
+
+def _cell(compute: Callable[[Object], Any], obj: Object) -> Any:
+    try:
+        return compute(obj)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return "<unknown>"
+
+
+def _shown(resource: Resource, obj: Object, include: str) -> Object | None:
+    if include == "None":
+        return None
+    if include == "Object":
+        return {"kind": resource.kind, "apiVersion": resource.api_version} | obj
+    return partial(obj)
+
+
+def partial(obj: Object) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+
+
+def partial_body(body: Object) -> Object:
+    """One object or a List reduced to metadata."""
+    if "items" not in body:
+        return partial(body)
+    items = [{"metadata": o["metadata"]} for o in body["items"]]
+    return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": body["metadata"], "items": items}
