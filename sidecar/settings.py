@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     state: Path = Field(
         default_factory=_default_state,
-        description="folder for the database, the journal's anchor, keys and the people file; default: in the user's state folder",
+        description="folder for the database, the journal's anchor, keys and the people file; default: the user's state folder",
     )
     socket: Path | None = Field(None, description="Unix socket for the agent; default: agent.sock in the state folder")
     listen: str = Field("", description="host:port for the agent instead of the socket; loopback only")

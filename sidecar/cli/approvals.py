@@ -7,7 +7,7 @@ import typer
 from sidecar.cli.ending import ending, fail, say
 
 NEEDS = "Needs LESTRADE_SIDECAR_PEOPLE_URL and LESTRADE_OPERATOR_TOKEN."
-app = typer.Typer(help=f"What waits for people. {NEEDS}", no_args_is_help=True)
+app = typer.Typer(help=f"What waits for people. {NEEDS}", no_args_is_help=True, rich_markup_mode=None)
 Digest = Annotated[str, typer.Argument(help="The plan's digest, or its beginning.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]

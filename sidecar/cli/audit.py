@@ -8,7 +8,7 @@ import typer
 
 from sidecar.cli.ending import ending, fail, say
 
-app = typer.Typer(help="The record: what was decided, by whom, and what was done.", no_args_is_help=True)
+app = typer.Typer(help="The record: what was decided, by whom, and what was done.", no_args_is_help=True, rich_markup_mode=None)
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of the sidecar's settings.")]
 
 

@@ -7,7 +7,7 @@ import typer
 
 from sidecar.cli.ending import ending, say
 
-app = typer.Typer(help="The people who may approve.", no_args_is_help=True)
+app = typer.Typer(help="The people who may approve.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -22,6 +22,7 @@ app = typer.Typer(
     epilog=f"Example: lestrade-sidecar serve --config sidecar.toml. {EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing the help would take longer than everything else
 )
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
@@ -51,7 +52,7 @@ def show_config(config: ConfigFile = None) -> None:
             say(f"{row.variable}={row.value}  [{row.source}]\n    {row.name}: {row.doc}")
 
 
-leases = typer.Typer(help="Rights on loan.", no_args_is_help=True)
+leases = typer.Typer(help="Rights on loan.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(leases, name="leases")
 
 
