@@ -13,7 +13,18 @@ default decision := {
 	"lease_seconds": 0,
 }
 
-decision := {"verdict": "deny", "reasons": [reason | some reason in objections], "approvals": null, "lease_seconds": 0} if {
+# What cannot be read is not put before the guards at all.
+decision := denied([complete({"rule": "plan-malformed", "message": "this is not a plan that the rules can read"})]) if {
+	not data.remediation.plan.well_formed
+}
+
+decision := denied([complete({"rule": "facts-malformed", "message": "these are not facts that the rules can read"})]) if {
+	data.remediation.plan.well_formed
+	not data.remediation.plan.facts_well_formed
+}
+
+decision := denied([reason | some reason in objections]) if {
+	readable
 	count(objections) > 0
 }
 
@@ -32,9 +43,16 @@ decision := {"verdict": "allow", "reasons": [], "approvals": null, "lease_second
 	count(grounds) == 0
 }
 
-# The good case, in full: the document is a plan, each step is permitted, and nobody objects.
-passes if {
+denied(reasons) := {"verdict": "deny", "reasons": reasons, "approvals": null, "lease_seconds": 0}
+
+readable if {
 	data.remediation.plan.well_formed
+	data.remediation.plan.facts_well_formed
+}
+
+# The good case, in full: the document can be read, each step is permitted, and nobody objects.
+passes if {
+	readable
 	every step in input.plan.steps {
 		permitted(step)
 	}
@@ -53,12 +71,7 @@ objections contains complete(reason) if {
 	some reason in data.remediation.guards[name].deny
 }
 
-objections contains complete({"rule": "plan-malformed", "message": "this is not a plan that the rules can read"}) if {
-	not data.remediation.plan.well_formed
-}
-
 objections contains complete(reason) if {
-	data.remediation.plan.well_formed
 	some step in input.plan.steps
 	not permitted(step)
 	reason := {

@@ -58,6 +58,21 @@ well_formed_namespace(target) if {
 
 cluster_scoped := {"Node"}
 
+# The facts that every plan needs. Those of single targets and namespaces are for the guards to miss.
+facts_well_formed if {
+	is_object(input.facts)
+	is_number(input.facts.now_epoch)
+	is_object(input.facts.cluster)
+	is_string(input.facts.cluster.name)
+	is_string(input.facts.cluster.environment)
+	is_object(input.facts.cluster.labels)
+	is_object(input.facts.namespaces)
+	is_object(input.facts.targets)
+	is_object(input.facts.history)
+	is_array(input.facts.leased)
+	is_object(input.clock)
+}
+
 # Every object that the step writes to, the main one first.
 targets(step) := [step.action.target] if step.action.kind != "drain_node"
 

@@ -1,26 +1,27 @@
 """Business rules in Rego, and the engines that answer by them. Knows the ports and the contract, nothing of the gate."""
 
-from importlib.resources import files
 from pathlib import Path
 
-from sidecar.errors import SettingsError
-from sidecar.policy.bundle import PolicyBundle, load
-from sidecar.policy.embedded import EmbeddedEngine
+from sidecar.policy.admission import admit, seal_in
+from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.judge import RegoJudge
 
 __all__ = ["PolicyBundle", "RegoJudge", "load", "open_judge", "policies_folder"]
 
 
-def policies_folder() -> Path:
-    """The rules that come with the product: from an installed wheel, or from the checkout. Raises SettingsError."""
-    package = Path(str(files("sidecar")))
-    for folder in (package / "_data" / "policies", package.parent / "policies"):
-        if (folder / "remediation" / "decision.rego").is_file():
-            return folder
-    raise SettingsError("no policies were found beside the program: name a folder with LESTRADE_SIDECAR_POLICIES")
+def open_judge(*, directory: Path | None = None, overlay: Path | None = None, opa_url: str | None = None) -> RegoJudge:
+    """A judge by the bundle at `directory` (the product's own where none is named), with the overlay's data and rules over
+    it; on the OPA server at `opa_url`, else on the embedded engine.
 
+    Raises BundleRefused when the bundle is not fit to judge by, SettingsError for an address that is none. The OPA server
+    need not be there yet: until it is, every verdict is a denial.
+    """
+    where = directory or policies_folder()
+    bundle = load(where, overlay)
+    engine = admit(bundle, seal=seal_in(where))
+    if not opa_url:
+        return RegoJudge(engine, zones=bundle.zones)
+    engine.close()
+    from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  two HTTP clients that only this way needs
 
-def open_judge(*, directory: Path, overlay: Path | None = None, opa_url: str | None = None) -> RegoJudge:
-    """A judge by the bundle at `directory`. Raises BundleRefused when it is not fit to judge by."""
-    bundle = load(directory, overlay)
-    return RegoJudge(EmbeddedEngine(bundle), zones=bundle.zones)
+    return RegoJudge(OpaEngine(bundle, opa_url), zones=bundle.zones)

@@ -8,13 +8,14 @@ it: its modules and cases are added (and replace those of the same path), its da
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from sidecar.contract import Json, MalformedMessage, canonical
-from sidecar.errors import BundleRefused
+from sidecar.errors import BundleRefused, SettingsError
 from sidecar.policy.platform import Platform
 
 DATA = "platform/data.yaml"
@@ -23,9 +24,11 @@ MOST_BYTES = 4_194_304
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyBundle:
-    """`revision`: SHA-256 over modules and data in canonical form; cases do not count, they change no verdict."""
+    """`raw_data` is what the files say, `data` what the rules see. `revision`: SHA-256 over modules and data in canonical
+    form; cases and their documents do not count, they change no verdict."""
 
     modules: tuple[tuple[str, str], ...]
+    raw_data: dict[str, Json]
     data: dict[str, Json]
     zones: tuple[str, ...]
     cases: tuple[tuple[str, Json], ...]
@@ -33,21 +36,30 @@ class PolicyBundle:
     revision: str
 
 
+def policies_folder() -> Path:
+    """The rules that come with the product: from an installed wheel, or from the checkout. Raises SettingsError."""
+    package = Path(str(files("sidecar")))
+    for folder in (package / "_data" / "policies", package.parent / "policies"):
+        if (folder / "remediation" / "decision.rego").is_file():
+            return folder
+    raise SettingsError("no policies were found beside the program: name a folder with LESTRADE_SIDECAR_POLICIES")
+
+
 def load(directory: Path, overlay: Path | None = None) -> PolicyBundle:
     """Raises BundleRefused, in one line, for what cannot be read as a bundle."""
     if not directory.is_dir():
         raise BundleRefused(f"no policy bundle at {directory}: it is not a directory")
-    files = dict(_files(directory))
-    raw_data = _mapping(DATA, files.get(DATA))
+    texts = dict(_files(directory))
+    raw_data = _mapping(DATA, texts.get(DATA))
     if overlay is not None:
-        files, raw_data = _laid_over(files, raw_data, overlay)
-    modules = tuple((path, text) for path, text in sorted(files.items()) if path.endswith(".rego"))
+        texts, raw_data = _laid_over(texts, raw_data, overlay)
+    modules = tuple((path, text) for path, text in sorted(texts.items()) if path.endswith(".rego"))
     if not any(path.startswith("remediation/") for path, _ in modules):
         raise BundleRefused(f"no rules in {directory}: a bundle has a file remediation/decision.rego")
-    cases = tuple((path, _yaml(path, text)) for path, text in sorted(files.items()) if path.endswith("_cases.yaml"))
+    cases = tuple((path, _yaml(path, text)) for path, text in sorted(texts.items()) if path.endswith("_cases.yaml"))
     documents = {
         path.removeprefix("cases/").removesuffix(".yaml"): _yaml(path, text)
-        for path, text in files.items()
+        for path, text in texts.items()
         if path.startswith("cases/") and path.endswith(".yaml")
     }
     return assemble(modules, raw_data, cases=cases, documents=documents)
@@ -69,6 +81,7 @@ def assemble(
         raise BundleRefused(f"{DATA}: {exc}") from exc
     return PolicyBundle(
         modules=modules,
+        raw_data=raw_data,
         data=data,
         zones=platform.zones(),
         cases=cases,
@@ -86,14 +99,14 @@ def merged(under: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
-def _laid_over(files: dict[str, str], raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
+def _laid_over(texts: dict[str, str], raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
     if overlay.is_dir():
         more = dict(_files(overlay))
         if DATA in more:
             raw_data = merged(raw_data, _mapping(DATA, more.pop(DATA)))
-        return {**files, **more}, raw_data
+        return {**texts, **more}, raw_data
     if overlay.is_file():
-        return files, merged(raw_data, _mapping(overlay.name, overlay.read_text("utf-8")))
+        return texts, merged(raw_data, _mapping(overlay.name, overlay.read_text("utf-8")))
     raise BundleRefused(f"no policy overlay at {overlay}")
 
 

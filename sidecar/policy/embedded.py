@@ -1,92 +1,76 @@
-"""The engine in this process: regopy (rego-cpp), built once per bundle. The only door to regopy."""
+"""The program around regopy (rego-cpp), run as a process of its own by `sidecar.policy.caged`. The only door to regopy.
 
+It imports nothing else of ours: it is started by its path, with an empty environment, and reads one JSON value a line.
+First {"modules": [[path, text], ...], "data": {...}, "query": "data.x.y"}, answered by {"ready": true} or
+{"refused": why}; then documents, each answered by {"answer": value}, {"undefined": true} or {"failed": why}.
+"""
+
+import contextlib
 import json
+import os
 import re
-import threading
+import resource
+import sys
+from typing import IO, Any
 
-from regopy import Interpreter, LogLevel, RegoError
-
-from sidecar.contract import Json
-from sidecar.errors import BundleRefused, PolicyUnavailable
-from sidecar.policy.bundle import PolicyBundle
-from sidecar.policy.engine import RULE, SECONDS, Patience
-
+# rego-cpp says what is wrong with a syntax tree of pages; file and message are what a person needs.
 _FAULT = re.compile(r"\(error \d+:([^|]*)\|[^(]*\(errormsg \d+:([^)]*)\)")
 
 
-class EmbeddedEngine:
-    """Strict: a built-in that fails is an error here and not "undefined", which in a guard would open the gate."""
-
-    def __init__(self, bundle: PolicyBundle, *, seconds: float = SECONDS) -> None:
-        """Raises BundleRefused when the modules do not compile."""
-        self._revision = bundle.revision
-        self._seconds = seconds
-        self._patience = Patience(seconds)
-        self._one_at_a_time = threading.Lock()
-        self._interpreter = Interpreter()
-        self._interpreter.log_level = LogLevel.NONE  # it prints to standard output otherwise
-        self._interpreter.strict_built_in_errors = True
-        try:
-            for path, text in bundle.modules:
-                self._interpreter.add_module(path, text)
-            self._interpreter.add_data_json(json.dumps(bundle.data))
-            self._program = self._interpreter.build(f"answer := {RULE}")
-        except RegoError as exc:
-            raise BundleRefused(f"the policy does not compile: {_one_line(exc)}") from exc
-        if not self._program.ok():
-            raise BundleRefused("the policy does not compile on the embedded engine")
-
-    @property
-    def revision(self) -> str:
-        return self._revision
-
-    def ask(self, document: dict[str, Json]) -> Json:
-        if _holds_nul(document):
-            raise PolicyUnavailable("the embedded engine cannot read a text with a NUL character")
-        return self._patience.run(lambda: self._evaluate(document))
-
-    def _evaluate(self, document: dict[str, Json]) -> Json:
-        if not self._one_at_a_time.acquire(timeout=self._seconds):
-            raise PolicyUnavailable("the embedded engine is busy with another question")
-        try:
-            self._interpreter.set_input(document)
-            output = self._interpreter.query_bundle(self._program)
-            if not output.ok():
-                raise PolicyUnavailable(f"the embedded engine failed: {_one_line(output)}")
-            return _answer(str(output))
-        except (RegoError, ValueError, TypeError, RecursionError) as exc:
-            raise PolicyUnavailable(f"the embedded engine failed: {_one_line(exc)}") from exc
-        finally:
-            self._one_at_a_time.release()
+def main(site: str) -> None:
+    """`site`: the folder that regopy is installed in."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever the engine prints must not become an answer
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # rego-cpp's allocator reserves more address space than any limit could allow it; so, when memory runs out, this first.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write("1000")
+    sys.path.append(site)
+    serve(sys.stdin, answers)
 
 
-def _answer(text: str) -> Json:
-    """{"expressions": [true], "bindings": {"answer": ...}}; anything else is no answer."""
+def serve(questions: IO[str], answers: IO[str]) -> None:
+    from regopy import Interpreter, LogLevel, RegoError  # noqa: PLC0415  found only after main() has set the path
+
+    def say(**message: Any) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    bundle = json.loads(questions.readline())
+    interpreter = Interpreter()
+    interpreter.log_level = LogLevel.NONE
+    # A built-in that fails is an error and not "undefined", which in a guard would open the gate.
+    interpreter.strict_built_in_errors = True
     try:
-        output = json.loads(text)
-        answer: Json = output["bindings"]["answer"]
-    except (ValueError, KeyError, TypeError):
-        raise PolicyUnavailable(f"the rule {RULE} is undefined") from None
-    return answer
-
-
-def _holds_nul(value: Json) -> bool:
-    """C strings end at NUL: what stands behind it would never be judged."""
-    stack: list[Json] = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str) and "\0" in item:
-            return True
-        if isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, dict):
-            stack.extend(item.values())
-            stack.extend(item)
-    return False
+        for path, text in bundle["modules"]:
+            interpreter.add_module(path, text)
+        interpreter.add_data_json(json.dumps(bundle["data"]))
+        program = interpreter.build(f"answer := {bundle['query']}")
+    except RegoError as exc:
+        say(refused=_one_line(exc))
+        return
+    if not program.ok():
+        say(refused="a rule does not compile")
+        return
+    say(ready=True)
+    for line in questions:
+        try:
+            interpreter.set_input(json.loads(line))
+            output = interpreter.query_bundle(program)
+            if not output.ok():
+                say(failed="a built-in failed, or two rules disagree")
+                continue
+            bindings = json.loads(str(output)).get("bindings", {}) if str(output) != "undefined" else {}
+            say(**({"answer": bindings["answer"]} if "answer" in bindings else {"undefined": True}))
+        except (RegoError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+            say(failed=_one_line(exc))
 
 
 def _one_line(error: object) -> str:
-    """rego-cpp answers with a syntax tree; the file and the message in it are what a person needs."""
     text = str(error)
     found = [f"{file}: {said}" for file, said in _FAULT.findall(text)]
     return "; ".join(dict.fromkeys(found))[:300] or " ".join(text.split())[:300]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

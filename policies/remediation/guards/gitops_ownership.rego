@@ -19,6 +19,9 @@ deny contains reason if {
 
 live(action, _) if action.kind in data.platform.gitops.live_kinds
 
+# What is not there yet belongs to nobody.
+live(action, _) if action.kind == "create_object"
+
 live(_, target) if {
 	found := plan.facts(target)
 	found.gitops == null

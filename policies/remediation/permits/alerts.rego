@@ -9,6 +9,7 @@ import data.remediation.plan
 permit contains step.id if {
 	some step in input.plan.steps
 	step.action.kind == "silence_alert"
+	known_kind(step.action.target)
 	plan.whole(step.action.minutes, 1, data.platform.silence_minutes)
 	is_array(step.action.matchers)
 	every matcher in step.action.matchers {
@@ -20,6 +21,26 @@ permit contains step.id if {
 	named.name == "alertname"
 	narrow(step.action)
 	environment.of(step.action.target) in data.platform.permits.silence_alert
+}
+
+# What an alert can be about, as the API itself calls it.
+known_kind(target) if {
+	name := concat(" ", [target.apiVersion, target.kind])
+	name in {
+		"apps/v1 DaemonSet",
+		"apps/v1 Deployment",
+		"apps/v1 ReplicaSet",
+		"apps/v1 StatefulSet",
+		"autoscaling/v2 HorizontalPodAutoscaler",
+		"batch/v1 CronJob",
+		"batch/v1 Job",
+		"networking.k8s.io/v1 Ingress",
+		"v1 Node",
+		"v1 PersistentVolumeClaim",
+		"v1 Pod",
+		"v1 ResourceQuota",
+		"v1 Service",
+	}
 }
 
 narrow(action) if {

@@ -1,0 +1,169 @@
+"""The engine on an OPA server, through opa-python-client. The only door to opa_client.
+
+The admitted modules and data are put below a root that carries the revision (data.lestrade.r<revision>), the rule that is
+asked last, so that a half-loaded revision is undefined and two sidecars of different revisions do not meet. A server that
+was started anew has lost them: the question comes back undefined, and they are put there again.
+"""
+
+import threading
+import time
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from opa_client.opa import OpaClient
+from requests.adapters import HTTPAdapter
+
+from sidecar.contract import Json
+from sidecar.errors import PolicyUnavailable, SettingsError
+from sidecar.policy.bundle import PolicyBundle
+from sidecar.policy.engine import RULE, SECONDS, Patience
+from sidecar.policy.tokens import in_order, moved
+
+_FAMILY = "lestrade"
+_MOST_REVISIONS = 4
+_MOST_ANSWER = 4_194_304
+_LOAD_SECONDS = 15.0
+
+
+class OpaEngine:
+    """Implements Engine; safe to be asked from several threads."""
+
+    def __init__(self, bundle: PolicyBundle, url: str, *, rule: str = RULE, seconds: float = SECONDS) -> None:
+        """Does not need the server yet. Raises SettingsError for an address that is none."""
+        self._bundle = bundle
+        self._root = f"{_FAMILY}.r{bundle.revision[:32]}"
+        self._rule = rule
+        self._seconds = seconds
+        self._host, self._port, self._tls = _address(url)
+        self._patience = Patience(seconds)
+        self._loading = threading.Lock()
+        self._client = self._connect(seconds)
+        self._loader = self._connect(_LOAD_SECONDS)
+
+    @property
+    def revision(self) -> str:
+        return self._bundle.revision
+
+    def ask(self, document: dict[str, Json]) -> Json:
+        return self._patience.run(lambda: self._asked(document))
+
+    def close(self) -> None:
+        self._client.close_connection()
+        self._loader.close_connection()
+
+    def _asked(self, document: dict[str, Json]) -> Json:
+        answer = self._query(document)
+        if "result" not in answer:
+            self._load()
+            answer = self._query(document)
+        match answer.get("result"):
+            case {"revision": self.revision, "value": value}:
+                return cast(Json, value)
+            case None:
+                raise PolicyUnavailable("the rule that is asked is undefined on the OPA server for this document")
+            case _:
+                raise PolicyUnavailable("the OPA server answered by another revision, or with something else")
+
+    def _query(self, document: dict[str, Json]) -> dict[str, Any]:
+        try:
+            answer = self._client.query_rule(
+                document, f"{self._root}.asked", "answer", query_params={"strict-builtin-errors": "true"}
+            )
+        except Exception as exc:
+            raise PolicyUnavailable(f"no verdict from the OPA server: {_why(exc)}") from exc
+        if not isinstance(answer, dict):
+            raise PolicyUnavailable("the OPA server answered with something else than an object")
+        return answer
+
+    def _load(self) -> None:
+        """Data, modules, and last what is asked. Goes on when the one who asked has given up; the next finds it there."""
+        with self._loading:
+            root = self._root.replace(".", "/")
+            try:
+                for name, value in self._bundle.data.items():
+                    self._loader.update_or_create_data(value, f"{root}/{name}")
+                for path, text in in_order(self._bundle.modules):
+                    self._put(f"{root}/{path}", moved(path, text, self._root))
+                asked = f'"value": data.{self._root}.{self._rule.removeprefix("data.")}'
+                self._put(
+                    f"{root}/asked.rego",
+                    f'package {self._root}.asked\n\nanswer := {{"revision": "{self.revision}", {asked}}}\n',
+                )
+                self._clear_away()
+            except PolicyUnavailable:
+                raise
+            except Exception as exc:
+                raise PolicyUnavailable(f"the OPA server did not take the policy: {_why(exc)}") from exc
+
+    def _put(self, endpoint: str, text: str) -> None:
+        self._loader.update_policy_from_string(text, endpoint, rego_compat=False)  # as it was admitted, not rewritten
+
+    def _clear_away(self) -> None:
+        """Revisions of earlier days, once there are too many; a sidecar that still judges by one puts it back."""
+        ids = [name for name in self._loader.get_policies_list() if name.startswith(f"{_FAMILY}/r")]
+        revisions = list(dict.fromkeys(name.split("/")[1] for name in ids))
+        if len(revisions) <= _MOST_REVISIONS:
+            return
+        ours = self._root.split(".")[1]
+        for revision in revisions:
+            if revision == ours:
+                continue
+            # What is asked goes first: without it the rest answers nobody.
+            mine = [name for name in ids if name.split("/")[1] == revision]
+            for name in sorted(mine, key=lambda name: not name.endswith("/asked.rego")):
+                self._loader.delete_policy(name)
+            self._loader.delete_data(f"{_FAMILY}/{revision}")
+
+    def _connect(self, seconds: float) -> OpaClient:
+        client = OpaClient(host=self._host, port=self._port, ssl=self._tls, retries=0, timeout=seconds)
+        session: requests.Session = client._session
+        session.max_redirects = 1  # OPA itself redirects /policies/ to /policies; nothing else is followed
+        session.trust_env = self._tls  # for REQUESTS_CA_BUNDLE; a proxy has no business between us and a plain address
+        session.mount("http://", _Bounded(seconds))
+        session.mount("https://", _Bounded(seconds))
+        return client
+
+
+class _Bounded(HTTPAdapter):
+    """Reads an answer whole, but no more than _MOST_ANSWER bytes and not for longer than `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(max_retries=0)
+        self._seconds = seconds
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        deadline = time.monotonic() + self._seconds
+        kwargs["stream"] = True
+        response = super().send(request, *args, **kwargs)
+        body = bytearray()
+        for chunk in response.iter_content(65_536):
+            body += chunk
+            if len(body) > _MOST_ANSWER or time.monotonic() > deadline:
+                response.close()
+                raise requests.exceptions.ConnectionError("the answer has no end")
+        response._content = bytes(body)
+        return response
+
+
+def _address(url: str) -> tuple[str, int, bool]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.username:
+        raise SettingsError("LESTRADE_OPA_URL is not the address of a server: write http://host:port, without path or password")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return host, port or (443 if parts.scheme == "https" else 8181), parts.scheme == "https"
+
+
+def _why(exc: Exception) -> str:
+    """The kind of failure; of OPA's own objections to a module also the text, never what a stranger's server wrote."""
+    response = getattr(exc, "response", None)
+    status = getattr(response, "status_code", None)
+    if status is not None:
+        return f"HTTP {status}"
+    if type(exc).__name__ == "RegoParseError":
+        return " ".join(str(exc).split())[:200]
+    return type(exc).__name__
