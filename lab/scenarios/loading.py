@@ -336,7 +336,7 @@ def _governance(r: Reader) -> Governance:
 
 
 def _interference(r: Reader) -> Interference:
-    when = r.choice("when", ("before-first-lease-write", "before-approval", "after-approval"), "before-first-lease-write")
+    when = r.choice("when", ("before-first-write",), "before-first-write")
 
     def deed(d: Reader) -> Patch | Delete:
         if "delete" in d.value:

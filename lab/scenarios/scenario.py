@@ -103,9 +103,9 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interference:
-    """Someone else's hand: `do` happens just before the first request that `when` names."""
+    """Someone else's hand: `do` happens just before anyone first writes to the object that it changes."""
 
-    when: Literal["before-first-lease-write", "before-approval", "after-approval"]
+    when: Literal["before-first-write"]
     do: Patch | Delete
 
 

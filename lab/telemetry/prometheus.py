@@ -111,7 +111,8 @@ class Prometheus:
             )
         expr = self._expr(form)
         if kind_of(expr) not in ("scalar", "instant vector"):
-XX
+            wrong = f'invalid expression type "{kind_of(expr)}" for range query, must be Scalar or instant Vector'
+            raise BadData(f'invalid parameter "query": {wrong}')
         evaluator = Evaluator(self.store)
         series: dict[Labels, list[list[Any]]] = {}
         for index in range(int((end - start) / step + 1e-9) + 1):

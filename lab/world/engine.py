@@ -57,8 +57,9 @@ class World:
         conditions: Conditions | None = None,
         can_pull: Callable[[str], bool] = lambda image: True,
         admit: Admit = admit_all,
-        ca: str = "",
+        housekeeping: bool = True,
     ) -> None:
+        """`housekeeping` False: someone else gives namespaces their accounts, collects garbage and counts quotas."""
         self.store = store
         self.cluster = Cluster(store, seed=seed, admit=admit)
         self.recorder = Recorder(self.cluster)
@@ -70,8 +71,6 @@ class World:
         self.kubelet = Kubelet(setting)
         cluster, recorder = self.cluster, self.recorder
         self.controllers: list[Controller] = [
-            Namespaces(cluster, ca),
-            Quotas(cluster),
             Deployments(cluster, recorder),
             StatefulSets(cluster, recorder),
             DaemonSets(cluster, recorder),
@@ -85,6 +84,8 @@ class World:
             DisruptionBudgets(cluster),
             Autoscalers(cluster, recorder, self.kubelet),
         ]
+        if housekeeping:
+            self.controllers[:0] = [Namespaces(cluster), Quotas(cluster)]
         self._dirty: set[str] = {c.name for c in self.controllers}
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -92,6 +93,10 @@ class World:
         self.errors: list[BaseException] = []
         cluster.on_change(self._note)
         store.clock.on_advance(self.step)
+
+    def holding(self) -> threading.RLock:
+        """To look at several things at one moment: nothing moves meanwhile."""
+        return self._lock
 
     def add(self, *controllers: Controller) -> None:
         with self._lock:
