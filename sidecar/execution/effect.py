@@ -141,16 +141,16 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
     """
     working, roots = live, []
     for change in changes:
-        segments = parts(change.path)
+        segments, change = _placed(working, change)
         if not _allowed(segments):
             return Unfit(code="field-not-allowed", detail=f"no step may change {change.path}")
-        parent = value_at(working, segments[:-1])
-        if segments[-1] == "-" and isinstance(parent, list):
-            segments = (*segments[:-1], str(len(parent)))
         if not same(value_at(working, segments), change.before):
             return Unfit(code="target-changed", detail=f"{change.path} is not as the plan says it is")
         roots.append(_root(working, segments, change))
+        stray = segments[-1].isdigit() and segments[0] == "spec" and value_at(working, segments[:-1]) is None
         try:
+            if stray:
+                raise KeyError(segments[-1])
             working = written(working, segments, change.after)
         except KeyError:
             return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
@@ -160,6 +160,18 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
     if same(before, after):
         return Unfit(code="nothing-to-do", detail="the changes come to nothing")
     return Effect(before=before, after=after)
+
+
+def _placed(working: Json, change: FieldChange) -> tuple[tuple[str, ...], FieldChange]:
+    """Where a change goes: "-" is the place after the last element, and the first element of a missing list is the list."""
+    segments = parts(change.path)
+    parent = value_at(working, segments[:-1])
+    if segments[-1] == "-" and isinstance(parent, list):
+        return (*segments[:-1], str(len(parent))), change
+    first = segments[-1] == "-" or (segments[-1] == "0" and segments[0] == "spec")
+    if parent is None and first and change.before is None and len(segments) > 1:
+        return segments[:-1], FieldChange(path=joined(segments[:-1]), before=None, after=[change.after])
+    return segments, change
 
 
 def _allowed(segments: tuple[str, ...]) -> bool:

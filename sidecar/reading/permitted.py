@@ -10,10 +10,10 @@ from sidecar.ports import ApiCall
 
 MAX_WATCH_SECONDS = 300
 # Names of Kubernetes objects may hold dots and, in RBAC, colons; nothing else that a URL could mean something by.
-_SEGMENT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:~-]{0,252}$")
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,252}")
 _ROOTS = frozenset({"api", "apis", "version", "openapi", "healthz", "livez", "readyz"})
 _SUBRESOURCES = frozenset({"log", "status", "scale"})
-_ACCEPTED = re.compile(r"^(application/json(;[A-Za-z0-9=.;_-]*)?|application/yaml|text/plain|\*/\*)$")
+_ACCEPTED = re.compile(r"application/json(;[A-Za-z0-9=.;_-]*)?|application/yaml|text/plain|\*/\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Permitted:
 def permit(path: str, query: list[tuple[str, str]], accept: str) -> Permitted | Forbidden:
     """`path` is as it came over the wire, without the gateway's own prefix, still escaped."""
     segments = path.strip("/").split("/")
-    if not path.startswith("/") or segments[0] not in _ROOTS or not all(_SEGMENT.match(segment) for segment in segments):
+    if not path.startswith("/") or segments[0] not in _ROOTS or not all(_SEGMENT.fullmatch(segment) for segment in segments):
         return Forbidden("no path of the Kubernetes API that may be read")
     resource, subresource = _resource(segments)
     if resource == "watch":
@@ -73,5 +73,5 @@ def _bounded(query: list[tuple[str, str]], streamed: bool) -> tuple[tuple[str, s
 
 def _accept(accept: str) -> str:
     """What can be read in order to take Secrets out: JSON in its forms; protobuf is not offered."""
-    wanted = [part.strip() for part in accept.split(",") if _ACCEPTED.match(part.strip().replace(" ", ""))]
+    wanted = [part.strip() for part in accept.split(",") if _ACCEPTED.fullmatch(part.strip().replace(" ", ""))]
     return ",".join(wanted) or "application/json"

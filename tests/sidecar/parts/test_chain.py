@@ -1,0 +1,101 @@
+"""The journal's chain: whatever is edited, dropped, put elsewhere, cut or rebuilt, the first bad record is named."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sidecar.audit import Head, check, seal
+
+KEY = b"a key of the sidecar"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def journal(length: int = 6, key: bytes = KEY) -> list[dict]:
+    head, documents = Head(), []
+    for number in range(length):
+        record = seal(
+            key,
+            head,
+            at=START + timedelta(seconds=number),
+            kind="answer",
+            actor="ada",
+            plan="p" * 64,
+            lease="",
+            body={"verdict": "approve", "number": number},
+        )
+        head = Head(record.seq, record.mac)
+        documents.append(record.document())
+    return documents
+
+
+def head_of(documents: list[dict]) -> Head:
+    return Head(documents[-1]["seq"], documents[-1]["mac"])
+
+
+def test_an_untouched_journal_has_no_fault():
+    documents = journal()
+    assert check(KEY, documents, anchor=head_of(documents)) is None
+    assert check(KEY, []) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seq", 33),
+        ("at", "2026-01-01T00:00:02.5Z"),
+        ("kind", "answer-refused"),
+        ("actor", "eve"),
+        ("plan", "q" * 64),
+        ("lease", "l"),
+        ("body", {"verdict": "deny", "number": 2}),
+        ("body", "no longer an object"),
+        ("previous", "0" * 64),
+        ("mac", "0" * 64),
+        ("mac", 5),
+    ],
+)
+def test_an_edit_of_any_field_is_found_where_it_is(field, value):
+    documents = journal()
+    documents[2] = {**documents[2], field: value}
+    fault = check(KEY, documents)
+    assert fault is not None
+    assert fault.seq == 3
+
+
+def test_a_dropped_record_is_found():
+    documents = journal()
+    del documents[3]
+    assert check(KEY, documents).seq == 4
+
+
+def test_two_records_that_changed_places_are_found():
+    documents = journal()
+    documents[1], documents[2] = documents[2], documents[1]
+    assert check(KEY, documents).seq == 2
+
+
+def test_a_cut_tail_is_found_by_the_anchor():
+    documents = journal()
+    anchor = head_of(documents)
+    assert check(KEY, documents[:4]) is None
+    assert check(KEY, documents[:4], anchor=anchor).seq == 5
+
+
+def test_a_journal_rebuilt_without_the_key_is_found():
+    assert check(KEY, journal(key=b"another key")).seq == 1
+
+
+def test_a_journal_rebuilt_with_the_key_is_found_by_the_anchor():
+    anchor = head_of(journal(4))
+    rebuilt = journal(6)[:3]
+    head = head_of(rebuilt)
+    other = seal(KEY, head, at=START, kind="answer", actor="eve", body={})
+    rebuilt.append(other.document())
+    assert check(KEY, rebuilt) is None
+    assert check(KEY, rebuilt, anchor=anchor).seq == 4
+
+
+def test_records_after_the_anchor_are_fine():
+    documents = journal(6)
+    assert check(KEY, documents, anchor=head_of(copy.deepcopy(documents)[:3])) is None

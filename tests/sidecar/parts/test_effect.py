@@ -1,0 +1,149 @@
+"""What a step changes, how it is sent, shown, and turned round."""
+
+import copy
+
+import jsonpatch
+import pytest
+
+from sidecar.contract import FieldChange
+from sidecar.execution import Effect, Live, Unfit, calls_for, effect_of, preview_of, projected, undo_calls
+from sidecar.execution.effect import changed_fields
+from tests.fakes.sidecar_gate import change, deployment, plan, ref, scale
+
+
+def live_deployment(**container):
+    document = deployment(**container)
+    document["metadata"] |= {"uid": "uid-web", "resourceVersion": "7", "managedFields": [{"manager": "x"}]}
+    document["status"] = {"replicas": 3}
+    return document
+
+
+def action(*actions):
+    return plan(*actions).steps[0].action
+
+
+ENV = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+MAIN = "/spec/template/spec/containers/0"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        (f"{MAIN}/image", "shop/web:1", "shop/web:2"),
+        (f"{MAIN}/resources/limits/memory", None, "256Mi"),
+        ("/spec/template/spec/nodeSelector/disk", None, "ssd"),
+        (f"{MAIN}/env/-", None, {"name": "C", "value": "3"}),
+        (f"{MAIN}/env/2", None, {"name": "C", "value": "3"}),
+        (f"{MAIN}/env/0", {"name": "A", "value": "1"}, None),
+        (f"{MAIN}/env/1/value", "2", "4"),
+        (f"{MAIN}/envFrom/-", None, {"configMapRef": {"name": "c"}}),
+        (f"{MAIN}/args/0", None, "--verbose"),
+        (f"{MAIN}/env", ENV, None),
+        ("/metadata/labels/app", "web", None),
+        ("/metadata/annotations/a~1b", None, "c"),
+    ],
+)
+def test_a_change_is_sent_as_a_patch_and_turned_round_it_leaves_nothing_behind(path, before, after):
+    step = action(change(path, before, after))
+    original = live_deployment(env=copy.deepcopy(ENV))
+    live = Live(target=original)
+    effect = effect_of(step, live)
+    assert isinstance(effect, Effect), effect
+    (call,) = calls_for(step, live, effect, manager="m")
+    changed = jsonpatch.apply_patch(original, call.body)
+    assert changed != original
+    assert changed == projected(step, live, effect).target
+    changed["metadata"]["resourceVersion"] = "8"
+    (back,) = undo_calls(step, Live(target=changed), effect, manager="m")
+    changed = jsonpatch.apply_patch(changed, back.body)
+    assert {**changed, "metadata": {**changed["metadata"], "resourceVersion": "7"}} == original
+
+
+def test_every_write_tests_uid_version_and_what_it_replaces():
+    step = action(change(f"{MAIN}/image", "shop/web:1", "shop/web:2"))
+    live = Live(target=live_deployment())
+    (call,) = calls_for(step, live, effect_of(step, live), manager="m")
+    tests = {(op["path"], op["value"]) for op in call.body if op["op"] == "test"}
+    assert tests == {("/metadata/uid", "uid-web"), ("/metadata/resourceVersion", "7"), (f"{MAIN}/image", "shop/web:1")}
+    assert ("fieldManager", "m") in call.query
+
+
+def test_several_changes_of_one_list_are_one_change_of_it():
+    changes = (
+        FieldChange(path=f"{MAIN}/env/0", before={"name": "A", "value": "1"}, after=None),
+        FieldChange(path=f"{MAIN}/env/-", before=None, after={"name": "C", "value": "3"}),
+    )
+    effect = changed_fields(live_deployment(env=ENV), changes)
+    assert effect.before == {f"{MAIN}/env": ENV}
+    assert effect.after == {f"{MAIN}/env": [{"name": "B", "value": "2"}, {"name": "C", "value": "3"}]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        (change(f"{MAIN}/image", "shop/web:0", "shop/web:2"), "target-changed"),
+        (change("/spec/paused", False, True), "target-changed"),
+        (change(f"{MAIN}/env/7", None, {"name": "x"}), "target-changed"),
+        (change("/metadata/uid", "uid-web", "other"), "field-not-allowed"),
+        (change("/metadata/ownerReferences", None, []), "field-not-allowed"),
+        (change("/metadata/finalizers", None, ["x"]), "field-not-allowed"),
+        (change("/status/replicas", 3, 4), "field-not-allowed"),
+        (change("/kind", "Deployment", "Secret"), "field-not-allowed"),
+        (change("/spec", None, {}), "field-not-allowed"),
+        (scale(3), "nothing-to-do"),
+        (
+            {"kind": "scale_workload", "target": ref("Deployment", "web", uid="another"), "replicas": 5},
+            "target-changed",
+        ),
+        ({"kind": "rollback_workload", "target": ref("Deployment", "web"), "to_revision": 2}, "revision-missing"),
+    ],
+)
+def test_what_does_not_fit_the_live_object_is_said(wanted, code):
+    found = effect_of(action(wanted), Live(target=live_deployment()))
+    assert isinstance(found, Unfit)
+    assert found.code == code
+
+
+def test_what_is_not_there_is_not_found_and_what_is_there_is_not_created():
+    assert effect_of(action(scale(5)), Live()).code == "not-found"
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {}}
+    create = {"kind": "create_object", "target": ref("ConfigMap", "c", api_version="v1", uid="new"), "manifest": manifest}
+    assert effect_of(action(create), Live(target=manifest)).code == "exists"
+
+
+def preview(wanted, document):
+    step = plan(wanted).steps[0]
+    live = Live(target=document)
+    effect = effect_of(step.action, live)
+    assert isinstance(effect, Effect), effect
+    return preview_of(step, live, effect, projected(step.action, live, effect))
+
+
+def test_a_preview_is_a_diff_of_what_changes_and_of_nothing_else():
+    shown = preview(scale(5), live_deployment())
+    changed = [line for line in shown.diff.splitlines() if line[0] in "+-" and not line.startswith(("+++", "---"))]
+    assert changed == ["-  replicas: 3", "+  replicas: 5"]
+    assert shown.reversible
+    assert "managedFields" not in shown.diff
+
+
+def test_values_that_look_secret_are_not_shown_but_that_they_change_is():
+    secret = [{"name": "DB_PASSWORD", "value": "hunter2"}]
+    shown = preview(change(f"{MAIN}/env/0/value", "hunter2", "hunter3"), live_deployment(env=secret))
+    assert "hunter" not in shown.diff
+    assert shown.diff.count("<hidden, sha256") == 2
+
+
+def test_characters_that_could_hide_a_change_are_written_out():
+    shown = preview(change("/metadata/labels/app", "web", "w\u202eb\u200b\x1b[2J"), live_deployment())
+    assert not set(shown.diff) & {"\u202e", "\u200b", "\x1b"}
+    assert "\\u202e" in shown.diff
+
+
+def test_a_diff_too_long_to_show_says_how_much_is_missing():
+    data = {f"key-{number:05}": "x" * 60 for number in range(2000)}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": data}
+    create = {"kind": "create_object", "target": ref("ConfigMap", "c", api_version="v1", uid="new"), "manifest": manifest}
+    shown = preview(create, None)
+    assert len(shown.diff) < 20_000
+    assert "more lines are not shown; sha256 of the whole diff" in shown.diff

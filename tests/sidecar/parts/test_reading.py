@@ -1,0 +1,139 @@
+"""The read gateway: reads only, no door into a pod, no value of a Secret."""
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sidecar.ports import ApiAnswer, ApiCall
+from sidecar.reading import Forbidden, Reading, open_reading
+from sidecar.reading.permitted import MAX_WATCH_SECONDS, Permitted, permit
+
+VALUE = base64.b64encode(b"canary-value").decode()
+
+
+class OneAnswer:
+    """A cluster that answers everything alike."""
+
+    name = "lab"
+
+    def __init__(self, *pieces: bytes, content_type: str = "application/json") -> None:
+        self.pieces, self.content_type = pieces, content_type
+        self.calls: list[ApiCall] = []
+
+    def send(self, call, credential=None):
+        raise AssertionError("the gateway streams")
+
+    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
+        self.calls.append(call)
+        return ApiAnswer(status=200, body=None, headers=(("content-type", self.content_type),)), iter(self.pieces)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api",
+        "/apis",
+        "/version",
+        "/openapi/v3/apis/apps/v1",
+        "/api/v1/namespaces/shop/pods",
+        "/api/v1/namespaces/shop/pods/web-1/log",
+        "/apis/apps/v1/namespaces/shop/deployments/web/scale",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node",
+        "/api/v1/nodes/n1",
+        "/api/v1/namespaces/shop",
+    ],
+)
+def test_reads_go_through_as_they_came(path):
+    permitted = permit(path, [], "application/json")
+    assert isinstance(permitted, Permitted)
+    assert permitted.call.path == path
+    assert permitted.call.method == "GET"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces/shop/pods/web-1/exec",
+        "/api/v1/namespaces/shop/pods/web-1/attach",
+        "/api/v1/namespaces/shop/pods/web-1/portforward",
+        "/api/v1/namespaces/shop/pods/web-1/proxy/secrets",
+        "/api/v1/namespaces/shop/services/web:80/proxy",
+        "/api/v1/nodes/n1/proxy/logs",
+        "/api/v1/namespaces/shop/serviceaccounts/default/token",
+        "/api/v1/watch/namespaces/shop/secrets",
+        "/api/v1/namespaces/shop/secrets/s/status",
+        "/api/v1/../v1/secrets",
+        "/api/v1/namespaces/%2e%2e/secrets",
+        "/api/v1/namespaces/shop%2fsecrets",
+        "/api//v1/pods",
+        "/metrics",
+        "/logs/audit.log",
+        "/debug/pprof",
+        "api/v1/pods",
+        "/api/v1/namespaces/shop/pods\n",
+    ],
+)
+def test_what_is_not_a_plain_read_is_refused_and_sends_nothing(path):
+    cluster = OneAnswer(b"{}")
+    assert isinstance(open_reading(path, [], "*/*", cluster=cluster), Forbidden)
+    assert cluster.calls == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [([], MAX_WATCH_SECONDS), ([("timeoutSeconds", "99999")], MAX_WATCH_SECONDS), ([("timeoutSeconds", "5")], 5)],
+)
+def test_every_watch_ends(asked, given):
+    permitted = permit("/api/v1/pods", [("watch", "true"), *asked], "*/*")
+    assert ("timeoutSeconds", str(given)) in permitted.call.query
+
+
+def test_protobuf_is_not_asked_for():
+    accept = "application/vnd.kubernetes.protobuf, application/json;as=Table;v=v1;g=meta.k8s.io, application/json"
+    assert permit("/api/v1/pods", [], accept).call.accept == "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+    assert permit("/api/v1/pods", [], "application/vnd.kubernetes.protobuf").call.accept == "application/json"
+
+
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": VALUE, "kept": "yes"}},
+    "data": {"password": VALUE},
+    "stringData": {"other": "canary-value"},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        SECRET,
+        {"kind": "SecretList", "items": [SECRET, SECRET]},
+        {"kind": "Table", "rows": [{"cells": ["s", 1], "object": SECRET}]},
+    ],
+)
+def test_secrets_keep_their_keys_and_lose_their_values(document):
+    raw = json.dumps(document).encode()
+    reading = open_reading("/api/v1/namespaces/shop/secrets", [], "*/*", cluster=OneAnswer(raw[:40], raw[40:]))
+    assert isinstance(reading, Reading)
+    text = b"".join(reading.pieces).decode()
+    assert VALUE not in text
+    assert "canary-value" not in text
+    assert '"password":""' in text
+    assert '"kept":"yes"' in text
+
+
+def test_secrets_that_are_watched_lose_their_values_line_by_line():
+    line = json.dumps({"type": "ADDED", "object": SECRET}).encode() + b"\n"
+    pieces = (line[:30], line[30:] + line[:10], line[10:])
+    reading = open_reading("/api/v1/secrets", [("watch", "1")], "*/*", cluster=OneAnswer(*pieces))
+    lines = b"".join(reading.pieces).splitlines()
+    assert len(lines) == 2
+    assert all(VALUE.encode() not in found and b'"password":""' in found for found in lines)
+
+
+@pytest.mark.parametrize("content_type", ["application/yaml", "application/vnd.kubernetes.protobuf", "text/plain", ""])
+def test_secrets_in_a_form_that_cannot_be_cleaned_are_not_shown(content_type):
+    cluster = OneAnswer(VALUE.encode(), content_type=content_type)
+    assert isinstance(open_reading("/api/v1/secrets", [], "*/*", cluster=cluster), Forbidden)
