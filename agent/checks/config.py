@@ -10,10 +10,10 @@ from agent.checks.registry import check, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import time_of
-from agent.topology import Named, Topology
-from agent.topology.fields import created_at, labels_of, mapping, ref_of, text
+from agent.topology import Named, Topology, pod_spec_of
+from agent.topology.fields import created_at, field_writes, items, mapping, ref_of, text
 from agent.topology.pods import container_states
-from agent.topology.workloads import live_pods, rollback
+from agent.topology.workloads import Rollback, live_pods, rollback
 from sidecar.contract import Json
 
 _VARIABLE = r"\$?\{?[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?\}?"
@@ -159,28 +159,48 @@ def _absent_key(topology: Topology, kind: str, cause: str) -> Iterator[Finding]:
         ):
             continue
         keys = sorted(keys_of(holder))
-        like = near(named.key, keys)
-        back = rollback(topology, unit, None)
-        hash_of = labels_of(live_pods(topology, unit)[0]).get("pod-template-hash", "")
+        like, since = near(named.key, keys), _first_complaint(topology, unit)
+        params: dict[str, Json] = {
+            "key": named.key,
+            "near": like,
+            "keys": [*keys],
+            "where": named.where,
+            **rollback_params(_began_it(topology, unit, holder, since)),
+        }
+        pointer = _reference_path(topology, unit, named)
+        if pointer:
+            params["key_path"] = pointer
         yield Finding(
             cause=cause,
             subject=named.to,
             affects=(unit,),
-            since=_first_complaint(topology, unit),
-            params={
-                "key": named.key,
-                "near": like,
-                "keys": list(keys),
-                "consumer_kind": unit.kind,
-                "consumer": unit.name,
-                "where": named.where,
-                "pod_template_hash": hash_of,
-                **rollback_params(back),
-            },
+            since=since,
+            params=params,
             quotes=(*quotes, quote_field(named.to, "data", f"keys: {', '.join(keys) or 'none'}")),
             statement=f'{unit} refers to key "{named.key}" of {kind} {named.to.name} ({named.where}), but the {kind} only has the'
             f" keys {', '.join(keys) or '(none)'}, so the container cannot be created (CreateContainerConfigError).",
         )
+
+
+def _began_it(topology: Topology, unit: Ref, holder: Manifest, since: datetime | None) -> Rollback | None:
+    """The rollback, unless the keys were edited after the newest revision: then the edit began it, not the revision."""
+    back = rollback(topology, unit, since)
+    edited = max((when for _, when, fields in field_writes(holder) if "f:data" in fields), default=None)
+    return None if back is None or (edited and back.began and edited > back.began) else back
+
+
+def _reference_path(topology: Topology, unit: Ref, named: Named) -> str:
+    """JSON Pointer of the reference's `key` in the workload, for references by environment variable."""
+    field = "configMapKeyRef" if named.to.kind == "ConfigMap" else "secretKeyRef"
+    spec = pod_spec_of(topology.objects[unit])
+    prefix = "/spec" if unit.kind == "Pod" else "/spec/template/spec"
+    for part in ("containers", "initContainers"):
+        for number, container in enumerate(items(spec, part)):
+            for index, variable in enumerate(items(container, "env")):
+                source = mapping(variable, "valueFrom", field)
+                if text(source, "name") == named.to.name and text(source, "key") == named.key:
+                    return f"{prefix}/{part}/{number}/env/{index}/valueFrom/{field}/key"
+    return ""
 
 
 def _first_complaint(topology: Topology, unit: Ref) -> datetime | None:

@@ -71,6 +71,13 @@ def _pull_errors(topology: Topology, unit: Ref) -> list[Happening]:
 
 
 @check("image-tag-not-found", weight=0.97)
+@check("image-pull-unauthorized", weight=0.95)
+@check("registry-unreachable", weight=0.9)
+@check("image-rate-limited", weight=0.9)
+@check("image-wrong-architecture", weight=0.95)
+@check("invalid-image-name", weight=0.95)
+@check("image-never-pulled", weight=0.95)
+@check("image-pull-disk-full", weight=0.9)
 def cannot_pull(topology: Topology) -> Iterator[Finding]:
     """Pods that wait for an image now; reports whichever cause the pull error names."""
     seen: set[tuple[Ref, str]] = set()

@@ -10,6 +10,7 @@ from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.logs import ConnectionTrouble
+from agent.signals.masking import mask
 from agent.topology import Topology, pod_spec_of
 from agent.topology.calls import Address, hosts_in, service_of
 from agent.topology.fields import at, field_writes, items, mapping, name_of, text
@@ -76,7 +77,7 @@ def _wrong_name(topology: Topology, one: Misnamed, like: str, told: list[tuple[C
         "consumers": [f"{u.kind}/{u.namespace}/{u.name}" for u in one.users],
         "holder_kind": holder.kind,
     }
-    if corrected:
+    if corrected and mask(value) == value:  # a value that holds a secret stays where it is
         params |= {"value": value, "suggested_value": corrected, "value_path": _path(topology, address)}
     writes = list(field_writes(topology.objects[holder])) if holder in topology.objects else []
     since = max((when for _, when, _ in writes), default=None)
@@ -147,7 +148,7 @@ def port_not_offered(topology: Topology) -> Iterator[Finding]:
         params: dict[str, Json] = {"host": trouble.host, "port": trouble.port, "offered": list(offered), "service": service.name}
         if holder is not None and len(offered) == 1 and holder.key:
             value = _value(topology, holder)
-            if f":{trouble.port}" in value:
+            if f":{trouble.port}" in value and mask(value) == value:
                 params |= {
                     "value_path": _path(topology, holder),
                     "holder": f"{holder.holder.kind}/{holder.holder.namespace}/{holder.holder.name}",

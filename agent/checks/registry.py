@@ -46,8 +46,8 @@ def weight_of(cause: str) -> float:
 def run(topology: Topology) -> tuple[Finding, ...]:
     """Every check on the topology; of findings with one identity the most active and best quoted is kept."""
     found: dict[str, Finding] = {}
-    for one in _CHECKS:
-        for finding in one.look(topology):
+    for look in dict.fromkeys(one.look for one in _CHECKS):  # one function may report several causes
+        for finding in look(topology):
             known = found.get(finding.id)
             if known is None or _rank(finding) < _rank(known):
                 found[finding.id] = finding

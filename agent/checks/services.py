@@ -152,7 +152,8 @@ def port_nobody_listens_on(topology: Topology) -> Iterator[Finding]:
                 "port_path": f"/spec/ports/{index}/targetPort",
             }
             if suggested is not None:
-                params["suggested_port"] = suggested
+                meant = [number for name, number, _ in declared if suggested in (name, number)]
+                params |= {"suggested_port": suggested, "listens_on": meant[0]}
             yield Finding(
                 cause="service-port-mismatch",
                 subject=ref,

@@ -9,7 +9,7 @@ from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis, Finding
 from agent.domain.objects import Ref
 from agent.ports.cluster import Gap
-from agent.reasoning.masking import safe
+from agent.signals.masking import safe
 
 
 def collect(diagnosis: Diagnosis, gaps: Sequence[Gap] = ()) -> tuple[Diagnosis, tuple[Evidence, ...]]:

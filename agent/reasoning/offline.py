@@ -9,13 +9,14 @@ from agent.domain.incident import Incident
 from agent.domain.objects import Ref, Series
 from agent.ports.cluster import Gap, Observed
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
-from agent.reasoning.masking import safe
 from agent.reasoning.ranking import Ranking, rank, victims
+from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
 from agent.topology.calls import service_of
 from agent.topology.fields import controller_of, name_of, namespace_of, text
 from agent.topology.pods import is_finished, phase
 from agent.topology.workloads import is_serving, wanted, workloads
+from sidecar.contract import Json
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 
@@ -48,7 +49,16 @@ class OfflineReasoner:
 
 def _safe(finding: Finding) -> Finding:
     quotes = tuple(replace(quote, text=safe(quote.text), source=safe(quote.source, limit=300)) for quote in finding.quotes)
-    return replace(finding, statement=safe(finding.statement, limit=900), quotes=quotes)
+    params = {key: _safe_value(value) for key, value in finding.params.items()}
+    return replace(finding, statement=safe(finding.statement, limit=900), quotes=quotes, params=params)
+
+
+def _safe_value(value: Json) -> Json:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list):
+        return [_safe_value(one) for one in value]
+    return {key: _safe_value(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _missing(gaps: Sequence[Gap]) -> tuple[str, ...]:

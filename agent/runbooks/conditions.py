@@ -33,6 +33,12 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
         " && object.endpoints.exists(e, has(e.conditions) && has(e.conditions.ready) && e.conditions.ready == true)",
         "Endpoints": "has(object.subsets) && object.subsets.exists(s, has(s.addresses) && s.addresses.size() > 0)",
     },
+    "endpoints-on-port": {
+        "EndpointSlice": "has(object.ports) && type(object.ports) == list && object.ports.exists(p, p.port =="
+        " {params.listens_on})",
+        "Endpoints": "has(object.subsets) && object.subsets.exists(s, has(s.ports) && s.ports.exists(p, p.port =="
+        " {params.listens_on}))",
+    },
 }
 
 

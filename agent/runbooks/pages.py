@@ -89,7 +89,7 @@ def read_page(path: Path) -> Page:
         whole = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from None
-    parts = re.split(r"^---\s*$", whole, maxsplit=2, flags=re.M)
+    parts = re.split(r"^---[ \t]*$", whole, maxsplit=2, flags=re.M)
     if len(parts) != 3 or parts[0].strip():
         raise InputError(f"{path}:1: no front matter between two lines of ---")
     reader = _Reader(path, parts[1])

@@ -261,10 +261,14 @@ def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[V
         subject = _subject(str(one), topology)
         condition = spelled_out(probe.condition, subject.kind) if subject is not None else ""
         if subject is not None and condition:
+            try:
+                filled = str(words.fill(condition))
+            except _Unfillable:
+                continue
             yield Verification(
                 description=f"{subject}: {probe.condition}"[:480],
                 subject=subject,
-                condition=str(words.fill(condition)),
+                condition=filled,
                 within_seconds=probe.within_seconds,
                 optional=probe.optional,
             )
