@@ -209,7 +209,9 @@ class ApiServer:
             answer = self._dispatcher.answer(call)
         except Exception as exc:  # noqa: BLE001 - a fault of the laboratory is an answer, and is kept for tests to see
             self.faults.append("".join(traceback.format_exception(exc)))
-            answer = Answer(status=500, body=ApiError(500, "InternalError", f"Internal error occurred: {type(exc).__name__}").document())
+            answer = Answer(
+                status=500, body=ApiError(500, "InternalError", f"Internal error occurred: {type(exc).__name__}").document()
+            )
         self._record(call, answer.status)
         return answer
 
