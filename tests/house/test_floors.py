@@ -37,7 +37,7 @@ def test_every_import_contract_holds(copy):
     ("module", "illegal", "contract"),
     [
         ("agent/domain/evidence.py", "import agent.graph", "the agent's floors"),
-        ("agent/checks/__init__.py", "import agent.signals", "the agent's floors"),
+        ("agent/signals/__init__.py", "import agent.checks", "the agent's floors"),
         ("sidecar/policy/__init__.py", "import sidecar.facts", "the sidecar's floors"),
         ("sidecar/contract/refs.py", "import sidecar.errors", "the sidecar's floors"),
         ("sidecar/gate/__init__.py", "import agent.domain.evidence", "the sidecar knows nothing of the agent"),
