@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib.metadata
-import importlib.resources
 import logging
 import os
 import signal
@@ -96,9 +95,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> De
         raise SettingsError(
             f"the people file {settings.people_file} does not exist: lestrade-sidecar people add NAME --role ROLE"
         )
-    judge = open_judge(
-        directory=policies_folder(settings.policies), overlay=settings.policy_overlay, opa_url=settings.opa_url or None
-    )
+    judge = open_judge(directory=settings.policies, overlay=settings.policy_overlay, opa_url=settings.opa_url or None)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     check_rights(cluster, settings.lease_namespace)
     ledger = open_ledger(settings, make_ledger)
@@ -115,16 +112,6 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> De
         issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock),
         clock=clock,
     )
-
-
-def policies_folder(named: Path | None) -> Path:
-    """The bundle: as named, else in the wheel, else in the checkout. Raises SettingsError."""
-    packaged = Path(str(importlib.resources.files("sidecar"))) / "_data" / "policies"
-    checkout = Path(__file__).resolve().parents[1] / "policies"
-    for candidate in (named,) if named is not None else (packaged, checkout):
-        if candidate.is_dir():
-            return candidate
-    raise SettingsError(f"no policy bundle at {named or packaged}")
 
 
 def check_rights(cluster: Cluster, namespace: str) -> None:
@@ -226,6 +213,7 @@ def _bound(app: FastAPI, path: Path | None, address: str) -> Iterator[Listener]:
             listening.close()
             raise SettingsError(f"cannot listen on {address}: {exc.strerror}; choose another address") from exc
         said = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    listening.listen(128)  # from here on a caller waits instead of being turned away
     try:
         yield Listener(app=app, socket=listening, address=said)
     finally:

@@ -95,6 +95,11 @@ class Issuer:
             return Minted(credential=held.credential)
         return self._token(lease)
 
+    def forget(self, lease: str) -> None:
+        """The token is no longer taken: get another one the next time."""
+        with self._lock:
+            self._tokens.pop(lease, None)
+
     def _token(self, lease: str) -> Minted | Refused:
         answer = self._cluster.send(token_request(lease, self.namespace))
         body = answer.body if isinstance(answer.body, dict) else {}
@@ -131,15 +136,16 @@ class Issuer:
         return Proof(refused_after_ms=refused_after, refusal=refusal, pending=tuple(pending))
 
     def _last_credential(self, lease: str) -> Credential | None:
-        """After a restart the old token is lost: a new one of the same account shows the same."""
+        """A token that surely works until the binding goes: a refusal of one that has expired would prove nothing. It is of
+        the same account; the one in memory is taken where the API server gives no other."""
         held = self._tokens.get(lease)
-        if held is not None:
-            return held.credential
         try:
             fresh = self._token(lease)
         except ClusterUnavailable:
-            return None
-        return fresh.credential if isinstance(fresh, Minted) else None
+            return held.credential if held is not None else None
+        if isinstance(fresh, Minted):
+            return fresh.credential
+        return held.credential if held is not None else None
 
     def _remove(self, piece: Piece) -> str:
         """Delete, and look whether it is gone; the name of what may still be there, "" when it is gone."""

@@ -162,9 +162,14 @@ def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer:
     """With the lease's credential; waits out a right that is not there yet, a throttled server and a disruption budget."""
     credential = _credential(task, desk=desk)
     eviction = call.path.endswith("/eviction")
-    refusals, throttled = 0, 0
+    refusals, throttled, stale = 0, 0, 0
     while True:
         answer = desk.cluster.send(call, credential)
+        if answer.status == 401 and not stale:  # the token is older than the API server's clock allows
+            stale += 1
+            desk.issuer.forget(task.held.lease.id)
+            credential = _credential(task, desk=desk)
+            continue
         if answer.status == 403 and refusals < FIRST_REFUSALS and "exceeded quota" not in message_of(answer):
             refusals += 1
             desk.clock.sleep(0.02 * refusals)
