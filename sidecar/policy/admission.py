@@ -6,7 +6,7 @@ digest, tries a shorter selection first. The seal says that somebody looked, not
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -56,9 +56,7 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, *, thorough: bool = Tr
     findings = Findings()
     yield findings
     for case in read(bundle):
-        findings.cases += 1
-        if fault := _tried(engine, case.bundle, _asking(case)):
-            findings.faults.append(f"{case.where}: {fault}")
+        _try_case(case, engine, findings)
         yield findings
     for name, document in _documents(bundle).items():
         whole = thorough or name == _WHOLE
@@ -68,6 +66,14 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, *, thorough: bool = Tr
             if verdict != "deny":
                 findings.faults.append(f"cases/{name}.yaml with {what}: {verdict}, where only a denial may come")
             yield findings
+
+
+def tried_cases(bundle: PolicyBundle, engine: EmbeddedEngine) -> Findings:
+    """The bundle's own cases, all of them. Raises BundleRefused for one that cannot be read."""
+    findings = Findings()
+    for case in read(bundle):
+        _try_case(case, engine, findings)
+    return findings
 
 
 def seal_of(bundle: PolicyBundle) -> str:
@@ -95,19 +101,17 @@ def _documents(bundle: PolicyBundle) -> dict[str, Json]:
     return {**load(policies_folder()).documents, **bundle.documents}
 
 
-def _asking(case: Case) -> Callable[[Engine], str]:
-    return lambda engine: failure(case, engine)
-
-
-def _tried(engine: EmbeddedEngine, bundle: PolicyBundle, question: Callable[[Engine], str]) -> str:
-    """Asked of the engine itself; with data of its own, of one that is started for it."""
-    if bundle.revision == engine.revision:
-        return question(engine)
-    other = EmbeddedEngine(bundle)
+def _try_case(case: Case, engine: EmbeddedEngine, findings: Findings) -> None:
+    """Asked of the engine itself; a case with data of its own, of an engine that is started for it."""
+    findings.cases += 1
+    one = engine if case.bundle.revision == engine.revision else EmbeddedEngine(case.bundle)
     try:
-        return question(other)
+        fault = failure(case, one)
     finally:
-        other.close()
+        if one is not engine:
+            one.close()
+    if fault:
+        findings.faults.append(f"{case.where}: {fault}")
 
 
 def _verdict(engine: Engine, document: dict[str, Json]) -> str:

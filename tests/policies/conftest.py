@@ -1,0 +1,65 @@
+"""The shipped bundle, and both engines that answer by it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sidecar.contract import Json, canonical
+from sidecar.errors import PolicyUnavailable
+from sidecar.policy import PolicyBundle, load, policies_folder
+from sidecar.policy.caged import EmbeddedEngine
+from sidecar.policy.engine import Engine
+from sidecar.policy.opa import OpaEngine
+from tests.servers import OpaServer, running_opa
+
+
+@pytest.fixture(scope="session")
+def bundle() -> PolicyBundle:
+    return load(policies_folder())
+
+
+@pytest.fixture(scope="session")
+def embedded(bundle: PolicyBundle) -> Iterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(bundle)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def opa_server() -> Iterator[OpaServer]:
+    with running_opa() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opa(bundle: PolicyBundle, opa_server: OpaServer) -> Iterator[OpaEngine]:
+    engine = OpaEngine(bundle, opa_server.url, seconds=20)  # the first question loads the rules
+    yield engine
+    engine.close()
+
+
+def verdict_of(engine: Engine, document: dict[str, Json]) -> Json:
+    """The canonical form of what an engine says; an engine that fails says no."""
+    try:
+        answer = engine.ask(document)
+    except PolicyUnavailable:
+        return "no"
+    assert isinstance(answer, dict)
+    reasons = answer["reasons"]
+    assert isinstance(reasons, list)
+    return {**answer, "reasons": sorted(reasons, key=canonical)}
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Engine, Engine, dict[str, Json]], None]:
+    """Asserts that two engines say the same; where one of them fails, the other must deny."""
+
+    def check(one: Engine, other: Engine, document: dict[str, Json]) -> None:
+        here, there = verdict_of(one, document), verdict_of(other, document)
+        if "no" in (here, there):
+            left = there if here == "no" else here
+            assert left == "no" or (isinstance(left, dict) and left["verdict"] == "deny")
+            return
+        assert here == there
+
+    return check
