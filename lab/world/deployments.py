@@ -24,12 +24,12 @@ class Deployments:
     cluster: Cluster
     recorder: Recorder
     name: str = BY
-    watches: frozenset[str] = frozenset({"Deployment", "ReplicaSet"})
+    watches: frozenset[str] = frozenset({"Deployment", "ReplicaSet", "Pod"})  # pods: Recreate waits until they are gone
     _deadlines: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def due(self) -> datetime | None:
-        return min((at for at in self._deadlines.values() if at > self.cluster.now), default=None)
+        return min(self._deadlines.values(), default=None)
 
     def reconcile(self) -> None:
         present = set()
@@ -280,7 +280,7 @@ class Deployments:
             and before
             and name in before["message"]
         ):
-            return  # finished once; a pod that falls ill later is not a rollout
+            self._deadlines.pop(uid, None)  # finished once; a pod that falls ill later is not a rollout
         elif progressed or before is None or (was_done and before and name not in before["message"]):
             text = f'ReplicaSet "{name}" is progressing.'
             entry = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": text}

@@ -31,7 +31,7 @@ class Jobs:
 
     @property
     def due(self) -> datetime | None:
-        return min((at for at in self._wake.values() if at > self.cluster.now), default=None)
+        return min(self._wake.values(), default=None)
 
     def reconcile(self) -> None:
         for job in self.cluster.of("Job"):
@@ -52,6 +52,7 @@ class Jobs:
         completions = spec.get("completions") or 1
         limit = spec.get("activeDeadlineSeconds")
         reason = message = ""
+        self._wake.pop(uid, None)
         if limit is not None and self.cluster.now >= started + timedelta(seconds=limit):
             reason, message = "DeadlineExceeded", "Job was active longer than specified deadline"
         elif len(failed) + restarts > spec.get("backoffLimit", 6):

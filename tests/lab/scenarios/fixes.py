@@ -108,10 +108,185 @@ def all_of(*looks: Fix) -> Fix:
     return look
 
 
+def revision(namespace: str, name: str, wanted: str) -> Fix:
+    """Back to the template of an earlier revision, as `kubectl rollout undo` does it."""
+
+    def roll(lab: Laboratory) -> None:
+        sets = lab.request("GET", f"/apis/apps/v1/namespaces/{namespace}/replicasets")["items"]
+        kept = next(
+            s
+            for s in sets
+            if s["metadata"]["ownerReferences"][0]["name"] == name
+            and s["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == wanted
+        )
+        template = kept["spec"]["template"]
+        template["metadata"]["labels"].pop("pod-template-hash")
+        json_patch(deployment(namespace, name), {"op": "replace", "path": "/spec/template", "value": template})(lab)
+
+    return roll
+
+
+def scale(namespace: str, name: str, replicas: int) -> Fix:
+    return patch(f"{deployment(namespace, name)}/scale", {"spec": {"replicas": replicas}}, kind="application/merge-patch+json")
+
+
+def service(namespace: str, name: str, **spec: Any) -> Fix:
+    return patch(f"/api/v1/namespaces/{namespace}/services/{name}", {"spec": spec}, kind="application/merge-patch+json")
+
+
+def no_endpoints(namespace: str, name: str) -> Fix:
+    def look(lab: Laboratory) -> None:
+        found = lab.request("GET", f"/api/v1/namespaces/{namespace}/endpoints/{name}")
+        assert not any(s.get("addresses") for s in found.get("subsets") or []), found
+
+    return look
+
+
+def condition(path: str, kind: str, status: str, reason: str) -> Fix:
+    def look(lab: Laboratory) -> None:
+        found = [(c["type"], c["status"], c.get("reason")) for c in lab.request("GET", path)["status"]["conditions"]]
+        assert (kind, status, reason) in found, found
+
+    return look
+
+
+def unready(namespace: str, *names: str) -> Fix:
+    def look(lab: Laboratory) -> None:
+        for name in names:
+            status = lab.request("GET", deployment(namespace, name))["status"]
+            assert status.get("readyReplicas", 0) == 0, (name, status)
+
+    return look
+
+
+NODE = "/api/v1/nodes/worker-2"
+ALTERNATIVE = "application/merge-patch+json"
+BANK = ("accounts-api", "transfers-api", "statements-api")
+TRAVEL = ("flights", "hotels", "cars")
+
 FIXES: dict[str, Case] = {
     "memory-limit": Case(
         shows=all_of(waiting("shop", "price-index", "CrashLoopBackOff"), last_exit("shop", "price-index", 137, "OOMKilled")),
         right=(container("shop", "price-index", "price-index", resources={"limits": {"memory": "128Mi"}}),),
         wrong=(restart("shop", "price-index"),),
+    ),
+    "missing-variable": Case(
+        shows=all_of(
+            waiting("payments", "payments-api", "CrashLoopBackOff"),
+            last_exit("payments", "payments-api", 1, "Error"),
+            log("payments", "payments-api", "SETTLEMENT_URL is not set"),
+            condition(deployment("payments", "payments-api"), "Progressing", "False", "ProgressDeadlineExceeded"),
+        ),
+        right=(revision("payments", "payments-api", "1"),),
+        wrong=(restart("payments", "payments-api"),),
+    ),
+    "image-tag": Case(
+        shows=all_of(
+            waiting("media", "thumbnailer", "ImagePullBackOff"),
+            event("media", "Failed", 'Failed to pull image "nginx:1.27.33": rpc error: code = NotFound'),
+        ),
+        right=(revision("media", "thumbnailer", "1"),),
+        wrong=(restart("media", "thumbnailer"),),
+    ),
+    "configmap-key": Case(
+        shows=all_of(
+            waiting("logistics", "route-planner", "CreateContainerConfigError"),
+            event("logistics", "Failed", "Error: couldn't find key DEPOT_REGION in ConfigMap logistics/routing"),
+            unready("logistics", "route-planner"),
+        ),
+        right=(revision("logistics", "route-planner", "1"),),
+        wrong=(restart("logistics", "route-planner"),),
+    ),
+    "service-selector": Case(
+        shows=all_of(no_endpoints("bookings", "booking-api"), log("bookings", "booking-web", "connect: connection refused")),
+        right=(service("bookings", "booking-api", selector={"app": "booking-api"}),),
+        wrong=(restart("bookings", "booking-api"), restart("bookings", "booking-web")),
+    ),
+    "target-port": Case(
+        shows=log("streaming", "player", "connect: connection refused"),
+        right=(service("streaming", "encoder", ports=[{"name": "http", "port": 80, "targetPort": 8080}]),),
+        wrong=(restart("streaming", "encoder"),),
+    ),
+    "readiness-port": Case(
+        shows=all_of(
+            no_endpoints("accounts", "profile"),
+            event("accounts", "Unhealthy", ":8081: connect: connection refused"),
+            unready("accounts", "profile"),
+        ),
+        right=(container("accounts", "profile", "profile", readinessProbe={"httpGet": {"port": 8080, "path": "/healthz"}}),),
+        wrong=(restart("accounts", "profile"),),
+    ),
+    "node-selector": Case(
+        shows=event(
+            "analytics", "FailedScheduling", "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+        ),
+        right=(revision("analytics", "cruncher", "1"),),
+        wrong=(scale("analytics", "cruncher", 3),),
+    ),
+    "storage-class": Case(
+        shows=all_of(
+            event("wiki", "ProvisioningFailed", 'storageclass.storage.k8s.io "premium-rwo" not found'),
+            event("wiki", "FailedScheduling", "pod has unbound immediate PersistentVolumeClaims"),
+        ),
+        right=(
+            lambda lab: lab.apply(
+                [
+                    {
+                        "apiVersion": "storage.k8s.io/v1",
+                        "kind": "StorageClass",
+                        "metadata": {"name": "premium-rwo"},
+                        "provisioner": "csi.example.com",
+                    }
+                ]
+            ),
+        ),
+        wrong=(restart("wiki", "wiki"),),
+    ),
+    "quota": Case(
+        shows=all_of(
+            event("loyalty", "FailedCreate", "exceeded quota: team-quota, requested: limits.memory=128Mi"),
+            condition(deployment("loyalty", "points-api"), "ReplicaFailure", "True", "FailedCreate"),
+        ),
+        right=(patch("/api/v1/namespaces/loyalty/resourcequotas/team-quota", {"spec": {"hard": {"limits.memory": "768Mi"}}}),),
+        wrong=(restart("loyalty", "points-api"),),
+        seconds=700.0,
+    ),
+    "cordoned-node": Case(
+        shows=event("rendering", "FailedScheduling", "1 Insufficient cpu, 1 node(s) were unschedulable"),
+        right=(patch(NODE, {"spec": {"unschedulable": None}}, kind=ALTERNATIVE),),
+        wrong=(restart("rendering", "render"),),
+    ),
+    "hpa-request": Case(
+        shows=all_of(
+            condition(
+                "/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/frontend",
+                "ScalingActive",
+                "False",
+                "FailedGetResourceMetric",
+            ),
+            event("web", "FailedGetResourceMetric", "missing request for cpu in container frontend of Pod frontend-"),
+        ),
+        right=(container("web", "frontend", "frontend", resources={"requests": {"cpu": "100m"}}),),
+        wrong=(scale("web", "frontend", 4),),
+    ),
+    "database-down": Case(
+        shows=all_of(
+            unready("bank", *BANK),
+            no_endpoints("bank", "ledger-db"),
+            log("bank", "accounts-api", "connect: connection refused"),
+        ),
+        right=(scale("bank", "ledger-db", 1),),
+        wrong=tuple(restart("bank", name) for name in BANK),
+    ),
+    "config-edit": Case(
+        shows=all_of(
+            unready("travel", *TRAVEL), log("travel", "hotels", "lookup travels-db.travel.svc on 10.96.0.10:53: no such host")
+        ),
+        right=(
+            patch("/api/v1/namespaces/travel/configmaps/travel-config", {"data": {"DATABASE_HOST": "travel-db.travel.svc"}}),
+            *(restart("travel", name) for name in TRAVEL),
+        ),
+        # the right value alone does not reach processes that already run
+        wrong=(patch("/api/v1/namespaces/travel/configmaps/travel-config", {"data": {"DATABASE_HOST": "travel-db.travel.svc"}}),),
     ),
 }
