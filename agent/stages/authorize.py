@@ -9,6 +9,7 @@ from agent.stages.telling import Tell
 from sidecar.contract import PlanStatus, Problem
 
 ENDS: dict[str, RoundEnd] = {"denied": "denied", "refused": "refused", "expired": "no-answer", "void": "void", "settled": "void"}
+PAUSE_SECONDS = 0.1
 WAIT_FOR_LEASE_SECONDS = 60.0  # another plan holds the target: its lease ends within minutes
 
 
@@ -20,6 +21,7 @@ async def authorize(round_: Round, *, governance: Governance, clock: Clock, wait
             await _tell_wait(status, tell)
         while status.state == "waiting":
             status = await governance.status(round_.plan.digest, wait_seconds=wait_seconds)
+            await clock.sleep(PAUSE_SECONDS)  # the answer may come at once, again and again
         judged = replace(round_, decision=status.decision, status=status)
         if status.state in ENDS:
             return replace(judged, end=ENDS[status.state], note=status.reason)

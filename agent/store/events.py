@@ -69,7 +69,8 @@ class SqlEventLog:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._appended.wait(), self._look_seconds)
+            async with asyncio.timeout(self._look_seconds):
+                await self._appended.wait()
         except TimeoutError:
             return
 

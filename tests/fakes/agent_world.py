@@ -4,6 +4,7 @@ It lives in one JSON file, so that a second process (or the same one, killed and
 really done to it is in `writes`; a step that is asked for twice is done once, as the sidecar promises.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,6 +138,7 @@ class WorldClock:
 
     async def sleep(self, seconds: float) -> None:
         self._world.tick(seconds)
+        await asyncio.sleep(0.001)  # others get their turn
 
 
 class WorldReader:

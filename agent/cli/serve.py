@@ -1,0 +1,89 @@
+"""`lestrade serve`: the service on one address."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from agent.app import create_app
+from agent.bootstrap import Workshop, workshop
+from agent.cli.terminal import console, run, settings_from
+from agent.errors import InputError, LestradeError
+from agent.settings import Settings
+
+
+def serve(*, listen: str, config: Path | None) -> int:
+    settings = settings_from(config)
+    return run(_serve(settings, listen or settings.listen))
+
+
+async def _serve(settings: Settings, listen: str) -> int:
+    bound = bind(listen)
+    log_as_json(settings.log_level)
+    failed: list[LestradeError] = []
+
+    @contextlib.asynccontextmanager
+    async def shop() -> AsyncIterator[Workshop]:
+        try:
+            async with workshop(settings) as opened:
+                yield opened
+        except LestradeError as exc:
+            failed.append(exc)
+            raise
+
+    server = uvicorn.Server(uvicorn.Config(create_app(shop), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
+    try:
+        await server.serve(sockets=[bound])
+    except SystemExit:
+        if not failed:
+            raise
+    if failed:
+        raise failed[0]
+    return 0
+
+
+def bind(listen: str) -> socket.socket:
+    """host:port; raises InputError when it is none, or is taken."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise InputError(f"listen address {listen!r}: expected host:port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host.strip("[]"), int(port)))
+        bound.listen(256)
+    except OSError as exc:
+        bound.close()
+        raise InputError(f"cannot listen on {listen}: {exc.strerror or exc}") from None
+    return bound
+
+
+def log_as_json(level: str) -> None:
+    """One line a record; a newline inside a value cannot forge another."""
+    import logging
+
+    number = getattr(logging, level.upper())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.stdlib.ExtraAdder(),
+        ],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=number, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
