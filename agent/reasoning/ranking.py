@@ -77,7 +77,13 @@ def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
         return 0.2
     if focus.namespaces:
         spaces = {one.namespace for one in units if one.namespace} | {one.name for one in units if one.kind == "Namespace"}
-        return 0.7 if spaces & set(focus.namespaces) else 0.2
+        if spaces & set(focus.namespaces):
+            return 0.7
+        shared = {one for one in units if not one.namespace}
+        needed = any(
+            shared & topology.depends_on(source) for source in topology.edges if shared and source.namespace in focus.namespaces
+        )
+        return 0.65 if needed else 0.2
     return 0.5
 
 

@@ -62,14 +62,18 @@ class Condition:
 @lru_cache(maxsize=1024)
 def compile_condition(source: str, variables: tuple[str, ...] = ("object",)) -> Condition:
     """Compile CEL over these variables. Raises InputError with the compiler's first line."""
-    environment = cel.NewEnv(
-        variables=dict.fromkeys(variables, cel.Type.DYN), extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()]
-    )
     try:
-        return Condition(source, environment.compile(source))
+        return Condition(source, _environment(variables).compile(source))
     except Exception as exc:  # noqa: BLE001  the binding raises bare exceptions
         words = str(exc).strip().splitlines()
         raise InputError(f"no CEL condition: {words[0] if words else type(exc).__name__}") from None
+
+
+@lru_cache(maxsize=16)
+def _environment(variables: tuple[str, ...]) -> Any:
+    return cel.NewEnv(
+        variables=dict.fromkeys(variables, cel.Type.DYN), extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()]
+    )
 
 
 def spelled_out(condition: str, kind: str) -> str:

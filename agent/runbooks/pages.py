@@ -41,6 +41,7 @@ ACTIONS = frozenset(
     }
 )
 _DURATION = re.compile(r"^(\d+)(s|m|h)$")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KNOWN = {"cause", "title", "alerts", "when", "ask", "remedies", "verify"}
 
 
@@ -120,9 +121,9 @@ class _Reader:
 
     def __init__(self, path: Path, front: str) -> None:
         self.path = path
+        self.front = front
         try:
-            self.node = yaml.compose(front, Loader=yaml.SafeLoader)
-            document = yaml.safe_load(front)
+            document = yaml.load(front, Loader=_LOADER)  # noqa: S506  a safe loader, the fast one where it is there
         except yaml.YAMLError as exc:
             mark = getattr(exc, "problem_mark", None)
             line = mark.line + 1 if mark is not None else 1
@@ -135,7 +136,7 @@ class _Reader:
         return InputError(f"{self.path}:{self._line(place)}: {words}")
 
     def _line(self, place: tuple[str | int, ...]) -> int:
-        node, line = self.node, 1
+        node, line = yaml.compose(self.front, Loader=_LOADER), 1
         for part in place:
             if isinstance(node, yaml.MappingNode):
                 pair = next((pair for pair in node.value if pair[0].value == part), None)

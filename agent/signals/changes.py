@@ -12,9 +12,23 @@ from agent.topology.workloads import revisions, tag
 
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver", "cloud-controller-manager", "k3s")
 _KINDS = (
-    "Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap", "Secret", "Ingress", "HorizontalPodAutoscaler", "ResourceQuota",
-    "LimitRange", "NetworkPolicy", "PodDisruptionBudget", "PersistentVolumeClaim", "Node", "Job", "CronJob",
-)  # fmt: skip
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Service",
+    "ConfigMap",
+    "Secret",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "ResourceQuota",
+    "LimitRange",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PersistentVolumeClaim",
+    "Node",
+    "Job",
+    "CronJob",
+)
 _TOLD = (
     "ScalingReplicaSet",
     "SuccessfulRescale",

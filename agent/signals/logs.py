@@ -50,7 +50,7 @@ _TARGETS = (
         rf"\b(?:addr(?:ess)?|host|to|upstream|server|endpoint|target|broker|dial tcp)[ =:\"'\\]+({_HOST}):(\d{{2,5}})", re.I
     ),
     re.compile(r"\bconnection to server at \"([^\"]+)\".{0,80}?port (\d+)", re.I),
-    re.compile(rf"(?<![\w.:/-])({_HOST}):(\d{{2,5}})(?![\w:.])", re.I),
+    re.compile(rf"(?<![\w.:/-])({_HOST}):(\d{{2,5}})(?![\w.]|:\d)", re.I),
 )
 
 

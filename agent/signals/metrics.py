@@ -52,7 +52,7 @@ def anomalies(series: Sequence[Series], *, top: int = 20, threshold: float = 6.0
 
 def _anomaly(one: Series, values: Floats, times: Floats) -> Anomaly:
     size = values.size
-    splits = list(range(max(size // 6, 3), size - 2))
+    splits = list(range(max(size // 6, 3), size - 2, max(1, size // 60)))
     scores = [float(_split_scores(values.reshape(1, -1), split)[0]) for split in splits]
     best = int(np.argmax(scores))
     split = splits[best]

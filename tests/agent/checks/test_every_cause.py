@@ -1,0 +1,92 @@
+"""Every cause: its check fires on its incident, names the culprit, wins the ranking and has a page."""
+
+import random
+
+import pytest
+
+from agent.checks import registered, run
+from agent.reasoning.offline import OfflineReasoner
+from agent.runbooks import candidates, load_library
+from tests.agent.builders import active, app, asked, observed, topology
+from tests.agent.checks.cases import CASES
+
+
+@pytest.mark.parametrize("cause", sorted(CASES))
+def test_the_check_fires_and_names_the_culprit(cause):
+    subject, make = CASES[cause]
+    objects, logs = make()
+
+    found = [one for one in run(topology(*objects, logs=logs)) if one.cause == cause]
+
+    assert [f"{one.subject.kind}/{one.subject.name}" for one in found] == [subject]
+    assert found[0].state == "active"
+    assert found[0].statement.endswith(".")
+
+
+@pytest.mark.parametrize("cause", sorted(CASES))
+def test_the_cause_wins_the_ranking(cause):
+    _, make = CASES[cause]
+    objects, logs = make()
+
+    diagnosis = OfflineReasoner().diagnose(asked("What is wrong in namespace shop?"), observed(*objects, logs=logs))
+
+    assert diagnosis.outcome == "fault"
+    assert diagnosis.causes[0].finding.cause == cause
+
+
+@pytest.mark.parametrize("cause", sorted(CASES))
+def test_the_order_of_objects_and_logs_does_not_matter(cause):
+    _, make = CASES[cause]
+    objects, logs = make()
+    straight = run(topology(*objects, logs=logs))
+
+    dice = random.Random(7)
+    dice.shuffle(objects)
+    dice.shuffle(logs)
+
+    assert run(topology(*objects, logs=logs)) == straight
+
+
+@pytest.mark.parametrize("cause", sorted(CASES))
+def test_there_is_a_remedy_or_a_reason_why_a_person_is_needed(cause):
+    _, make = CASES[cause]
+    objects, logs = make()
+    seen = observed(*objects, logs=logs)
+    reasoner = OfflineReasoner()
+    first = reasoner.diagnose(asked("namespace shop"), seen).causes[0]
+
+    found = candidates(first, load_library(), reasoner.topology(seen))
+
+    assert found
+    for one in found:
+        assert bool(one.actions) != bool(one.human)
+        assert len(one.expects) == len(one.actions)
+        assert not one.actions or any(not check.optional for check in one.verification)
+
+
+def test_a_healthy_shop_has_no_finding():
+    assert run(topology(*app("web"), *app("api", replicas=3))) == ()
+
+
+def test_every_check_has_a_case_or_is_listed_here():
+    """The list may only shrink: these have no incident of their own in the tests yet."""
+    untested = {
+        "admission-on-node-refused", "certificate-invalid", "cronjob-blocked", "cronjob-invalid-schedule", "disk-full",
+        "gpu-out-of-memory", "hpa-metrics-unavailable", "image-never-pulled", "image-pull-disk-full", "image-rate-limited",
+        "image-wrong-architecture",
+        "ingress-class-missing", "ingress-tls-secret-missing", "insufficient-extended-resource",
+        "invalid-image-name", "namespace-stuck", "node-kernel-trouble", "node-pod-limit", "node-pressure-eviction", "pod-affinity",
+        "pod-preempted", "pod-security-violation", "pod-stuck-terminating", "pvc-missing", "read-only-filesystem",
+        "resource-claim-unallocated", "scheduler-unknown", "scheduling-gated", "startup-probe-too-short", "topology-spread",
+        "volume-attach-failed", "volume-attach-limit", "volume-lost", "volume-mount-failed",
+    }  # fmt: skip
+    causes = {one.cause for one in registered() if not one.symptom}
+
+    assert causes - set(CASES) == untested
+
+
+def test_symptoms_alone_are_no_cause():
+    symptoms = {one.cause for one in registered() if one.symptom}
+
+    assert symptoms >= {"crash-loop", "rollout-stalled", "pod-pending", "calls-failing"}
+    assert active(run(topology(*app("web")))) == []
