@@ -1,5 +1,6 @@
 """Who is asking: bearer tokens, anonymous, impersonation."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from lab.api.tokens import BadToken
 
 ADMIN = Identity(username="kubernetes-admin", groups=("system:masters", "system:authenticated"))
 _AUTHN = "authentication.k8s.io"
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
 def authenticate(cluster: Cluster, headers: Mapping[str, list[str]]) -> Identity:
@@ -24,7 +26,7 @@ def authenticate(cluster: Cluster, headers: Mapping[str, list[str]]) -> Identity
     if scheme.lower() != "bearer":
         return ANONYMOUS
     if token == cluster.admin_token:
-        return ADMIN
+        return replace(ADMIN, extra={CREDENTIAL: (f"X509SHA256={hashlib.sha256(token.encode()).hexdigest()}",)})
     try:
         return cluster.tokens.check(token)[0]
     except BadToken as exc:

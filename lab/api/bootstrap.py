@@ -95,6 +95,7 @@ def _roles() -> dict[str, list[Object]]:
         "view": _view(),
         "system:basic-user": basic,
         "system:discovery": [{"nonResourceURLs": _DISCOVERY, "verbs": ["get"]}],
+        "system:openid-discovery": [{"nonResourceURLs": ["/.well-known", "/.well-known/*"], "verbs": ["get"]}],
         "system:public-info-viewer": [{"nonResourceURLs": _HEALTH, "verbs": ["get"]}],
         "system:service-account-issuer-discovery": [{"nonResourceURLs": issuer, "verbs": ["get"]}],
     }
@@ -104,6 +105,7 @@ _BINDINGS = {
     "cluster-admin": ("cluster-admin", ["system:masters"]),
     "system:basic-user": ("system:basic-user", ["system:authenticated"]),
     "system:discovery": ("system:discovery", ["system:authenticated"]),
+    "system:openid-discovery": ("system:openid-discovery", ["system:authenticated"]),
     "system:public-info-viewer": ("system:public-info-viewer", ["system:authenticated", "system:unauthenticated"]),
     "system:service-account-issuer-discovery": ("system:service-account-issuer-discovery", ["system:serviceaccounts"]),
 }

@@ -61,8 +61,15 @@ class Decoder:
                 continue
             if inner is None:
                 continue
-            out[name] = self._walk(inner, struct.fields[name], joined(path, name), kind, joined(go_path, name))
+            walked = self._walk(inner, struct.fields[name], joined(path, name), kind, joined(go_path, name))
+            if walked not in ([], {}) or not self._omitted(name, struct.fields[name]):
+                out[name] = walked
         return out
+
+    @staticmethod
+    def _omitted(name: str, kind: str) -> bool:
+        """Empty lists and maps are left out (omitempty), but for the lists that Go always writes."""
+        return kind.startswith(("[]", "{}")) and name not in ("rules", "items", "containers")
 
     def _scalar(self, value: Json, kind: str, owner: str, go_path: str) -> Json:
         match kind:

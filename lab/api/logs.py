@@ -74,7 +74,7 @@ def container_of(pod: Mapping[str, Any], wanted: str) -> str:
     if default in everything:
         return str(default)
     if len(kinds[1]) == 1:
-        return kinds[1][0]
+        return str(kinds[1][0])
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(everything)}]")
 
 

@@ -81,7 +81,7 @@ class Strategic:
             self._field(out, key, value, kind)
         for key, order in rest.items():
             if key.startswith("$setElementOrder/"):
-                self._order(out, key.split("/", 1)[1], order, kind)
+                self._order(out, key.split("/", 1)[1], order, kind, original)
         return out
 
     def _field(self, out: dict[str, Any], key: str, value: Json, kind: str) -> None:
@@ -110,7 +110,8 @@ class Strategic:
         out = copy.deepcopy(original)
         for item in patch:
             self._item(out, item, kind, shape)
-        return out
+        order = [item[shape.merge] for item in patch if isinstance(item, dict) and item.get("$patch") != "delete"]
+        return _interleaved(out, order, [have.get(shape.merge) for have in original], shape.merge)
 
     def _item(self, out: list[Any], item: Json, kind: str, shape: ListShape) -> None:
         if not isinstance(item, dict) or shape.merge not in item:
@@ -126,25 +127,37 @@ class Strategic:
         else:
             out[index] = self._map(out[index], item, kind)
 
-    def _order(self, out: dict[str, Any], name: str, order: list[Any], kind: str) -> None:
-        """Put items as the patch says; items it does not name keep their place behind the one before them."""
+    def _order(self, out: dict[str, Any], name: str, order: list[Any], kind: str, original: Json) -> None:
+        """$setElementOrder: put items as the patch says."""
         items = out.get(name)
         if not isinstance(items, list):
             return
         _, shape = self._types.field(kind, name)
-        key = (lambda item: item.get(shape.merge)) if shape.merge else (lambda item: item)
-        rank = {key(o) if isinstance(o, dict) or not shape.merge else o: i for i, o in enumerate(order)}
-        last, placed = -1, []
-        for i, item in enumerate(items):
-            at = rank.get(key(item))
-            placed.append((last if at is None else at, at is None, i, item))
-            last = last if at is None else at
-        out[name] = [p[3] for p in sorted(placed, key=lambda p: p[:3])]
+        before = (original or {}).get(name) or []
+        out[name] = _interleaved(
+            items, [_key(o, shape.merge) for o in order], [_key(o, shape.merge) for o in before], shape.merge
+        )
 
     def _clean(self, value: Json) -> Json:
         if isinstance(value, dict):
             return {k: self._clean(v) for k, v in value.items() if v is not None and not k.startswith("$")}
         return [self._clean(v) for v in value] if isinstance(value, list) else value
+
+
+def _key(item: Json, merge: str) -> Json:
+    return item.get(merge) if merge and isinstance(item, dict) else item
+
+
+def _interleaved(items: list[Any], order: list[Any], before: list[Any], merge: str) -> list[Any]:
+    """The items that `order` names, in that order; the others where they stood, as `mergeSortedSlice` of strategicpatch puts them."""
+    named = sorted((i for i in items if _key(i, merge) in order), key=lambda i: order.index(_key(i, merge)))
+    others = [i for i in items if _key(i, merge) not in order]
+    out: list[Any] = []
+    while named and others:
+        left, right = _key(named[0], merge), _key(others[0], merge)
+        first = left not in before or right not in before or before.index(left) < before.index(right)
+        out.append((named if first else others).pop(0))
+    return out + named + others
 
 
 def _unknown_directive(directive: Json, where: dict[str, Any]) -> ApiError:

@@ -24,10 +24,11 @@ def _paths(resource: Resource) -> tuple[list[str], list[str], list[str]]:
     scale = ((resource.custom or {}).get("subresources") or {}).get("scale")
     if scale is None:
         return ["spec", "replicas"], ["status", "replicas"], []
-    return tuple(
-        scale.get(n, "").strip(".").split(".") if scale.get(n) else []
-        for n in ("specReplicasPath", "statusReplicasPath", "labelSelectorPath")
-    )  # type: ignore[return-value]
+
+    def split(name: str) -> list[str]:
+        return str(scale[name]).strip(".").split(".") if scale.get(name) else []
+
+    return split("specReplicasPath"), split("statusReplicasPath"), split("labelSelectorPath")
 
 
 def _at(obj: Any, path: list[str]) -> Any:

@@ -10,6 +10,7 @@ _MASKS = (
     (re.compile(r"kube-api-access-[a-z0-9]{5}"), "kube-api-access-<random>"),
     (re.compile(r"\b10\.96\.\d+\.\d+"), "<cluster ip>"),
     (re.compile(r"current: \d+"), "current: <revision>"),
+    (re.compile(r"\n@@ .*", re.DOTALL), "<difference of Go structs>"),
     (re.compile(r"in record \(\d+\)"), "in record (<revision>)"),
     (re.compile(r"too old resource version: (\d+) \(\d+\)"), r"too old resource version: \1 (<revision>)"),
     (re.compile(r"JTI=[^\"]+|X509SHA256=[0-9a-f]+"), "<credential>"),

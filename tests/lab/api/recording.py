@@ -40,9 +40,10 @@ def resource_of(api_version: str, kind: str) -> Resource | None:
     return _TABLE.by_kind(api_version, kind)
 
 
-def objects_in(exchange: Exchange) -> Iterator[tuple[Resource, dict[str, Any]]]:
+def objects_in(exchange: Exchange, *, dry_runs: bool = False) -> Iterator[tuple[Resource, dict[str, Any]]]:
     """Every whole object that an answer holds, of built-in kinds, in stored form; made-up things (reviews, dry runs) left out."""
-    if "dryRun" in exchange["request"]["path"] or exchange["response"]["status"] not in (200, 201):
+    dry = "dryRun" in exchange["request"]["path"] and not (dry_runs and exchange["request"]["method"] in ("PATCH", "DELETE"))
+    if dry or exchange["response"]["status"] not in (200, 201):
         return
     bodies = [exchange["response"].get("body")]
     bodies += [

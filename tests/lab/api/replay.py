@@ -34,6 +34,18 @@ PRESUPPOSED: dict[str, Any] = yaml.safe_load((HERE / "presupposed.yaml").read_te
 PARTIAL: list[dict[str, Any]] = yaml.safe_load((HERE / "partial.yaml").read_text(encoding="utf-8")) or []
 
 
+def _unmarked(obj: dict[str, Any]) -> dict[str, Any]:
+    """As it was before its deletion was asked for."""
+    obj = copy.deepcopy(obj)
+    meta = obj["metadata"]
+    if meta.pop("deletionTimestamp", None) and "generation" in meta:
+        meta["generation"] -= 1
+    meta.pop("deletionGracePeriodSeconds", None)
+    if obj["kind"] == "Namespace":
+        obj["status"] = {"phase": "Active"}
+    return obj
+
+
 class RecordedLogs:
     """What containers said, by the recording: lines planted by the replay."""
 
@@ -62,7 +74,7 @@ class Replay:
 
     def run(self) -> dict[str, list[str]]:
         """Differences by exchange id; an empty list is agreement."""
-        self.api.housekeeping.paused = self.group not in _ALIVE
+        self.api.housekeeping.paused = True
         self._presuppose()
         with self.api, httpx.Client(verify=str(self.api.ca_file), base_url=self.api.url, timeout=20) as client:
             self.client = client
@@ -133,10 +145,10 @@ class Replay:
         made = {self._made(e) for e in mine} - {None}
         first: dict[Key, dict[str, Any]] = {}
         for exchange in mine:
-            for resource, obj in objects_in(exchange):
+            for resource, obj in objects_in(exchange, dry_runs=True):
                 key = self._key(resource, obj)
                 if key not in made and "watch" not in exchange:
-                    first.setdefault(key, obj)
+                    first.setdefault(key, _unmarked(obj) if self._target(exchange).verb == "delete" else obj)
         namespaces = {n for e in mine for n in re.findall(r"/namespaces/([a-z0-9-]+)/", e["request"]["path"])} - {"api-nonesuch"}
         for name in namespaces:
             self._ensure_namespace(name)
@@ -144,8 +156,15 @@ class Replay:
         for key, obj in sorted({**known, **first}.items(), key=lambda kv: int(kv[1]["metadata"].get("resourceVersion") or 0)):
             if key not in made:
                 self._plant(key, obj)
-        with self.store.lock:
-            self.api.housekeeping.run()
+        self._keep_house()
+
+    def _keep_house(self) -> None:
+        """Let the garbage collector and its like do what is due, in the groups that show them."""
+        if self.group in _ALIVE:
+            with self.store.lock:
+                self.api.housekeeping.paused = False
+                self.api.housekeeping.run()
+                self.api.housekeeping.paused = True
 
     def _made(self, exchange: Exchange) -> Key | None:
         target = self._target(exchange)
@@ -186,8 +205,12 @@ class Replay:
             self._controllers_wrote(target, body)
         elif target.subresource == "scale" and isinstance(body, dict) and body.get("kind") == "Scale":
             self._scaled(target, body)
+        if target.verb == "deletecollection":
+            for resource, obj in objects_in(exchange):
+                self._plant(self._key(resource, obj), _unmarked(obj))
         if target.subresource == "log":
             self._plant_logs(target, exchange)
+        self._revision_asked_for(exchange, target)
         wanted = re.search(r"resourceVersion=(\d+)", exchange["request"]["path"])
         if wanted and int(wanted[1]) < 900_000_000:
             self.store.revision = max(self.store.revision, int(wanted[1]))
@@ -198,15 +221,36 @@ class Replay:
                 self._change(change)
         if self.group in _ALIVE and exchange["id"] in PRESUPPOSED["pass_time"]:
             self.clock.advance(PRESUPPOSED["pass_time"][exchange["id"]])
+            self._keep_house()
+
+    def _revision_asked_for(self, exchange: Exchange, target: Any) -> None:
+        """A precondition that held: the object had that revision then."""
+        body = exchange["request"]["body"]
+        if exchange["response"]["status"] != 200 or not isinstance(body, dict):
+            return
+        wanted = (body.get("preconditions") or body.get("metadata") or {}).get("resourceVersion")
+        key = Key(target.group, target.resource, target.namespace, target.name)
+        live = self.store.get(key)
+        if wanted and live is not None and live["metadata"]["resourceVersion"] != wanted:
+            live["metadata"]["resourceVersion"] = wanted
+            self._plant(key, live)
 
     def _change(self, change: dict[str, Any]) -> None:
         """Something that happened between two recorded requests."""
+        for identity in change.get("mint", []):
+            self._token(identity)
+        for identity in change.get("use", []):
+            self.client.get("/api/v1/namespaces/none/pods", headers={"authorization": f"Bearer {self._token(identity)}"})
+        for identity in change.get("forget", []):
+            self.tokens.pop(identity, None)
         for obj in change.get("write", []):
             self._write(copy.deepcopy(obj))
         for row in change.get("remove", []):
             key = Key(*row)
             if self.store.get(key) is not None:
                 self.store.remove(key)
+        for obj in change.get("write_after", []):
+            self._write(copy.deepcopy(obj))
 
     def _move_clock(self, exchange: Exchange) -> None:
         if "seconds_still_accepted" in exchange:
@@ -253,7 +297,7 @@ class Replay:
         mine = [e for e in live["metadata"].get("managedFields", []) if e["manager"] not in CONTROLLERS]
         if theirs or mine:
             live["metadata"]["managedFields"] = mine + theirs
-        self.store.update(key, live)
+        self._plant(key, live)
 
     def _scaled(self, target: Any, body: dict[str, Any]) -> None:
         key = Key(target.group, target.resource, target.namespace, target.name)
@@ -262,7 +306,7 @@ class Replay:
             live.setdefault("status", {})["replicas"] = body["status"]["replicas"]
             if target.verb == "get":
                 live["spec"]["replicas"] = body["spec"].get("replicas", 0)
-            self.store.update(key, live)
+            self._plant(key, live)
 
     def _plant_logs(self, target: Any, exchange: Exchange) -> None:
         query = parse_qs(urlsplit(exchange["request"]["path"]).query)
@@ -398,8 +442,7 @@ class Replay:
                     live["metadata"]["resourceVersion"] = body["metadata"]["resourceVersion"]
                     live["metadata"].setdefault("annotations", {})
                     self._plant(key, live)
-        with self.store.lock:
-            self.api.housekeeping.run()
+        self._keep_house()
 
     # --- watches --------------------------------------------------------------------------------------------------
 
