@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from agent.checks.registry import check, quote_condition, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import Line, last_words, time_of
+from agent.signals.logs import Line, error_lines, time_of
 from agent.topology import Topology
 from agent.topology.fields import at, condition, controller_of, created_at, items, number, ref_of, text, time_at
 from agent.topology.pods import container_states
@@ -35,11 +35,15 @@ def _succeeded_since(topology: Topology, job: Manifest) -> bool:
 
 
 def _last_words(topology: Topology, job: Ref) -> tuple[Ref, str, Line] | None:
+    """The last error line of the job's newest log."""
+    return next(_error_lines(topology, job), None)
+
+
+def _error_lines(topology: Topology, job: Ref) -> Iterator[tuple[Ref, str, Line]]:
+    """Error lines of the job's logs, the last one first."""
     for log in reversed(topology.logs_of(job)):
-        last = last_words(log.text)
-        if last is not None:
-            return Ref("Pod", log.namespace, log.pod), log.container, last
-    return None
+        for line in reversed(error_lines(log.text, limit=60)):
+            yield Ref("Pod", log.namespace, log.pod), log.container, Line(line, time_of(line))
 
 
 def _limit(job: Manifest) -> str:
@@ -51,8 +55,8 @@ def denied(topology: Topology) -> Iterator[Finding]:
     """Every attempt ends with the same refusal of access: running it again fails again."""
     for job, reason in failed_jobs(topology):
         ref = ref_of(job)
-        told = _last_words(topology, ref)
-        if told is None or not _DENIED.search(told[2].text) or reason not in ("BackoffLimitExceeded", ""):
+        told = next((one for one in _error_lines(topology, ref) if _DENIED.search(one[2].text)), None)
+        if told is None or reason not in ("BackoffLimitExceeded", ""):
             continue
         pod, container, line = told
         yield Finding(
