@@ -26,6 +26,7 @@ from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.store import Database, SqlEventLog, SqlRunStore
 from agent.toolsets.kubernetes import connect, connect_gateway
+from agent.toolsets.prometheus import PrometheusMetrics
 from agent.toolsets.snapshot import open_snapshot
 from sidecar.contract import Step, Verification
 
@@ -189,7 +190,7 @@ async def _eyes(settings: Settings, source: Source, stack: AsyncExitStack) -> tu
 
 
 def _prometheus(settings: Settings) -> Metrics | None:
-    return None
+    return PrometheusMetrics(settings.prometheus_url) if settings.prometheus_url else None
 
 
 def _governance(settings: Settings, clock: SystemClock, stack: AsyncExitStack) -> Governance | None:

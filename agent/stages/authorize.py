@@ -47,7 +47,9 @@ def _end_of(problem: Problem) -> RoundEnd:
     match problem.code:
         case "target-changed":
             return "target-changed"
-        case "plan-void" | "not-approved" | "lease-over" | "approval-expired" | "plan-settled":
+        case "expired":
+            return "no-answer"
+        case "policy-changed" | "approval-lapsed" | "policy-denies" | "not-approved":
             return "void"
         case _:
             return "failed"
