@@ -1,16 +1,16 @@
 """The objects of the simulated cluster: versioned, watched, under one lock. Knows no HTTP and no Kubernetes semantics
 beyond metadata (uid, resourceVersion, generation, creationTimestamp)."""
 
-import copy
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from lab.clock import LabClock
 
 Object: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +52,41 @@ class Store:
     def get(self, key: Key) -> Object | None:
         with self.lock:
             found = self._objects.get(key)
-            return copy.deepcopy(found) if found is not None else None
+            return copied(found) if found is not None else None
 
     def list(self, group: str, resource: str, namespace: str | None = None) -> list[Object]:
         """Of one namespace, or of all when it is None; ordered by namespace and name, as a real server does."""
         with self.lock:
             keys = [k for k in self._objects if (k.group, k.resource) == (group, resource) and namespace in (None, k.namespace)]
-            return [copy.deepcopy(self._objects[k]) for k in sorted(keys, key=lambda k: (k.namespace, k.name))]
+            return [copied(self._objects[k]) for k in sorted(keys, key=lambda k: (k.namespace, k.name))]
 
     def create(self, key: Key, obj: Object) -> Object:
         """Fill uid, creationTimestamp, resourceVersion; KeyError when it exists."""
         with self.lock:
             if key in self._objects:
                 raise KeyError(key)
-            stored = copy.deepcopy(obj)
+            stored = copied(obj)
             metadata = stored.setdefault("metadata", {})
             metadata.setdefault("uid", str(uuid.uuid4()))
             metadata.setdefault("creationTimestamp", timestamp(self.clock))
             self._commit("ADDED", key, stored, None)
-            return copy.deepcopy(stored)
+            return copied(stored)
 
     def update(self, key: Key, obj: Object) -> Object:
         """Replace; an equal object keeps its resourceVersion and makes no event. KeyError when it does not exist."""
         with self.lock:
             before = self._objects[key]
-            stored = copy.deepcopy(obj)
+            stored = copied(obj)
             stored["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
             if stored != before:
                 self._commit("MODIFIED", key, stored, before)
-            return copy.deepcopy(stored)
+            return copied(stored)
 
     def remove(self, key: Key) -> Object:
         """Take it out of the store at once (finalizers are the caller's concern). KeyError when it does not exist."""
         with self.lock:
             before = self._objects.pop(key)
-            stored = copy.deepcopy(before)
+            stored = copied(before)
             self._commit("DELETED", key, stored, before)
             return stored
 
@@ -95,7 +95,7 @@ class Store:
         stored["metadata"]["resourceVersion"] = str(self.revision)
         if kind != "DELETED":
             self._objects[key] = stored
-        change = Change(self.revision, kind, key, copy.deepcopy(stored), before)
+        change = Change(self.revision, kind, key, copied(stored), before)
         self.changes.append(change)
         for listener in list(self._listeners):
             listener(change)
@@ -104,3 +104,12 @@ class Store:
 def timestamp(clock: LabClock) -> str:
     """metav1.Time: RFC 3339, whole seconds, Z."""
     return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def copied(value: T) -> T:
+    """A deep copy of JSON; several times as fast as copy.deepcopy, which must expect anything."""
+    if isinstance(value, dict):
+        return cast(T, {key: copied(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return cast(T, [copied(item) for item in value])
+    return value

@@ -1,14 +1,13 @@
 """What a controller sees of the cluster: read-only views kept fresh by the store's changes, and writes under the store's
 lock, stamped with the world's time. Knows no HTTP."""
 
-import copy
 import random
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from lab.store import Change, Key, Store
+from lab.store import Change, Key, Store, copied
 from lab.world.kinds import KIND_OF, Object, api_version, key_of
 from lab.world.reading import stamp
 
@@ -97,7 +96,7 @@ class Cluster:
 
     def create(self, kind: str, obj: Object, *, user: str) -> Object:
         """Through admission, as the named kube-system controller. Raises Refused; an existing name is returned as it is."""
-        obj = copy.deepcopy(obj)
+        obj = copied(obj)
         obj.setdefault("apiVersion", api_version(kind))
         obj.setdefault("kind", kind)
         metadata = obj["metadata"]
@@ -118,10 +117,12 @@ class Cluster:
             obj = self.store.get(key)
             if obj is None:
                 return None
-            spec = copy.deepcopy(obj.get("spec"))
+            spec = copied(obj.get("spec"))
             change(obj)
             if obj.get("spec") != spec:
                 obj["metadata"]["generation"] = obj["metadata"].get("generation", 1) + 1
+            if obj == self.find(kind, namespace, name):
+                return obj
             return self.store.update(key, obj)
 
     def delete(self, kind: str, namespace: str, name: str, *, grace: int | None = None) -> None:

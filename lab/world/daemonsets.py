@@ -1,8 +1,8 @@
 """DaemonSets: one pod on every node that takes it. Simple: pods are bound here, updates replace one pod at a time."""
 
-import copy
 from dataclasses import dataclass
 
+from lab.store import copied
 from lab.world.cluster import Cluster, Refused
 from lab.world.deployments import template_hash
 from lab.world.events import Recorder
@@ -40,7 +40,7 @@ class DaemonSets:
         nodes = self.cluster.of("Node")
         wanted = []
         for node in nodes:
-            pod = copy.deepcopy(pod_of(owner, f"{metadata['name']}-{self.cluster.suffix()}", BY))
+            pod = copied(pod_of(owner, f"{metadata['name']}-{self.cluster.suffix()}", BY))
             pod["spec"]["tolerations"] = [*(pod["spec"].get("tolerations") or []), *TOLERATED]
             pod["metadata"]["labels"][REVISION] = revision
             name = node["metadata"]["name"]

@@ -1,13 +1,13 @@
 """The Deployment controller: a ReplicaSet a revision, rolling between them within maxSurge and maxUnavailable, and the
 conditions that say how that goes."""
 
-import copy
 import math
 import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from lab.store import copied
 from lab.world.cluster import SUFFIX, Cluster, Refused
 from lab.world.events import Recorder
 from lab.world.kinds import Object
@@ -79,10 +79,10 @@ class Deployments:
 
     def _create(self, deployment: Object, revision: int) -> Object | None:
         metadata = deployment["metadata"]
-        template = copy.deepcopy(deployment["spec"]["template"])
+        template = copied(deployment["spec"]["template"])
         digest = template_hash(template)
         template.setdefault("metadata", {}).setdefault("labels", {})[HASH] = digest
-        selector = copy.deepcopy(deployment["spec"]["selector"])
+        selector = copied(deployment["spec"]["selector"])
         selector.setdefault("matchLabels", {})[HASH] = digest
         wanted = deployment["spec"].get("replicas", 1)
         annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if not k.startswith("kubectl.kubernetes.io/")}

@@ -1,10 +1,10 @@
 """Jobs and CronJobs: completions, parallelism, back-off limit and deadline; a schedule with minutes and hours."""
 
-import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from lab.store import copied
 from lab.world.cluster import Cluster, Refused
 from lab.world.events import Recorder
 from lab.world.kinds import Object
@@ -82,7 +82,7 @@ class Jobs:
                 return [at]
         for _ in range(missing):
             pod = pod_of(job, f"{job['metadata']['name']}-{self.cluster.suffix()}", BY)
-            pod = copy.deepcopy(pod)
+            pod = copied(pod)
             extra = {"job-name": job["metadata"]["name"], "batch.kubernetes.io/job-name": job["metadata"]["name"]}
             pod["metadata"]["labels"] |= extra
             try:

@@ -1,12 +1,12 @@
 """One pod on one node: volumes, init containers in order, containers, probes, termination, and the status the API shows.
 Knows its cluster through the kubelet that owns it."""
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from lab.store import copied
 from lab.world.cluster import Cluster
 from lab.world.conditions import Conditions
 from lab.world.configuration import Configuration, MountError, amounts, check_mounts, resolve
@@ -290,7 +290,7 @@ class PodRun:
             for entry in self._conditions(phase):
                 set_condition(status, {"lastProbeTime": None, **entry}, stamp(now))
 
-        seen = copy.deepcopy(self.pod)
+        seen = copied(self.pod)
         change(seen)
         if seen.get("status") != self.pod.get("status"):
             self.setting.cluster.edit("Pod", metadata["namespace"], metadata["name"], change)

@@ -1,8 +1,8 @@
 """What revisions of a workload have in common: comparing pod templates. Pure."""
 
-import copy
 import json
 
+from lab.store import copied
 from lab.world.kinds import Object
 
 HASHES = ("pod-template-hash", "controller-revision-hash")
@@ -10,7 +10,7 @@ HASHES = ("pod-template-hash", "controller-revision-hash")
 
 def canonical(template: Object) -> str:
     """A template as text, without what controllers add to it."""
-    plain = copy.deepcopy(template)
+    plain = copied(template)
     metadata = plain.setdefault("metadata", {})
     metadata.pop("creationTimestamp", None)
     labels = metadata.get("labels") or {}

@@ -1,8 +1,8 @@
 """StatefulSets: named pods in order, one at a time, each with its claims; updates go from the last ordinal down."""
 
-import copy
 from dataclasses import dataclass
 
+from lab.store import copied
 from lab.world.cluster import Cluster, Refused
 from lab.world.deployments import template_hash
 from lab.world.events import Recorder
@@ -67,7 +67,7 @@ class StatefulSets:
 
     def _create(self, owner: Object, index: int, revision: str) -> None:
         metadata = owner["metadata"]
-        pod = copy.deepcopy(pod_of(owner, f"{metadata['name']}-{index}", BY))
+        pod = copied(pod_of(owner, f"{metadata['name']}-{index}", BY))
         pod["metadata"]["labels"] |= {
             REVISION: revision,
             "statefulset.kubernetes.io/pod-name": pod["metadata"]["name"],
