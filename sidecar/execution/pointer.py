@@ -77,3 +77,14 @@ def same(one: Json, other: Json) -> bool:
 def fingerprint(value: Json) -> str:
     """SHA-256 of the canonical form: for comparing without keeping."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def differences(one: Json, other: Json, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The smallest places in which two documents differ; lists of different length differ as a whole."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = dict.fromkeys((*one, *other))
+        return [place for name in names for place in differences(one.get(name), other.get(name), (*at, name))]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return [place for index, (left, right) in pairs for place in differences(left, right, (*at, str(index)))]
+    return [] if same(one, other) else [at]

@@ -16,7 +16,7 @@ from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Effect, Live, arrived, look
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, UID
-from sidecar.execution.pointer import parts, value_at
+from sidecar.execution.pointer import differences, joined, parts, value_at
 from sidecar.gate.desk import Desk
 from sidecar.ports import ApiAnswer, ApiCall, Credential
 
@@ -33,6 +33,14 @@ class No:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The requests, compiled against `live`: the object (its main one) whose version they carry."""
+
+    calls: tuple[ApiCall, ...]
+    live: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What has to be done: `fitting` looks and compiles, and says no where the object is not as it has to be; it is told
     whether the step began earlier, and may be half done."""
@@ -41,7 +49,7 @@ class Task:
     step: Step
     direction: steps.Direction
     effect: Effect
-    fitting: Callable[[bool], tuple[ApiCall, ...] | No]
+    fitting: Callable[[bool], Ready | No]
 
     @property
     def manager(self) -> str:
@@ -55,17 +63,17 @@ def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
     with desk.ledger.read() as connection:
         begun = steps.of_lease(connection, task.held.lease.id, task.direction).get(task.step.id)
     if begun is None:
-        calls = task.fitting(False)
-        if not _begin(task, desk=desk, actor=actor, said=calls if isinstance(calls, No) else None):
+        fit = task.fitting(False)
+        if not _begin(task, desk=desk, actor=actor, said=fit if isinstance(fit, No) else None):
             raise ClusterUnavailable(f"{task.step.id} is being carried out elsewhere")
-        if isinstance(calls, No):
-            return _end(task, calls, desk=desk)
+        if isinstance(fit, No):
+            return _end(task, fit, desk=desk)
     else:
         known = _known(task, desk=desk)
         if known is not None:
             return known
-        calls = task.fitting(True)
-    return _send(task, calls, desk=desk)
+        fit = task.fitting(True)
+    return _send(task, fit, desk=desk)
 
 
 def _begin(task: Task, *, desk: Desk, actor: str, said: No | None) -> bool:
@@ -113,21 +121,22 @@ def _arrival(task: Task, live: Live) -> Literal["arrived", "not-arrived", "unkno
     return arrived(action, live, effect, manager=task.manager)
 
 
-def _send(task: Task, calls: tuple[ApiCall, ...] | No, *, desk: Desk) -> StepResult:
+def _send(task: Task, fit: Ready | No, *, desk: Desk) -> StepResult:
     conflicts = 0
-    while not isinstance(calls, No):
-        came = _send_all(calls, task, desk=desk)
+    while not isinstance(fit, No):
+        came = _send_all(fit.calls, task, desk=desk)
         if not isinstance(came, No) or came.reason != "conflict":
-            return _end(task, came, desk=desk)
+            return _end(task, came, desk=desk, was=fit.live)
         conflicts += 1
         desk.clock.sleep(0.02 * conflicts)
         again = task.fitting(True)
-        if again == calls:  # the same version still: it was no conflict, the API server does not want the result
+        if isinstance(again, Ready) and again.calls == fit.calls:
+            # The same version still: it was no conflict, the API server does not want the result.
             return _end(task, replace(came, reason="invalid"), desk=desk)
         if conflicts >= CONFLICTS:
             return _end(task, replace(came, reason="target-changed"), desk=desk)
-        calls = again
-    return _end(task, calls, desk=desk)
+        fit = again
+    return _end(task, fit, desk=desk)
 
 
 def _send_all(calls: tuple[ApiCall, ...], task: Task, *, desk: Desk) -> Json | No:
@@ -213,11 +222,11 @@ def _judged(answer: ApiAnswer, call: ApiCall) -> No | None:
             return No(status="failed", reason="invalid", message=text)
 
 
-def _end(task: Task, came: Json | No, *, desk: Desk) -> StepResult:
-    """The one and only end, in the store and in the record."""
+def _end(task: Task, came: Json | No, *, desk: Desk, was: Json = None) -> StepResult:
+    """The one and only end, in the store and in the record. `was`: the object in the version that the write was made on."""
     lease = task.held.lease
     with desk.ledger.write() as transaction:
-        result = _result(task, came, at=transaction.now)
+        result = _result(task, came, was, at=transaction.now)
         if not steps.end(transaction.connection, result, direction=task.direction):
             stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
             return (stored or result).model_copy(update={"repeated": True})
@@ -226,7 +235,7 @@ def _end(task: Task, came: Json | No, *, desk: Desk) -> StepResult:
     return result
 
 
-def _result(task: Task, came: Json | No, *, at: datetime) -> StepResult:
+def _result(task: Task, came: Json | No, was: Json, *, at: datetime) -> StepResult:
     nothing = StepResult(lease=task.held.lease.id, step=task.step.id, status="performed", target=task.step.action.target, at=at)
     if isinstance(came, No):
         return nothing.model_copy(update={"status": came.status, "reason": came.reason, "message": came.message[:500]})
@@ -235,6 +244,8 @@ def _result(task: Task, came: Json | No, *, at: datetime) -> StepResult:
         before, after = after, before
     else:
         after |= _as_stored(after, came)
+        for place in _along(task, was, came):
+            before[joined(place)], after[joined(place)] = value_at(was, place), value_at(came, place)
     sealed = {pointer: f"sha256:{digest}" for pointer, digest in (task.effect.goal or {}).items()}
     version = value_at(came, ("metadata", "resourceVersion"))
     return nothing.model_copy(
@@ -244,6 +255,20 @@ def _result(task: Task, came: Json | No, *, at: datetime) -> StepResult:
             "resource_version": version if isinstance(version, str) else "",
         }
     )
+
+
+def _along(task: Task, was: Json, came: Json) -> list[tuple[str, ...]]:
+    """What the API server changed along with a change of fields: a default that follows from it, an admission plugin. The
+    write carried the version of `was`, so nobody else can have done it; undoing takes it back too."""
+    if task.step.action.kind != "change_fields" or was is None or came is None:
+        return []
+    roots = [parts(pointer) for pointer in task.effect.after]
+    places = [
+        place
+        for name in ("spec", "data", "binaryData")
+        for place in differences(value_at(was, (name,)), value_at(came, (name,)), (name,))
+    ]
+    return [place for place in places if not any(place[: len(root)] == root for root in roots)]
 
 
 def _as_stored(after: dict[str, Json], shown: Json) -> dict[str, Json]:

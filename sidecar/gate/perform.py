@@ -10,10 +10,9 @@ from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
 from sidecar.execution.effect import RESTARTED_AT, WHEN_PERFORMED
 from sidecar.execution.pointer import value_at
-from sidecar.gate.carry import No, Task, carry_out
+from sidecar.gate.carry import No, Ready, Task, carry_out
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.standing import request_of
-from sidecar.ports import ApiCall
 
 
 def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepResult | Problem:
@@ -98,17 +97,18 @@ def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.E
     approved = Effect.of(entry.effects[step.id])
     concrete = Effect.of(begun.effect) if begun is not None else _concrete(approved, desk=desk)
 
-    def fitting(resumed: bool) -> tuple[ApiCall, ...] | No:
+    def fitting(resumed: bool) -> Ready | No:
         live = look(step.action, desk.cluster)
         if resumed and step.action.kind == "drain_node" and value_at(live.target, ("metadata", "uid")) == step.action.target.uid:
-            return calls_for(step.action, live, concrete, manager=task.manager)  # the rest of a drain that began
+            calls = calls_for(step.action, live, concrete, manager=task.manager)
+            return Ready(calls=calls, live=live.target)  # the rest of a drain that began
         effect = effect_of(step.action, live)
         if isinstance(effect, Unfit):
             code = "not-found" if effect.code == "not-found" else "target-changed"
             return No(status="refused", reason=code, message=effect.detail)
         if (effect if approved.sealed else replace(effect, sealed={})) != approved:
             return No(status="refused", reason="target-changed", message=_difference(effect, approved))
-        return calls_for(step.action, live, concrete, manager=task.manager)
+        return Ready(calls=calls_for(step.action, live, concrete, manager=task.manager), live=live.target)
 
     task = Task(held=held, step=step, direction="do", effect=concrete, fitting=fitting)
     return task

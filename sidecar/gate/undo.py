@@ -13,9 +13,8 @@ from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
 from sidecar.execution.pointer import value_at
 from sidecar.execution.recover import holds
-from sidecar.gate.carry import No, Task, carry_out
+from sidecar.gate.carry import No, Ready, Task, carry_out
 from sidecar.gate.desk import Desk, problem
-from sidecar.ports import ApiCall
 
 
 def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Problem:
@@ -79,10 +78,12 @@ def _task(held: leases.Entry, step: Step, done: steps.Entry, *, desk: Desk) -> T
     seen = done.result.after if done.result is not None else {}
     if UID in seen and "" in effect.before:  # made by us: taken back by its uid
         effect = replace(effect, after={UID: seen[UID]})
+    elif step.action.kind == "change_fields" and done.result is not None:
+        effect = Effect(before=done.result.before, after=seen)  # with what the API server changed along with it
     else:
         effect = replace(effect, after={pointer: seen.get(pointer, value) for pointer, value in effect.after.items()})
 
-    def fitting(resumed: bool) -> tuple[ApiCall, ...] | No:
+    def fitting(resumed: bool) -> Ready | No:
         live = (
             look_back(step.action, effect.sealed.get(TEMPLATE, ""), desk.cluster)
             if effect.goal
@@ -93,7 +94,7 @@ def _task(held: leases.Entry, step: Step, done: steps.Entry, *, desk: Desk) -> T
             return No(status="refused", reason="irreversible", message=calls)
         if not _as_left(step, live, effect):
             return No(status="refused", reason="target-changed", message="no longer as the step left it")
-        return calls
+        return Ready(calls=calls, live=live.target)
 
     task = Task(held=held, step=step, direction="undo", effect=effect, fitting=fitting)
     return task
