@@ -190,7 +190,11 @@ def wants_no_pods(topology: Topology) -> Iterator[Finding]:
             continue
         who = _scaler(workload)
         service = f", so Service {services[0].name} has no endpoints" if services else ""
-        suffers = f" and {', '.join(map(str, callers))} gets connection refused" if callers and told else ""
+        suffers = (
+            f" and {', '.join(map(str, callers))} {'gets' if len(callers) == 1 else 'get'} connection refused"
+            if callers and told
+            else ""
+        )
         yield Finding(
             cause="scaled-to-zero",
             subject=unit,

@@ -152,6 +152,8 @@ class KubernetesCluster:
         query = [("container", container), ("tailLines", str(tail)), *([("previous", "true")] if previous else [])]
         what = f"logs of {pod} container {container}{' (previous run)' if previous else ''}"
         answer = self._get(f"{path_of('v1', 'pods', pod.namespace)}/{quote(pod.name, safe='')}/log", query, accept="*/*")
+        if answer.status == 400 and b"waiting to start" in answer.body:
+            return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text="")
         if answer.status != 200:
             return Gap(what=what, why=_reason(answer))
         words = answer.body.decode("utf-8", errors="replace")
