@@ -48,7 +48,7 @@ def _end(text: str, code: int) -> None:
     sys.exit(code)
 
 
-@app.command(epilog="Example: lestrade demo memory-limit-too-low --yes")
+@app.command(epilog="Example: lestrade demo memory-limit --yes")
 def demo(
     scenario: Annotated[str, typer.Argument(help="Which incident (see --list).", show_default=False)] = "",
     list_: Annotated[bool, typer.Option("--list", help="Name the scenarios and stop.")] = False,

@@ -9,6 +9,7 @@ from agent.stages.telling import Tell
 from sidecar.contract import PlanStatus, Problem
 
 ENDS: dict[str, RoundEnd] = {"denied": "denied", "refused": "refused", "expired": "no-answer", "void": "void", "settled": "void"}
+STALE = frozenset({"target-changed", "not-found", "target-unreadable"})
 PAUSE_SECONDS = 0.1
 WAIT_FOR_LEASE_SECONDS = 60.0  # another plan holds the target: its lease ends within minutes
 
@@ -24,10 +25,17 @@ async def authorize(round_: Round, *, governance: Governance, clock: Clock, wait
             await clock.sleep(PAUSE_SECONDS)  # the answer may come at once, again and again
         judged = replace(round_, decision=status.decision, status=status)
         if status.state in ENDS:
-            return replace(judged, end=ENDS[status.state], note=status.reason)
+            end = "target-changed" if status.state == "denied" and _is_stale(status) else ENDS[status.state]
+            return replace(judged, end=end, note=status.reason)
         return await _leased(judged, governance=governance, clock=clock, tell=tell)
     except GovernanceUnavailable as exc:
         return replace(round_, end="unavailable", note=str(exc))
+
+
+def _is_stale(status: PlanStatus) -> bool:
+    """The sidecar's first look found the objects other than the plan says: that is no judgement on the remedy."""
+    rules = {reason.rule for reason in status.decision.reasons}
+    return bool(rules) and rules <= STALE
 
 
 async def _leased(round_: Round, *, governance: Governance, clock: Clock, tell: Tell) -> Round:
