@@ -1,0 +1,33 @@
+"""Loki: streams become container logs, oldest line first; a refusal is one line."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+import respx
+
+from agent.domain.incident import Window
+from agent.errors import ReadRefused
+from agent.toolsets.loki import LokiLogs
+from tests.agent.builders import NOW
+
+WINDOW = Window(start=NOW - timedelta(minutes=5), end=NOW)
+STREAM = {"stream": {"namespace": "shop", "pod": "web-1", "container": "app"}, "values": [["2", "second"], ["1", "first"]]}
+
+
+@respx.mock
+async def test_streams_become_logs_in_order():
+    route = respx.get("http://loki/loki/api/v1/query_range").respond(json={"data": {"result": [STREAM]}})
+
+    logs = await LokiLogs("http://loki").of_namespaces(["shop"], WINDOW)
+
+    assert [(one.pod, one.container, one.text) for one in logs] == [("web-1", "app", "first\nsecond")]
+    assert route.calls[0].request.url.params["query"] == '{namespace=~"shop"}'
+
+
+@respx.mock
+@pytest.mark.parametrize("answer", [httpx.Response(500), httpx.Response(200, text="<html>")])
+async def test_no_usable_answer_is_refused(answer):
+    respx.get("http://loki/loki/api/v1/query_range").mock(return_value=answer)
+    with pytest.raises(ReadRefused, match="Loki at http://loki"):
+        await LokiLogs("http://loki").of_namespaces(["shop"], WINDOW)
