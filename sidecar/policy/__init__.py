@@ -24,4 +24,6 @@ def open_judge(*, directory: Path | None = None, overlay: Path | None = None, op
     engine.close()
     from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  two HTTP clients that only this way needs
 
-    return RegoJudge(OpaEngine(bundle, opa_url), zones=bundle.zones)
+    server = OpaEngine(bundle, opa_url)
+    server.prepare()
+    return RegoJudge(server, zones=bundle.zones)

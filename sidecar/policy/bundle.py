@@ -148,7 +148,8 @@ def _platform(raw: dict[str, Json]) -> Platform:
     try:
         return Platform.model_validate(raw)
     except ValidationError as exc:
-        fault = exc.errors(include_input=False, include_url=False)[0]
+        # Of the ways in which a choice does not fit, the one that got furthest is what was meant.
+        fault = max(exc.errors(include_input=False, include_url=False), key=lambda error: len(error["loc"]))
         where = ".".join(str(part) for part in fault["loc"]) or "the whole"
         raise BundleRefused(f"{DATA}: {where}: {fault['msg']}") from None
 

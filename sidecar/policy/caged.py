@@ -41,6 +41,11 @@ class EmbeddedEngine:
     def revision(self) -> str:
         return self._revision
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that answers, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
     def ask(self, document: dict[str, Json]) -> Json:
         if _holds_nul(document):
             raise PolicyUnavailable("the embedded engine cannot read a text with a NUL character")
@@ -114,6 +119,10 @@ class _Process:
         os.set_blocking(self._to, False)
         os.set_blocking(self._from, False)
         self._end = weakref.finalize(self, _kill, self._child)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def exchange(self, line: bytes, deadline: float) -> Json:
         """One line there, one line back. Raises PolicyUnavailable when the process ended, or time is up."""

@@ -5,6 +5,7 @@ asked last, so that a half-loaded revision is undefined and two sidecars of diff
 was started anew has lost them: the question comes back undefined, and they are put there again.
 """
 
+import contextlib
 import threading
 import time
 from typing import Any, cast
@@ -48,6 +49,11 @@ class OpaEngine:
     def ask(self, document: dict[str, Json]) -> Json:
         return self._patience.run(lambda: self._asked(document))
 
+    def prepare(self) -> None:
+        """Puts the rules there ahead of the first question, in the background; a server that is not there yet is none of
+        its business."""
+        threading.Thread(target=self._prepared, name="policy-load", daemon=True).start()
+
     def close(self) -> None:
         self._client.close_connection()
         self._loader.close_connection()
@@ -55,8 +61,11 @@ class OpaEngine:
     def _asked(self, document: dict[str, Json]) -> Json:
         answer = self._query(document)
         if "result" not in answer:
-            self._load()
-            answer = self._query(document)
+            with self._loading:
+                answer = self._query(document)  # somebody else may just have put them there
+                if "result" not in answer:
+                    self._put_there()
+                    answer = self._query(document)
         match answer.get("result"):
             case {"revision": self.revision, "value": value}:
                 return cast(Json, value)
@@ -64,6 +73,10 @@ class OpaEngine:
                 raise PolicyUnavailable("the rule that is asked is undefined on the OPA server for this document")
             case _:
                 raise PolicyUnavailable("the OPA server answered by another revision, or with something else")
+
+    def _prepared(self) -> None:
+        with contextlib.suppress(PolicyUnavailable), self._loading:  # the first question says what is wrong
+            self._put_there()
 
     def _query(self, document: dict[str, Json]) -> dict[str, Any]:
         try:
@@ -76,25 +89,20 @@ class OpaEngine:
             raise PolicyUnavailable("the OPA server answered with something else than an object")
         return answer
 
-    def _load(self) -> None:
+    def _put_there(self) -> None:
         """Data, modules, and last what is asked. Goes on when the one who asked has given up; the next finds it there."""
-        with self._loading:
-            root = self._root.replace(".", "/")
-            try:
-                for name, value in self._bundle.data.items():
-                    self._loader.update_or_create_data(value, f"{root}/{name}")
-                for path, text in in_order(self._bundle.modules):
-                    self._put(f"{root}/{path}", moved(path, text, self._root))
-                asked = f'"value": data.{self._root}.{self._rule.removeprefix("data.")}'
-                self._put(
-                    f"{root}/asked.rego",
-                    f'package {self._root}.asked\n\nanswer := {{"revision": "{self.revision}", {asked}}}\n',
-                )
-                self._clear_away()
-            except PolicyUnavailable:
-                raise
-            except Exception as exc:
-                raise PolicyUnavailable(f"the OPA server did not take the policy: {_why(exc)}") from exc
+        root = self._root.replace(".", "/")
+        try:
+            for name, value in self._bundle.data.items():
+                self._loader.update_or_create_data(value, f"{root}/{name}")
+            for path, text in in_order(self._bundle.modules):
+                self._put(f"{root}/{path}", moved(path, text, self._root))
+            value_of = f'"value": data.{self._root}.{self._rule.removeprefix("data.")}'
+            asked = f'package {self._root}.asked\n\nanswer := {{"revision": "{self.revision}", {value_of}}}\n'
+            self._put(f"{root}/asked.rego", asked)
+            self._clear_away()
+        except Exception as exc:
+            raise PolicyUnavailable(f"the OPA server did not take the policy: {_why(exc)}") from exc
 
     def _put(self, endpoint: str, text: str) -> None:
         self._loader.update_policy_from_string(text, endpoint, rego_compat=False)  # as it was admitted, not rewritten

@@ -101,7 +101,7 @@ class Window(_Strict):
     def _is_a_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as exc:
+        except (KeyError, ValueError, OSError) as exc:
             raise ValueError("is no IANA time zone that this machine knows") from exc
         return value
 

@@ -1,0 +1,130 @@
+"""Generated documents, judged by both engines: whole plans with other values, and spoilt ones."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sidecar.contract import Json
+from sidecar.policy import load, policies_folder
+from sidecar.policy.caged import EmbeddedEngine
+from sidecar.policy.engine import Engine
+from sidecar.policy.opa import OpaEngine
+
+DOCUMENTS: dict[str, Any] = load(policies_folder()).documents
+ENVIRONMENTS = st.sampled_from(["dev", "dev", "dev", "dev", "test", "prod", "", "nowhere"])
+LEVELS = st.sampled_from(["auto", "auto", "auto", "auto", "review", "", "observe", "full"])
+NAMESPACES = st.sampled_from(["shop", "bank", "kube-system", "kube-x", "lestrade", ""])
+KINDS = st.sampled_from(["Deployment", "StatefulSet", "DaemonSet", "Secret", "ConfigMap", "Node", "role"])
+NUMBERS = st.one_of(st.integers(-2, 25), st.floats(-5, 30), st.sampled_from([10_000, 2**53 - 1]))
+GITOPS = st.sampled_from(
+    [
+        None,
+        None,
+        None,
+        None,
+        None,
+        {"tool": "argocd", "app": "shop"},
+        {"tool": "flux", "app": "x"},
+        {"tool": "other", "app": "y"},
+        {},
+    ]
+)
+PATHS = st.sampled_from(
+    ["/spec/replicas", "/spec/maxReplicas", "/spec/template/spec/containers/0/image", "/spec/template/spec/containers/1/env/0",
+     "/spec/template/spec/hostNetwork", "/data/x", "/data", "/spec/selector/app", "/metadata/labels/x"]
+)  # fmt: skip
+VALUES = st.one_of(
+    NUMBERS,
+    st.text(max_size=12),
+    st.sampled_from(
+        ["registry.k8s.io/a:1", "registry.example/checkout:2", None, {"secretKeyRef": {"name": "a"}}, [{"hostPath": 1}]]
+    ),
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=5), below, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> dict[str, Json]:
+    """Several steps of the whole documents, with facts that belong to them, and values that may be anything near."""
+    document: Any = deepcopy(DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))])
+    for _ in range(draw(st.integers(0, 3))):
+        other = deepcopy(DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))])
+        document["plan"]["steps"] += other["plan"]["steps"]
+        document["facts"]["targets"].update(other["facts"]["targets"])
+        document["facts"]["history"]["targets"].update(other["facts"]["history"]["targets"])
+        document["facts"]["namespaces"].update(other["facts"]["namespaces"])
+        document["facts"]["history"]["namespaces"].update(other["facts"]["history"]["namespaces"])
+    for number, step in enumerate(document["plan"]["steps"], 1):
+        step["id"] = f"step-{number}"
+        action = step["action"]
+        if draw(st.integers(0, 2)):
+            continue
+        match action["kind"]:
+            case "scale_workload":
+                action["replicas"] = draw(NUMBERS)
+            case "change_fields":
+                action["changes"][0] = {"path": draw(PATHS), "before": draw(VALUES), "after": draw(VALUES)}
+            case _:
+                part = draw(st.sampled_from(["namespace", "kind", "uid"]))
+                action["target"][part] = draw({"namespace": NAMESPACES, "kind": KINDS, "uid": st.just("other")}[part])
+    facts = document["facts"]
+    facts["cluster"]["environment"] = draw(ENVIRONMENTS)
+    for namespace in facts["namespaces"].values():
+        namespace["labels"] = {"lestrade.dev/environment": draw(ENVIRONMENTS), "lestrade.dev/autonomy": draw(LEVELS)}
+    for target in facts["targets"].values():
+        target["gitops"] = draw(GITOPS)
+    for count in facts["history"]["targets"].values():
+        count["hour"] = draw(st.sampled_from([0, 0, 0, 2, 5, 6]))
+    facts["leased"] = [sorted(facts["targets"])[0]] if draw(st.integers(0, 9)) == 0 else []
+    document["clock"] = {}
+    whole: dict[str, Json] = document
+    return whole
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> dict[str, Json]:
+    """A whole document with anything at all in one or two places."""
+    document: Any = draw(plans())
+    for _ in range(draw(st.integers(1, 2))):
+        place: Any = document
+        for _ in range(draw(st.integers(1, 8))):
+            keys = sorted(place) if isinstance(place, dict) else list(range(len(place))) if isinstance(place, list) else []
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            if not isinstance(place[key], dict | list) or draw(st.integers(0, 3)) == 0:
+                place[key] = draw(JSON)
+                break
+            place = place[key]
+    whole: dict[str, Json] = document
+    return whole
+
+
+SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@SETTINGS
+@given(document=plans())
+def test_both_engines_say_the_same_to_generated_plans(
+    embedded: EmbeddedEngine, opa: OpaEngine, same: Callable[[Engine, Engine, dict[str, Json]], None], document: dict[str, Json]
+) -> None:
+    same(embedded, opa, document)
+
+
+@SETTINGS
+@given(document=spoilt())
+def test_both_engines_say_the_same_to_spoilt_plans(
+    embedded: EmbeddedEngine, opa: OpaEngine, same: Callable[[Engine, Engine, dict[str, Json]], None], document: dict[str, Json]
+) -> None:
+    same(embedded, opa, document)

@@ -1,0 +1,160 @@
+"""A bundle is admitted only when nothing spoilt passes it (D2, D4, D5)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import BundleRefused
+from sidecar.policy import builtins, load, open_judge, policies_folder
+from sidecar.policy.admission import SEAL, admit, examine, seal_in, seal_of
+from sidecar.policy.caged import EmbeddedEngine
+from sidecar.policy.hostile import spoilt
+from tests.sidecar.policy.builders import ALLOWS_ALL, DENY_STYLE, SHIPPED, bundle_of, facts, plan
+
+
+def test_the_shipped_bundle_is_sealed_as_it_is() -> None:
+    """After a change of the rules: lestrade-sidecar policy check policies --seal."""
+    assert seal_in(policies_folder()) == seal_of(SHIPPED)
+
+
+def test_a_bundle_without_a_seal_is_tried_before_it_judges(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("lease: {seconds: 600}\n")
+
+    judge = open_judge(directory=policies_folder(), overlay=tmp_path / "data.yaml")
+
+    decision = judge.decide(plan(), facts())
+    assert (decision.verdict, decision.lease_seconds) == ("allow", 600)
+    assert decision.revision == judge.revision != SHIPPED.revision
+
+
+@pytest.mark.parametrize("text", [ALLOWS_ALL, DENY_STYLE], ids=["allows everything", "deny style"])
+def test_a_bundle_that_lets_something_spoilt_through_is_refused_with_the_input(text: str) -> None:
+    with pytest.raises(BundleRefused, match=r"cases/\w+\.yaml with .+: allow, where only a denial may come"):
+        admit(bundle_of(text))
+
+
+def test_a_deny_style_bundle_lets_much_through_and_all_of_it_is_named() -> None:
+    bundle = bundle_of(DENY_STYLE)
+    engine = EmbeddedEngine(bundle)
+    try:
+        *_, findings = examine(bundle, engine, thorough=False)
+    finally:
+        engine.close()
+
+    named = "\n".join(findings.faults)
+    assert "/plan missing" in named
+    assert "/plan/steps is {}" in named
+    assert "the target is a Secret" in named
+
+
+def test_a_wrong_seal_counts_for_nothing() -> None:
+    with pytest.raises(BundleRefused):
+        admit(bundle_of(ALLOWS_ALL), seal=seal_of(SHIPPED))
+
+
+def test_a_bundle_that_denies_everything_is_safe() -> None:
+    text = 'package remediation\n\ndecision := {"verdict": "deny", "reasons": [], "approvals": null, "lease_seconds": 0}\n'
+
+    admit(bundle_of(text)).close()
+
+
+FORBIDDEN = [
+    "http.send({})", "opa.runtime()", 'net.lookup_ip_addr("x")', 'time.now_ns()', 'rand.intn("x", 3)', 'uuid.rfc4122("x")',
+    'io.jwt.decode("x")', 'json.match_schema({}, {})', 'crypto.sha256("x")', 'print("x")', 'trace("x")', "rego.metadata.rule()",
+    'regex.template_match("x", "y", "{", "}")', 'object["get"]({}, "a", 1)', 'http["send"]({})', 'sprintf("%q", [1])',
+    'sprintf("%v", [1])', "sprintf(input.format, [1])", 'glob.match("*", [], "x")', "data.secrets.all", 'data["platform"]',
+    "unknown_call(1)", 'graph.reachable({}, {})', "input.x with input.x as 1", "count([1]) with count as http.send",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FORBIDDEN)
+def test_a_call_that_is_not_permitted_is_named_with_its_line(call: str) -> None:
+    text = f"package remediation\n\n# a comment may say http.send\ndecision := x if x := {call}\n"
+
+    with pytest.raises(BundleRefused, match=r"^remediation/decision\.rego:4: "):
+        builtins.check((("remediation/decision.rego", text),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "package system.authz\n",
+        "package remediation\nimport data.other\n",
+        'package remediation\nx := $"{1}"\n',
+        'package remediation\nx := "open\n',
+    ],
+)
+def test_what_lies_outside_of_the_rules_is_refused(text: str) -> None:
+    with pytest.raises(BundleRefused):
+        builtins.check((("remediation/x.rego", text),))
+
+
+def test_functions_of_ones_own_and_words_in_texts_are_permitted() -> None:
+    text = """package remediation.guards.mine
+
+import data.remediation.plan as whole
+
+deny contains reason if {
+	some step in input.plan.steps
+	not small(step)
+	reason := {"rule": "mine", "step": step.id, "message": "see http.send and time.now_ns()"}
+}
+
+small(step) if whole.whole(step.action.replicas, 0, 3)
+
+small(step) if step.action.kind != `opa.runtime`
+"""
+    builtins.check((("remediation/guards/mine.rego", text),))
+
+
+def test_packages_that_use_each_other_in_a_circle_are_refused() -> None:
+    one = ("remediation/one.rego", "package remediation.one\n\nf(x) := data.remediation.two.g(x)\n\nh(x) := x\n")
+    two = ("remediation/two.rego", "package remediation.two\n\ng(x) := data.remediation.one.h(x)\n")
+
+    with pytest.raises(BundleRefused, match="circle"):
+        admit(bundle_of(ALLOWS_ALL, one, two))
+
+
+def test_a_module_that_does_not_compile_is_refused() -> None:
+    bundle = bundle_of(ALLOWS_ALL, ("remediation/broken.rego", "package remediation.broken\n\nx := [1 |"))
+
+    with pytest.raises(BundleRefused, match=r"does not compile|brings the embedded engine down"):
+        admit(bundle)
+
+
+def test_a_case_that_fails_keeps_the_bundle_out(tmp_path: Path) -> None:
+    (tmp_path / "remediation" / "guards").mkdir(parents=True)
+    (tmp_path / "remediation" / "guards" / "mine_cases.yaml").write_text(
+        "- {name: a wish, document: scale, expect: {verdict: deny, rule: mine}}\n"
+    )
+
+    with pytest.raises(BundleRefused, match=re.escape("mine_cases.yaml: a wish: allow instead of deny")):
+        open_judge(directory=policies_folder(), overlay=tmp_path)
+
+
+def test_a_guard_of_ones_own_in_an_overlay_is_found_and_heard(tmp_path: Path) -> None:
+    (tmp_path / "remediation" / "guards").mkdir(parents=True)
+    (tmp_path / "remediation" / "guards" / "mine.rego").write_text(
+        "package remediation.guards.mine\n\n"
+        'deny contains {"rule": "mine", "message": "not on my watch"} if input.plan.cluster == "main"\n'
+    )
+    (tmp_path / "remediation" / "guards" / "mine_cases.yaml").write_text("[]\n")
+    overlaid = load(policies_folder(), tmp_path)
+    engine = EmbeddedEngine(overlaid)
+    try:
+        said = engine.ask({**overlaid.documents["scale"], "clock": {}})  # type: ignore[dict-item]
+    finally:
+        engine.close()
+
+    assert isinstance(said, dict)
+    assert [reason["rule"] for reason in said["reasons"]] == ["mine"]  # type: ignore[index, union-attr, call-overload]
+
+
+def test_the_battery_spoils_every_document_in_many_ways() -> None:
+    for name, document in SHIPPED.documents.items():
+        ways = [what for what, _ in spoilt(document)]
+        assert len(ways) > 200, name
+        assert all(wrong != document for _, wrong in spoilt(document))
+
+    assert SEAL == "admitted.txt"

@@ -1,0 +1,95 @@
+"""Reading a bundle: what is refused says where it is wrong, and the revision follows the content."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import BundleRefused
+from sidecar.policy import load, policies_folder
+from sidecar.policy.bundle import DATA
+from tests.sidecar.policy.builders import SHIPPED
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    for path in policies_folder().rglob("*"):
+        if path.is_file():
+            to = folder / path.relative_to(policies_folder())
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(path.read_bytes())
+    return folder
+
+
+def data_of(folder: Path, old: str, new: str) -> None:
+    text = (folder / DATA).read_text()
+    assert old in text
+    (folder / DATA).write_text(text.replace(old, new, 1))
+
+
+def test_the_revision_is_the_same_wherever_the_bundle_lies(copy: Path) -> None:
+    assert load(copy).revision == SHIPPED.revision
+
+
+def test_one_byte_of_a_rule_makes_another_revision(copy: Path) -> None:
+    rule = copy / "remediation" / "guards" / "scale_bounds.rego"
+    rule.write_text(rule.read_text() + "\n")
+
+    assert load(copy).revision != SHIPPED.revision
+
+
+def test_a_comment_in_the_data_is_no_other_revision(copy: Path) -> None:
+    data_of(copy, "version: 1", "version: 1  # as ever")
+
+    assert load(copy).revision == SHIPPED.revision
+
+
+MAY = "2026-05-01T00:00:00Z"
+FAULTS = [
+    ("version: 1", "version: 2", "version"),
+    ("fenced:\n", "fenzed:\n", "fenced|fenzed"),
+    ("seconds: 900", "seconds: 9000", "lease.seconds"),
+    ("seconds: 900", "seconds: '900'", "lease.seconds"),
+    ("default: prod\n", "default: staging\n", "staging"),
+    ("freezes: []", "freezes: [{name: x, environments: [prod], from: 2026-01-01, until: 2026-02-01}]", "freezes.0"),
+    ("freezes: []", f"freezes: [{{name: x, environments: [prod], from: '{MAY}', until: '{MAY}'}}]", "ends after"),
+    ("  dev: always", "  dev: [{days: [mon], from: '09:00', until: '17:00', zone: Mars/Olympus}]", "IANA"),
+    ("  dev: always", "  dev: [{days: [mon], from: '22:00', until: '06:00', zone: UTC}]", "closes after"),
+    ("  dev: always", "  dev: never", "windows.dev"),
+    ("silence_minutes: 240", "silence_minutes: 240\nsilence_minutes: 10000", "given twice"),
+    ("silence_minutes: 240", "silence_minutes: [", "not YAML"),
+    ("silence_minutes: 240", "silence_minutes: 2.5", "silence_minutes"),
+    ("silence_minutes: 240", "silence_minutes: true", "silence_minutes"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FAULTS, ids=[new.strip()[:40] for _, new, _ in FAULTS])
+def test_data_that_is_wrong_is_refused_in_one_line_that_says_where(old: str, new: str, said: str, copy: Path) -> None:
+    data_of(copy, old, new)
+
+    with pytest.raises(BundleRefused, match=said) as refusal:
+        load(copy)
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_that_is_none_or_holds_no_rules_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleRefused, match="not a directory"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(BundleRefused, match=DATA):
+        load(tmp_path)
+
+
+def test_an_overlay_file_changes_one_key_and_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text("scale: {prod: {max: 50}}\nreversible: [scale_workload]\n")
+
+    platform = load(policies_folder(), tmp_path / "ours.yaml").data["platform"]
+
+    assert platform["scale"]["prod"] == {"min": 1, "max": 50}  # type: ignore[index, call-overload]
+    assert platform["scale"]["dev"] == {"min": 0, "max": 10}  # type: ignore[index, call-overload]
+    assert platform["reversible"] == ["scale_workload"]  # type: ignore[index, call-overload]
+
+
+def test_an_overlay_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleRefused, match="no policy overlay"):
+        load(policies_folder(), tmp_path / "nowhere")
