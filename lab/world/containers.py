@@ -53,7 +53,8 @@ class ContainerRun:
     program: Program | None = None
     since: datetime | None = None  # of the program
     began: datetime | None = None  # of the run
-    backoff: float = 0.0
+    backoff: float = 0.0  # seconds the next one lasts
+    in_force: float = 0.0
     until: datetime | None = None  # of the back-off
     pull_error: str = ""
     configuration: Configuration = field(default_factory=lambda: Configuration({}, {}))
@@ -119,6 +120,7 @@ class ContainerRun:
             text = f'Successfully pulled image "{self.image}" in 1.412s (1.412s including waiting). Image size: 3798260 bytes.'
             node.event(self, "Normal", "Pulled", text)
             self.pull_error = ""
+            self.backoff = self.backoff if self.restarts else 0.0
             return self._create(now, node)
         repository = self.image
         self.pull_error = (
@@ -216,7 +218,7 @@ class ContainerRun:
         self.program, self.probes = None, {}
         if node.restarts_on(code, self.init):
             self.stage, self.due = "exited", now + timedelta(seconds=1)
-            self.until = now + timedelta(seconds=self.backoff)
+            self.until, self.in_force = now + timedelta(seconds=self.backoff), self.backoff
             self.backoff = min(self.backoff * 2 or FIRST_BACKOFF, MAX_BACKOFF)
         else:
             self.stage, self.due = "done", None
@@ -232,15 +234,10 @@ class ContainerRun:
             return self._restart(now, node)
         where = node.where()
         node.event(self, "Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {where}")
-        wait = self._backoff_in_force()
-        message = f"back-off {_duration(wait)} restarting failed container={self.name} pod={where}"
+        message = f"back-off {_duration(self.in_force)} restarting failed container={self.name} pod={where}"
         self.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
         self.stage, self.due = "crash-backoff", self._next_look(now)
         return True
-
-    def _backoff_in_force(self) -> float:
-        """The one being waited for; `backoff` already holds the next."""
-        return MAX_BACKOFF if self.backoff >= MAX_BACKOFF else max(self.backoff / 2, FIRST_BACKOFF)
 
     def _restart(self, now: datetime, node: NodeSide) -> bool:
         if "terminated" in self.state:

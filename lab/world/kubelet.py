@@ -8,6 +8,7 @@ from lab.world.kinds import Object
 from lab.world.pods import PodRun, Setting
 from lab.world.reading import finished, set_condition, stamp
 
+CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 HEARTBEAT = timedelta(minutes=5)
 WATCHED = frozenset({"Pod", "ConfigMap", "Secret", "Service", "Endpoints", "Node", "PersistentVolumeClaim"})
 NODE_CONDITIONS = (
@@ -56,6 +57,7 @@ class Kubelet:
         cluster = self.setting.cluster
         now = cluster.now
         self._nodes(now)
+        self._cordons()
         stale, self._stale = self._stale, set()
         everything, self._surroundings = self._surroundings, False
         present = {p["metadata"]["uid"]: p for p in cluster.of("Pod") if p["spec"].get("nodeName")}
@@ -84,6 +86,27 @@ class Kubelet:
         self._names[(metadata["namespace"], metadata["name"])] = metadata["uid"]
         run.sync(pod)
         return run
+
+    def _cordons(self) -> None:
+        """spec.unschedulable becomes a taint (the node lifecycle controller's part) and an event (the kubelet's)."""
+        for node in self.setting.cluster.of("Node"):
+            wanted = bool(node["spec"].get("unschedulable"))
+            has = any(t["key"] == CORDON["key"] for t in node["spec"].get("taints") or [])
+            name = node["metadata"]["name"]
+            if wanted == has:
+                continue
+
+            def change(obj: Object, wanted: bool = wanted) -> None:
+                others = [t for t in obj["spec"].get("taints") or [] if t["key"] != CORDON["key"]]
+                obj["spec"]["taints"] = [*others, *([dict(CORDON)] if wanted else [])]
+                if not obj["spec"]["taints"]:
+                    del obj["spec"]["taints"]
+
+            self.setting.cluster.edit("Node", "", name, change)
+            state = "NodeNotSchedulable" if wanted else "NodeSchedulable"
+            about = {**node, "metadata": {"name": name, "uid": name}}  # the kubelet puts the node's name for its uid
+            text = f"Node {name} status is now: {state}"
+            self.setting.recorder.record(about, "Normal", state, text, by="kubelet", host=name)
 
     def _nodes(self, now: datetime) -> None:
         beat = self._heartbeat is None or now >= self._heartbeat

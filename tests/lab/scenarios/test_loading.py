@@ -59,7 +59,7 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, change: dict[str,
 
 
 def test_text_that_is_not_yaml_says_in_which_line(tmp_path: Path) -> None:
-    with pytest.raises(scenarios.ScenarioError, match=r"example\.yaml: not YAML in line 2"):
+    with pytest.raises(scenarios.ScenarioError, match=r"example\.yaml: not YAML in line 3"):
         load(tmp_path, "name: example\ntitle: [unclosed\nstory: x")
 
 
