@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 
 from sidecar.contract import ObjectRef, Plan, target_of
 from sidecar.errors import ClusterUnavailable
@@ -72,6 +73,7 @@ class _Search:
     cluster: Cluster
     missing: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
+    _locks: dict[str, Lock] = field(default_factory=dict)
     _found: dict[str, Document | None] = field(default_factory=dict)
     _budgets: dict[str, list[Document] | None] = field(default_factory=dict)
 
@@ -116,9 +118,10 @@ class _Search:
 
     def get(self, path: str, what: str) -> Document | None:
         """The object; _NOT_THERE for a 404; None, and named as missing, for anything else."""
-        if path not in self._found:
-            self._found[path] = self._ask(path, what)
-        return self._found[path]
+        with self._locks.setdefault(path, Lock()):
+            if path not in self._found:
+                self._found[path] = self._ask(path, what)
+            return self._found[path]
 
     def _target(self, ref: ObjectRef, plan: Plan) -> Document | None:
         if ref.kind == _SECRET:
@@ -164,9 +167,10 @@ class _Search:
     def _covering(self, live: Document, namespace: str) -> list[Document] | None:
         if live.get("kind") not in _RUNS_PODS or not namespace:
             return []
-        if namespace not in self._budgets:
-            self._budgets[namespace] = self._list_budgets(namespace)
-        budgets = self._budgets[namespace]
+        with self._locks.setdefault(f"budgets of {namespace}", Lock()):
+            if namespace not in self._budgets:
+                self._budgets[namespace] = self._list_budgets(namespace)
+            budgets = self._budgets[namespace]
         return None if budgets is None else [budget for budget in budgets if selects(budget, pod_labels(live))]
 
     def _list_budgets(self, namespace: str) -> list[Document] | None:
