@@ -46,7 +46,6 @@ def _container(container: Object) -> None:
     for quantities in container["resources"].values():
         if isinstance(quantities, dict):
             quantities.update({k: canonical(str(v)) for k, v in quantities.items()})
-    _requests_from_limits(container["resources"])
 
 
 def _requests_from_limits(resources: Object) -> None:
@@ -98,6 +97,8 @@ def _template(spec: Object) -> None:
 def _pod(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
+    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        _requests_from_limits(container["resources"])
     spec.setdefault("enableServiceLinks", True)
 
 

@@ -13,11 +13,19 @@ VERSION = {
     "gitVersion": "v1.36.2", "gitCommit": "98b35193b2ac7a23a673325f5e9b830ecd5ba406", "gitTreeState": "clean",
     "buildDate": "2026-07-23T00:00:00Z", "goVersion": "go1.26.6", "compiler": "gc", "platform": "linux/amd64",
 }  # fmt: skip
-_HOOKS = (
-    "start-apiserver-admission-initializer", "generic-apiserver-start-informers", "priority-and-fairness-config-consumer",
-    "priority-and-fairness-filter", "storage-object-count-tracker-hook", "start-apiextensions-informers", "start-apiextensions-controllers",
-    "crd-informer-synced", "start-system-namespaces-controller", "peer-endpoint-reconciler-controller",
-)  # fmt: skip
+_HOOKS = """
+    start-apiserver-admission-initializer generic-apiserver-start-informers priority-and-fairness-config-consumer
+    priority-and-fairness-filter storage-object-count-tracker-hook start-apiextensions-informers
+    start-apiextensions-controllers crd-informer-synced start-system-namespaces-controller
+    peer-endpoint-reconciler-controller start-cluster-authentication-info-controller start-kube-apiserver-identity-lease-controller
+    start-kube-apiserver-identity-lease-garbage-collector storage-readiness start-legacy-token-tracking-controller
+    start-service-ip-repair-controllers rbac/bootstrap-roles scheduling/bootstrap-system-priority-classes
+    priority-and-fairness-config-producer bootstrap-controller start-kubernetes-service-cidr-controller
+    aggregator-reload-proxy-client-cert start-kube-aggregator-informers apiservice-status-local-available-controller
+    apiservice-status-remote-available-controller apiservice-registration-controller apiservice-wait-for-first-sync
+    apiservice-discovery-controller kube-apiserver-autoregistration
+""".split()
+_LATE_HOOKS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -55,17 +63,30 @@ def _paths(cluster: Cluster) -> list[str]:
     for group in sorted(cluster.resources.groups()):
         out.append(f"/apis/{group}")
         out += [f"/apis/{group}/{v}" for v in cluster.resources.versions(group)]
-    checks = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-    return out + checks
+    for name in ("healthz", "livez", "readyz"):
+        out += [f"/{name}", *(f"/{name}/{c}" for c in _checks(name))]
+    out += [
+        "/flagz",
+        "/metrics",
+        "/metrics/slis",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/",
+        "/openid/v1/jwks",
+        "/statusz",
+        "/version",
+    ]
+    return sorted(out)
+
+
+def _checks(name: str) -> list[str]:
+    first = ["ping", "log", *(["informer-sync"] if name == "readyz" else ["loopback-serving-certificate", "etcd"])]
+    hooks = [f"poststarthook/{h}" for h in _HOOKS] + ["autoregister-completion"] + [f"poststarthook/{h}" for h in _LATE_HOOKS]
+    return first + hooks + (["shutdown"] if name == "readyz" else [])
 
 
 def _health(call: Call, name: str, rest: list[str]) -> Answer:
-    checks = [
-        "ping",
-        "log",
-        *(["loopback-serving-certificate"] if name == "healthz" else ["informer-sync"] if name == "readyz" else []),
-    ]
-    checks += [*(["etcd"] if name != "readyz" else ["etcd", "etcd-readiness"])] + [f"poststarthook/{h}" for h in _HOOKS]
+    checks = _checks(name)
     if rest:
         if "/".join(rest) not in checks:
             raise page_not_found()

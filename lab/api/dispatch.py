@@ -14,6 +14,7 @@ from lab.api import (
     logs,
     media,
     pods,
+    proxying,
     reading,
     scaling,
     status,
@@ -152,15 +153,18 @@ class Dispatcher:
             case name if name in _UPGRADES:
                 return _upgrade
             case "proxy":
-                raise status.ApiError(503, "ServiceUnavailable", "the laboratory runs no containers: nothing to proxy to")
+                return proxying.proxy
         return {"get": reading.get, "update": writing.put, "patch": writing.patch}[target.verb]
 
     def _watch(self, cluster: Cluster, call: Call, resource: Resource) -> Answer:
         accepted = media.negotiate(call.header("accept"), stream=True)
+        shown = 0
 
         def shape(obj: Object) -> Object:
+            nonlocal shown
             if accepted.shape == "Table":
-                return tables.table(resource, obj, cluster.clock, include=call.param("includeObject"), headers=True)
+                shown += 1  # the column definitions come with the first event only
+                return tables.table(resource, obj, cluster.clock, include=call.param("includeObject"), headers=shown == 1)
             return tables.partial(obj) if accepted.shape.startswith("Partial") else obj
 
         return watching.watch(cluster, self._feed, call, resource, shape)

@@ -1,6 +1,7 @@
 """What a client accepts and how an answer is written: JSON, YAML, Table, PartialObjectMetadata. Knows no storage."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +47,26 @@ def negotiate(accept: str, *, stream: bool = False, shapes: tuple[str, ...] = SH
     raise not_acceptable((*OFFERED, *STREAMS) if stream else OFFERED)
 
 
+_DOUBTFUL = re.compile(r"^[-+.\\d~=<]|^(true|false|null|yes|no|on|off)$|^\\s*$", re.IGNORECASE)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes as sigs.k8s.io/yaml does: double, and only where a string would be read as something else."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    plain = isinstance(yaml.safe_load(value) if value.strip() else None, str) if _DOUBTFUL.match(value) else True
+    ambiguous = value.lower() in ("y", "n", "yes", "no", "on", "off", "")
+    style = "|" if "\n" in value else '"' if not plain or ambiguous else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(body: Any, media: str, *, pretty: bool = False) -> bytes:
     if media == YAML:
-        return yaml.safe_dump(body, default_flow_style=False, allow_unicode=True, width=10**6).encode()
+        return yaml.dump(body, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=10**6).encode()
     if pretty:
         return json.dumps(body, indent=2, ensure_ascii=False).encode()
     return orjson.dumps(body) + b"\n"

@@ -36,7 +36,7 @@ def evict(cluster: Cluster, call: Call, resource: Resource) -> Answer:
         _spend(cluster, budgets[0], pod, dry_run=dry_run)
     precondition(resource, pod, options.get("preconditions") or {})
     deleting.remove(cluster, resource, pod, options, dry_run=dry_run)
-    return Answer(status=201, body=success())
+    return Answer(status=201, body=success(code=201))
 
 
 def _guards(budget: Object, pod: Object) -> bool:

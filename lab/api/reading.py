@@ -14,6 +14,7 @@ from lab.api.selectors import field_matcher, label_matcher
 from lab.api.status import ApiError, Cause, bad_request, invalid, not_allowed, not_found
 from lab.store import Object
 
+METRICS = "metrics.k8s.io"  # served by another server on a real cluster, with its own manners
 EXPIRED_CONTINUE = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the "
     "continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
@@ -59,8 +60,13 @@ def get(cluster: Cluster, call: Call, resource: Resource) -> Answer:
         raise TooNew
     obj = cluster.find(resource, call.target.namespace, call.target.name)
     if obj is None:
-        raise not_found(resource.plural, resource.group, call.target.name)
-    return Answer(body=outward(resource, obj))
+        raise not_found(resource.plural, "" if resource.group == METRICS else resource.group, call.target.name)
+    return Answer(body=_measured(outward(resource, obj)) if resource.group == METRICS else outward(resource, obj))
+
+
+def _measured(obj: Object) -> Object:
+    """Measurements are not stored: they have no uid and no revision."""
+    return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k not in ("uid", "resourceVersion", "managedFields")}}
 
 
 def check_list_options(call: Call) -> None:
@@ -85,6 +91,8 @@ def check_list_options(call: Call) -> None:
 
 def listing(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     """A List; TooNew when the wanted revision has not come yet."""
+    if resource.plural == "componentstatuses":
+        return Answer(body=_components())
     check_list_options(call)
     limit = _limit(call)
     token = call.param("continue")
@@ -110,6 +118,12 @@ def listing(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     return Answer(body=_page(call, resource, items, matches, limit, shown_at))
 
 
+def _components() -> Object:
+    healthy = [{"type": "Healthy", "status": "True", "message": "ok"}]
+    items = [{"metadata": {"name": n}, "conditions": healthy} for n in ("etcd-0", "scheduler", "controller-manager")]
+    return {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
+
+
 def _page(
     call: Call, resource: Resource, items: list[Object], matches: Callable[[Object], bool], limit: int, revision: int
 ) -> Object:
@@ -128,6 +142,8 @@ def _page(
             if not selected:
                 meta["remainingItemCount"] = len(rest)
             break
+    if resource.group == METRICS:
+        meta = {}
     return {
         "kind": resource.list_kind or f"{resource.kind}List",
         "apiVersion": resource.api_version,
@@ -138,6 +154,8 @@ def _page(
 
 def _item(resource: Resource, obj: Object) -> Object:
     shown = outward(resource, obj)
+    if resource.group == METRICS:
+        shown = _measured(shown)
     return shown if resource.custom is not None else {k: v for k, v in shown.items() if k not in ("kind", "apiVersion")}
 
 

@@ -1,10 +1,10 @@
 """Tables: what `kubectl get` prints, computed by the server. Knows no storage."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from lab.api.columns import COLUMNS, Column
+from lab.api.durations import age_of
 from lab.api.resources import Resource
 from lab.clock import LabClock
 from lab.store import Object
@@ -59,41 +59,6 @@ def _custom(column: Object, clock: LabClock) -> Column:
     )
 
 
-def age_of(text: str | None, clock: LabClock) -> str:
-    """A duration as `kubectl get` shows it; "<unknown>" without a time."""
-    if not text:
-        return "<unknown>"
-    then = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
-    return human(int((clock.now() - then).total_seconds()))
-
-
-def human(seconds: int) -> str:
-    """duration.HumanDuration of k8s.io/apimachinery."""
-    if seconds < -1:
-        return "<invalid>"
-    if seconds < 0:
-        return "0s"
-    if seconds < 120:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 10:
-        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
-    if minutes < 180:
-        return f"{minutes}m"
-    hours = seconds // 3600
-    if hours < 8:
-        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
-    if hours < 48:
-        return f"{hours}h"
-    days = hours // 24
-    if hours < 192:
-        return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
-    if days < 730:
-        return f"{days}d"
-    years = days // 365
-    return f"{years}y{days % 365}d" if years < 8 and days % 365 else f"{years}y"
-
-
 def table(resource: Resource, body: Object, clock: LabClock, *, include: str = "", headers: bool = True) -> Object:
     """A Table of one object or of a List."""
     items = body["items"] if "items" in body and body["kind"].endswith("List") else [body]
@@ -103,7 +68,7 @@ def table(resource: Resource, body: Object, clock: LabClock, *, include: str = "
     )
     rows = [{"cells": [_cell(c.cell, o) for c in columns], "object": _shown(resource, o, include)} for o in items]
     out: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
-    out["columnDefinitions"] = [c.document() for c in columns] if headers else []
+    out["columnDefinitions"] = [c.document() for c in columns] if headers else None
     return out | {"rows": rows}
 
 
@@ -130,5 +95,5 @@ def partial_body(body: Object) -> Object:
     """One object or a List reduced to metadata."""
     if "items" not in body:
         return partial(body)
-    items = [{"metadata": o["metadata"]} for o in body["items"]]
+    items = [partial(o) for o in body["items"]]
     return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": body["metadata"], "items": items}

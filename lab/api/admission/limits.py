@@ -17,14 +17,28 @@ def _ranges(cluster: Cluster, namespace: str) -> list[Object]:
 
 def fill_pod(cluster: Cluster, obj: Object) -> None:
     spec = obj["spec"]
+    done: list[str] = []
     for limit in _ranges(cluster, obj["metadata"]["namespace"]):
         if limit.get("type") != "Container":
             continue
-        for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-            resources = container.setdefault("resources", {})
-            for kind, defaults in (("limits", limit.get("default")), ("requests", limit.get("defaultRequest"))):
-                for name, amount in (defaults or {}).items():
-                    resources.setdefault(kind, {}).setdefault(name, amount)
+        for role, containers in (("init container", spec.get("initContainers")), ("container", spec.get("containers"))):
+            for container in containers or []:
+                done += _fill_container(limit, container, role)
+    if done:
+        obj["metadata"].setdefault("annotations", {})["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(done)}"
+
+
+def _fill_container(limit: Object, container: Object, role: str) -> list[str]:
+    """What was set, in the words of the annotation."""
+    done = []
+    resources = container.setdefault("resources", {})
+    for kind, defaults in (("requests", limit.get("defaultRequest")), ("limits", limit.get("default"))):
+        missing = sorted(n for n in defaults or {} if n not in (resources.get(kind) or {}))
+        for name in missing:
+            resources.setdefault(kind, {})[name] = (defaults or {})[name]
+        if missing:
+            done.append(f"{', '.join(missing)} {kind.removesuffix('s')} for {role} {container['name']}")
+    return done
 
 
 def check(cluster: Cluster, resource: Resource, obj: Object, live: Object | None) -> None:

@@ -28,6 +28,9 @@ def masked(value: Any, *, key: str = "") -> Any:
             value["managedFields"] = sorted(
                 value["managedFields"], key=lambda e: (e["manager"], e["operation"], e.get("subresource", ""))
             )
+        for rules in ("resourceRules", "nonResourceRules"):  # a real server gives them in no order
+            if rules in value:
+                value[rules] = sorted(value[rules], key=repr)
         return {k: masked(v, key=k) for k, v in value.items()}
     if isinstance(value, list):
         return [masked(v) for v in value]

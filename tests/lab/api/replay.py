@@ -60,7 +60,8 @@ class RecordedLogs:
 class Replay:
     def __init__(self, group: str) -> None:
         self.group = group
-        self.clock = LabClock(start=datetime(2026, 11, 21, 1, 0, tzinfo=UTC), speed=0)
+        start = PRESUPPOSED["clock"].get(group, "2026-11-21T01:00:00Z")
+        self.clock = LabClock(start=datetime.fromisoformat(start.replace("Z", "+00:00")), speed=0)
         self.store = Store(self.clock)
         self.store.revision = 1
         self.logs = RecordedLogs()
@@ -114,10 +115,11 @@ class Replay:
             self._ensure_namespace(namespace)
         key = self.api.cluster.key(resource, namespace or "", obj["metadata"]["name"])
         with self.store.lock:
-            if self.store.get(key) is None:
+            if (live := self.store.get(key)) is None:
                 self.store.create(key, obj)
             else:
-                self.store.update(key, obj)
+                kept = {k: live["metadata"][k] for k in ("uid", "creationTimestamp")}
+                self.store.update(key, obj | {"metadata": kept | obj["metadata"]})
 
     def _ensure_namespace(self, name: str) -> None:
         key = Key("", "namespaces", "", name)
@@ -188,6 +190,7 @@ class Replay:
             else:
                 self.store.update(key, obj)
             self.store.revision = max(latest, self.store.revision)
+            self.store.changes.sort(key=lambda change: change.revision)
 
     def _target(self, exchange: Exchange) -> Any:
         parts = urlsplit(exchange["request"]["path"])
@@ -253,32 +256,27 @@ class Replay:
             self._write(copy.deepcopy(obj))
 
     def _move_clock(self, exchange: Exchange) -> None:
+        if at := PRESUPPOSED["clock_at"].get(exchange["id"]):
+            self.clock.advance((datetime.fromisoformat(at.replace("Z", "+00:00")) - self.clock.now()).total_seconds())
         if "seconds_still_accepted" in exchange:
             self.clock.advance(max(exchange["seconds_still_accepted"], 10.1))
         if "seconds_after_exp" in exchange:
             self.clock.advance({True: 606, False: 75}[exchange["seconds_after_exp"] < 60])
 
     def _clear_others(self, exchange: Exchange, target: Any) -> None:
-        """What a complete list does not hold was gone by then."""
-        body = exchange["response"]["body"]
-        if (
-            target.verb != "list"
-            or not isinstance(body, dict)
-            or "note" in exchange
-            or (body.get("metadata") or {}).get("continue")
-        ):
+        """What a complete list does not hold was gone by then; of a list that was cut, what would stand before its end."""
+        body, path = exchange["response"]["body"], exchange["request"]["path"]
+        cut = re.search(r"first \d+ of", exchange.get("note", ""))
+        if target.verb != "list" or not isinstance(body, dict) or not str(body.get("kind", "")).endswith("List"):
             return
-        if (
-            "continue=" in exchange["request"]["path"]
-            or "items" not in body
-            or not exchange["response"]["body"].get("kind", "").endswith("List")
-        ):
+        if (body.get("metadata") or {}).get("continue") or "continue=" in path or ("note" in exchange and not cut):
             return
         have = {(i["metadata"].get("namespace", ""), i["metadata"]["name"]) for i in body["items"]}
         listed = self.api.call("GET", exchange["request"]["path"])[1]
         for item in (listed or {}).get("items", []) if isinstance(listed, dict) else []:
             meta = item["metadata"]
-            if (meta.get("namespace", ""), meta["name"]) not in have:
+            where = (meta.get("namespace", ""), meta["name"])
+            if where not in have and not (cut and have and where > max(have)):
                 group = "" if target.group == "events.k8s.io" else target.group
                 self.store.remove(Key(group, target.resource, meta.get("namespace", ""), meta["name"]))
 
@@ -317,6 +315,11 @@ class Replay:
             stamp = re.match(r"(\d{4}-\S+Z) (.*)$", line)
             moment = datetime.fromisoformat(stamp[1][:26] + "+00:00").timestamp() if stamp else now
             said.append(LogLine(moment, stamp[2] if stamp else line))
+        if "watch" in exchange:
+            later = [line for line, row in zip(said, exchange["watch"], strict=True) if row["t_ms"] > 150]
+            said = [line for line in said if line not in later]
+            for line in later:
+                threading.Timer(0.2, said.append, args=(line,)).start()
         if exchange["response"]["status"] == 200:
             previous = query.get("previous") == ["true"]
             self.logs.said[(target.name, query.get("container", [""])[0], previous)] = said
@@ -426,7 +429,7 @@ class Replay:
         if target.verb in ("create", "update", "patch", "delete", "deletecollection"):
             for resource, obj in objects_in(exchange):
                 key = self._key(resource, obj)
-                if target.verb in ("delete", "deletecollection") and self.store.get(key) is None:
+                if target.verb != "create" and self.store.get(key) is None:
                     continue
                 self._plant(key, obj)
             body = exchange["response"]["body"]
@@ -486,8 +489,9 @@ class Replay:
         resource = self.api.cluster.resources.find(target.group, target.version, target.resource)
         if resource is None or any(o.get("kind") in ("Table", "PartialObjectMetadata") for o in present):
             return
-        for obj in self.store.list(resource.store_group, resource.plural, target.namespace or None):
-            self.store.remove(self._key(resource, obj))
+        if "resourceVersion=" not in exchange["request"]["path"] or "resourceVersion=0" in exchange["request"]["path"]:
+            for obj in self.store.list(resource.store_group, resource.plural, target.namespace or None):
+                self.store.remove(self._key(resource, obj))
         for obj in present:
             self._plant(self._key(resource, obj), obj)
         born = {e["object"]["metadata"]["name"] for e in later if e["type"] == "ADDED"}
@@ -499,7 +503,8 @@ class Replay:
                 and self.store.get(self._key(resource, event["object"])) is None
             ):
                 old = copy.deepcopy(event["object"])
-                old["metadata"]["resourceVersion"] = str(max(self.store.revision - 1, 1))
+                began = re.search(r"resourceVersion=([1-9]\d*)", exchange["request"]["path"])
+                old["metadata"]["resourceVersion"] = began[1] if began else str(max(self.store.revision - 1, 1))
                 old["data"] = {"before": "the watch began"}
                 self._plant(self._key(resource, old), old)
 
