@@ -28,7 +28,11 @@ _KIND_LABELS = {
     "secret": "Secret",
 }
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SPACE = re.compile(r"(?:namespace|ns|in)\s+[\"'`]?([a-z0-9][-a-z0-9]*)|([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace")
+_SPACES = (
+    re.compile(r"\b(?:namespace|ns)\s+[\"'`]?([a-z0-9][-a-z0-9]*)"),
+    re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)"),
+    re.compile(r"([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace\b"),
+)
 _NAMEABLE = (
     "Deployment",
     "StatefulSet",
@@ -118,10 +122,7 @@ def namespaces_named(incident: Incident, known: tuple[str, ...]) -> tuple[str, .
         labels = [alert.labels.get(label, "") for label in ("namespace", "exported_namespace", "kubernetes_namespace")]
         found += [name for name in labels if name in known and alert.name not in ("Watchdog", "InfoInhibitor")]
     said = words_of(incident.question)
-    explicit = re.findall(
-        r"(?:namespace|ns|in)\s+[\"'`]?([a-z0-9][-a-z0-9]*)|([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace", incident.question
-    )
-    found += [name for pair in explicit for name in pair if name in known]
+    found += [name for pattern in _SPACES for name in pattern.findall(incident.question) if name in known]
     found += [name for name in known if name in said and name not in _COMMON]
     return tuple(dict.fromkeys(found))
 

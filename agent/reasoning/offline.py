@@ -41,9 +41,8 @@ class OfflineReasoner:
         wants = _wants(topology, focus)
         if ranking.causes:
             return _fault(ranking, topology, missing, wants)
-        open_symptoms = [one for one in findings if one.state == "active" and one.symptom_only and one not in ranking.elsewhere]
-        if open_symptoms:
-            return _unknown(open_symptoms, ranking, topology, missing, wants)
+        if ranking.symptoms:
+            return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
         return _healthy(findings, ranking, topology, focus, missing, wants)
 
 

@@ -20,11 +20,13 @@ AT_MOST = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """`causes` are related to the focus; `elsewhere` are active causes that have nothing to do with it."""
+    """`causes` are related to the focus; `elsewhere` are active causes that have nothing to do with it; `symptoms` are
+    related to it and have no cause that was seen."""
 
     causes: tuple[RankedCause, ...]
     ruled_out: tuple[RuledOut, ...]
     elsewhere: tuple[Finding, ...]
+    symptoms: tuple[Finding, ...] = ()
 
 
 def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps: int = 0) -> Ranking:
@@ -60,7 +62,8 @@ def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps:
         if one.state != "active"
     ]
     elsewhere = tuple(one for one in (*roots, *symptoms) if one.id not in chosen and near[one.id] < 0.3)
-    return Ranking(causes=causes, ruled_out=tuple(ruled), elsewhere=elsewhere)
+    unexplained = tuple(one for one in symptoms if near[one.id] >= 0.3)
+    return Ranking(causes=causes, ruled_out=tuple(ruled), elsewhere=elsewhere, symptoms=unexplained)
 
 
 def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:

@@ -67,6 +67,11 @@ def refused(said: str, *extra: dict[str, Any], replicas: int = 2, **rest: Any) -
     return [owner, set_, event(set_, "FailedCreate", f'Error creating: pods "web-1" is forbidden: {said}'), *extra], []
 
 
+def endpoints(name: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/service-name": name}
+    return obj("EndpointSlice", f"{name}-1", api="discovery.k8s.io/v1", metadata={"labels": labels}, endpoints=None, ports=None)
+
+
 @case("oom-killed", "Deployment/web")
 def _() -> World:
     return crashing(137, "OOMKilled")
@@ -181,13 +186,13 @@ def _() -> World:
 @case("service-selector-mismatch", "Service/web")
 def _() -> World:
     owner, set_, *pods, _ = app("web", labels={"app": "web", "tier": "api"})
-    return [owner, set_, *pods, service("web", selector={"app": "web", "tier": "backend"})], []
+    return [owner, set_, *pods, service("web", selector={"app": "web", "tier": "backend"}), endpoints("web")], []
 
 
 @case("service-port-mismatch", "Service/web")
 def _() -> World:
     owner, set_, *pods, _ = app("web")
-    return [owner, set_, *pods, service("web", target="grpc")], []
+    return [owner, set_, *pods, service("web", target="grpc"), endpoints("web")], []
 
 
 @case("scaled-to-zero", "Deployment/db")
