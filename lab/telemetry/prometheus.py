@@ -37,6 +37,8 @@ class Prometheus:
     def answer(self, path: str, form: Form) -> Response:
         if path in ("/-/healthy", "/-/ready"):
             return Response(200, f"Prometheus Server is {'Healthy' if path.endswith('healthy') else 'Ready'}.\n")
+        if path == "/":
+            return Response(200, "Prometheus Time Series Collection and Processing Server\n")  # where a real one shows its page
         if not path.startswith("/api/v1/"):
             return Response(404, "404 page not found\n")
         try:

@@ -34,7 +34,7 @@ TOKEN = re.compile(
     r"""\s*(?:(?P<comment>\#[^\n]*)
     |(?P<duration>\d+(?:ms|[smhdwy])(?:\d+(?:ms|[smhdwy]))*)
     |(?P<number>0x[0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
+    |(?P<name>[a-zA-Z_][a-zA-Z0-9_:]*)
     |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
     |(?P<op>=~|!~|==|!=|<=|>=|[-+*/%^=<>(){}\[\],:@]))""",
     re.VERBOSE,
