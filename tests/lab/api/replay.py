@@ -8,6 +8,7 @@ import base64
 import copy
 import json
 import re
+import ssl
 import threading
 import time
 from datetime import UTC, datetime
@@ -77,7 +78,7 @@ class Replay:
         """Differences by exchange id; an empty list is agreement."""
         self.api.housekeeping.paused = True
         self._presuppose()
-        with self.api, httpx.Client(verify=str(self.api.ca_file), base_url=self.api.url, timeout=20) as client:
+        with self.api, httpx.Client(verify=ssl.create_default_context(cafile=str(self.api.ca_file)), base_url=self.api.url, timeout=20) as client:
             self.client = client
             before: list[Exchange] = []
             for exchange in exchanges():
