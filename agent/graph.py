@@ -33,14 +33,14 @@ from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
-from agent.stages.diagnose import diagnose
+from agent.stages.diagnose import diagnose, remembering
 from agent.stages.execute import execute
 from agent.stages.gather import Limits, Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
 from agent.stages.telling import Tell
 from agent.stages.verify import verify
-from sidecar.contract import Json
+from sidecar.contract import Json, Plan
 
 GRAPH_VERSION = 1
 NODES = ("intake", "gather", "diagnose", "propose", "authorize", "execute", "verify", "conclude")
@@ -63,6 +63,7 @@ class State(TypedDict, total=False):
     performed_at: str
     humans: list[str]
     page: str
+    suggestion: dict[str, Any]
     gaps: list[str]
     failure: str
     then: str
@@ -216,6 +217,8 @@ class Investigation:
         sight = await self._sight(state)
         known = await means.store.evidence(row.id)
         found, fresh = await diagnose(row.incident, sight, known, reasoner=means.reasoner)
+        if any(entry["undo"] for entry in state["rounds"]):
+            found = remembering(found, _diagnosis(state))
         await means.store.put_evidence(row.id, fresh)
         more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
         if more and state.get("readings", 0) < self._bounds.readings:
@@ -226,8 +229,7 @@ class Investigation:
         # Once something was done, a cluster without fault is the news; the report is about the diagnosis that was acted on.
         if found.outcome == "fault" or not any(entry["lease"] for entry in state["rounds"]):
             update["diagnosis"] = cast("dict[str, Any]", to_document(found))
-        repairable = found.outcome == "fault" and means.governance is not None
-        return {**update, "then": "propose" if repairable else "conclude"}
+        return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
 
     async def _propose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
@@ -242,12 +244,20 @@ class Investigation:
         proposal = propose(row.incident, found, sight.observed, rounds, runbooks=means.runbooks, evidence=evidence)
         if isinstance(proposal, NoPlan):
             await tell("no remedy is left that a machine may perform" if rounds else "no remedy that a machine may perform")
-            return {"humans": list(proposal.humans), "page": proposal.page, "then": "conclude"}
+            return {"humans": list(proposal.humans), "page": proposal.page or state.get("page", ""), "then": "conclude"}
+        plan, page = proposal.round.plan, proposal.page or state.get("page", "")
+        words = "; ".join(f"{step.action.kind} {step.action.target}" for step in plan.steps)
+        if means.governance is None:
+            return {"suggestion": plan.document(), "page": page, "then": "conclude"}
         await tell(
-            f"plan {proposal.attempt}: " + "; ".join(f"{step.action.kind} {step.action.target}" for step in proposal.plan.steps),
-            {"plan": proposal.plan.digest, "attempt": proposal.attempt, "steps": [step.why for step in proposal.plan.steps]},
+            f"plan {plan.attempt}: {words}",
+            {"plan": plan.digest, "attempt": plan.attempt, "steps": [step.why for step in plan.steps]},
         )
-        return {"rounds": [*state["rounds"], cast("dict[str, Any]", to_document(proposal))], "then": "authorize"}
+        return {
+            "rounds": [*state["rounds"], cast("dict[str, Any]", to_document(proposal.round))],
+            "page": page,
+            "then": "authorize",
+        }
 
     async def _authorize(self, state: State, row: RunRow, tell: Tell) -> State:
         means, bounds = self._means, self._bounds
@@ -311,13 +321,13 @@ class Investigation:
 
     async def _conclude(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
-        document = state.get("diagnosis")
         report = await conclude(
             row,
-            from_document(Diagnosis, cast(Json, document)) if document else None,
+            _diagnosis(state),
             _rounds(state),
             latest=state.get("latest", ""),
             humans=state.get("humans", []),
+            suggestion=from_document(Plan, cast(Json, state["suggestion"])) if state.get("suggestion") else None,
             page=state.get("page", ""),
             gaps=state.get("gaps", []),
             failure=state.get("failure", ""),
@@ -356,6 +366,11 @@ async def checkpoints(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
 
 def _then(state: State) -> str:
     return state["then"]
+
+
+def _diagnosis(state: State) -> Diagnosis | None:
+    document = state.get("diagnosis")
+    return from_document(Diagnosis, cast(Json, document)) if document else None
 
 
 def _rounds(state: State) -> list[Round]:

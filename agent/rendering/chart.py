@@ -24,7 +24,7 @@ def draw(chart: Chart) -> Markup:
         return Markup("")
     begin, end = min(x for x, _ in points), max(x for x, _ in points)
     end = max([end, begin + 1, *(at.timestamp() for at, _ in chart.marks)])
-    top = _ceiling(max(y for _, y in points))
+    top = _ceiling(max(y for _, y in points), chart.unit)
     parts = [_grid(top, chart.unit), _times(begin, end)]
     colour = 0
     for series, found in lines:
@@ -65,10 +65,13 @@ def _points(series: Series) -> list[tuple[float, float]]:
     return found[::stride] + (found[-1:] if found and (len(found) - 1) % stride else [])
 
 
-def _ceiling(highest: float) -> float:
-    """The next of 1, 2, 2.5, 5, 10 times a power of ten (of 1024 is not worth its oddness)."""
+def _ceiling(highest: float, unit: str) -> float:
+    """A round number above: 1, 2, 2.5, 5 times a power of ten; of bytes a power of two or one and a half times that."""
     if highest <= 0:
         return 1.0
+    if unit == "bytes":
+        power = 2 ** math.floor(math.log2(highest))
+        return float(next(step * power for step in (1, 1.5, 2) if step * power >= highest * 1.02 or step == 2))
     power = 10 ** math.floor(math.log10(highest))
     return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= highest * 1.02 or step == 10))
 

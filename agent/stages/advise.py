@@ -1,20 +1,35 @@
 """What is left for people after a run: a change for the repository that owns the object, a decision, a look."""
 
+import copy
 import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
+from agent.domain.objects import Manifest
 from agent.domain.outcome import Round, RunOutcome
 from agent.domain.report import FollowUp
-from sidecar.contract import ChangeFields, CreateObject, Json, Plan, ScaleWorkload
+from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Plan, RollbackWorkload, ScaleWorkload
 
 
-def advise(outcome: RunOutcome, rounds: Sequence[Round], humans: Sequence[str]) -> tuple[FollowUp, ...]:
-    told = [*_of_denials(rounds), *(FollowUp(kind="human", text=text) for text in humans)]
+def advise(
+    outcome: RunOutcome,
+    rounds: Sequence[Round],
+    humans: Sequence[str],
+    suggestion: Plan | None = None,
+    objects: Sequence[Manifest] = (),
+) -> tuple[FollowUp, ...]:
+    """`suggestion`: the plan that would have been proposed, had there been a sidecar to propose it to. `objects`: the
+    cluster as it is, from which a rollback is told as a change of the template."""
+    told = [*_of_denials(rounds, objects), *(FollowUp(kind="human", text=text) for text in humans)]
+    if suggestion is not None:
+        what = "; ".join(f"{step.action.kind.replace('_', ' ')} {step.action.target}: {step.why}" for step in suggestion.steps)
+        told.append(
+            FollowUp(kind="human", text=f"The runbook's remedy, not performed: {what}", diff=diff_of(suggestion, objects))
+        )
     if rounds:
-        told.extend(_of_last(outcome, rounds[-1]))
+        told.extend(_of_last(outcome, rounds[-1], objects))
     for round_ in rounds:
         if round_.undo is not None and not round_.undo.complete:
             left = ", ".join(f"{result.step} on {result.target}" for result in round_.undo.steps if result.status != "performed")
@@ -26,7 +41,7 @@ def advise(outcome: RunOutcome, rounds: Sequence[Round], humans: Sequence[str]) 
     return tuple(dict.fromkeys(told))
 
 
-def _of_denials(rounds: Sequence[Round]) -> Iterator[FollowUp]:
+def _of_denials(rounds: Sequence[Round], objects: Sequence[Manifest]) -> Iterator[FollowUp]:
     for round_ in rounds:
         if round_.end != "denied" or round_.decision is None:
             continue
@@ -34,16 +49,16 @@ def _of_denials(rounds: Sequence[Round]) -> Iterator[FollowUp]:
             if reason.fix is None:
                 continue
             if reason.fix.op == "commit":
-                yield FollowUp(kind="commit", text=reason.fix.text, diff=diff_of(round_.plan))
+                yield FollowUp(kind="commit", text=reason.fix.text, diff=diff_of(round_.plan, objects))
             elif reason.fix.op in ("human", "wait"):
                 yield FollowUp(kind="human", text=reason.fix.text)
 
 
-def _of_last(outcome: RunOutcome, last: Round) -> Iterator[FollowUp]:
+def _of_last(outcome: RunOutcome, last: Round, objects: Sequence[Manifest]) -> Iterator[FollowUp]:
     match outcome:
         case "repaired":
-            diff = diff_of(last.plan)
-            if diff:
+            diff = diff_of(last.plan, objects)
+            if diff or any(step.action.kind == "rollback_workload" for step in last.plan.steps):
                 yield FollowUp(
                     kind="commit",
                     text="The cluster was changed live. Make the same change where the manifests come from, or the next "
@@ -64,8 +79,8 @@ def _of_last(outcome: RunOutcome, last: Round) -> Iterator[FollowUp]:
             return
 
 
-def diff_of(plan: Plan) -> str:
-    """The plan's field changes as a unified diff of YAML, for a repository; empty when it has none."""
+def diff_of(plan: Plan, objects: Sequence[Manifest] = ()) -> str:
+    """What the plan wants as a unified diff of YAML, for a repository; empty when it changes no fields."""
     parts = []
     for step in plan.steps:
         target = step.action.target
@@ -76,6 +91,8 @@ def diff_of(plan: Plan) -> str:
                 after = _fragment([(change.path, change.after) for change in changes])
             case ScaleWorkload(replicas=replicas):
                 before, after = "", _fragment([("/spec/replicas", replicas)])
+            case RollbackWorkload(target=target, to_revision=revision):
+                before, after = _templates(target, revision, objects)
             case CreateObject(manifest=manifest):
                 before, after = "", yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
             case _:
@@ -83,6 +100,23 @@ def diff_of(plan: Plan) -> str:
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm="", n=5)
         parts.append("\n".join(lines))
     return "\n".join(parts)
+
+
+def _templates(target: ObjectRef, revision: int, objects: Sequence[Manifest]) -> tuple[str, str]:
+    """The pod template now and at the revision, as Deployments keep it in their ReplicaSets."""
+    live = next((found for found in objects if (found.get("metadata") or {}).get("uid") == target.uid), None)
+    for found in objects:
+        metadata = found.get("metadata") or {}
+        owned = any(owner.get("uid") == target.uid for owner in metadata.get("ownerReferences") or ())
+        if owned and (metadata.get("annotations") or {}).get("deployment.kubernetes.io/revision") == str(revision) and live:
+            return _as_template(live), _as_template(found)
+    return "", ""
+
+
+def _as_template(found: Manifest) -> str:
+    template = copy.deepcopy(dict(found.get("spec", {}).get("template", {})))
+    (template.get("metadata", {}).get("labels") or {}).pop("pod-template-hash", None)
+    return yaml.safe_dump({"spec": {"template": template}}, sort_keys=True, allow_unicode=True)
 
 
 def _fragment(fields: Sequence[tuple[str, Json]]) -> str:

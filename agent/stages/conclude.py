@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from agent.domain.finding import Diagnosis
 from agent.domain.incident import Window
-from agent.domain.objects import Ref
+from agent.domain.objects import Manifest, Ref
 from agent.domain.outcome import Round, RunOutcome
 from agent.domain.report import Chart, Report
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, ReadRefused
@@ -16,6 +16,7 @@ from agent.stages.advise import advise
 from agent.stages.gather import read_metrics
 from agent.stages.plot import plot
 from agent.stages.recount import recount
+from sidecar.contract import Plan
 
 
 async def conclude(
@@ -25,6 +26,7 @@ async def conclude(
     *,
     latest: str,
     humans: Sequence[str],
+    suggestion: Plan | None,
     page: str,
     gaps: Sequence[str],
     failure: str,
@@ -53,7 +55,7 @@ async def conclude(
         timeline=recount(row, diagnosis, ended, evidence, ended_at=now, outcome=outcome),
         charts=charts,
         unknowns=_unknowns(diagnosis, ended, gaps, chart_gaps),
-        follow_ups=advise(outcome, ended, humans),
+        follow_ups=advise(outcome, ended, humans, suggestion, await _objects(ended, suggestion, namespaces, reader=reader)),
         victims=_victims(diagnosis),
         started_at=row.created_at,
         ended_at=now,
@@ -141,6 +143,19 @@ async def _charts(
     window = Window(start=now - timedelta(minutes=minutes), end=now)
     series, gaps = await read_metrics(namespaces, window, metrics=metrics)
     return plot(diagnosis, rounds, series), gaps
+
+
+async def _objects(
+    rounds: Sequence[Round], suggestion: Plan | None, namespaces: Sequence[str], *, reader: ClusterReader
+) -> tuple[Manifest, ...]:
+    """The cluster once more, only where a rollback has to be told as a change of a template."""
+    plans = [*(round_.plan for round_ in rounds), *([suggestion] if suggestion else [])]
+    if not any(step.action.kind == "rollback_workload" for plan in plans for step in plan.steps):
+        return ()
+    try:
+        return (await reader.overview(namespaces)).objects
+    except (ClusterUnreachable, ReadRefused):
+        return ()
 
 
 def _victims(diagnosis: Diagnosis | None) -> tuple[Ref, ...]:

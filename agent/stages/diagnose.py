@@ -21,6 +21,24 @@ async def diagnose(
     return _renumbered(numbered, pieces, known)
 
 
+def remembering(fresh: Diagnosis, earlier: Diagnosis | None) -> Diagnosis:
+    """After a remedy was undone, the newest change is our own: what was known of the same finding before still holds."""
+    known = {cause.finding.id: cause.finding for cause in earlier.causes} if earlier else {}
+    causes = []
+    for cause in fresh.causes:
+        before = known.get(cause.finding.id)
+        if before is not None:
+            finding = replace(
+                cause.finding,
+                params={**before.params, **cause.finding.params},
+                since=before.since or cause.finding.since,
+                statement=before.statement,
+            )
+            cause = replace(cause, finding=finding)
+        causes.append(cause)
+    return replace(fresh, causes=tuple(causes))
+
+
 def _renumbered(
     diagnosis: Diagnosis, pieces: Sequence[Evidence], known: Sequence[Evidence]
 ) -> tuple[Diagnosis, tuple[Evidence, ...]]:

@@ -21,6 +21,14 @@ NOT_TRIED = ("target-changed", "void")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The next round, and the runbook page that it follows."""
+
+    round: Round
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoPlan:
     """No remedy is left, or none that a machine may perform; `humans` says what people have to do."""
 
@@ -36,13 +44,13 @@ def propose(
     *,
     runbooks: Runbooks,
     evidence: Sequence[Evidence],
-) -> Round | NoPlan:
+) -> Proposal | NoPlan:
     """The next round. When the last one was denied with fixes that can be applied, its plan is proposed again with them."""
     attempt = len(rounds) + 1
     if rounds and rounds[-1].end == "denied" and rounds[-1].decision is not None:
         fixed = _with_fixes(rounds[-1].plan, rounds[-1].decision, attempt)
         if fixed is not None and all(fixed.steps != earlier.plan.steps for earlier in rounds):
-            return Round(attempt=attempt, plan=fixed, remedy=rounds[-1].remedy, note="as policy asked")
+            return Proposal(round=Round(attempt=attempt, plan=fixed, remedy=rounds[-1].remedy, note="as policy asked"), page="")
     tried = {earlier.remedy for earlier in rounds if earlier.end not in NOT_TRIED}
     humans: list[str] = []
     page = ""
@@ -56,7 +64,7 @@ def propose(
                 humans.append(candidate.human or f"{cause.finding.statement}: a person has to decide what to do")
                 continue
             plan = _plan(incident, cause, candidate, observed, evidence, attempt)
-            return Round(attempt=attempt, plan=plan, remedy=remedy)
+            return Proposal(round=Round(attempt=attempt, plan=plan, remedy=remedy), page=page)
     return NoPlan(humans=tuple(dict.fromkeys(humans)), page=page)
 
 
