@@ -122,10 +122,11 @@ class FakeCluster:
 
     def _patch(self, key: tuple[str, str, str, str], found: dict[str, Any], sub: str, call: ApiCall) -> ApiAnswer:
         if sub == "scale":
-            if call.body["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
+            wanted = call.body.get("metadata", {}).get("resourceVersion", found["metadata"]["resourceVersion"])
+            if wanted != found["metadata"]["resourceVersion"]:
                 return status(409, "the object has been modified")
             changed = copy.deepcopy(found)
-            changed["spec"]["replicas"] = call.body["spec"]["replicas"]
+            changed["spec"].update(call.body.get("spec", {}))
         elif isinstance(call.body, list):
             try:
                 changed = jsonpatch.apply_patch(found, call.body)

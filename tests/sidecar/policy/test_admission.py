@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.errors import BundleRefused
 from sidecar.policy import builtins, load, open_judge, policies_folder
-from sidecar.policy.admission import SEAL, admit, examine, seal_in, seal_of
+from sidecar.policy.admission import SEAL, examine, seal_in, seal_of, tried
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.hostile import spoilt
 from tests.sidecar.policy.builders import ALLOWS_ALL, DENY_STYLE, SHIPPED, bundle_of, facts, plan
@@ -31,7 +31,7 @@ def test_a_bundle_without_a_seal_is_tried_before_it_judges(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", [ALLOWS_ALL, DENY_STYLE], ids=["allows everything", "deny style"])
 def test_a_bundle_that_lets_something_spoilt_through_is_refused_with_the_input(text: str) -> None:
     with pytest.raises(BundleRefused, match=r"cases/\w+\.yaml with .+: allow, where only a denial may come"):
-        admit(bundle_of(text))
+        tried(bundle_of(text))
 
 
 def test_a_deny_style_bundle_lets_much_through_and_all_of_it_is_named() -> None:
@@ -48,15 +48,48 @@ def test_a_deny_style_bundle_lets_much_through_and_all_of_it_is_named() -> None:
     assert "the target is a Secret" in named
 
 
-def test_a_wrong_seal_counts_for_nothing() -> None:
+def test_a_seal_of_other_content_counts_for_nothing(tmp_path: Path) -> None:
+    for path in policies_folder().rglob("*"):
+        if path.is_file():
+            to = tmp_path / path.relative_to(policies_folder())
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(path.read_bytes())
+    (tmp_path / "remediation" / "decision.rego").write_text(ALLOWS_ALL)
+
     with pytest.raises(BundleRefused):
-        admit(bundle_of(ALLOWS_ALL), seal=seal_of(SHIPPED))
+        open_judge(directory=tmp_path)
+
+
+def test_data_laid_over_the_bundle_is_not_held_to_the_cases_below_it(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        "freezes: [{name: year end, environments: [dev], from: '2020-01-01T00:00:00Z', until: '2099-01-01T00:00:00Z'}]\n"
+    )
+
+    decision = open_judge(directory=policies_folder(), overlay=tmp_path / "data.yaml").decide(plan(), facts())
+
+    assert [reason.rule for reason in decision.reasons] == ["change-freeze"]
+
+
+def test_data_that_opens_what_nobody_may_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        "fenced: {namespaces: [nothing], namespace_prefixes: [], kinds: [Nothing]}\n"
+        "creatable: [{api_version: rbac.authorization.k8s.io/v1, kind: RoleBinding}]\n"
+    )
+
+    with pytest.raises(BundleRefused, match="where only a denial may come"):
+        open_judge(directory=policies_folder(), overlay=tmp_path / "data.yaml")
+
+
+def test_an_empty_overlay_is_the_bundle_itself(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("{}\n")
+
+    assert open_judge(overlay=tmp_path / "data.yaml").revision == SHIPPED.revision
 
 
 def test_a_bundle_that_denies_everything_is_safe() -> None:
     text = 'package remediation\n\ndecision := {"verdict": "deny", "reasons": [], "approvals": null, "lease_seconds": 0}\n'
 
-    admit(bundle_of(text)).close()
+    tried(bundle_of(text)).close()
 
 
 FORBIDDEN = [
@@ -113,14 +146,14 @@ def test_packages_that_use_each_other_in_a_circle_are_refused() -> None:
     two = ("remediation/two.rego", "package remediation.two\n\ng(x) := data.remediation.one.h(x)\n")
 
     with pytest.raises(BundleRefused, match="circle"):
-        admit(bundle_of(ALLOWS_ALL, one, two))
+        tried(bundle_of(ALLOWS_ALL, one, two))
 
 
 def test_a_module_that_does_not_compile_is_refused() -> None:
     bundle = bundle_of(ALLOWS_ALL, ("remediation/broken.rego", "package remediation.broken\n\nx := [1 |"))
 
     with pytest.raises(BundleRefused, match=r"does not compile|brings the embedded engine down"):
-        admit(bundle)
+        tried(bundle)
 
 
 def test_a_case_that_fails_keeps_the_bundle_out(tmp_path: Path) -> None:
