@@ -293,6 +293,13 @@ def _admission_policy(obj: Object) -> None:
     obj.setdefault("status", {})
 
 
+def _admission_binding(obj: Object) -> None:
+    resources = obj.setdefault("spec", {}).get("matchResources")
+    if resources is not None:
+        for name, value in (("matchPolicy", "Equivalent"), ("namespaceSelector", {}), ("objectSelector", {})):
+            resources.setdefault(name, value)
+
+
 DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "pods"): _pod,
     ("", "services"): _service,
@@ -315,6 +322,7 @@ DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("networking.k8s.io", "networkpolicies"): _network_policy,
     ("scheduling.k8s.io", "priorityclasses"): _priority_class,
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _admission_policy,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): _admission_binding,
 }
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from lab.api import admission, definitions
 from lab.api.bodies import load_json
 from lab.api.cluster import Cluster
 from lab.api.convert import outward
@@ -60,6 +61,7 @@ def delete(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     if live is None:
         raise not_found(resource.plural, resource.group, name)
     precondition(resource, live, options.get("preconditions") or {})
+    admission.validate_delete(cluster, resource, live, call)
     gone, obj = remove(cluster, resource, live, options, dry_run=bool(options.get("dryRun")))
     if not gone or (resource.group, resource.plural) in SHOWN_WHOLE:
         return Answer(body=outward(resource, obj))
@@ -76,6 +78,8 @@ def remove(cluster: Cluster, resource: Resource, live: Object, options: Object, 
     grace = _grace(resource, live, options)
     is_namespace = (resource.group, resource.plural) == ("", "namespaces")
     held = bool(finalizers) or (is_namespace and bool((obj.get("spec") or {}).get("finalizers")))
+    if resource.plural == definitions.PLURAL and resource.group == definitions.GROUP and "deletionTimestamp" not in meta:
+        obj.setdefault("status", {}).setdefault("conditions", []).append(definitions.terminating(cluster.now()))
     if held or grace or (resource.group, resource.plural) == ("", "pods"):
         _mark(cluster, obj, grace, finalizers)
         if is_namespace:
@@ -101,6 +105,8 @@ def _finalizers(resource: Resource, live: Object, options: Object) -> list[str]:
         had = [f for f in had if f not in ("foregroundDeletion", "orphan")] + [wanted]
     elif policy == "Background":
         had = [f for f in had if f not in ("foregroundDeletion", "orphan")]
+    if (resource.group, resource.plural) == (definitions.GROUP, definitions.PLURAL) and CRD_FINALIZER not in had:
+        had.append(CRD_FINALIZER)
     return had
 
 
@@ -125,11 +131,13 @@ def _mark(cluster: Cluster, obj: Object, grace: int, finalizers: list[str]) -> N
     shorter = not first and meta.get("deletionGracePeriodSeconds") is not None and grace < meta["deletionGracePeriodSeconds"]
     if first or shorter:
         meta["deletionTimestamp"] = (cluster.clock.now() + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if obj.get("kind") == "Pod" or grace:
+        if obj.get("kind") == "CustomResourceDefinition":
+            pass  # its deletion shows in the time and the conditions only
+        elif obj.get("kind") == "Pod" or grace:
             meta["deletionGracePeriodSeconds"] = grace
         elif "generation" in meta or finalizers:
             meta["deletionGracePeriodSeconds"] = 0
-        if first and "generation" in meta:
+        if first and "generation" in meta and obj.get("kind") != "CustomResourceDefinition":
             meta["generation"] = int(meta["generation"]) + 1
     if finalizers:
         meta["finalizers"] = finalizers

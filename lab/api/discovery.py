@@ -122,8 +122,8 @@ def _resources(cluster: Cluster, group: str, version: str) -> dict[str, Any]:
             "verbs": list(r.verbs),
         }
         row |= {k: list(v) for k, v in (("shortNames", r.short_names), ("categories", r.categories)) if v}
-        if r.storage_hash:
-            row["storageVersionHash"] = r.storage_hash
+        if r.version_hash:
+            row["storageVersionHash"] = r.version_hash
         rows.append(row)
         for s in r.subresources:
             sub: dict[str, Any] = {"name": f"{r.plural}/{s.name}", "singularName": "", "namespaced": r.namespaced}

@@ -157,11 +157,7 @@ class Ownership:
         name = path[-1].removeprefix("f:") if path else ""
         if new is None:
             removed.add(path)
-        elif (
-            old is None
-            and path
-            and not (name in _ALWAYS_THERE and self._struct_like(kind) and not any(p[0] == "k" for p in path))
-        ):
+        elif old is None and path and not (self._always_there(name, kind) and not any(p[0] == "k" for p in path)):
             changed.add(path)
         if not granular or not isinstance(new if new is not None else old, dict | list):
             if new is not None and old is not None:
@@ -172,6 +168,10 @@ class Ownership:
         for element in before.keys() | after.keys():
             value, inner_kind, inner_shape = after.get(element) or (None, *before[element][1:])
             self._compare(before.get(element, (None,))[0], value, inner_kind, inner_shape, (*path, element), changed, removed)
+
+    def _always_there(self, name: str, kind: str) -> bool:
+        """Custom resources have no Go structs: their parts are there only if somebody put them there."""
+        return name in _ALWAYS_THERE and self._struct_like(kind) and (name == "metadata" or not self._types.is_custom(kind))
 
     def _struct_like(self, kind: str) -> bool:
         return self._types.struct(kind.removeprefix("[]")) is not None

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from lab.api import definitions
 from lab.api.cluster import Cluster
 from lab.api.quantity import parse
 from lab.api.resources import Resource
@@ -59,6 +60,8 @@ def for_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
             obj["status"] = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
         case ("networking.k8s.io", "ingresses"):
             obj["status"] = {"loadBalancer": {}}
+        case ("apiextensions.k8s.io", "customresourcedefinitions"):
+            obj["status"] = definitions.status(obj)
         case ("", "nodes"):
             obj.setdefault("status", {})
         case _:

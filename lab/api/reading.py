@@ -144,6 +144,8 @@ def _page(
             break
     if resource.group == METRICS:
         meta = {}
+    if resource.custom is not None:
+        meta.setdefault("continue", "")
     return {
         "kind": resource.list_kind or f"{resource.kind}List",
         "apiVersion": resource.api_version,

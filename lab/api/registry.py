@@ -5,15 +5,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from lab.api import admission, defaults, preparation
+from lab.api import admission, defaults, definitions, preparation
 from lab.api.cluster import Cluster
 from lab.api.managed import Entry, Ownership, entries, ordered
 from lab.api.names import generated
 from lab.api.request import Call
 from lab.api.resources import Resource
-from lab.api.status import ApiError, already_exists, bad_request, internal, invalid, required
-from lab.api.validation import validate, validate_update
-from lab.store import Object
+from lab.api.status import ApiError, already_exists, bad_request, forbidden, internal, invalid, required
+from lab.api.validation import custom, validate, validate_update
+from lab.store import Key, Object
 
 _KEPT = (
     "uid",
@@ -48,10 +48,12 @@ class Registry:
             "selfLink",
         ):
             meta.pop(name, None)
+        if resource.custom is not None:
+            self._still_defined(resource, meta)
         if resource.namespaced:
             admission.namespace_lifecycle(self.cluster, resource, obj)
         meta["uid"], meta["creationTimestamp"] = str(uuid.uuid4()), self.cluster.now()
-        defaults.fill(resource.store_group, resource.plural, obj)
+        self._fill(resource, obj)
         self._book(resource, None, obj, call, applied=applied)
         admission.mutate(self.cluster, resource, obj, None, call)
         preparation.for_create(self.cluster, resource, obj)
@@ -66,7 +68,36 @@ class Registry:
         if call.dry_run:
             return obj
         admission.charge(self.cluster, resource, obj)
-        return self.cluster.store.create(key, obj)
+        stored = self.cluster.store.create(key, obj)
+        if resource.plural == definitions.PLURAL:
+            self._establish(resource, stored)
+        return stored
+
+    def _establish(self, resource: Resource, stored: Object) -> None:
+        """A definition is served from the next request on; a real server takes some tens of milliseconds."""
+        new = copy.deepcopy(stored)
+        new["status"] = definitions.established(stored, self.cluster.now())
+        found = self._ownership.after_update(
+            stored, new, self.cluster.root_type(resource),
+            manager="kube-apiserver", api_version=resource.api_version, time=self.cluster.now(), subresource="status",
+        )  # fmt: skip
+        new["metadata"]["managedFields"] = [e.document() for e in found]
+        self.cluster.store.update(self.cluster.key(resource, "", stored["metadata"]["name"]), new)
+
+    def _still_defined(self, resource: Resource, meta: Object) -> None:
+        definition = self.cluster.store.get(Key(definitions.GROUP, definitions.PLURAL, "", f"{resource.plural}.{resource.group}"))
+        if definition is not None and "deletionTimestamp" in definition["metadata"]:
+            why = "create not allowed while custom resource definition is terminating"
+            raise forbidden(resource.plural, resource.group, meta.get("name", ""), why)
+
+    @staticmethod
+    def _fill(resource: Resource, obj: Object) -> None:
+        if resource.custom is not None:
+            custom.fill(resource, obj)
+        elif resource.plural == definitions.PLURAL:
+            definitions.fill(obj)
+        else:
+            defaults.fill(resource.store_group, resource.plural, obj)
 
     def _name(self, resource: Resource, obj: Object, call: Call) -> Object:
         meta: Object = obj.setdefault("metadata", {})
@@ -101,7 +132,7 @@ class Registry:
         new = copy.deepcopy(new)
         asked = copy.deepcopy(new.get("metadata") or {})
         self._carry(resource, live, new, subresource)
-        defaults.fill(resource.store_group, resource.plural, new)
+        self._fill(resource, new)
         preparation.for_update(self.cluster, resource, live, new, subresource)
         self._book(resource, live, new, call, subresource=subresource, applied=applied, reset=asked.get("managedFields") == [{}])
         admission.mutate(self.cluster, resource, new, live, call)

@@ -1,5 +1,7 @@
 """The table of resources: what the server serves, as data, with custom resources added while it runs. Knows no objects."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +41,14 @@ class Resource:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def version_hash(self) -> str:
+        """storageVersionHash of discovery: known for built-in kinds, computed from the names for custom ones."""
+        if self.custom is None:
+            return self.storage_hash
+        digest = hashlib.sha256(f"{self.group}/{self.version}/{self.kind}".encode()).digest()
+        return base64.b64encode(digest[:8]).decode()
 
     @property
     def store_group(self) -> str:

@@ -32,6 +32,8 @@ def _paths(resource: Resource) -> tuple[list[str], list[str], list[str]]:
 
 
 def _at(obj: Any, path: list[str]) -> Any:
+    if not path:
+        return None
     for part in path:
         obj = obj.get(part) if isinstance(obj, dict) else None
     return obj

@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from lab.api import bootstrap, media
 from lab.api.cluster import Cluster, LogSource, NoLogs
+from lab.api.definitions import Definitions
 from lab.api.dispatch import Dispatcher
 from lab.api.housekeeping import Housekeeping
 from lab.api.request import Answer, Call, parse
@@ -72,6 +73,7 @@ class ApiServer:
         self._authority = trustme.CA(organization_name="laboratory")
         self.cluster.ca_pem = self._authority.cert_pem.bytes().decode()
         with store.lock:
+            store.subscribe(Definitions(self.cluster).noticed)
             store.subscribe(self.housekeeping.noticed)
             bootstrap.fill(self.cluster)
             self.housekeeping.run()

@@ -35,9 +35,13 @@ class Types:
 
     def __init__(self, structs: dict[str, Struct], kinds: dict[str, str]) -> None:
         self._structs, self._kinds = structs, kinds
+        self._custom: set[str] = set()
 
     def struct(self, name: str) -> Struct | None:
         return self._structs.get(name)
+
+    def is_custom(self, name: str) -> bool:
+        return name.removeprefix("[]") in self._custom
 
     def root(self, group: str, version: str, kind: str) -> str:
         """The type of a kind; "json" where no shape is known."""
@@ -45,6 +49,7 @@ class Types:
 
     def add(self, group: str, version: str, kind: str, structs: Mapping[str, Struct], root: str) -> None:
         self._structs.update(structs)
+        self._custom.update(structs)
         self._kinds[f"{group}/{version}/{kind}"] = root
 
     def field(self, parent: str, name: str) -> tuple[str, ListShape]:
@@ -86,6 +91,7 @@ def builtin() -> Types:
             all_atomic=row.get("all_atomic", False),
         )
         for name, row in table["types"].items()
+        if row["fields"]  # a type without fields stands for any value (JSON, a schema or a boolean)
     }
     return Types(structs, dict(table["kinds"]))
 

@@ -1,13 +1,13 @@
 """Admission: what the cluster's policies say of an object before it is stored. In the order of a real server."""
 
-from lab.api.admission import accounts, limits, pod_security, quota, rbac
+from lab.api.admission import accounts, limits, pod_security, policies, quota, rbac
 from lab.api.cluster import Cluster
 from lab.api.request import Call
 from lab.api.resources import Resource
 from lab.api.status import Cause, forbidden, not_found
 from lab.store import Object
 
-__all__ = ["charge", "mutate", "namespace_lifecycle", "validate"]
+__all__ = ["charge", "mutate", "namespace_lifecycle", "validate", "validate_delete"]
 
 
 def namespace_lifecycle(cluster: Cluster, resource: Resource, obj: Object) -> None:
@@ -34,8 +34,14 @@ def validate(cluster: Cluster, resource: Resource, obj: Object, live: Object | N
     """ApiError 403 (422 for admission policies)."""
     rbac.no_escalation(cluster, resource, obj, live, call)
     limits.check(cluster, resource, obj, live)
+    policies.check(cluster, resource, obj, live, call)
     pod_security.check(cluster, resource, obj, live, call)
     quota.check(cluster, resource, obj, live)
+
+
+def validate_delete(cluster: Cluster, resource: Resource, live: Object, call: Call) -> None:
+    """ApiError of a policy that keeps the object."""
+    policies.check(cluster, resource, None, live, call)
 
 
 def charge(cluster: Cluster, resource: Resource, obj: Object) -> None:

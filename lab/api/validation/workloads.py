@@ -195,7 +195,19 @@ def _quota(obj: Object) -> list[Cause]:
     return out
 
 
+def _definition(obj: Object) -> list[Cause]:
+    spec, name = obj["spec"], obj["metadata"]["name"]
+    out = []
+    if name != f"{spec.get('names', {}).get('plural')}.{spec.get('group')}":
+        out.append(invalid_value("metadata.name", quoted(name), 'must be spec.names.plural+"."+spec.group'))
+    for version in spec.get("versions") or []:
+        if ((version.get("schema") or {}).get("openAPIV3Schema") or {}).get("type") != "object":
+            out.append(required("spec.validation.openAPIV3Schema.type", "must not be empty at the root"))
+    return out
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Object], list[Cause]]] = {
+    ("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
     ("", "pods"): _pod,
     ("", "configmaps"): _data,
     ("", "secrets"): _data,

@@ -52,7 +52,9 @@ class Client:
     def __init__(self, api: ApiServer, identity: str = "admin") -> None:
         self.token = api.mint(identity)
         headers = {"authorization": f"Bearer {self.token}", "user-agent": "tests/1"}
-        self.http = httpx.Client(verify=ssl.create_default_context(cafile=str(api.ca_file)), base_url=api.url, headers=headers, timeout=10)
+        self.http = httpx.Client(
+            verify=ssl.create_default_context(cafile=str(api.ca_file)), base_url=api.url, headers=headers, timeout=10
+        )
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.http.get(path, headers=headers)
