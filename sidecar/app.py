@@ -9,10 +9,8 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -21,14 +19,14 @@ from fastapi import FastAPI
 
 from sidecar.agent_api import agent_api
 from sidecar.approvals import PeopleFile
-from sidecar.audit import AnchorFile, Journal
 from sidecar.contract import Json
 from sidecar.credentials import Issuer
-from sidecar.errors import JournalUnavailable, SettingsError, SidecarError
+from sidecar.errors import SettingsError, SidecarError
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
 from sidecar.gate.desk import Desk
-from sidecar.gate.ledger import Ledger, engine_for
+from sidecar.gate.ledger import Ledger
+from sidecar.gate.opening import WallClock, open_ledger
 from sidecar.gate.reap import reap
 from sidecar.people_api import people_api
 from sidecar.policy import open_judge
@@ -39,16 +37,6 @@ log = structlog.get_logger("sidecar")
 LINGER_SECONDS = 5  # for requests under way when the process is asked to end
 
 
-class WallClock:
-    """Implements sidecar.ports.Clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """One side, and the socket that it is bound to already. `address`: how to reach it."""
@@ -56,35 +44,6 @@ class Listener:
     app: FastAPI
     socket: socket.socket
     address: str
-
-
-def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger) -> Ledger:
-    """The database, the journal and its anchor, ready to be written. Raises JournalUnavailable, SettingsError."""
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise SettingsError(f"state folder {settings.state}: {exc.strerror}") from exc
-    key = secret_from(settings.audit_key_file, settings.state / "audit.key", what="the journal's key")
-    ledger = _ledger(settings, key, make)
-    ledger.open()
-    return ledger
-
-
-def open_record(settings: Settings) -> Ledger:
-    """The same to be read only: nothing is made. Raises JournalUnavailable, SettingsError."""
-    key_file = settings.audit_key_file or settings.state / "audit.key"
-    if settings.url_of_database.startswith("sqlite:///") and not Path(settings.url_of_database[10:]).exists():
-        raise JournalUnavailable(f"there is no database at {settings.url_of_database}")
-    return _ledger(settings, secret_from(key_file, key_file, what="the journal's key"), Ledger)
-
-
-def _ledger(settings: Settings, key: str, make: Callable[..., Ledger]) -> Ledger:
-    return make(
-        engine_for(settings.url_of_database),
-        journal=Journal(key.encode()),
-        anchor=AnchorFile(settings.state / "journal.anchor"),
-        clock=WallClock(),
-    )
 
 
 def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Desk:

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     policies: Path | None = Field(None, description="folder of the policy bundle; default: the one that comes with Lestrade")
     policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
-    alertmanager_url: str = Field("", description="Alertmanager that silences are made in; default: none, such plans are denied")
+    alertmanager_url: str = Field("", description="Alertmanager; not used yet: plans that silence alerts are denied")
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")

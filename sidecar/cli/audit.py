@@ -16,7 +16,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 def verify(config: ConfigFile = None) -> None:
     """Check every record against the key, the chain and the anchor; name the first that is not as it was written."""
     with ending():
-        from sidecar.app import open_record
+        from sidecar.gate.opening import open_record
         from sidecar.settings import load
 
         head, fault = open_record(load(config)).verify()
@@ -34,7 +34,7 @@ def show(
 ) -> None:
     """Records, one a line."""
     with ending():
-        from sidecar.app import open_record
+        from sidecar.gate.opening import open_record
         from sidecar.settings import load
 
         ledger = open_record(load(config))
@@ -53,7 +53,7 @@ def export(config: ConfigFile = None) -> None:
     with ending():
         import json
 
-        from sidecar.app import open_record
+        from sidecar.gate.opening import open_record
         from sidecar.settings import load
 
         for record in open_record(load(config)).documents():

@@ -4,9 +4,11 @@ from typing import Literal
 
 from sidecar.approvals import Person, admit, outcome
 from sidecar.approvals import store as approvals
-from sidecar.contract import Answer, ApprovalView, Problem
+from sidecar.contract import Answer, ApprovalView, PlanStatus, Problem
+from sidecar.credentials import store as leases
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.ledger import Transaction
+from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of, standing, view_of
 from sidecar.gate.submit import LEASED_WITHIN
 
@@ -28,7 +30,9 @@ def answer(
 
     Raises JournalUnavailable.
     """
-    standing(digest, desk=desk)
+    current = standing(digest, desk=desk)
+    if current is not None and current.state == "leased" and verdict == "deny":
+        return _called_back(current, person=person, plan=plan, via=via, reason=reason, desk=desk)
     with desk.turns.alone(digest), desk.ledger.write() as transaction:
         entry = approvals.get(transaction.connection, digest)
         view = view_of(entry) if entry is not None else None
@@ -51,6 +55,26 @@ def answer(
             transaction.record("answer-refused", actor=person.name, plan=digest, body={**body})
             return problem(_STATUS[refusal.code], refusal.code, refusal.detail)
         return _take(given, entry, transaction, desk=desk) or view
+
+
+def _called_back(status: PlanStatus, *, person: Person, plan: str, via: str, reason: str, desk: Desk) -> ApprovalView | Problem:
+    """A no after the rights were lent: they are taken back at once, and no further step is performed."""
+    with desk.ledger.read() as connection:
+        entry = approvals.get(connection, status.plan)
+        held = leases.of_plan(connection, status.plan)
+    known = desk.people.by_name(person.name)
+    if entry is None or held is None or plan != status.plan or known is None or not known.roles & request_of(entry).roles:
+        return problem(403, "no-role", f"{person.name} holds none of the roles asked for")
+    with desk.turns.alone(held.lease.id):
+        with desk.ledger.write() as transaction:
+            given = Answer(person=person.name, verdict="deny", via=via, at=transaction.now, reason=reason)
+            approvals.put_answer(transaction.connection, status.plan, given)
+            body = {"verdict": "deny", "via": via, "reason": reason, "comes_to": "refused"}
+            transaction.record("answer", actor=person.name, plan=status.plan, lease=held.lease.id, body={**body})
+        revoke(held, outcome="unknown", desk=desk, actor=person.name, ends="refused", why=f"{person.name} said no")
+    with desk.ledger.read() as connection:
+        entry = approvals.get(connection, status.plan) or entry
+    return view_of(entry) or problem(404, "unknown-plan", "no plan with this digest waits for people")
 
 
 def _take(given: Answer, entry: approvals.Entry, transaction: Transaction, *, desk: Desk) -> ApprovalView | None:

@@ -327,3 +327,24 @@ def test_an_eviction_that_a_budget_forbids_fails_and_says_so(world):
     result = perform(granted.id, "step-1", desk=world.desk)
     assert (result.status, result.reason) == ("failed", "disruption-budget")
     assert "p" in world.cluster.names("pods")
+
+
+def test_a_no_after_the_lease_takes_the_rights_back_at_once(world):
+    granted = leased(world, scale(5), change("/spec/paused", None, True))
+    perform(granted.id, "step-1", desk=world.desk)
+    world.people.add("eve", "viewer")
+    assert code(approve(world, granted.plan, "eve", "deny")) == "no-role"
+    approve(world, granted.plan, "ada", "deny")
+    assert standing(granted.plan, desk=world.desk).state == "refused"
+    assert perform(granted.id, "step-2", desk=world.desk).reason == "lease-over"
+    assert not world.cluster.names("rolebindings")
+
+
+def test_an_alert_is_not_silenced_by_a_sidecar_that_cannot(world):
+    silence = {
+        "kind": "silence_alert",
+        "target": ref("Deployment", "web"),
+        "matchers": [{"name": "alertname", "value": "X"}],
+        "minutes": 5,
+    }
+    assert [reason.rule for reason in submit(plan(silence), desk=world.desk).decision.reasons] == ["unsupported"]
