@@ -24,11 +24,13 @@ _PROGRAM = (
 _DENIED = re.compile(r'exec:? "?([^":]+)"?: permission denied')
 
 
-def ended_containers(topology: Topology) -> Iterator[tuple[Manifest, Ref, ContainerState]]:
-    for pod, unit in pods_with_unit(topology):
-        for one in container_states(pod):
-            if one.ended:
-                yield pod, unit, one
+def ended_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerState]]:
+    """(pod, workload, container) of every container that has ended at least once; worked out once a topology."""
+    known: list[tuple[Manifest, Ref, ContainerState]] | None = topology.derived.get("ended-containers")
+    if known is None:
+        known = [(pod, unit, one) for pod, unit in pods_with_unit(topology) for one in container_states(pod) if one.ended]
+        topology.derived["ended-containers"] = known
+    return known
 
 
 def state_of(topology: Topology, unit: Ref, pod: Manifest, one: ContainerState) -> FindingState:

@@ -42,8 +42,16 @@ class Unplaced:
         return tuple(ref_of(pod) for pod in self.pods)
 
 
-def unplaced(topology: Topology) -> Iterator[Unplaced]:
-    """Workloads with pods that are not bound to a node, gated ones left out."""
+def unplaced(topology: Topology) -> list[Unplaced]:
+    """Workloads with pods that are not bound to a node, gated ones left out; worked out once a topology."""
+    known: list[Unplaced] | None = topology.derived.get("unplaced")
+    if known is None:
+        known = list(_unplaced(topology))
+        topology.derived["unplaced"] = known
+    return known
+
+
+def _unplaced(topology: Topology) -> Iterator[Unplaced]:
     for unit in sorted(topology.pods_by_owner):
         pods = tuple(
             pod for pod in live_pods(topology, unit) if not is_scheduled(pod) and text(pod, "status", "phase") == "Pending"

@@ -46,6 +46,8 @@ class Topology:
     pods_by_owner: dict[Ref, list[Manifest]] = field(default_factory=dict)
     pods_in: dict[str, list[Manifest]] = field(default_factory=dict)
     addresses: dict[Ref, list[Address]] = field(default_factory=dict)
+    sets_by_owner: dict[Ref, list[Manifest]] = field(default_factory=dict)
+    selected: dict[Ref, list[Manifest]] = field(default_factory=dict)
     derived: dict[str, Any] = field(default_factory=dict)  # what checks work out once and share, by name
     _closures: dict[Ref, frozenset[Ref]] = field(default_factory=dict)
     _units: dict[Ref, Ref] = field(default_factory=dict)
@@ -87,16 +89,21 @@ class Topology:
 
     def replica_sets(self, deployment: Ref) -> list[Manifest]:
         """ReplicaSets of a Deployment, newest revision first."""
-        owned = [one for one in self.in_namespace("ReplicaSet", deployment.namespace) if controller_of(one) == deployment]
-        return sorted(owned, key=_revision, reverse=True)
+        if not self.sets_by_owner:
+            for one in sorted(self.of_kind("ReplicaSet"), key=_revision, reverse=True):
+                owner = controller_of(one)
+                if owner is not None:
+                    self.sets_by_owner.setdefault(owner, []).append(one)
+        return self.sets_by_owner.get(deployment, [])
 
     def selected_by(self, service: Manifest) -> list[Manifest]:
         """Pods that the Service's selector matches, finished ones left out."""
-        wanted = mapping(service, "spec", "selector")
-        if not wanted:
-            return []
-        pods = self.pods_in.get(namespace_of(service), ())
-        return [pod for pod in pods if matches_labels(wanted, labels_of(pod)) and not is_finished(pod)]
+        ref = ref_of(service)
+        if ref not in self.selected:
+            wanted = mapping(service, "spec", "selector")
+            pods = self.pods_in.get(ref.namespace, ()) if wanted else ()
+            self.selected[ref] = [pod for pod in pods if matches_labels(wanted, labels_of(pod)) and not is_finished(pod)]
+        return self.selected[ref]
 
     def events_about(self, ref: Ref) -> list[Happening]:
         return self.events.get(ref, [])

@@ -431,3 +431,135 @@ def _() -> World:
     backend = {"service": {"name": "wed", "port": {"number": 80}}}
     rules = [{"host": "example.com", "http": {"paths": [{"path": "/", "backend": backend}]}}]
     return [*app("web"), obj("Ingress", "front", api="networking.k8s.io/v1", spec={"rules": rules})], []
+
+
+@case("pvc-missing", "PersistentVolumeClaim/data")
+def _() -> World:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    return unplaced('persistentvolumeclaim "data" not found', pod_spec={"volumes": volumes})
+
+
+@case("volume-lost", "PersistentVolumeClaim/data")
+def _() -> World:
+    return [obj("PersistentVolumeClaim", "data", spec={"volumeName": "pv-1"}, status={"phase": "Lost"})], []
+
+
+@case("volume-mount-failed", "Deployment/web")
+def _() -> World:
+    return stuck(waiting("ContainerCreating"), ("FailedMount", "MountVolume.SetUp failed: timed out waiting for the condition"))
+
+
+@case("volume-attach-failed", "Deployment/web")
+def _() -> World:
+    return stuck(waiting("ContainerCreating"), ("FailedAttachVolume", 'Multi-Attach error for volume "pv-1"'))
+
+
+@case("pod-stuck-terminating", "Pod/web-00001abcde-axyz0")
+def _() -> World:
+    owner = deployment("web", replicas=1)
+    set_ = replica_set(owner)
+    return [
+        owner,
+        set_,
+        pod(set_, metadata={"deletionTimestamp": ago(30), "finalizers": ["example.com/x"]}),
+        pod(set_, number=1),
+    ], []
+
+
+@case("pod-security-violation", "Deployment/web")
+def _() -> World:
+    return refused('violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false')
+
+
+@case("hpa-metrics-unavailable", "HorizontalPodAutoscaler/web")
+def _() -> World:
+    said = {
+        "type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "lastTransitionTime": ago(9),
+        "message": "unable to fetch metrics from resource metrics API",
+    }  # fmt: skip
+    return [*app("web"), autoscaler(said)], []
+
+
+@case("ingress-tls-secret-missing", "Ingress/front")
+def _() -> World:
+    return [*app("web"), obj("Ingress", "front", api="networking.k8s.io/v1", spec={"tls": [{"secretName": "cert"}]})], []
+
+
+@case("ingress-class-missing", "Ingress/front")
+def _() -> World:
+    known = obj("IngressClass", "nginx", api="networking.k8s.io/v1", namespace="")
+    return [*app("web"), known, obj("Ingress", "front", api="networking.k8s.io/v1", spec={"ingressClassName": "ngins"})], []
+
+
+@case("startup-probe-too-short", "Deployment/web")
+def _() -> World:
+    objects, logs = crashing(137, containers=[container(startupProbe={"httpGet": {"path": "/", "port": 8080}})])
+    one = next(each for each in objects if each["kind"] == "Pod")
+    killing = event(one, "Killing", "Container app failed startup probe, will be restarted")
+    return [*objects, event(one, "Unhealthy", "Startup probe failed: connection refused"), killing], logs
+
+
+@case("insufficient-extended-resource", "Deployment/web")
+def _() -> World:
+    return unplaced("0/1 nodes are available: 1 Insufficient nvidia.com/gpu.")
+
+
+@case("node-kernel-trouble", "Node/node-1")
+def _() -> World:
+    told = [{"type": "Ready", "status": "True"}, {"type": "KernelDeadlock", "status": "True", "lastTransitionTime": ago(9)}]
+    return [*app("web"), node(conditions=told)], []
+
+
+@case("node-pressure-eviction", "Deployment/web")
+def _() -> World:
+    owner, set_, *pods, svc = app("web")
+    told = {"reason": "Evicted", "message": "The node was low on resource: memory."}
+    return [owner, set_, *pods, svc, pod(set_, number=5, ready=False, phase="Failed", since=4, minutes=9, status=told)], []
+
+
+@case("pod-preempted", "Deployment/web")
+def _() -> World:
+    owner, set_, *pods, svc = app("web")
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "lastTransitionTime": ago(5)}
+    return [owner, set_, *pods, svc, pod(set_, number=5, ready=False, phase="Failed", minutes=9, conditions=[told])], []
+
+
+@case("cronjob-blocked", "Job/report-1")
+def _() -> World:
+    cron = obj(
+        "CronJob", "report", api="batch/v1", spec={"concurrencyPolicy": "Forbid"}, status={"active": [{"name": "report-1"}]}
+    )
+    template = {"template": {"metadata": {"labels": {}}, "spec": {"containers": [container()]}}}
+    return [cron, obj("Job", "report-1", api="batch/v1", spec=template), event(cron, "JobAlreadyActive", "Not starting job")], []
+
+
+@case("cronjob-invalid-schedule", "CronJob/report")
+def _() -> World:
+    cron = obj("CronJob", "report", api="batch/v1", spec={"schedule": "61 * * * *"})
+    return [cron, event(cron, "UnparseableSchedule", "unparseable schedule: 61 * * * *")], []
+
+
+def complaining(line: str) -> World:
+    objects = app("web")
+    one = next(each for each in objects if each["kind"] == "Pod")
+    return objects, [log(one, lines(line))]
+
+
+@case("disk-full", "Deployment/web")
+def _() -> World:
+    return complaining("ERROR write /data/x: no space left on device")
+
+
+@case("read-only-filesystem", "Deployment/web")
+def _() -> World:
+    return complaining("ERROR open /data/x: read-only file system")
+
+
+@case("certificate-invalid", "Deployment/web")
+def _() -> World:
+    return complaining("ERROR x509: certificate has expired or is not yet valid")
+
+
+@case("gpu-out-of-memory", "Deployment/web")
+def _() -> World:
+    return complaining("ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
