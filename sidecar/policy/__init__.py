@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sidecar.policy.admission import admit, seal_in
+from sidecar.policy.admission import admit
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.judge import RegoJudge
 
@@ -16,9 +16,7 @@ def open_judge(*, directory: Path | None = None, overlay: Path | None = None, op
     Raises BundleRefused when the bundle is not fit to judge by, SettingsError for an address that is none. The OPA server
     need not be there yet: until it is, every verdict is a denial.
     """
-    where = directory or policies_folder()
-    bundle = load(where, overlay)
-    engine = admit(bundle, seal=seal_in(where))
+    bundle, engine = admit(directory or policies_folder(), overlay)
     if not opa_url:
         return RegoJudge(engine, zones=bundle.zones)
     engine.close()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from sidecar.contract import Json, canonical
 from sidecar.errors import BundleRefused, PolicyUnavailable
@@ -21,7 +22,11 @@ from sidecar.policy.engine import Engine
 from sidecar.policy.tokens import in_order
 
 SEAL = "admitted.txt"
-_WHOLE = "scale"  # the document that the short selection spoils everywhere, the others only where they differ
+# all: everything. short: one document everywhere, the others where they differ. data: only what data could open, for an
+# overlay of nothing else; what is malformed is for the modules to deny, and those were tried without it.
+Depth = Literal["all", "short", "data"]
+_WHOLE = "scale"
+_OPENED_BY_DATA = frozenset({"config", "create", "scale", "silence"})
 
 
 @dataclass(slots=True)
@@ -33,15 +38,28 @@ class Findings:
     faults: list[str] = field(default_factory=list)
 
 
-def admit(bundle: PolicyBundle, *, seal: str = "") -> EmbeddedEngine:
+def admit(directory: Path, overlay: Path | None = None) -> tuple[PolicyBundle, EmbeddedEngine]:
+    """The bundle at `directory` with the overlay over it, and an engine that answers by it. What lies under an overlay is
+    held to its own cases, the whole to the overlay's. Raises BundleRefused with the first thing that is wrong."""
+    base = load(directory)
+    sealed = seal_in(directory) == seal_of(base)
+    if overlay is None:
+        return base, tried(base, sealed=sealed)
+    whole = load(directory, overlay)
+    if whole.revision == base.revision and not whole.cases:
+        return whole, tried(base, sealed=sealed)
+    if not sealed:
+        tried(base).close()
+    return whole, tried(whole, depth="data" if whole.modules == base.modules else "short")
+
+
+def tried(bundle: PolicyBundle, *, sealed: bool = False, depth: Depth = "short") -> EmbeddedEngine:
     """An engine that answers by this bundle. Raises BundleRefused with the first thing that is wrong with it."""
     builtins.check(bundle.modules)
     in_order(bundle.modules)
     engine = EmbeddedEngine(bundle)
-    if seal and seal == seal_of(bundle):
-        return engine
     try:
-        for findings in examine(bundle, engine, thorough=False):
+        for findings in () if sealed else examine(bundle, engine, depth):
             if findings.faults:
                 raise BundleRefused(findings.faults[0])
     except BaseException:
@@ -50,17 +68,16 @@ def admit(bundle: PolicyBundle, *, seal: str = "") -> EmbeddedEngine:
     return engine
 
 
-def examine(bundle: PolicyBundle, engine: EmbeddedEngine, *, thorough: bool = True) -> Iterator[Findings]:
+def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") -> Iterator[Findings]:
     """Cases, then spoilt documents: of those that come with the product, and of the bundle's own. Yields the same findings
-    after each try, so that the one who asked can stop, or show how far it is."""
+    after each try, so that the one who asks can stop, or show how far it is."""
     findings = Findings()
     yield findings
     for case in read(bundle):
         _try_case(case, engine, findings)
         yield findings
-    for name, document in _documents(bundle).items():
-        whole = thorough or name == _WHOLE
-        for what, wrong in hostile.spoilt(document) if whole else hostile.spoilt_action(document):
+    for name, document in {**load(policies_folder()).documents, **bundle.documents}.items():
+        for what, wrong in _spoilt(name, document, depth):
             findings.spoilt += 1
             verdict = _verdict(engine, as_input(wrong, bundle))
             if verdict != "deny":
@@ -97,8 +114,10 @@ def _code() -> bytes:
     return b"".join((Path(__file__).with_name(name)).read_bytes() for name in ("hostile.py", "cases.py", "embedded.py"))
 
 
-def _documents(bundle: PolicyBundle) -> dict[str, Json]:
-    return {**load(policies_folder()).documents, **bundle.documents}
+def _spoilt(name: str, document: Json, depth: Depth) -> Iterator[tuple[str, Json]]:
+    if depth == "data":
+        return hostile.elsewhere(document) if name in _OPENED_BY_DATA else iter(())
+    return hostile.spoilt(document) if depth == "all" or name == _WHOLE else hostile.spoilt_action(document)
 
 
 def _try_case(case: Case, engine: EmbeddedEngine, findings: Findings) -> None:

@@ -2,7 +2,8 @@
 
 A bundle is a directory: every `*.rego` below it, `platform/data.yaml`, `*_cases.yaml` beside the rules, and
 `cases/*.yaml`, the documents that the cases edit. An overlay is a data file, or a directory of the same layout, laid over
-it: its modules and cases are added (and replace those of the same path), its data is merged key by key, lists replaced.
+it: its modules are added (and replace those of the same path), its data is merged key by key, lists replaced. The cases of
+a bundle hold for the bundle as it is, so those that lie below an overlay are not the whole's any more; the overlay's own are.
 """
 
 import hashlib
@@ -51,12 +52,14 @@ def load(directory: Path, overlay: Path | None = None) -> PolicyBundle:
         raise BundleRefused(f"no policy bundle at {directory}: it is not a directory")
     texts = dict(_files(directory))
     raw_data = _mapping(DATA, texts.get(DATA))
+    with_cases = texts
     if overlay is not None:
-        texts, raw_data = _laid_over(texts, raw_data, overlay)
+        with_cases, raw_data = _laid_over(raw_data, overlay)
+        texts = {**texts, **with_cases}
     modules = tuple((path, text) for path, text in sorted(texts.items()) if path.endswith(".rego"))
     if not any(path.startswith("remediation/") for path, _ in modules):
         raise BundleRefused(f"no rules in {directory}: a bundle has a file remediation/decision.rego")
-    cases = tuple((path, _yaml(path, text)) for path, text in sorted(texts.items()) if path.endswith("_cases.yaml"))
+    cases = tuple((path, _yaml(path, text)) for path, text in sorted(with_cases.items()) if path.endswith("_cases.yaml"))
     documents = {
         path.removeprefix("cases/").removesuffix(".yaml"): _yaml(path, text)
         for path, text in texts.items()
@@ -99,14 +102,17 @@ def merged(under: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
-def _laid_over(texts: dict[str, str], raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
+def _laid_over(raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
+    """The overlay's texts, and the data with the overlay's over it."""
     if overlay.is_dir():
-        more = dict(_files(overlay))
-        if DATA in more:
-            raw_data = merged(raw_data, _mapping(DATA, more.pop(DATA)))
-        return {**texts, **more}, raw_data
+        texts = dict(_files(overlay))
+        return texts, merged(raw_data, _mapping(DATA, texts[DATA])) if DATA in texts else raw_data
     if overlay.is_file():
-        return texts, merged(raw_data, _mapping(overlay.name, overlay.read_text("utf-8")))
+        try:
+            text = overlay.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BundleRefused(f"cannot read {overlay}: {exc}") from exc
+        return {}, merged(raw_data, _mapping(overlay.name, text)) if text.strip() else raw_data
     raise BundleRefused(f"no policy overlay at {overlay}")
 
 
@@ -154,8 +160,8 @@ def _platform(raw: dict[str, Json]) -> Platform:
         raise BundleRefused(f"{DATA}: {where}: {fault['msg']}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """No timestamps (they stay texts), and no key twice: the second would silently win."""
+class _Loader(yaml.CSafeLoader):
+    """Written in C, as PyYAML's wheels have it. No timestamps (they stay texts), and no key twice: the second would win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[object] = set()

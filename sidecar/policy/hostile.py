@@ -106,6 +106,11 @@ def spoilt_action(document: Json) -> Iterator[tuple[str, Json]]:
     """Only what differs from action to action."""
     for place, values in _BY_ACTION.get(_text(document, f"{_ACTION}/kind"), ()):
         yield from _replaced(document, f"{_ACTION}/{place}", values)
+    yield from elsewhere(document)
+
+
+def elsewhere(document: Json) -> Iterator[tuple[str, Json]]:
+    """Well-formed, and of kinds and in namespaces that no data may open."""
     yield from _of_other_kinds(document)
     yield from _in_other_namespaces(document)
 

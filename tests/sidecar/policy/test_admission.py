@@ -38,7 +38,7 @@ def test_a_deny_style_bundle_lets_much_through_and_all_of_it_is_named() -> None:
     bundle = bundle_of(DENY_STYLE)
     engine = EmbeddedEngine(bundle)
     try:
-        *_, findings = examine(bundle, engine, thorough=False)
+        *_, findings = examine(bundle, engine, "short")
     finally:
         engine.close()
 
