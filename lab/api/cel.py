@@ -29,6 +29,10 @@ class Expression:
     def __init__(self, source: str) -> None:
         self._source = source
 
+    def compile(self) -> None:
+        """ExpressionError when it does not compile."""
+        _compiled(self._source)
+
     def evaluate(self, data: Mapping[str, Any]) -> Any:
         """The plain value. ExpressionError."""
         try:

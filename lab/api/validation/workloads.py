@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from lab.api.cel import Expression, ExpressionError
 from lab.api.cluster import Cluster
 from lab.api.resources import Resource
 from lab.api.selectors import of_label_selector, selects
@@ -195,6 +196,21 @@ def _quota(obj: Object) -> list[Cause]:
     return out
 
 
+def _policy(obj: Object) -> list[Cause]:
+    """Expressions must compile; the compiler's words are not those of a real server."""
+    out = []
+    for i, rule in enumerate((obj.get("spec") or {}).get("validations") or []):
+        try:
+            Expression(rule.get("expression", "")).compile()
+        except ExpressionError as exc:
+            out.append(
+                invalid_value(
+                    f"spec.validations[{i}].expression", quoted(rule.get("expression", "")), f"compilation failed: {exc}"
+                )
+            )
+    return out
+
+
 def _definition(obj: Object) -> list[Cause]:
     spec, name = obj["spec"], obj["metadata"]["name"]
     out = []
@@ -208,6 +224,7 @@ def _definition(obj: Object) -> list[Cause]:
 
 _CHECKS: dict[tuple[str, str], Callable[[Object], list[Cause]]] = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _policy,
     ("", "pods"): _pod,
     ("", "configmaps"): _data,
     ("", "secrets"): _data,

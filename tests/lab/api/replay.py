@@ -194,8 +194,8 @@ class Replay:
                 self.store.revision = revision - 1
             if self.store.get(key) is None:
                 self.store.create(key, obj)
-            else:
-                self.store.update(key, obj)
+            elif self.store.update(key, obj)["metadata"]["resourceVersion"] != str(revision):
+                self.store._objects[key]["metadata"]["resourceVersion"] = str(revision)  # nothing else differs: no event
             self.store.revision = max(latest, self.store.revision)
             self.store.changes.sort(key=lambda change: change.revision)
 
