@@ -18,7 +18,7 @@ demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to
 	@$(RUN)/lestrade demo $(SCENARIO) $(ARGS)
 
 test: .cache/synced servers  ## every test
-	$(RUN)/python -m pytest -n 2 --dist loadfile
+	$(RUN)/python -m pytest -n 2 --dist loadgroup
 
 check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks
 	$(RUN)/ruff check .
