@@ -1,7 +1,8 @@
 """The reasoner that needs no model: focus, topology, checks, ranking, and an answer in plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from agent.checks import run
 from agent.domain.finding import Diagnosis, Finding
@@ -10,6 +11,7 @@ from agent.domain.objects import Ref, Series
 from agent.ports.cluster import Gap, Observed
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
 from agent.reasoning.ranking import Ranking, rank, victims
+from agent.signals.changes import changes
 from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
 from agent.topology.calls import service_of
@@ -65,22 +67,33 @@ def _missing(gaps: Sequence[Gap]) -> tuple[str, ...]:
 
 
 def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]) -> Diagnosis:
-    hit = victims(ranking.causes, topology)
-    first = ranking.causes[0].finding
-    sentences = [cause.finding.statement for cause in ranking.causes]
-    others = [one for one in hit if one.kind != "Pod" and one not in {cause.finding.subject for cause in ranking.causes}]
+    causes = tuple(replace(one, because=(*one.because, *_changed_before(one.finding, topology))) for one in ranking.causes)
+    hit = victims(causes, topology)
+    first = causes[0].finding
+    sentences = [cause.finding.statement for cause in causes]
+    others = [one for one in hit if one.kind != "Pod" and one not in {cause.finding.subject for cause in causes}]
     unsaid = [one for one in others if one.name not in first.statement]
     if unsaid:
         sentences.append(f"Also affected: {', '.join(str(one) for one in unsaid[:5])}.")
     return Diagnosis(
         outcome="fault",
         statement=" ".join(sentences),
-        causes=ranking.causes,
+        causes=causes,
         ruled_out=ranking.ruled_out,
         missing=missing,
         victims=hit,
         wants=wants,
     )
+
+
+def _changed_before(finding: Finding, topology: Topology) -> Iterator[str]:
+    """The last change by a person or tool to what the finding is about, not later than its beginning."""
+    begun = (finding.since or topology.now) + timedelta(minutes=1)
+    units = {topology.unit(finding.subject), finding.subject}
+    for change in changes(topology, before=begun, within=timedelta(days=1)):
+        if topology.unit(change.about) in units:
+            yield safe(f"changed before it began: {change.about}, {change.what}, by {change.who}, {change.at:%Y-%m-%d %H:%M:%S}Z")
+            return
 
 
 def _unknown(

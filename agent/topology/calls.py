@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import at, items, mapping, text
+from agent.topology.fields import items, mapping, text
 from agent.topology.pods import containers
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -89,11 +89,3 @@ def _sibling_port(key: str, variables: Mapping[str, str]) -> int:
         if stem and value.isdigit():
             return int(value)
     return 0
-
-
-def variable_names(pod_spec: Mapping[str, Any], container: str) -> set[str]:
-    """Names of the environment variables that the spec itself sets in a container (envFrom not resolved)."""
-    for one in containers(pod_spec):
-        if text(one, "name") == container:
-            return {str(at(variable, "name")) for variable in items(one, "env")}
-    return set()

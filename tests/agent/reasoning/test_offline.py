@@ -5,7 +5,7 @@ from agent.domain.objects import Ref
 from agent.ports import Gap
 from agent.reasoning.evidence import collect
 from agent.reasoning.offline import OfflineReasoner
-from tests.agent.builders import NOW, app, asked, container, ended, event, lines, log, obj, observed, pod, replica_set
+from tests.agent.builders import NOW, ago, app, asked, container, ended, event, lines, log, obj, observed, pod, replica_set
 from tests.agent.builders import deployment as deployed
 from tests.agent.checks.cases import CASES
 
@@ -135,3 +135,14 @@ def test_evidence_is_numbered_hashed_and_masked_and_the_same_every_time():
     assert evidence[-1].missing == "gone"
     assert "abc12345" not in str((again, evidence))
     assert collect(diagnosis, [Gap(what="logs of x", why="gone")]) == (again, evidence)
+
+
+def test_what_was_changed_before_it_began_and_by_whom_is_told():
+    objects, logs = CASES["service-selector-mismatch"][1]()
+    edited = next(one for one in objects if one["kind"] == "Service")
+    spec = {"f:spec": {"f:selector": {}}}
+    edited["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "time": ago(12), "fieldsV1": spec}]
+
+    (cause,) = REASONER.diagnose(asked("namespace shop"), observed(*objects, logs=logs)).causes
+
+    assert any("spec.selector, by kubectl-edit" in one for one in cause.because)
