@@ -56,7 +56,6 @@ def bind(listen: str) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host.strip("[]"), int(port)))
-        bound.listen(256)
     except OSError as exc:
         bound.close()
         raise InputError(f"cannot listen on {listen}: {exc.strerror or exc}") from None
