@@ -44,6 +44,8 @@ class Listener:
     app: FastAPI
     socket: socket.socket
     address: str
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Desk:
@@ -119,10 +121,10 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
 
     with contextlib.ExitStack() as stack:
         stack.callback(desk.ledger.close)
+        agents = agent_api(desk, token=token, ready=ready, version=version)
+        tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
-            stack.enter_context(
-                _bound(agent_api(desk, token=token, ready=ready, version=version), settings.agent_socket, settings.listen)
-            ),
+            stack.enter_context(_bound(agents, settings.agent_socket, settings.listen, tls)),
             stack.enter_context(_bound(people_api(desk, ready=ready, version=version), None, settings.people_listen)),
         ]
         ended = threading.Event()
@@ -157,7 +159,9 @@ def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _bound(app: FastAPI, path: Path | None, address: str) -> Iterator[Listener]:
+def _bound(
+    app: FastAPI, path: Path | None, address: str, tls: tuple[Path | None, Path | None] = (None, None)
+) -> Iterator[Listener]:
     """A listening socket; raises SettingsError when it cannot be had."""
     if path is not None:
         listening, said = _unix(path), f"unix://{path.absolute()}"
@@ -171,10 +175,11 @@ def _bound(app: FastAPI, path: Path | None, address: str) -> Iterator[Listener]:
         except OSError as exc:
             listening.close()
             raise SettingsError(f"cannot listen on {address}: {exc.strerror}; choose another address") from exc
-        said = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        scheme = "https" if tls[0] else "http"
+        said = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     listening.listen(128)  # from here on a caller waits instead of being turned away
     try:
-        yield Listener(app=app, socket=listening, address=said)
+        yield Listener(app=app, socket=listening, address=said, certificate=tls[0], key=tls[1])
     finally:
         listening.close()
         if path is not None:
@@ -224,6 +229,8 @@ async def _run(listeners: list[Listener]) -> None:
                 server_header=False,
                 timeout_graceful_shutdown=LINGER_SECONDS,
                 lifespan="off",
+                ssl_certfile=listener.certificate,
+                ssl_keyfile=listener.key,
             )
         )
         for listener in listeners

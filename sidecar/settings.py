@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     token_file: Path | None = Field(
         None, description="the agent's bearer token; default: agent.token in the state folder, made when missing"
     )
+    tls_cert_file: Path | None = Field(
+        None, description="certificate of the agent's TCP listener; kubectl sends its token over TLS only"
+    )
+    tls_key_file: Path | None = Field(None, description="key of that certificate")
     people_listen: str = Field("127.0.0.1:8182", description="host:port of the people's listener")
     people_file: Path | None = Field(
         None, description="TOML file of people, hashes of their tokens, and roles; default: people.toml in the state folder"
@@ -109,6 +113,11 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = VARIABLES[name] if name in given else f"{name} in {path}"
         raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade-sidecar config`)") from None
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise SettingsError(f"settings {VARIABLES['tls_cert_file']} and {VARIABLES['tls_key_file']} belong together")
+    for file in filter(None, (settings.tls_cert_file, settings.tls_key_file)):
+        if not os.access(file, os.R_OK):
+            raise SettingsError(f"TLS file {file} cannot be read")
     for address in filter(None, (settings.listen, settings.people_listen)):
         host_and_port(address)
     if settings.listen and host_and_port(settings.listen)[0] not in ("127.0.0.1", "::1", "localhost"):

@@ -50,6 +50,7 @@ class Sidecar:
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
     agent: httpx.Client = None  # type: ignore[assignment]
+    agent_url: str = ""
     _people_url: str = ""
 
     def __post_init__(self) -> None:
@@ -88,8 +89,11 @@ class Sidecar:
         threading.Thread(target=self._drain, args=(self.process,), daemon=True).start()
         listening = wait_for(self._listening, what="the sidecar listens")
         self._people_url = listening["people"]
-        transport = httpx.HTTPTransport(uds=listening["agent"].removeprefix("unix://"))
         headers = {"Authorization": f"Bearer {AGENT_TOKEN}"}
+        self.agent_url = listening["agent"]
+        if not self.agent_url.startswith("unix://"):
+            return self
+        transport = httpx.HTTPTransport(uds=self.agent_url.removeprefix("unix://"))
         self.agent = httpx.Client(transport=transport, base_url="http://sidecar", headers=headers, timeout=40)
         return self
 

@@ -1,0 +1,86 @@
+"""kubectl works against the read gateway as against an API server, and can change nothing through it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import trustme
+import yaml
+
+from tests.sidecar.process.harness import AGENT_TOKEN, running
+
+pytestmark = pytest.mark.server("kubectl")
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory):
+    if shutil.which("kubectl") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("kubectl is not on this machine")
+    folder = tmp_path_factory.mktemp("gateway")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    environment = {
+        "LESTRADE_SIDECAR_LISTEN": "127.0.0.1:0",
+        "LESTRADE_SIDECAR_TLS_CERT_FILE": str(folder / "cert.pem"),
+        "LESTRADE_SIDECAR_TLS_KEY_FILE": str(folder / "key.pem"),
+    }
+    with running(folder / "state", environment=environment) as sidecar:
+        config = kubeconfig(folder, sidecar.start().agent_url)
+
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            program = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(folder / "cache"), *arguments]
+            return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+
+        yield run
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    path = folder / "kubeconfig"
+    cluster = {"server": f"{url}/v1/read/lab", "certificate-authority": str(folder / "ca.pem")}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "gateway",
+        "clusters": [{"name": "gateway", "cluster": cluster}],
+        "users": [{"name": "agent", "user": {"token": AGENT_TOKEN}}],
+        "contexts": [{"name": "gateway", "context": {"cluster": "gateway", "user": "agent"}}],
+    }
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("get", "pods", "-n", "shop"), "Running"),
+        (("get", "deploy", "web", "-n", "shop", "-o", "jsonpath={.spec.replicas}"), "2"),
+        (("describe", "deploy", "web", "-n", "shop"), "StrategyType"),
+        (("logs", "-n", "shop", "deploy/web"), "starting"),
+        (("api-resources",), "deployments"),
+        (("rollout", "history", "deploy/web", "-n", "shop"), "REVISION"),
+        (("get", "pods", "-A", "-w", "--request-timeout=1s"), "web-"),
+    ],
+)
+def test_kubectl_reads(kubectl, arguments, says):
+    came = kubectl(*arguments)
+    assert came.returncode == 0, came.stderr
+    assert says in came.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scale", "deploy/web", "-n", "shop", "--replicas=9"),
+        ("delete", "pod", "--all", "-n", "shop"),
+        ("create", "configmap", "x", "-n", "shop"),
+        ("get", "secrets", "-n", "shop"),
+        ("create", "token", "lestrade-sidecar", "-n", "lestrade"),
+    ],
+)
+def test_kubectl_changes_nothing_and_sees_no_secret(kubectl, arguments):
+    assert kubectl(*arguments).returncode != 0
