@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lab.telemetry.promql import Evaluator, parse
-from lab.telemetry.promql.evaluation import without_name
+from lab.telemetry.promql.vectors import without_name
 from lab.telemetry.series import Labels, SeriesStore, labels
 from lab.world.cluster import Cluster
 

@@ -1,18 +1,17 @@
 """The Deployment controller: a ReplicaSet a revision, rolling between them within maxSurge and maxUnavailable, and the
 conditions that say how that goes."""
 
-import math
 import zlib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from lab.store import copied
 from lab.world.cluster import SUFFIX, Cluster, Refused
 from lab.world.events import Recorder
 from lab.world.kinds import Object
-from lab.world.reading import condition, drop_condition, owner_reference, parse_stamp, set_condition
-from lab.world.rollout import canonical
+from lab.world.progress import Progress
+from lab.world.reading import owner_reference, set_condition
+from lab.world.rollout import bounds, canonical
 
 BY = "deployment-controller"
 REVISION = "deployment.kubernetes.io/revision"
@@ -25,11 +24,14 @@ class Deployments:
     recorder: Recorder
     name: str = BY
     watches: frozenset[str] = frozenset({"Deployment", "ReplicaSet", "Pod"})  # pods: Recreate waits until they are gone
-    _deadlines: dict[str, datetime] = field(default_factory=dict)
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(self.cluster)
 
     @property
     def due(self) -> datetime | None:
-        return min(self._deadlines.values(), default=None)
+        return self.progress.due
 
     def reconcile(self) -> None:
         present = set()
@@ -38,7 +40,7 @@ class Deployments:
                 continue
             present.add(deployment["metadata"]["uid"])
             self._one(deployment)
-        self._deadlines = {uid: at for uid, at in self._deadlines.items() if uid in present}
+        self.progress.keep(present)
 
     def _one(self, deployment: Object) -> None:
         paused = bool(deployment["spec"].get("paused"))
@@ -229,83 +231,11 @@ class Deployments:
                 else:
                     status.pop(name, None)
             status["observedGeneration"] = obj["metadata"].get("generation", 1)
-            self._available(obj, status, counts["availableReplicas"])
-            self._failure(status, sets)
-            self._progress(obj, status, new, counts, progressed)
+            self.progress.available(obj, status, counts["availableReplicas"])
+            self.progress.failure(status, sets)
+            self.progress.note(obj, status, new, counts, progressed)
 
         self.cluster.edit("Deployment", metadata["namespace"], metadata["name"], change)
-
-    def _available(self, deployment: Object, status: Object, count: int) -> None:
-        least = deployment["spec"].get("replicas", 1) - bounds(deployment)[1]
-        if count >= least:
-            entry = {"status": "True", "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."}
-        else:
-            text = "Deployment does not have minimum availability."
-            entry = {"status": "False", "reason": "MinimumReplicasUnavailable", "message": text}
-        set_condition(status, {"type": "Available", **entry}, self.cluster.stamp, updated=True)
-
-    def _failure(self, status: Object, sets: list[Object]) -> None:
-        failed = next(
-            (c for s in sets if (c := condition(s, "ReplicaFailure")) is not None and s["spec"].get("replicas", 0)), None
-        )
-        if failed is None:
-            drop_condition(status, "ReplicaFailure")
-        else:
-            kept = {k: failed[k] for k in ("type", "status", "reason", "message")}
-            set_condition(status, kept, self.cluster.stamp, updated=True)
-
-    def _progress(self, deployment: Object, status: Object, new: Object | None, counts: dict[str, int], progressed: bool) -> None:
-        uid = deployment["metadata"]["uid"]
-        now = self.cluster.stamp
-        before = next((c for c in status.get("conditions") or [] if c["type"] == "Progressing"), None)
-        if deployment["spec"].get("paused"):
-            entry = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused", "message": "Deployment is paused"}
-            set_condition(status, entry, now, updated=True)
-            self._deadlines.pop(uid, None)
-            return
-        wanted = deployment["spec"].get("replicas", 1)
-        name = (new or {"metadata": {"name": deployment["metadata"]["name"]}})["metadata"]["name"]
-        complete = counts["updatedReplicas"] == wanted == counts["availableReplicas"] == counts["replicas"]
-        was_done = before is not None and before.get("reason") == "NewReplicaSetAvailable"
-        if complete:
-            text = f'ReplicaSet "{name}" has successfully progressed.'
-            entry = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": text}
-            if not (was_done and before and before["message"] == text):
-                set_condition(status, entry, now, updated=True)
-            self._deadlines.pop(uid, None)
-        elif (
-            was_done
-            and counts["updatedReplicas"] == wanted
-            and counts["replicas"] == wanted
-            and before
-            and name in before["message"]
-        ):
-            self._deadlines.pop(uid, None)  # finished once; a pod that falls ill later is not a rollout
-        elif progressed or before is None or (was_done and before and name not in before["message"]):
-            text = f'ReplicaSet "{name}" is progressing.'
-            entry = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": text}
-            drop = before is not None and before.get("reason") == "ReplicaSetUpdated"
-            set_condition(status, entry, now, updated=True)
-            if drop:
-                next(c for c in status["conditions"] if c["type"] == "Progressing")["lastUpdateTime"] = now
-            self._arm(deployment, now)
-        else:
-            self._time_out(deployment, status, before, name)
-
-    def _arm(self, deployment: Object, since: str) -> None:
-        seconds = deployment["spec"].get("progressDeadlineSeconds", 600)
-        self._deadlines[deployment["metadata"]["uid"]] = parse_stamp(since) + timedelta(seconds=seconds)
-
-    def _time_out(self, deployment: Object, status: Object, before: Object | None, name: str) -> None:
-        uid = deployment["metadata"]["uid"]
-        if uid not in self._deadlines and before is not None and before.get("reason") != "ProgressDeadlineExceeded":
-            self._arm(deployment, before.get("lastUpdateTime") or self.cluster.stamp)
-        deadline = self._deadlines.get(uid)
-        if deadline is not None and self.cluster.now >= deadline:
-            text = f'ReplicaSet "{name}" has timed out progressing.'
-            entry = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": text}
-            set_condition(status, entry, self.cluster.stamp, updated=True)
-            self._deadlines.pop(uid, None)
 
 
 def available(replica_set: Object) -> int:
@@ -314,25 +244,6 @@ def available(replica_set: Object) -> int:
 
 def number(obj: Object) -> int:
     return int((obj["metadata"].get("annotations") or {}).get(REVISION, 0))
-
-
-def bounds(deployment: Object) -> tuple[int, int]:
-    """(maxSurge, maxUnavailable) in pods; surge rounds up, unavailable down, and never both zero."""
-    strategy = deployment["spec"].get("strategy") or {}
-    if strategy.get("type") == "Recreate":
-        return 0, 0
-    rolling = strategy.get("rollingUpdate") or {}
-    replicas = deployment["spec"].get("replicas", 1)
-    surge = share(rolling.get("maxSurge", "25%"), replicas, up=True)
-    unavailable = share(rolling.get("maxUnavailable", "25%"), replicas, up=False)
-    return surge, max(unavailable, 1) if surge == 0 else unavailable
-
-
-def share(value: Any, total: int, *, up: bool) -> int:
-    if isinstance(value, str) and value.endswith("%"):
-        part = int(value[:-1]) * total / 100
-        return math.ceil(part) if up else math.floor(part)
-    return int(value)
 
 
 def template_hash(template: Object) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from lab.world.cluster import Cluster
-from lab.world.deployments import share
 from lab.world.kinds import Object
 from lab.world.reading import controller_of, finished, is_true, labels_of, selects, set_condition
+from lab.world.rollout import share
 
 
 @dataclass

@@ -16,6 +16,7 @@ from lab.world.faults import Faults, Program
 from lab.world.kinds import Object
 from lab.world.logbook import LogBook, RunLog, Stream
 from lab.world.network import Network
+from lab.world.podstatus import conditions_of, qos
 from lab.world.probes import ask
 from lab.world.reading import labels_of, set_condition, stamp
 
@@ -287,43 +288,10 @@ class PodRun:
             status["containerStatuses"] = [r.status(r.spec.get("volumeMounts") or []) for r in self.main]
             if self.init:
                 status["initContainerStatuses"] = [r.status(r.spec.get("volumeMounts") or []) for r in self.init]
-            for entry in self._conditions(phase):
+            for entry in conditions_of(phase, mounted=self.mounted, init=self.init, main=self.main):
                 set_condition(status, {"lastProbeTime": None, **entry}, stamp(now))
 
         seen = copied(self.pod)
         change(seen)
         if seen.get("status") != self.pod.get("status"):
             self.setting.cluster.edit("Pod", metadata["namespace"], metadata["name"], change)
-
-    def _conditions(self, phase: str) -> Iterator[Object]:
-        ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "")
-        yield {"type": "PodReadyToStartContainers", "status": "True" if self.mounted and not ended else "False"}
-        waiting = [r.name for r in self.init if r.stage != "done" or r.exit_code != 0]
-        if waiting:
-            text = f"containers with incomplete status: [{' '.join(waiting)}]"
-            yield {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": text}
-        else:
-            yield {"type": "Initialized", "status": "True", **({"reason": ended} if ended == "PodCompleted" else {})}
-        unready = [r.name for r in self.main if not r.ready]
-        for kind in ("Ready", "ContainersReady"):
-            if ended:
-                yield {"type": kind, "status": "False", "reason": ended}
-            elif unready:
-                text = f"containers with unready status: [{' '.join(unready)}]"
-                yield {"type": kind, "status": "False", "reason": "ContainersNotReady", "message": text}
-            else:
-                yield {"type": kind, "status": "True"}
-        yield {"type": "PodScheduled", "status": "True"}
-
-
-def qos(pod: Object) -> str:
-    containers = pod["spec"]["containers"]
-    given = [c.get("resources") or {} for c in containers]
-    if not any(r.get("requests") or r.get("limits") for r in given):
-        return "BestEffort"
-    for resources in given:
-        limits = resources.get("limits") or {}
-        requests = {**limits, **(resources.get("requests") or {})}
-        if not {"cpu", "memory"} <= limits.keys() or any(requests[k] != limits[k] for k in ("cpu", "memory")):
-            return "Burstable"
-    return "Guaranteed"

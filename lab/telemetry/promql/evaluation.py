@@ -2,42 +2,20 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from lab.telemetry.promql.functions import FUNCTIONS, Window, quantile, slope
-from lab.telemetry.promql.syntax import Aggregate, Binary, Call, Expr, Matching, Negative, Number, Selector, Subquery, Text
+from lab.telemetry.promql.syntax import Aggregate, Binary, Call, Expr, Negative, Number, Selector, Subquery, Text
+from lab.telemetry.promql.vectors import ARITHMETIC, COMPARE, Vector, histogram, named, reduce, sets, signature, without_name
 from lab.telemetry.series import Labels, SeriesStore
 
-Vector: TypeAlias = dict[Labels, float]
 Value: TypeAlias = float | str | Vector
 
 
 class ExecutionError(ValueError):
     """A query that parses and cannot be carried out; the text is Prometheus's."""
-
-
-ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b if b else (math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a)),
-    "%": lambda a, b: math.fmod(a, b) if b else math.nan,
-    "^": lambda a, b: a**b,
-}
-COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def without_name(labels: Labels) -> Labels:
-    return tuple(p for p in labels if p[0] != "__name__")
 
 
 @dataclass
@@ -131,11 +109,11 @@ class Evaluator:
                 return {k: fit[1] + fit[0] * ahead for k, fit in fits.items() if fit is not None}
             case "absent_over_time":
                 found, _ = self.range_vector(arguments[0], moment)
-                return {} if found else {_named(arguments[0]): 1.0}
+                return {} if found else {named(arguments[0]): 1.0}
         vector = self._vector(self.at(arguments[-1] if name == "histogram_quantile" else arguments[0], moment))
         match name:
             case "absent":
-                return {} if vector else {_named(arguments[0]): 1.0}
+                return {} if vector else {named(arguments[0]): 1.0}
             case "scalar":
                 return next(iter(vector.values())) if len(vector) == 1 else math.nan
             case "timestamp":
@@ -143,7 +121,7 @@ class Evaluator:
             case "sort" | "sort_desc":
                 return dict(sorted(vector.items(), key=lambda kv: kv[1], reverse=name == "sort_desc"))
             case "histogram_quantile":
-                return _histogram(self._scalar(self.at(arguments[0], moment)), vector)
+                return histogram(self._scalar(self.at(arguments[0], moment)), vector)
             case "label_replace":
                 return self._label_replace(vector, [str(self.at(a, moment)) for a in arguments[1:]])
         raise ExecutionError(f"function {name} is not served here")
@@ -174,7 +152,7 @@ class Evaluator:
                 ordered = sorted(members, key=lambda m: m[1], reverse=expr.operator == "topk")
                 chosen.update(ordered[: int(parameter)])
             return chosen
-        return {group: _reduce(expr.operator, [v for _, v in members], parameter) for group, members in groups.items()}
+        return {group: reduce(expr.operator, [v for _, v in members], parameter) for group, members in groups.items()}
 
     @staticmethod
     def _group(expr: Aggregate, labels: Labels) -> Labels:
@@ -190,7 +168,7 @@ class Evaluator:
         left, right = self.at(expr.left, moment), self.at(expr.right, moment)
         if isinstance(left, dict) and isinstance(right, dict):
             if expr.operator in ("and", "or", "unless"):
-                return _sets(expr, left, right)
+                return sets(expr, left, right)
             return self._vectors(expr, left, right)
         if isinstance(left, dict):
             other = self._scalar(right)
@@ -257,69 +235,3 @@ class Evaluator:
         if matching.on:
             return tuple(p for p in kept if p[0] in matching.labels)
         return tuple(p for p in kept if p[0] not in matching.labels)
-
-
-def signature(matching: Matching, labels: Labels) -> Labels:
-    if matching.on:
-        return tuple(p for p in labels if p[0] in matching.labels)
-    return tuple(p for p in labels if p[0] not in matching.labels and p[0] != "__name__")
-
-
-def _sets(expr: Binary, left: Vector, right: Vector) -> Vector:
-    there = {signature(expr.matching, k) for k in right}
-    if expr.operator == "and":
-        return {k: v for k, v in left.items() if signature(expr.matching, k) in there}
-    if expr.operator == "unless":
-        return {k: v for k, v in left.items() if signature(expr.matching, k) not in there}
-    here = {signature(expr.matching, k) for k in left}
-    return {**left, **{k: v for k, v in right.items() if signature(expr.matching, k) not in here}}
-
-
-def _reduce(operator: str, values: list[float], parameter: float) -> float:
-    match operator:
-        case "sum":
-            return sum(values)
-        case "avg":
-            return sum(values) / len(values)
-        case "min":
-            return min(values)
-        case "max":
-            return max(values)
-        case "count":
-            return float(len(values))
-        case "group":
-            return 1.0
-        case "quantile":
-            return quantile(parameter, values)
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
-
-
-def _named(expr: Expr) -> Labels:
-    """absent(): the labels that equality matchers give."""
-    if not isinstance(expr, Selector):
-        return ()
-    return tuple(sorted((m.name, m.value) for m in expr.matchers if m.operator == "=" and m.name != "__name__" and m.value))
-
-
-def _histogram(q: float, vector: Vector) -> Vector:
-    groups: dict[Labels, list[tuple[float, float]]] = {}
-    for labels, value in vector.items():
-        known = dict(labels)
-        if "le" not in known:
-            continue
-        group = tuple(p for p in labels if p[0] not in ("le", "__name__"))
-        groups.setdefault(group, []).append((float(known["le"].replace("+Inf", "inf")), value))
-    return {group: _bucket_quantile(q, sorted(buckets)) for group, buckets in groups.items()}
-
-
-def _bucket_quantile(q: float, buckets: list[tuple[float, float]]) -> float:
-    if len(buckets) < 2 or not math.isinf(buckets[-1][0]) or buckets[-1][1] == 0:
-        return math.nan
-    rank = q * buckets[-1][1]
-    index = next((i for i, (_, count) in enumerate(buckets) if count >= rank), len(buckets) - 1)
-    if index == len(buckets) - 1:
-        return buckets[-2][0]
-    start, below = buckets[index - 1] if index else (0.0, 0.0)
-    end, count = buckets[index]
-    return start + (end - start) * ((rank - below) / (count - below) if count > below else 0.0)
