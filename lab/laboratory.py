@@ -149,8 +149,8 @@ class Laboratory:
         return self._loki.url
 
     def kubeconfig(self, identity: str = "admin") -> Path:
-        """A file (mode 0600) for "admin" or "namespace/serviceaccount", which must exist: KeyError. Its token lives thirty days of
-        lab time, which at sixtyfold speed outlasts any run."""
+        """A file (mode 0600) for "admin" or "namespace/serviceaccount", which must exist: KeyError. Its token lives thirty
+        days of lab time, which at sixtyfold speed outlasts any run."""
         path = Path(self._folder.name) / f"{identity.replace('/', '-')}.kubeconfig"
         name = self.scenario.cluster.name if self.scenario else "lab"
         cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
