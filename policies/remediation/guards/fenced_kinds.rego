@@ -18,10 +18,11 @@ deny contains reason if {
 }
 
 open(kind) if {
-	fenced := {variant |
-		some name in data.platform.fenced.kinds
-		some variant in [lower(name), concat("", [lower(name), "s"])]
-	}
 	count(fenced) > 0
 	not lower(kind) in fenced
+}
+
+fenced := {variant |
+	some name in data.platform.fenced.kinds
+	some variant in [lower(name), concat("", [lower(name), "s"])]
 }

@@ -39,14 +39,26 @@ deny contains reason if {
 }
 
 target_rests(target) if {
-	asked := count([key | some step in input.plan.steps; some other in plan.targets(step); key := plan.key(other); key == plan.key(target)])
-	within(input.facts.history.targets[plan.key(target)], asked, data.platform.budgets.target)
+	key := plan.key(target)
+	within(input.facts.history.targets[key], asked_of_target[key], data.platform.budgets.target)
 }
 
 namespace_rests(namespace) if {
-	asked := count([step | some step in input.plan.steps; step.action.target.namespace == namespace])
-	within(input.facts.history.namespaces[namespace], asked, data.platform.budgets.namespace)
+	within(input.facts.history.namespaces[namespace], asked_of_namespace[namespace], data.platform.budgets.namespace)
 }
+
+# How many steps of this plan touch each of them.
+asked_of_target := {key: count([touched | some touched in touches; touched == key]) | some key in plan.keys}
+
+asked_of_namespace := {namespace: count([step | some step in input.plan.steps; step.action.target.namespace == namespace]) |
+	some namespace in plan.namespaces
+}
+
+touches := [key |
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	key := plan.key(target)
+]
 
 incident_rests if within(input.facts.history.incident, count(input.plan.steps), data.platform.budgets.incident)
 
