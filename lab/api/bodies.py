@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from lab.api import protobuf
 from lab.api.cluster import Cluster
 from lab.api.decode import Decoder, WrongType
 from lab.api.media import OFFERED, YAML
@@ -43,6 +44,11 @@ def parse(call: Call, *, duplicates: list[str] | None = None) -> Any:
     if len(call.body) > LIMIT:
         raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {LIMIT}")
     media = call.header("content-type").split(";")[0].strip() or "application/json"
+    if media == protobuf.MEDIA:
+        try:
+            return protobuf.decode(call.body)
+        except protobuf.Unreadable as exc:
+            raise unsupported_media_type(OFFERED[:2]) from exc
     if media in (YAML, "application/apply-patch+yaml", "text/yaml"):
         try:
             return yaml.safe_load(call.body)
@@ -71,7 +77,7 @@ def object_of(
 ) -> Object:
     """The decoded object of a create or PUT, in the version of the request. ApiError 400, 413, 415."""
     media = call.header("content-type").split(";")[0].strip() or "application/json"
-    if media not in ("application/json", YAML):
+    if media not in ("application/json", YAML, protobuf.MEDIA):
         raise unsupported_media_type(OFFERED)
     kind, api_version = kind or resource.kind, api_version or resource.api_version
     duplicates: list[str] = []

@@ -30,6 +30,11 @@ def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Object:
     return {"apiGroups": groups, "resources": resources, "verbs": verbs}
 
 
+_EXTENSIONS = [
+    "daemonsets", "deployments", "deployments/scale", "ingresses", "networkpolicies", "replicasets", "replicasets/scale", "replicationcontrollers/scale",
+]  # fmt: skip
+
+
 def _view() -> list[Object]:
     core = [
         "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods", "replicationcontrollers",
@@ -53,7 +58,13 @@ def _view() -> list[Object]:
         _rule(["batch"], ["cronjobs", "cronjobs/status", "jobs", "jobs/status"], _READ),
         _rule(["policy"], ["poddisruptionbudgets", "poddisruptionbudgets/status"], _READ),
         _rule(["networking.k8s.io"], ["ingresses", "ingresses/status", "networkpolicies"], _READ),
-        _rule(["metrics.k8s.io"], ["pods", "nodes"], _READ),
+        _rule(["events.k8s.io"], ["events"], _READ),
+        _rule(
+            ["extensions"],
+            _EXTENSIONS + [f"{r}/status" for r in ("daemonsets", "deployments", "ingresses", "replicasets")],
+            _READ,
+        ),
+        _rule(["resource.k8s.io"], ["resourceclaims", "resourceclaims/status", "resourceclaimtemplates"], _READ),
     ]
 
 
@@ -72,7 +83,10 @@ def _edit() -> list[Object]:
         _rule(["batch"], ["cronjobs", "jobs"], _WRITE),
         _rule(["policy"], ["poddisruptionbudgets"], _WRITE),
         _rule(["networking.k8s.io"], ["ingresses", "networkpolicies"], _WRITE),
-        _rule(["coordination.k8s.io"], ["leases"], [*_WRITE, *_READ]),
+        _rule(["coordination.k8s.io"], ["leases"], ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
+        _rule(["events.k8s.io"], ["events"], _WRITE),
+        _rule(["extensions"], [*_EXTENSIONS, "deployments/rollback"], _WRITE),
+        _rule(["resource.k8s.io"], ["resourceclaims", "resourceclaimtemplates"], _WRITE),
         *_view(),
     ]  # fmt: skip
 

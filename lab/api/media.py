@@ -47,7 +47,7 @@ def negotiate(accept: str, *, stream: bool = False, shapes: tuple[str, ...] = SH
     raise not_acceptable((*OFFERED, *STREAMS) if stream else OFFERED)
 
 
-_DOUBTFUL = re.compile(r"^[-+.\\d~=<]|^(true|false|null|yes|no|on|off)$|^\\s*$", re.IGNORECASE)
+_DOUBTFUL = re.compile(r"^[-+.0-9~=<]|^(true|false|null|yes|no|on|off)$|^\s*$", re.IGNORECASE)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -162,7 +162,7 @@ class Replay:
         for name in namespaces:
             self._ensure_namespace(name)
         known = {k: v for k, v in self._known.items() if not k.namespace or k.namespace in namespaces}
-        for key, obj in sorted({**known, **first}.items(), key=lambda kv: int(kv[1]["metadata"].get("resourceVersion") or 0)):
+        for key, obj in sorted({**first, **known}.items(), key=lambda kv: int(kv[1]["metadata"].get("resourceVersion") or 0)):
             if key not in made:
                 self._plant(key, obj)
         self._keep_house()
@@ -211,7 +211,7 @@ class Replay:
             for resource, obj in objects_in(exchange):
                 self._plant(self._key(resource, obj), obj)
             self._clear_others(exchange, target)
-        elif target.verb in ("patch", "update") and isinstance(body, dict) and target.name:
+        elif target.verb in ("patch", "update", "delete") and isinstance(body, dict) and target.name:
             self._controllers_wrote(target, body)
         elif target.subresource == "scale" and isinstance(body, dict) and body.get("kind") == "Scale":
             self._scaled(target, body)
@@ -326,7 +326,7 @@ class Replay:
             later = [line for line, row in zip(said, exchange["watch"], strict=True) if row["t_ms"] > 150]
             said = [line for line in said if line not in later]
             for line in later:
-                threading.Timer(0.2, said.append, args=(line,)).start()
+                threading.Timer(0.2 + 0.1 * later.index(line), said.append, args=(line,)).start()
         if exchange["response"]["status"] == 200:
             previous = query.get("previous") == ["true"]
             self.logs.said[(target.name, query.get("container", [""])[0], previous)] = said
@@ -535,5 +535,7 @@ class Replay:
                         continue
                     self.store.remove(key)
             else:
-                self._plant(key, event["object"])
+                obj = copy.deepcopy(event["object"])
+                del obj["metadata"]["resourceVersion"]
+                self._plant(key, obj)
             time.sleep(0.01)

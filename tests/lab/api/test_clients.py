@@ -78,6 +78,18 @@ def test_kubectl_reads_logs_and_lists_resources(kubectl, admin, said, clock):
     assert "pod/p" in kubectl("get", "all")
 
 
+def test_kubectl_asks_for_rights_and_tokens(kubectl, api):
+    assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
+    assert kubectl("create", "token", "default").count(".") == 2
+    kubectl("create", "serviceaccount", "worker")
+    kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods")
+    kubectl("create", "rolebinding", "reader", "--role=reader", "--serviceaccount=shop:worker")
+    assert kubectl("auth", "can-i", "list", "pods", "--as=system:serviceaccount:shop:worker") == "yes\n"
+    assert kubectl("auth", "can-i", "delete", "pods", "--as=system:serviceaccount:shop:worker", code=1) == "no\n"
+    kubectl("create", "configmap", "c", "--from-literal=a=b")
+    kubectl("create", "job", "j", "--image=x:1")
+
+
 def subprocess_error(kubectl, *arguments):
     try:
         kubectl(*arguments)
