@@ -134,7 +134,15 @@ class Registry:
         self._carry(resource, live, new, subresource)
         self._fill(resource, new)
         preparation.for_update(self.cluster, resource, live, new, subresource)
-        self._book(resource, live, new, call, subresource=subresource, applied=applied, reset=asked.get("managedFields") == [{}])
+        self._book(
+            resource,
+            live,
+            new,
+            call,
+            subresource=subresource,
+            applied=applied,
+            given=asked.get("managedFields") if not subresource else None,
+        )
         admission.mutate(self.cluster, resource, new, live, call)
         causes = validate_update(self.cluster, resource, live, new, asked, subresource)
         if subresource != "status":
@@ -183,7 +191,7 @@ class Registry:
 
     def _book(
         self, resource: Resource, live: Mapping[str, Any] | None, new: Object, call: Call, *,
-        subresource: str = "", applied: list[Entry] | None = None, reset: bool = False,
+        subresource: str = "", applied: list[Entry] | None = None, given: list[Any] | None = None,
     ) -> None:  # fmt: skip
         """metadata.managedFields of what is written."""
         hidden = () if subresource == "status" or resource.subresource("status") is None else ("status",)
@@ -192,27 +200,16 @@ class Registry:
             return {k: v for k, v in obj.items() if k not in hidden}
 
         meta = new["metadata"]
+        if live is not None and given is not None and given != live["metadata"].get("managedFields"):
+            kept = [] if given == [{}] else given  # a client may rewrite the book itself; [{}] clears it
+            live = {**live, "metadata": {**live["metadata"], "managedFields": kept}}
         if applied is not None:
             found = applied
-        elif reset:
-            found = []
         else:
-            if live is not None:
-                meta["managedFields"] = copy.deepcopy(live["metadata"].get("managedFields") or [])
             found = self._ownership.after_update(
                 seen(live) if live is not None else None, seen(new), self.cluster.root_type(resource),
                 manager=call.manager, api_version=resource.api_version, time=self.cluster.now(), subresource=subresource,
             )  # fmt: skip
-        if (
-            live is not None
-            and applied is None
-            and not reset
-            and {e.key: e.fields for e in found} == {e.key: e.fields for e in entries(live)}
-        ):
-            times = {e.key: e.time for e in entries(live)}
-            changed = self._ownership.compare(seen(live), seen(new), self.cluster.root_type(resource))[0]
-            if not changed:
-                found = [e for e in entries(live) if e.key in times]
         meta.pop("managedFields", None)
         if found:
             meta["managedFields"] = [e.document() for e in ordered(found)]

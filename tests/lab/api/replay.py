@@ -276,7 +276,11 @@ class Replay:
         cut = re.search(r"first \d+ of", exchange.get("note", ""))
         if target.verb != "list" or not isinstance(body, dict) or not str(body.get("kind", "")).endswith("List"):
             return
-        if (body.get("metadata") or {}).get("continue") or "continue=" in path or ("note" in exchange and not cut):
+        if (
+            (body.get("metadata") or {}).get("continue")
+            or "continue=" in path
+            or ("left out" in exchange.get("note", "") and not cut)
+        ):
             return
         have = {(i["metadata"].get("namespace", ""), i["metadata"]["name"]) for i in body["items"]}
         listed = self.api.call("GET", exchange["request"]["path"])[1]
@@ -375,8 +379,8 @@ class Replay:
         body = request["body"]
         if body is None:
             return None
-        if isinstance(body, dict) and set(body) >= {"base64"}:
-            return base64.b64decode(body["base64"])
+        if isinstance(body, dict) and "protobuf_base64" in body:
+            return base64.b64decode(body["protobuf_base64"])
         text = body if isinstance(body, str) else json.dumps(body)
         if match := re.search(r"\.\.\. <(\d+) bytes in all>$", text):
             text = json.dumps(
