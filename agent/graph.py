@@ -27,7 +27,6 @@ from langgraph.graph import END, START, StateGraph
 
 from agent.domain.document import from_document, to_document
 from agent.domain.finding import Diagnosis
-from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
@@ -38,7 +37,7 @@ from agent.stages.execute import execute
 from agent.stages.gather import Limits, Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
-from agent.stages.telling import Tell
+from agent.stages.telling import Tell, verdict, what
 from agent.stages.verify import verify
 from sidecar.contract import Json, Plan
 
@@ -193,7 +192,7 @@ class Investigation:
     # The stages, each between its part of the state and its part of the next. -----------------------------------------
 
     async def _intake(self, state: State, row: RunRow, tell: Tell) -> State:
-        await tell(_what(row.incident))
+        await tell(what(row.incident))
         scope = await intake(row.incident, reader=self._means.reader, reasoner=self._means.reasoner)
         return {
             "namespaces": list(scope.namespaces),
@@ -207,7 +206,7 @@ class Investigation:
         seen = sight.observed
         await tell(
             f"read {len(seen.objects)} objects, {len(seen.logs)} logs, {len(sight.series)} metric series"
-            + (f"; {len(seen.gaps)} things could not be seen" if seen.gaps else ""),
+            + (f"; {len(seen.gaps)} could not be seen" if seen.gaps else ""),
             {"namespaces": list(state["namespaces"]), "gaps": [f"{gap.what}: {gap.why}" for gap in seen.gaps]},
         )
         return {"readings": state.get("readings", 0) + 1, "then": "diagnose"}
@@ -269,7 +268,7 @@ class Investigation:
             wait_seconds=bounds.approval_wait_seconds,
             tell=tell,
         )
-        await tell(_verdict(judged), {"plan": judged.plan.digest, "end": judged.end})
+        await tell(verdict(judged), {"plan": judged.plan.digest, "end": judged.end})
         update = _with_round(state, judged)
         match judged.end:
             case None:
@@ -379,28 +378,3 @@ def _rounds(state: State) -> list[Round]:
 
 def _with_round(state: State, latest: Round) -> State:
     return {"rounds": [*state["rounds"][:-1], cast("dict[str, Any]", to_document(latest))]}
-
-
-def _what(incident: Incident) -> str:
-    if incident.question:
-        return f"question: {incident.question}"
-    names = ", ".join(dict.fromkeys(alert.name for alert in incident.alerts))
-    return f"alert: {names}" if names else "nothing was asked"
-
-
-def _verdict(judged: Round) -> str:
-    if judged.end is None:
-        by = ", ".join(answer.person for answer in judged.status.answers) if judged.status else ""
-        return f"approved by {by}; rights are on loan" if by else "allowed by policy; rights are on loan"
-    reasons = "; ".join(reason.message for reason in judged.decision.reasons) if judged.decision else ""
-    words = {
-        "denied": f"denied by policy: {reasons}",
-        "refused": "a person said no",
-        "no-answer": "nobody answered in time",
-        "unavailable": "the sidecar cannot be reached",
-        "void": "the approval does not hold any more",
-        "target-changed": "the target is not what the plan said",
-        "failed": "no rights were lent",
-    }
-    note = f" ({judged.note})" if judged.note else ""
-    return words.get(judged.end, judged.end) + note

@@ -161,7 +161,8 @@ class _Play:
                     subtitle=Text(one_line(undo)),
                     title_align="left",
                     subtitle_align="left",
-                )
+                ),
+                soft_wrap=False,
             )
         self.out.print(Text(f"hypothesis: {one_line(view.hypothesis)}"))
         self.out.print(Text(f"plan {view.plan[:16]}, policy {view.revision}, open until {view.expires_at:%H:%M:%S} UTC"))
@@ -169,7 +170,9 @@ class _Play:
     # Words. -------------------------------------------------------------------------------------------------------------
 
     def _introduce(self) -> None:
-        self.out.print(Panel(Text(one_line(self.scenario.story)), title=Text(self.scenario.title), title_align="left"))
+        self.out.print(
+            Panel(Text(one_line(self.scenario.story)), title=Text(self.scenario.title), title_align="left"), soft_wrap=False
+        )
 
     def _tell(self, text: str) -> None:
         self.out.print(Text(f"{'demo':>10}  {one_line(text)}", style="dim"))

@@ -79,20 +79,17 @@ def lestrade(home: Path, *arguments: str, stdin: str = "", **environment: str) -
     return subprocess.run(
         [sys.executable, "-m", "agent.cli", *arguments],
         cwd=home,
-        env={
-            **kept,
-            "PYTHONPATH": str(REPOSITORY),
-            "XDG_STATE_HOME": str(home),
-            "HOME": str(home),
-            "NO_COLOR": "1",
-            **environment,
-        },
+        env={**kept, **surroundings(home), **environment},
         input=stdin,
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    return {"PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(home), "HOME": str(home), "NO_COLOR": "1"}
 
 
 def told(done: "subprocess.CompletedProcess[str]") -> str:
@@ -292,12 +289,7 @@ def test_an_interrupted_service_ends_in_order(home):
     process = subprocess.Popen(
         [sys.executable, "-m", "agent.cli", "serve", "--listen", f"127.0.0.1:{port}"],
         cwd=home,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
-            "XDG_STATE_HOME": str(home),
-            "LESTRADE_KUBECONFIG": str(home / "kubeconfig"),
-        },
+        env={**os.environ, **surroundings(home), "LESTRADE_KUBECONFIG": str(home / "kubeconfig")},
         stderr=subprocess.PIPE,
         text=True,
     )
