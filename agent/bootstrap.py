@@ -16,7 +16,7 @@ from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Manifest
 from agent.domain.report import Report
 from agent.errors import InputError, StoreUnavailable
-from agent.governance import PatientGovernance, SidecarClient
+from agent.governance import Patience, PatientGovernance, PatientReader, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, checkpoints
 from agent.ports import Candidate, ClusterReader, EventLog, Governance, Metrics, Observed, RunRow, RunStore
@@ -152,9 +152,10 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
     """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet."""
     where = source or Source()
     async with AsyncExitStack() as stack:
-        reader, metrics = await _eyes(settings, where, stack)
         reasoner = OfflineReasoner()
         clock = SystemClock()
+        patience = Patience(clock=clock, seconds=settings.sidecar_patience_seconds)
+        reader, metrics = await _eyes(settings, where, patience, stack)
         database = await Database.open(settings.database())
         stack.push_async_callback(database.close)
         store, events = SqlRunStore(database), SqlEventLog(database)
@@ -163,7 +164,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             metrics=metrics,
             reasoner=reasoner,
             runbooks=PageRunbooks(load_library(settings.runbooks), reasoner),
-            governance=None if where.snapshot else _governance(settings, clock, stack),
+            governance=None if where.snapshot else _governance(settings, patience, stack),
             store=store,
             events=events,
             clock=clock,
@@ -173,7 +174,9 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
         yield Workshop(settings, investigation=investigation, store=store, events=events, reader=reader)
 
 
-async def _eyes(settings: Settings, source: Source, stack: AsyncExitStack) -> tuple[ClusterReader, Metrics | None]:
+async def _eyes(
+    settings: Settings, source: Source, patience: Patience, stack: AsyncExitStack
+) -> tuple[ClusterReader, Metrics | None]:
     if source.snapshot:
         snapshot = await open_snapshot(source.snapshot)
         return snapshot, snapshot
@@ -183,7 +186,7 @@ async def _eyes(settings: Settings, source: Source, stack: AsyncExitStack) -> tu
             raise InputError("reading through the sidecar needs LESTRADE_CLUSTER and LESTRADE_SIDECAR_TOKEN_FILE")
         gateway = connect_gateway(settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file)
         stack.callback(gateway.close)
-        return gateway, metrics
+        return PatientReader(gateway, patience), metrics
     cluster = connect(kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster)
     stack.callback(cluster.close)
     return cluster, metrics
@@ -193,12 +196,12 @@ def _prometheus(settings: Settings) -> Metrics | None:
     return PrometheusMetrics(settings.prometheus_url) if settings.prometheus_url else None
 
 
-def _governance(settings: Settings, clock: SystemClock, stack: AsyncExitStack) -> Governance | None:
+def _governance(settings: Settings, patience: Patience, stack: AsyncExitStack) -> Governance | None:
     if not settings.sidecar_url:
         return None
     client = SidecarClient.connect(settings.sidecar_url, token=read_token(settings.sidecar_token_file))
     stack.push_async_callback(client.close)
-    return PatientGovernance(client, clock=clock, seconds=settings.sidecar_patience_seconds)
+    return PatientGovernance(client, patience)
 
 
 def _bounds(settings: Settings) -> Bounds:

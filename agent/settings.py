@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     max_replans: Annotated[int, Field(ge=0, le=20)] = Field(
         4, description="plans proposed again in one run because policy named a fix, or the target changed"
     )
-    claim_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+    claim_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         60, description="a run whose process went silent for so long is taken over by another"
     )
     webhook_max_bytes: Annotated[int, Field(ge=1024, le=16_777_216)] = Field(

@@ -1,29 +1,51 @@
-"""Waiting for a sidecar that is being restarted: every call of the port may be repeated, so it is."""
+"""Waiting for a sidecar that is being restarted: every call of these ports may be repeated, so it is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Literal, TypeVar
 
-from agent.errors import GovernanceUnavailable
-from agent.ports.clock import Clock
-from agent.ports.governance import Governance
+from agent.domain.objects import Manifest, Ref
+from agent.errors import ClusterUnreachable, GovernanceUnavailable
+from agent.ports import Clock, ClusterReader, Governance, Observed
 from sidecar.contract import Lease, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-class PatientGovernance:
-    """Asks again for `seconds` before it gives up with the last GovernanceUnavailable.
+class Patience:
+    """Calls again for `seconds` before it gives up with the last error. One for all calls to one sidecar.
 
     Until a first answer has come, `first_seconds` count instead: a sidecar that was never there is not waited for long.
     """
 
-    def __init__(self, governance: Governance, *, clock: Clock, seconds: float, first_seconds: float = 2.0) -> None:
-        self._governance = governance
+    def __init__(self, *, clock: Clock, seconds: float, first_seconds: float = 2.0) -> None:
         self._clock = clock
         self._seconds = seconds
         self._first_seconds = min(first_seconds, seconds)
         self._answered = False
+
+    async def again(self, call: Callable[[], Awaitable[T]]) -> T:
+        waited, pause = 0.0, FIRST_PAUSE
+        while True:
+            try:
+                answer = await call()
+            except (GovernanceUnavailable, ClusterUnreachable):
+                if waited + pause > (self._seconds if self._answered else self._first_seconds):
+                    raise
+                await self._clock.sleep(pause)
+                waited, pause = waited + pause, min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._answered = True
+                return answer
+
+
+class PatientGovernance:
+    """The Governance port, with patience."""
+
+    def __init__(self, governance: Governance, patience: Patience) -> None:
+        self._governance = governance
+        self._again = patience.again
 
     async def submit(self, plan: Plan) -> PlanStatus:
         return await self._again(lambda: self._governance.submit(plan))
@@ -45,16 +67,29 @@ class PatientGovernance:
     ) -> Settlement:
         return await self._again(lambda: self._governance.settle(lease, outcome))
 
-    async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
-        waited, pause = 0.0, FIRST_PAUSE
-        while True:
-            try:
-                answer = await call()
-            except GovernanceUnavailable:
-                if waited + pause > (self._seconds if self._answered else self._first_seconds):
-                    raise
-                await self._clock.sleep(pause)
-                waited, pause = waited + pause, min(pause * 2, LONGEST_PAUSE)
-            else:
-                self._answered = True
-                return answer
+
+class PatientReader:
+    """The ClusterReader port through the sidecar's gateway, with patience."""
+
+    def __init__(self, reader: ClusterReader, patience: Patience) -> None:
+        self._reader = reader
+        self._again = patience.again
+
+    @property
+    def name(self) -> str:
+        return self._reader.name
+
+    async def namespaces(self) -> Observed:
+        return await self._again(self._reader.namespaces)
+
+    async def overview(self, namespaces: Sequence[str]) -> Observed:
+        return await self._again(lambda: self._reader.overview(namespaces))
+
+    async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
+        return await self._again(lambda: self._reader.logs(pods, tail=tail))
+
+    async def get(self, api_version: str, ref: Ref) -> Manifest | None:
+        return await self._again(lambda: self._reader.get(api_version, ref))
+
+    async def now(self) -> datetime:
+        return await self._again(self._reader.now)

@@ -43,7 +43,7 @@ class SocketPoolManager(urllib3.PoolManager):
 
     def __init__(self, path: str, *, maxsize: int = 8) -> None:
         super().__init__()
-        self._pool = _SocketPool(path, maxsize=maxsize, block=True)
+        self._pool = _SocketPool(path, maxsize=maxsize, block=True, retries=False)  # we repeat ourselves, where it is safe
 
     def connection_from_host(self, *_: Any, **__: Any) -> HTTPConnectionPool:
         return self._pool

@@ -7,7 +7,7 @@ import pytest
 import respx
 
 from agent.errors import GovernanceUnavailable, InputError
-from agent.governance import PatientGovernance, SidecarClient
+from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
 from sidecar.contract import Lease, Plan, Problem
 from tests.fakes.agent_runs import play
@@ -161,7 +161,7 @@ class Flaky(WorldGovernance):
 async def test_a_sidecar_that_is_being_restarted_is_waited_for(tmp_path, plan):
     world = World(tmp_path / "world.json")
     flaky = Flaky(world)
-    patient = PatientGovernance(flaky, clock=WorldClock(world), seconds=20)
+    patient = PatientGovernance(flaky, Patience(clock=WorldClock(world), seconds=20))
     await patient.submit(plan)
     flaky.times = 5
 
@@ -175,7 +175,7 @@ async def test_patience_ends(tmp_path, plan):
     before = world.tick(0)
 
     with pytest.raises(GovernanceUnavailable):
-        await PatientGovernance(flaky, clock=WorldClock(world), seconds=20).status(plan.digest)
+        await PatientGovernance(flaky, Patience(clock=WorldClock(world), seconds=20)).status(plan.digest)
 
     assert (world.tick(0) - before).total_seconds() <= 2
 
