@@ -123,9 +123,13 @@ def attributes(target: Target, *, verb: str = "") -> Attributes:
     if not target.is_resource:
         return Attributes(verb=verb or target.verb, path=target.path)
     return Attributes(
-        verb=verb or target.verb, group=target.group, resource=target.resource,
-        subresource=target.subresource, namespace=target.namespace, name=target.name,
-    )  # fmt: skip
+        verb=verb or target.verb,
+        group=target.group,
+        resource=target.resource,
+        subresource=target.subresource,
+        namespace=target.namespace,
+        name=target.name,
+    )
 
 
 def denial(who: Identity, ask: Attributes, *, error: str = "") -> ApiError:

@@ -89,11 +89,7 @@ class Authorizer:
         if MASTERS in who.groups:
             return []
         have = self.rules(who, namespace)
-        missing = []
-        for part in broken_down(rule):
-            if not any(_contains(owned, part) for owned in have):
-                missing.append(part)
-        return missing
+        return [part for part in broken_down(rule) if not any(_contains(owned, part) for owned in have)]
 
     def role_rules(self, ref: Mapping[str, Any], namespace: str) -> Sequence[Mapping[str, Any]] | None:
         key = (

@@ -85,7 +85,8 @@ def object_of(
         value = parse(call, duplicates=duplicates)
     except ValueError as exc:
         shown = call.body.decode(errors="replace") or "<empty>"
-        message = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {exc} ({shown})"
+        unknown = f"the object provided is unrecognized (must be of type {kind})"
+        message = f"{unknown}: couldn't get version/kind; json parse error: {exc} ({shown})"
         raise bad_request(message) from exc
     if not isinstance(value, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind")

@@ -31,23 +31,55 @@ def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Object:
 
 
 _EXTENSIONS = [
-    "daemonsets", "deployments", "deployments/scale", "ingresses", "networkpolicies", "replicasets", "replicasets/scale", "replicationcontrollers/scale",
-]  # fmt: skip
+    "daemonsets",
+    "deployments",
+    "deployments/scale",
+    "ingresses",
+    "networkpolicies",
+    "replicasets",
+    "replicasets/scale",
+    "replicationcontrollers/scale",
+]
 
 
 def _view() -> list[Object]:
     core = [
-        "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods", "replicationcontrollers",
-        "replicationcontrollers/scale", "serviceaccounts", "services", "services/status",
-    ]  # fmt: skip
+        "configmaps",
+        "endpoints",
+        "persistentvolumeclaims",
+        "persistentvolumeclaims/status",
+        "pods",
+        "replicationcontrollers",
+        "replicationcontrollers/scale",
+        "serviceaccounts",
+        "services",
+        "services/status",
+    ]
     more = [
-        "bindings", "events", "limitranges", "namespaces/status", "pods/log", "pods/status", "replicationcontrollers/status", "resourcequotas",
+        "bindings",
+        "events",
+        "limitranges",
+        "namespaces/status",
+        "pods/log",
+        "pods/status",
+        "replicationcontrollers/status",
+        "resourcequotas",
         "resourcequotas/status",
-    ]  # fmt: skip
+    ]
     apps = [
-        "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status", "replicasets",
-        "replicasets/scale", "replicasets/status", "statefulsets", "statefulsets/scale", "statefulsets/status",
-    ]  # fmt: skip
+        "controllerrevisions",
+        "daemonsets",
+        "daemonsets/status",
+        "deployments",
+        "deployments/scale",
+        "deployments/status",
+        "replicasets",
+        "replicasets/scale",
+        "replicasets/status",
+        "statefulsets",
+        "statefulsets/scale",
+        "statefulsets/status",
+    ]
     return [
         _rule([""], core, _READ),
         _rule([""], more, _READ),
@@ -58,6 +90,7 @@ def _view() -> list[Object]:
         _rule(["batch"], ["cronjobs", "cronjobs/status", "jobs", "jobs/status"], _READ),
         _rule(["policy"], ["poddisruptionbudgets", "poddisruptionbudgets/status"], _READ),
         _rule(["networking.k8s.io"], ["ingresses", "ingresses/status", "networkpolicies"], _READ),
+        _rule(["metrics.k8s.io"], ["pods", "nodes"], _READ),
         _rule(["events.k8s.io"], ["events"], _READ),
         _rule(
             ["extensions"],
@@ -74,21 +107,50 @@ def _edit() -> list[Object]:
         _rule([""], ["serviceaccounts"], ["impersonate"]),
         _rule([""], ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"], _WRITE),
         _rule([""], ["pods/eviction"], ["create"]),
-        _rule([""], ["configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale", "secrets",
-                     "serviceaccounts", "services", "services/proxy"], _WRITE),
+        _rule(
+            [""],
+            [
+                "configmaps",
+                "events",
+                "persistentvolumeclaims",
+                "replicationcontrollers",
+                "replicationcontrollers/scale",
+                "secrets",
+                "serviceaccounts",
+                "services",
+                "services/proxy",
+            ],
+            _WRITE,
+        ),
         _rule([""], ["serviceaccounts/token"], ["create"]),
-        _rule(["apps"], ["daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets",
-                         "statefulsets/scale"], _WRITE),
+        _rule(
+            ["apps"],
+            [
+                "daemonsets",
+                "deployments",
+                "deployments/rollback",
+                "deployments/scale",
+                "replicasets",
+                "replicasets/scale",
+                "statefulsets",
+                "statefulsets/scale",
+            ],
+            _WRITE,
+        ),
         _rule(["autoscaling"], ["horizontalpodautoscalers"], _WRITE),
         _rule(["batch"], ["cronjobs", "jobs"], _WRITE),
         _rule(["policy"], ["poddisruptionbudgets"], _WRITE),
         _rule(["networking.k8s.io"], ["ingresses", "networkpolicies"], _WRITE),
-        _rule(["coordination.k8s.io"], ["leases"], ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
+        _rule(
+            ["coordination.k8s.io"],
+            ["leases"],
+            ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        ),
         _rule(["events.k8s.io"], ["events"], _WRITE),
         _rule(["extensions"], [*_EXTENSIONS, "deployments/rollback"], _WRITE),
         _rule(["resource.k8s.io"], ["resourceclaims", "resourceclaimtemplates"], _WRITE),
         *_view(),
-    ]  # fmt: skip
+    ]
 
 
 def _roles() -> dict[str, list[Object]]:
@@ -158,9 +220,15 @@ def _kubernetes_service(cluster: Cluster) -> None:
     labels = {"component": "apiserver", "provider": "kubernetes"}
     ports = [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": 6443}]
     spec = {
-        "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "type": "ClusterIP", "sessionAffinity": "None", "ipFamilies": ["IPv4"],
-        "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster", "ports": ports,
-    }  # fmt: skip
+        "clusterIP": "10.96.0.1",
+        "clusterIPs": ["10.96.0.1"],
+        "type": "ClusterIP",
+        "sessionAffinity": "None",
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+        "ports": ports,
+    }
     meta = {"name": "kubernetes", "namespace": "default", "labels": labels}
     _ensure(cluster, "v1", "Service", {"metadata": meta, "spec": spec, "status": {"loadBalancer": {}}})
 

@@ -65,7 +65,7 @@ def pod_status(obj: Object) -> str:
     inits = status.get("initContainerStatuses") or []
     for i, state in enumerate(inits):
         at = state.get("state") or {}
-        if "terminated" in at and at["terminated"].get("exitCode") == 0 or (state.get("started") and state.get("ready")):
+        if ("terminated" in at and at["terminated"].get("exitCode") == 0) or (state.get("started") and state.get("ready")):
             continue
         if "terminated" in at:
             ended = at["terminated"]
@@ -117,10 +117,16 @@ def _ready(obj: Object) -> str:
 
 def _pods(name: Column, age: Column, clock: LabClock) -> Row:
     return [
-        name, Column("Ready", _ready), Column("Status", pod_status), Column("Restarts", _restarts(clock)), age,
-        _wide("IP", _at("status", "podIP")), _wide("Node", _at("spec", "nodeName")), _wide("Nominated Node", _at("status", "nominatedNodeName")),
+        name,
+        Column("Ready", _ready),
+        Column("Status", pod_status),
+        Column("Restarts", _restarts(clock)),
+        age,
+        _wide("IP", _at("status", "podIP")),
+        _wide("Node", _at("spec", "nodeName")),
+        _wide("Nominated Node", _at("status", "nominatedNodeName")),
         _wide("Readiness Gates", lambda o: "<none>"),
-    ]  # fmt: skip
+    ]
 
 
 # --- workloads ----------------------------------------------------------------------------------------------------
@@ -148,9 +154,13 @@ def _of(ready: tuple[str, ...], wanted: tuple[str, ...]) -> Callable[[Object], s
 
 def _deployments(name: Column, age: Column, clock: LabClock) -> Row:
     return [
-        name, Column("Ready", _of(("status", "readyReplicas"), ("spec", "replicas"))), Column("Up-to-date", _count("status", "updatedReplicas")),
-        Column("Available", _count("status", "availableReplicas")), age, *_template_columns(),
-    ]  # fmt: skip
+        name,
+        Column("Ready", _of(("status", "readyReplicas"), ("spec", "replicas"))),
+        Column("Up-to-date", _count("status", "updatedReplicas")),
+        Column("Available", _count("status", "availableReplicas")),
+        age,
+        *_template_columns(),
+    ]
 
 
 def _replica_sets(name: Column, age: Column, clock: LabClock) -> Row:
@@ -169,9 +179,12 @@ def _stateful_sets(name: Column, age: Column, clock: LabClock) -> Row:
 
 def _daemon_sets(name: Column, age: Column, clock: LabClock) -> Row:
     numbers = (
-        ("Desired", "desiredNumberScheduled"), ("Current", "currentNumberScheduled"), ("Ready", "numberReady"),
-        ("Up-to-date", "updatedNumberScheduled"), ("Available", "numberAvailable"),
-    )  # fmt: skip
+        ("Desired", "desiredNumberScheduled"),
+        ("Current", "currentNumberScheduled"),
+        ("Ready", "numberReady"),
+        ("Up-to-date", "updatedNumberScheduled"),
+        ("Available", "numberAvailable"),
+    )
     cells = [Column(n, _count("status", p), kind="integer") for n, p in numbers]
     selector = Column(
         "Node Selector",
@@ -209,11 +222,15 @@ def _cron_jobs(name: Column, age: Column, clock: LabClock) -> Row:
 
     where = ("spec", "jobTemplate", "spec", "template")
     return [
-        name, Column("Schedule", _at("spec", "schedule")), Column("Timezone", _at("spec", "timeZone")),
+        name,
+        Column("Schedule", _at("spec", "schedule")),
+        Column("Timezone", _at("spec", "timeZone")),
         Column("Suspend", lambda o: str(bool(o["spec"].get("suspend"))), kind="boolean"),
         Column("Active", lambda o: len((o.get("status") or {}).get("active") or []), kind="integer"),
-        Column("Last Schedule", last), age, *_template_columns(where=where, selector=False),
-    ]  # fmt: skip
+        Column("Last Schedule", last),
+        age,
+        *_template_columns(where=where, selector=False),
+    ]
 
 
 # --- the rest -----------------------------------------------------------------------------------------------------
@@ -233,9 +250,14 @@ def _services(name: Column, age: Column, clock: LabClock) -> Row:
         return {"ExternalName": str(obj["spec"].get("externalName", "")), "LoadBalancer": "<pending>"}.get(kind, "<none>")
 
     return [
-        name, Column("Type", _at("spec", "type")), Column("Cluster-IP", _at("spec", "clusterIP")), Column("External-IP", external),
-        Column("Port(s)", _ports), age, _wide("Selector", lambda o: text_of({"matchLabels": o["spec"].get("selector") or {}}) or "<none>"),
-    ]  # fmt: skip
+        name,
+        Column("Type", _at("spec", "type")),
+        Column("Cluster-IP", _at("spec", "clusterIP")),
+        Column("External-IP", external),
+        Column("Port(s)", _ports),
+        age,
+        _wide("Selector", lambda o: text_of({"matchLabels": o["spec"].get("selector") or {}}) or "<none>"),
+    ]
 
 
 def _event_source(obj: Object) -> str:
@@ -260,12 +282,17 @@ def _events(name: Column, age: Column, clock: LabClock) -> Row:
         return int((obj.get("series") or {}).get("count") or obj.get("count") or obj.get("deprecatedCount") or 1)
 
     return [
-        Column("Last Seen", seen("lastTimestamp", "deprecatedLastTimestamp", "eventTime")), Column("Type", _at("type", default="")),
-        Column("Reason", _at("reason", default="")), Column("Object", about), _wide("Subobject", part), _wide("Source", _event_source),
+        Column("Last Seen", seen("lastTimestamp", "deprecatedLastTimestamp", "eventTime")),
+        Column("Type", _at("type", default="")),
+        Column("Reason", _at("reason", default="")),
+        Column("Object", about),
+        _wide("Subobject", part),
+        _wide("Source", _event_source),
         Column("Message", lambda o: str(o.get("message") or o.get("note") or "").strip()),
-        _wide("First Seen", seen("firstTimestamp", "deprecatedFirstTimestamp", "eventTime")), _wide("Count", count),
+        _wide("First Seen", seen("firstTimestamp", "deprecatedFirstTimestamp", "eventTime")),
+        _wide("Count", count),
         Column(name.name, name.cell, format="name", description=name.description, priority=1),
-    ]  # fmt: skip
+    ]
 
 
 def _nodes(name: Column, age: Column, clock: LabClock) -> Row:
@@ -288,10 +315,17 @@ def _nodes(name: Column, age: Column, clock: LabClock) -> Row:
 
     info = ("status", "nodeInfo")
     return [
-        name, Column("Status", status), Column("Roles", roles), age, Column("Version", _at(*info, "kubeletVersion")),
-        _wide("Internal-IP", address("InternalIP")), _wide("External-IP", address("ExternalIP")), _wide("OS-Image", _at(*info, "osImage")),
-        _wide("Kernel-Version", _at(*info, "kernelVersion")), _wide("Container-Runtime", _at(*info, "containerRuntimeVersion")),
-    ]  # fmt: skip
+        name,
+        Column("Status", status),
+        Column("Roles", roles),
+        age,
+        Column("Version", _at(*info, "kubeletVersion")),
+        _wide("Internal-IP", address("InternalIP")),
+        _wide("External-IP", address("ExternalIP")),
+        _wide("OS-Image", _at(*info, "osImage")),
+        _wide("Kernel-Version", _at(*info, "kernelVersion")),
+        _wide("Container-Runtime", _at(*info, "containerRuntimeVersion")),
+    ]
 
 
 def _data(obj: Object) -> int:
@@ -302,10 +336,16 @@ def _claims(name: Column, age: Column, clock: LabClock) -> Row:
     modes = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
     access = Column("Access Modes", lambda o: ",".join(modes.get(m, m) for m in (o.get("status") or {}).get("accessModes") or []))
     return [
-        name, Column("Status", _at("status", "phase", default="")), Column("Volume", _at("spec", "volumeName", default="")),
-        Column("Capacity", _at("status", "capacity", "storage", default="")), access, Column("StorageClass", _at("spec", "storageClassName", default="")),
-        Column("VolumeAttributesClass", _at("spec", "volumeAttributesClassName", default="<unset>")), age, _wide("VolumeMode", _at("spec", "volumeMode")),
-    ]  # fmt: skip
+        name,
+        Column("Status", _at("status", "phase", default="")),
+        Column("Volume", _at("spec", "volumeName", default="")),
+        Column("Capacity", _at("status", "capacity", "storage", default="")),
+        access,
+        Column("StorageClass", _at("spec", "storageClassName", default="")),
+        Column("VolumeAttributesClass", _at("spec", "volumeAttributesClassName", default="<unset>")),
+        age,
+        _wide("VolumeMode", _at("spec", "volumeMode")),
+    ]
 
 
 def _autoscalers(name: Column, age: Column, clock: LabClock) -> Row:
@@ -326,10 +366,14 @@ def _autoscalers(name: Column, age: Column, clock: LabClock) -> Row:
         return ", ".join(shown) or "<none>"
 
     return [
-        name, Column("Reference", lambda o: f"{o['spec']['scaleTargetRef']['kind']}/{o['spec']['scaleTargetRef']['name']}"),
-        Column("Targets", target), Column("MinPods", _at("spec", "minReplicas")), Column("MaxPods", _at("spec", "maxReplicas")),
-        Column("Replicas", _count("status", "currentReplicas")), age,
-    ]  # fmt: skip
+        name,
+        Column("Reference", lambda o: f"{o['spec']['scaleTargetRef']['kind']}/{o['spec']['scaleTargetRef']['name']}"),
+        Column("Targets", target),
+        Column("MinPods", _at("spec", "minReplicas")),
+        Column("MaxPods", _at("spec", "maxReplicas")),
+        Column("Replicas", _count("status", "currentReplicas")),
+        age,
+    ]
 
 
 def _budgets(name: Column, age: Column, clock: LabClock) -> Row:
@@ -383,9 +427,11 @@ def _metrics(name: Column, age: Column, clock: LabClock) -> Row:
         return lambda o: str((o.get("usage") or ((o.get("containers") or [{}])[0]).get("usage") or {}).get(what, "0"))
 
     return [
-        name, Column("cpu", usage("cpu"), format="quantity"), Column("memory", usage("memory"), format="quantity"),
+        name,
+        Column("cpu", usage("cpu"), format="quantity"),
+        Column("memory", usage("memory"), format="quantity"),
         Column("Window", _at("window", default=""), format="duration"),
-    ]  # fmt: skip
+    ]
 
 
 def _simple(*columns: Column) -> Callable[[Column, Column, LabClock], Row]:

@@ -74,11 +74,19 @@ class Definitions:
             if not version.get("served", True):
                 continue
             resource = Resource(
-                group=group, version=version["name"], plural=names["plural"], singular=names.get("singular") or names["kind"].lower(),
-                kind=names["kind"], namespaced=spec.get("scope") == "Namespaced", verbs=_VERBS, short_names=tuple(names.get("shortNames") or ()),
-                categories=tuple(names.get("categories") or ()), subresources=_subresources(version, names["kind"]), custom=version,
+                group=group,
+                version=version["name"],
+                plural=names["plural"],
+                singular=names.get("singular") or names["kind"].lower(),
+                kind=names["kind"],
+                namespaced=spec.get("scope") == "Namespaced",
+                verbs=_VERBS,
+                short_names=tuple(names.get("shortNames") or ()),
+                categories=tuple(names.get("categories") or ()),
+                subresources=_subresources(version, names["kind"]),
+                custom=version,
                 list_kind=names.get("listKind") or f"{names['kind']}List",
-            )  # fmt: skip
+            )
             self._cluster.resources.register(resource)
             structs: dict[str, Struct] = {}
             root = f"{group}.{version['name']}.{names['kind']}"

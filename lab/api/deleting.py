@@ -16,8 +16,16 @@ from lab.api.validation.metadata import quoted
 from lab.store import Object
 
 POLICIES = ("Foreground", "Background", "Orphan", "nil")
-SHOWN_WHOLE = {("", "pods"), ("", "namespaces"), ("", "serviceaccounts"), ("", "persistentvolumes"), ("", "persistentvolumeclaims"),
-               ("apiextensions.k8s.io", "customresourcedefinitions"), ("", "podtemplates"), ("", "resourcequotas")}  # fmt: skip
+SHOWN_WHOLE = {
+    ("", "pods"),
+    ("", "namespaces"),
+    ("", "serviceaccounts"),
+    ("", "persistentvolumes"),
+    ("", "persistentvolumeclaims"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("", "podtemplates"),
+    ("", "resourcequotas"),
+}
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -29,7 +37,8 @@ def options_of(call: Call) -> Object:
             options = load_json(call.body) or {}
         except ValueError as exc:
             raise bad_request(
-                f"the object provided is unrecognized (must be of type DeleteOptions): couldn't get version/kind; json parse error: {exc}"
+                f"the object provided is unrecognized (must be of type DeleteOptions): couldn't get version/kind; json parse "
+                f"error: {exc}"
             ) from exc
     if text := call.param("gracePeriodSeconds"):
         options["gracePeriodSeconds"] = int(text)
@@ -96,7 +105,7 @@ def remove(cluster: Cluster, resource: Resource, live: Object, options: Object, 
 
 
 def _finalizers(resource: Resource, live: Object, options: Object) -> list[str]:
-    had = [f for f in live["metadata"].get("finalizers") or []]
+    had = list(live["metadata"].get("finalizers") or [])
     policy = options.get("propagationPolicy")
     if options.get("orphanDependents"):
         policy = "Orphan"

@@ -9,22 +9,51 @@ from lab.api.resources import Resource
 from lab.api.status import no_such_resource, page_not_found
 
 VERSION = {
-    "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36", "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
-    "gitVersion": "v1.36.2", "gitCommit": "98b35193b2ac7a23a673325f5e9b830ecd5ba406", "gitTreeState": "clean",
-    "buildDate": "2026-07-23T00:00:00Z", "goVersion": "go1.26.6", "compiler": "gc", "platform": "linux/amd64",
-}  # fmt: skip
-_HOOKS = """
-    start-apiserver-admission-initializer generic-apiserver-start-informers priority-and-fairness-config-consumer
-    priority-and-fairness-filter storage-object-count-tracker-hook start-apiextensions-informers
-    start-apiextensions-controllers crd-informer-synced start-system-namespaces-controller
-    peer-endpoint-reconciler-controller start-cluster-authentication-info-controller start-kube-apiserver-identity-lease-controller
-    start-kube-apiserver-identity-lease-garbage-collector storage-readiness start-legacy-token-tracking-controller
-    start-service-ip-repair-controllers rbac/bootstrap-roles scheduling/bootstrap-system-priority-classes
-    priority-and-fairness-config-producer bootstrap-controller start-kubernetes-service-cidr-controller
-    aggregator-reload-proxy-client-cert start-kube-aggregator-informers apiservice-status-local-available-controller
-    apiservice-status-remote-available-controller apiservice-registration-controller apiservice-wait-for-first-sync
-    apiservice-discovery-controller kube-apiserver-autoregistration
-""".split()
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.2",
+    "gitCommit": "98b35193b2ac7a23a673325f5e9b830ecd5ba406",
+    "gitTreeState": "clean",
+    "buildDate": "2026-07-23T00:00:00Z",
+    "goVersion": "go1.26.6",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+_HOOKS = [
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
+    "start-system-namespaces-controller",
+    "peer-endpoint-reconciler-controller",
+    "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    "storage-readiness",
+    "start-legacy-token-tracking-controller",
+    "start-service-ip-repair-controllers",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "bootstrap-controller",
+    "start-kubernetes-service-cidr-controller",
+    "aggregator-reload-proxy-client-cert",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-wait-for-first-sync",
+    "apiservice-discovery-controller",
+    "kube-apiserver-autoregistration",
+]
 _LATE_HOOKS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 

@@ -15,7 +15,8 @@ from lab.store import Change, Key, Object
 
 ROOT_CA = "kube-root-ca.crt"
 DESCRIPTION = (
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as "
+    "the internal service IP or "
     "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
 )
 NAMESPACE_SECONDS = 2.0  # an empty namespace goes in 2 to 4 s on a real cluster

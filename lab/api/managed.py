@@ -18,14 +18,41 @@ Fields: TypeAlias = frozenset[Path]
 
 _UNOWNED = {("f:apiVersion",), ("f:kind",), ("f:metadata",)} | {
     ("f:metadata", f"f:{name}")
-    for name in ("name", "namespace", "uid", "creationTimestamp", "resourceVersion", "generation", "selfLink", "managedFields", "deletionTimestamp",
-                 "deletionGracePeriodSeconds", "clusterName")
-}  # fmt: skip
+    for name in (
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "resourceVersion",
+        "generation",
+        "selfLink",
+        "managedFields",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "clusterName",
+    )
+}
 # Structs that Go writes even when empty: present in every object, so their presence is owned by nobody.
 _ALWAYS_THERE = {
-    "metadata", "spec", "status", "template", "strategy", "jobTemplate", "podInfoOnCreation", "loadBalancer", "updateStrategy", "containers",
-    "scaleTargetRef", "daemonEndpoints", "kubeletEndpoint", "nodeInfo", "source", "names", "acceptedNames",
-}  # fmt: skip
+    "metadata",
+    "spec",
+    "status",
+    "template",
+    "strategy",
+    "priorityLevelConfiguration",
+    "jobTemplate",
+    "podInfoOnCreation",
+    "loadBalancer",
+    "updateStrategy",
+    "containers",
+    "scaleTargetRef",
+    "daemonEndpoints",
+    "kubeletEndpoint",
+    "nodeInfo",
+    "source",
+    "names",
+    "acceptedNames",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +177,7 @@ class Ownership:
     ) -> None:
         if old == new:
             return
-        if kind == "json" and not path:
-            granular = True
-        else:
-            granular = self._types.granular(kind, shape)
+        granular = (kind == "json" and not path) or self._types.granular(kind, shape)
         name = path[-1].removeprefix("f:") if path else ""
         if new is None:
             removed.add(path)

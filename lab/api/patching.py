@@ -149,7 +149,9 @@ def _key(item: Json, merge: str) -> Json:
 
 
 def _interleaved(items: list[Any], order: list[Any], before: list[Any], merge: str) -> list[Any]:
-    """The items that `order` names, in that order; the others where they stood, as `mergeSortedSlice` of strategicpatch puts them."""
+    """The items that `order` names, in that order; the others where they stood, as `mergeSortedSlice` of strategicpatch
+    puts them.
+    """
     named = sorted((i for i in items if _key(i, merge) in order), key=lambda i: order.index(_key(i, merge)))
     others = [i for i in items if _key(i, merge) not in order]
     out: list[Any] = []

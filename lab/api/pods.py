@@ -107,7 +107,8 @@ def _spend(cluster: Cluster, budget: Object, pod: Object, *, dry_run: bool) -> N
         return  # unhealthyPodEvictionPolicy IfHealthyBudget: a pod that is not ready costs nothing
     name = budget["metadata"]["name"]
     if status["disruptionsAllowed"] <= 0:
-        message = f"The disruption budget {name} needs {status['desiredHealthy']} healthy pods and has {status['currentHealthy']} currently"
+        wanted, have = status["desiredHealthy"], status["currentHealthy"]
+        message = f"The disruption budget {name} needs {wanted} healthy pods and has {have} currently"
         causes = [{"reason": "DisruptionBudget", "message": message}]
         text = "Cannot evict pod as it would violate the pod's disruption budget."
         raise ApiError(429, "TooManyRequests", text, details={"causes": causes})

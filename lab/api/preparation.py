@@ -11,15 +11,30 @@ from lab.api.resources import Resource
 from lab.store import Object
 
 _GENERATION = {
-    ("", "pods"), ("", "replicationcontrollers"), ("apps", "deployments"), ("apps", "replicasets"), ("apps", "statefulsets"), ("apps", "daemonsets"),
-    ("batch", "jobs"), ("batch", "cronjobs"), ("policy", "poddisruptionbudgets"), ("networking.k8s.io", "networkpolicies"),
-    ("networking.k8s.io", "ingresses"), ("networking.k8s.io", "ingressclasses"), ("discovery.k8s.io", "endpointslices"),
-    ("apiextensions.k8s.io", "customresourcedefinitions"), ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"), ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"), ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
-    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"), ("scheduling.k8s.io", "priorityclasses"),
-    ("flowcontrol.apiserver.k8s.io", "flowschemas"), ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
-}  # fmt: skip
+    ("", "pods"),
+    ("", "replicationcontrollers"),
+    ("apps", "deployments"),
+    ("apps", "replicasets"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("batch", "jobs"),
+    ("batch", "cronjobs"),
+    ("policy", "poddisruptionbudgets"),
+    ("networking.k8s.io", "networkpolicies"),
+    ("networking.k8s.io", "ingresses"),
+    ("networking.k8s.io", "ingressclasses"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
+    ("scheduling.k8s.io", "priorityclasses"),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+}
 _TAKEN = {
     "status": ("status",),
     "resize": ("spec",),
@@ -62,6 +77,8 @@ def for_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
             obj["status"] = {"loadBalancer": {}}
         case ("apiextensions.k8s.io", "customresourcedefinitions"):
             obj["status"] = definitions.status(obj)
+        case ("flowcontrol.apiserver.k8s.io", _):
+            obj["status"] = {}
         case ("", "nodes"):
             obj.setdefault("status", {})
         case _:

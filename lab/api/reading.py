@@ -16,8 +16,10 @@ from lab.store import Object
 
 METRICS = "metrics.k8s.io"  # served by another server on a real cluster, with its own manners
 EXPIRED_CONTINUE = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the "
-    "continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter, or use the "
+    "continue token in this response to retrieve the remainder of the results. Continuing with the provided "
+    "token results in an inconsistent list - objects "
     "that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list."
 )
 
@@ -42,9 +44,8 @@ def revision_param(call: Call) -> int | None:
     if not text:
         return None
     if not text.isdigit():
-        raise bad_request(
-            f'invalid resource version: resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f"invalid resource version: resourceVersion: {why}")
     return int(text)
 
 

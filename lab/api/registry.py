@@ -7,11 +7,11 @@ from typing import Any
 
 from lab.api import admission, defaults, definitions, preparation
 from lab.api.cluster import Cluster
-from lab.api.managed import Entry, Ownership, entries, ordered
+from lab.api.managed import Entry, Ownership, ordered
 from lab.api.names import generated
 from lab.api.request import Call
 from lab.api.resources import Resource
-from lab.api.status import ApiError, already_exists, bad_request, forbidden, internal, invalid, required
+from lab.api.status import ApiError, already_exists, bad_request, forbidden, internal, invalid, qualified, required
 from lab.api.validation import custom, validate, validate_update
 from lab.store import Key, Object
 
@@ -78,9 +78,14 @@ class Registry:
         new = copy.deepcopy(stored)
         new["status"] = definitions.established(stored, self.cluster.now())
         found = self._ownership.after_update(
-            stored, new, self.cluster.root_type(resource),
-            manager="kube-apiserver", api_version=resource.api_version, time=self.cluster.now(), subresource="status",
-        )  # fmt: skip
+            stored,
+            new,
+            self.cluster.root_type(resource),
+            manager="kube-apiserver",
+            api_version=resource.api_version,
+            time=self.cluster.now(),
+            subresource="status",
+        )
         new["metadata"]["managedFields"] = [e.document() for e in found]
         self.cluster.store.update(self.cluster.key(resource, "", stored["metadata"]["name"]), new)
 
@@ -190,9 +195,16 @@ class Registry:
         new["apiVersion"], new["kind"] = live.get("apiVersion", resource.api_version), live.get("kind", resource.kind)
 
     def _book(
-        self, resource: Resource, live: Mapping[str, Any] | None, new: Object, call: Call, *,
-        subresource: str = "", applied: list[Entry] | None = None, given: list[Any] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        resource: Resource,
+        live: Mapping[str, Any] | None,
+        new: Object,
+        call: Call,
+        *,
+        subresource: str = "",
+        applied: list[Entry] | None = None,
+        given: list[Any] | None = None,
+    ) -> None:
         """metadata.managedFields of what is written."""
         hidden = () if subresource == "status" or resource.subresource("status") is None else ("status",)
 
@@ -207,9 +219,14 @@ class Registry:
             found = applied
         else:
             found = self._ownership.after_update(
-                seen(live) if live is not None else None, seen(new), self.cluster.root_type(resource),
-                manager=call.manager, api_version=resource.api_version, time=self.cluster.now(), subresource=subresource,
-            )  # fmt: skip
+                seen(live) if live is not None else None,
+                seen(new),
+                self.cluster.root_type(resource),
+                manager=call.manager,
+                api_version=resource.api_version,
+                time=self.cluster.now(),
+                subresource=subresource,
+            )
         meta.pop("managedFields", None)
         if found:
             meta["managedFields"] = [e.document() for e in ordered(found)]
@@ -225,7 +242,7 @@ def precondition(resource: Resource, live: Object, preconditions: Mapping[str, A
         wanted = preconditions.get(field)
         if wanted is not None and wanted != meta.get(field):
             message = (
-                f'Operation cannot be fulfilled on {resource.kind}{"." + resource.group if resource.group else ""} "{meta["name"]}": '
+                f'Operation cannot be fulfilled on {qualified(resource.kind, resource.group)} "{meta["name"]}": '
                 f"the {label} in the precondition ({wanted}) does not match the {label} in record ({meta.get(field)}). {tail}"
             )
             details = {"name": meta["name"], "group": resource.group, "kind": resource.kind}

@@ -151,6 +151,14 @@ def target_of(method: str, path: str, query: list[tuple[str, str]]) -> Target:
     elif watching and not name:
         name = name_in(options.get("fieldSelector", ""))
     return Target(
-        is_resource=True, verb=verb, path=path, group=group, version=version, resource=resource,
-        subresource=subresource, namespace=namespace, name=name, rest="/".join(rest[3:]),
-    )  # fmt: skip
+        is_resource=True,
+        verb=verb,
+        path=path,
+        group=group,
+        version=version,
+        resource=resource,
+        subresource=subresource,
+        namespace=namespace,
+        name=name,
+        rest="/".join(rest[3:]),
+    )

@@ -36,9 +36,13 @@ def _attributes(spec: Mapping[str, Any]) -> Attributes:
     if (ask.get("fieldSelector") or {}).get("rawSelector") and not ask.get("name"):
         name = ""  # a selector narrows the request, it does not name the object: RBAC sees no name
     return Attributes(
-        verb=ask.get("verb", ""), group=ask.get("group", ""), resource=ask.get("resource", ""),
-        subresource=ask.get("subresource", ""), namespace=ask.get("namespace", ""), name=name,
-    )  # fmt: skip
+        verb=ask.get("verb", ""),
+        group=ask.get("group", ""),
+        resource=ask.get("resource", ""),
+        subresource=ask.get("subresource", ""),
+        namespace=ask.get("namespace", ""),
+        name=name,
+    )
 
 
 def _status(verdict: Verdict) -> Object:

@@ -103,9 +103,8 @@ def of_label_selector(selector: Mapping[str, Any] | None) -> list[Requirement] |
         return None
     out = [Requirement(k, "in", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
     names = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!exists"}
-    for e in selector.get("matchExpressions") or []:
-        out.append(Requirement(e["key"], names.get(e["operator"], "in"), tuple(e.get("values") or ())))
-    return out
+    expressions = selector.get("matchExpressions") or []
+    return out + [Requirement(e["key"], names.get(e["operator"], "in"), tuple(e.get("values") or ())) for e in expressions]
 
 
 def label_matcher(text: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -134,13 +133,33 @@ def text_of(selector: Mapping[str, Any] | None) -> str:
 
 
 _POD_FIELDS = (
-    "metadata.name", "metadata.namespace", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-    "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName",
-)  # fmt: skip
+    "metadata.name",
+    "metadata.namespace",
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+)
 _EVENT_FIELDS = (
-    "metadata.name", "metadata.namespace", "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
-)  # fmt: skip
+    "metadata.name",
+    "metadata.namespace",
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+)
 FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "pods"): _POD_FIELDS,
     ("", "events"): _EVENT_FIELDS,

@@ -98,9 +98,20 @@ class ApiServer:
         self.port = listener.getsockname()[1]
         self.cluster.address = f"127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            self._app, interface="asgi3", log_level="error", lifespan="off", server_header=False, date_header=False, ws="none", timeout_graceful_shutdown=1,
-            ssl_certfile=str(where / "server.pem"), ssl_version=ssl.PROTOCOL_TLS_SERVER, access_log=False, timeout_keep_alive=60, backlog=256,
-        )  # fmt: skip
+            self._app,
+            interface="asgi3",
+            log_level="error",
+            lifespan="off",
+            server_header=False,
+            date_header=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=str(where / "server.pem"),
+            ssl_version=ssl.PROTOCOL_TLS_SERVER,
+            access_log=False,
+            timeout_keep_alive=60,
+            backlog=256,
+        )
         self._server = uvicorn.Server(config)
         ready = threading.Event()
         self._threads = [
@@ -117,7 +128,7 @@ class ApiServer:
         self._stopping.set()
         self._feed.close()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.should_exit = self._server.force_exit = True
         for thread in self._threads:
             thread.join(5)
         if self._directory is not None:
@@ -136,11 +147,9 @@ class ApiServer:
 
         async def main() -> None:
             self._feed.bind(asyncio.get_running_loop())
-            serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.005)
+            listener.listen(256)  # from here on connections wait to be accepted
             ready.set()
-            await serving
+            await server.serve(sockets=[listener])
 
         asyncio.run(main())
 
@@ -179,9 +188,16 @@ class ApiServer:
         self._hooks.append(hook)
 
     def call(
-        self, method: str, path: str, body: Object | list[Any] | None = None, *, token: str | None = None, content_type: str = "application/json",
-        manager: str = "lab", headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, Any]:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        body: Object | list[Any] | None = None,
+        *,
+        token: str | None = None,
+        content_type: str = "application/json",
+        manager: str = "lab",
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
         """A request without the network, as admin unless a token is given: (status, parsed body). Controllers may use it."""
         fields = {
             "authorization": f"Bearer {token or self.admin_token}",
@@ -215,15 +231,27 @@ class ApiServer:
                 status=500, body=ApiError(500, "InternalError", f"Internal error occurred: {type(exc).__name__}").document()
             )
         self._record(call, answer.status)
+        if call.target.resource == "namespaces" and call.target.verb == "create":
+            self.housekeeping.run()  # its default account is there when the answer is: nobody has to wait for it
         return answer
 
     def _record(self, call: Call, status: int) -> None:
         target = call.target
         entry = RequestEntry(
-            at=self.cluster.now(), identity=call.identity.label, method=call.method, path=call.path, verb=target.verb, group=target.group,
-            resource=target.resource, subresource=target.subresource, namespace=target.namespace, name=target.name, dry_run=call.dry_run,
-            status=status, body=_logged(call),
-        )  # fmt: skip
+            at=self.cluster.now(),
+            identity=call.identity.label,
+            method=call.method,
+            path=call.path,
+            verb=target.verb,
+            group=target.group,
+            resource=target.resource,
+            subresource=target.subresource,
+            namespace=target.namespace,
+            name=target.name,
+            dry_run=call.dry_run,
+            status=status,
+            body=_logged(call),
+        )
         with self._log_lock:
             self.requests.append(entry)
 

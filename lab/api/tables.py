@@ -10,13 +10,17 @@ from lab.clock import LabClock
 from lab.store import Object
 
 NAME_TEXT = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an "
-    "appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: "
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may "
+    "allow a client to request the generation of an "
+    "appropriate name automatically. Name is primarily intended for creation idempotence and configuration "
+    "definition. Cannot be updated. More info: "
     "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
 )
 CREATED_TEXT = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across "
-    "separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. "
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not "
+    "guaranteed to be set in happens-before order across "
+    "separate operations. Clients may not set this value. It is represented in RFC3339 form and is in "
+    "UTC.\n\nPopulated by the system. Read-only. Null for lists. "
     "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
 )
 
@@ -63,13 +67,23 @@ def table(resource: Resource, body: Object, clock: LabClock, *, include: str = "
     """A Table of one object or of a List."""
     items = body["items"] if "items" in body and body["kind"].endswith("List") else [body]
     columns = columns_of(resource, clock)
-    meta = (
-        dict(body.get("metadata") or {}) if "items" in body else {"resourceVersion": body["metadata"].get("resourceVersion", "")}
-    )
-    rows = [{"cells": [_cell(c.cell, o) for c in columns], "object": _shown(resource, o, include)} for o in items]
+    if "items" in body:
+        meta = {k: v for k, v in (body.get("metadata") or {}).items() if v != ""}
+    else:
+        meta = {k: v for k, v in body["metadata"].items() if k == "resourceVersion"}
+    rows = [_row(resource, o, columns, include) for o in items]
     out: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
     out["columnDefinitions"] = [c.document() for c in columns] if headers else None
     return out | {"rows": rows}
+
+
+def _row(resource: Resource, obj: Object, columns: list[Column], include: str) -> Object:
+    row: Object = {"cells": [_cell(c.cell, obj) for c in columns], "object": _shown(resource, obj, include)}
+    phase = (obj.get("status") or {}).get("phase") if (resource.group, resource.plural) == ("", "pods") else None
+    message = {"Succeeded": "The pod completed successfully.", "Failed": "The pod failed."}.get(str(phase))
+    if message:
+        row["conditions"] = [{"type": "Completed", "status": "True", "reason": phase, "message": message}]
+    return row
 
 
 def _cell(compute: Callable[[Object], Any], obj: Object) -> Any:

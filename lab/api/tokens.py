@@ -99,7 +99,8 @@ class Tokens:
         good = tuple(a for a in wanted if a in claims["aud"])
         if not good:
             raise BadToken(
-                f"[invalid bearer token, token audiences {json.dumps(claims['aud'])} is invalid for the target audiences {json.dumps(list(wanted))}]"
+                f"[invalid bearer token, token audiences {json.dumps(claims['aud'])} is invalid for the target audiences "
+                f"{json.dumps(list(wanted))}]"
             )
         if now > claims["exp"] + LEEWAY_SECONDS:
             raise BadToken("[invalid bearer token, service account token has expired]")

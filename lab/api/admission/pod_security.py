@@ -13,12 +13,30 @@ from lab.store import Object
 PREFIX = "pod-security.kubernetes.io/"
 LEVELS = ("privileged", "baseline", "restricted")
 _TEMPLATES = {
-    ("apps", "deployments"), ("apps", "replicasets"), ("apps", "statefulsets"), ("apps", "daemonsets"), ("batch", "jobs"), ("batch", "cronjobs"),
-    ("", "replicationcontrollers"), ("", "podtemplates"),
-}  # fmt: skip
+    ("apps", "deployments"),
+    ("apps", "replicasets"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("batch", "jobs"),
+    ("batch", "cronjobs"),
+    ("", "replicationcontrollers"),
+    ("", "podtemplates"),
+}
 _BASELINE_CAPABILITIES = {
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
-}  # fmt: skip
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+}
 _RESTRICTED_VOLUMES = {
     "name",
     "configMap",
@@ -148,9 +166,10 @@ def _restricted(spec: Mapping[str, Any], containers: list[Any]) -> Iterator[Faul
         yield Fault("runAsNonRoot != true", "pod or " + _subject("container", root, "must set securityContext.runAsNonRoot=true"))
     good = ("RuntimeDefault", "Localhost")
     loose = [
-        c["name"] for c in containers
+        c["name"]
+        for c in containers
         if ((c.get("securityContext") or {}).get("seccompProfile") or pod.get("seccompProfile") or {}).get("type") not in good
-    ]  # fmt: skip
+    ]
     if loose:
         yield Fault(
             "seccompProfile",

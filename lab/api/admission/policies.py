@@ -59,7 +59,9 @@ def _rule_matches(rule: Mapping[str, Any], resource: Resource, plural: str, oper
 
     wanted = rule.get("resources") or ()
     named = plural in wanted or "*/*" in wanted or ("*" in wanted and "/" not in plural)
-    named = named or ("/" in plural and (f"*/{plural.split('/')[1]}" in wanted or f"{plural.split('/')[0]}/*" in wanted))
+    named = named or (
+        "/" in plural and (f"*/{plural.split('/')[1]}" in wanted or f"{plural.split('/', maxsplit=1)[0]}/*" in wanted)
+    )
     return named and has("apiGroups", resource.group) and has("apiVersions", resource.version) and has("operations", operation)
 
 
@@ -85,10 +87,15 @@ def _data(
         "extra": {k: list(v) for k, v in who.extra.items()},
     }
     request = {
-        "operation": operation, "name": meta.get("name", ""), "namespace": meta.get("namespace", ""), "userInfo": info, "dryRun": call.dry_run,
-        "subResource": call.target.subresource, "kind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "operation": operation,
+        "name": meta.get("name", ""),
+        "namespace": meta.get("namespace", ""),
+        "userInfo": info,
+        "dryRun": call.dry_run,
+        "subResource": call.target.subresource,
+        "kind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
-    }  # fmt: skip
+    }
     namespace = cluster.namespace(meta["namespace"]) if meta.get("namespace") else None
     return {"object": obj, "oldObject": live, "request": request, "namespaceObject": namespace, "params": None}
 

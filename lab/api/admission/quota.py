@@ -12,8 +12,14 @@ from lab.api.status import forbidden
 from lab.store import Key, Object
 
 _COUNTED = {
-    "pods", "services", "configmaps", "secrets", "persistentvolumeclaims", "replicationcontrollers", "resourcequotas",
-}  # fmt: skip
+    "pods",
+    "services",
+    "configmaps",
+    "secrets",
+    "persistentvolumeclaims",
+    "replicationcontrollers",
+    "resourcequotas",
+}
 _COMPUTE = {
     "requests.cpu",
     "requests.memory",

@@ -45,7 +45,8 @@ def _refuse(cluster: Cluster, resource: Resource, obj: Object, call: Call, rules
         return
     groups = " ".join(json.dumps(g) for g in call.identity.groups)
     lines = "\n".join(_shown(rule) for rule in _compacted(missing))
-    why = f'user "{call.identity.username}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:\n{lines}'
+    who = f'user "{call.identity.username}" (groups=[{groups}])'
+    why = f"{who} is attempting to grant RBAC permissions not currently held:\n{lines}"
     raise forbidden(resource.plural, resource.group, obj["metadata"]["name"], why)
 
 

@@ -1,4 +1,5 @@
-"""Make `types.json` from the OpenAPI definitions of Kubernetes: field types, merge keys, list types. Run by hand, for a new version.
+"""Make `types.json` from the OpenAPI definitions of Kubernetes: field types, merge keys, list types. Run by hand, for a
+new version.
 
     python -m lab.api.data.condense path/to/_definitions.json
 

@@ -1,4 +1,6 @@
-"""Custom resources against the schema of their definition: types, required fields, enums, bounds, CEL rules; and their defaults."""
+"""Custom resources against the schema of their definition: types, required fields, enums, bounds, CEL rules; and their
+defaults.
+"""
 
 import copy
 import re
@@ -15,8 +17,13 @@ UNCHECKED = (
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
 )
 _TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float),
-}  # fmt: skip
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
 
 
 def _schema(resource: Resource) -> Mapping[str, Any]:
@@ -45,11 +52,8 @@ def _fill(value: Any, schema: Mapping[str, Any]) -> None:
 
 def faults(resource: Resource, obj: Object) -> list[Cause]:
     """Faults of the schema first, then rules; rules are not checked while the schema does not hold."""
-    found: list[Cause] = []
     properties = _schema(resource).get("properties") or {}
-    for name in _schema(resource).get("required") or ():
-        if name not in obj:
-            found.append(required(name))
+    found = [required(name) for name in _schema(resource).get("required") or () if name not in obj]
     for name, schema in properties.items():
         if name in obj and name not in ("metadata", "apiVersion", "kind"):
             found += _check(obj[name], schema, name)

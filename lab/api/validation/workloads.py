@@ -60,10 +60,9 @@ def _workload(obj: Object) -> list[Cause]:
 
 
 def _job(obj: Object) -> list[Cause]:
-    spec, out = obj["spec"], []
-    for name in ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"):
-        if isinstance(spec.get(name), int) and spec[name] < 0:
-            out.append(non_negative(f"spec.{name}", spec[name]))
+    spec = obj["spec"]
+    counts = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds")
+    out = [non_negative(f"spec.{n}", spec[n]) for n in counts if isinstance(spec.get(n), int) and spec[n] < 0]
     return out + _template(spec, selector=False) + _no_always(spec, "spec.template.spec")
 
 
@@ -158,10 +157,8 @@ def _autoscaler(obj: Object) -> list[Cause]:
         out.append(invalid_value("spec.maxReplicas", str(most or 0), "must be greater than 0"))
     elif most < least:
         out.append(invalid_value("spec.maxReplicas", str(most), "must be greater than or equal to `minReplicas`"))
-    for name in ("kind", "name"):
-        if not (spec.get("scaleTargetRef") or {}).get(name):
-            out.append(required(f"spec.scaleTargetRef.{name}"))
-    return out
+    target = spec.get("scaleTargetRef") or {}
+    return out + [required(f"spec.scaleTargetRef.{name}") for name in ("kind", "name") if not target.get(name)]
 
 
 def _budget(obj: Object) -> list[Cause]:
@@ -216,10 +213,9 @@ def _definition(obj: Object) -> list[Cause]:
     out = []
     if name != f"{spec.get('names', {}).get('plural')}.{spec.get('group')}":
         out.append(invalid_value("metadata.name", quoted(name), 'must be spec.names.plural+"."+spec.group'))
-    for version in spec.get("versions") or []:
-        if ((version.get("schema") or {}).get("openAPIV3Schema") or {}).get("type") != "object":
-            out.append(required("spec.validation.openAPIV3Schema.type", "must not be empty at the root"))
-    return out
+    schemas = [(v.get("schema") or {}).get("openAPIV3Schema") or {} for v in spec.get("versions") or []]
+    untyped = required("spec.validation.openAPIV3Schema.type", "must not be empty at the root")
+    return out + [untyped for schema in schemas if schema.get("type") != "object"]
 
 
 _CHECKS: dict[tuple[str, str], Callable[[Object], list[Cause]]] = {

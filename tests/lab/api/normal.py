@@ -57,7 +57,10 @@ def _drop(value: Any, parts: list[str]) -> None:
     if isinstance(value, list):
         chosen = range(len(value)) if head == "*" else [int(head)] if head.isdigit() and int(head) < len(value) else []
         for i in chosen:
-            _drop(value[i], rest) if rest else None
+            if rest:
+                _drop(value[i], rest)
+            else:
+                value[i] = "<not compared>"
     elif isinstance(value, dict):
         for key in list(value) if head == "*" else [head] if head in value else []:
             if rest:

@@ -1,7 +1,7 @@
 """Asking the laboratory what a real server was asked, one group on one fresh server, over HTTPS.
 
-Before each request the world is put as the recording shows it: objects that later answers hold, and what controllers had written by
-then (status, and their managedFields entries). What the request itself does is the server's own work.
+Before each request the world is put as the recording shows it: objects that later answers hold, and what controllers had written
+by then (status, and their managedFields entries). What the request itself does is the server's own work.
 """
 
 import base64
@@ -11,7 +11,7 @@ import re
 import ssl
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -158,7 +158,7 @@ class Replay:
                 key = self._key(resource, obj)
                 if key not in made and "watch" not in exchange:
                     first.setdefault(key, _unmarked(obj) if self._target(exchange).verb == "delete" else obj)
-        namespaces = {n for e in mine for n in re.findall(r"/namespaces/([a-z0-9-]+)/", e["request"]["path"])} - {"api-nonesuch"}
+        namespaces = {n for e in mine for n in re.findall(r"/namespaces/([a-z0-9-]+)", e["request"]["path"])} - {"api-nonesuch"}
         for name in namespaces:
             self._ensure_namespace(name)
         known = {k: v for k, v in self._known.items() if not k.namespace or k.namespace in namespaces}
@@ -207,11 +207,15 @@ class Replay:
     def _prepare(self, exchange: Exchange, rest: list[Exchange]) -> None:
         self._move_clock(exchange)
         target, body = self._target(exchange), exchange["response"].get("body")
-        if target.verb in ("get", "list") and exchange["response"]["status"] == 200 and not target.subresource:
+        if target.verb in ("get", "list") and exchange["response"]["status"] == 200 and target.subresource in ("", "status"):
             for resource, obj in objects_in(exchange):
                 self._plant(self._key(resource, obj), obj)
             self._clear_others(exchange, target)
-        elif target.verb in ("patch", "update", "delete") and isinstance(body, dict) and target.name:
+        elif (
+            (target.verb in ("patch", "update") or (target.verb == "delete" and not target.resource.startswith("custom")))
+            and isinstance(body, dict)
+            and target.name
+        ):
             self._controllers_wrote(target, body)
         elif target.subresource == "scale" and isinstance(body, dict) and body.get("kind") == "Scale":
             self._scaled(target, body)

@@ -1,4 +1,6 @@
-"""The simulated API server answers what a real one answered: every recorded exchange is tried; those not served are listed, with the reason."""
+"""The simulated API server answers what a real one answered: every recorded exchange is tried; those not served are
+listed, with the reason.
+"""
 
 from functools import cache
 from pathlib import Path

@@ -171,6 +171,74 @@ def test_a_watch_from_forgotten_history_is_told_so(admin, api):
     assert '"code":410' in lines[0]
 
 
+def test_a_streaming_list_ends_with_a_bookmark_that_says_so(admin):
+    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1"
+    admin.post("/api/v1/namespaces/shop/secrets", {"metadata": {"name": "a"}})
+
+    lines = admin.get(f"/api/v1/namespaces/shop/secrets?{query}").text.splitlines()
+
+    assert ['"type":"ADDED"' in lines[0], '"k8s.io/initial-events-end":"true"' in lines[1]] == [True, True]
+
+
+def test_a_watch_with_bookmarks_gets_one_before_it_ends(admin):
+    revision = admin.get("/api/v1/namespaces/shop/secrets").json()["metadata"]["resourceVersion"]
+    path = f"/api/v1/namespaces/shop/secrets?watch=1&allowWatchBookmarks=true&timeoutSeconds=5&resourceVersion={revision}"
+
+    lines = admin.get(path).text.splitlines()
+
+    assert len(lines) == 1
+    assert '"type":"BOOKMARK"' in lines[0]
+
+
+def test_a_custom_resource_is_served_checked_and_printed(admin):
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer"}}}},
+    }
+    column = {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "additionalPrinterColumns": [column],
+    }
+    names = {"plural": "boxes", "kind": "Box"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    admin.post(
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {"metadata": {"name": "boxes.example.com"}, "spec": spec}
+    )
+    base = "/apis/example.com/v1/namespaces/shop/boxes"
+
+    assert admin.post(base, {"metadata": {"name": "bad"}, "spec": {}}).status_code == 422
+    assert admin.post(base, {"metadata": {"name": "good"}, "spec": {"size": 3, "odd": 1}}).json()["spec"] == {"size": 3}
+    table = admin.get(base, accept="application/json;as=Table;v=v1;g=meta.k8s.io").json()
+    assert table["rows"][0]["cells"] == ["good", 3]
+
+
+def test_a_policy_stops_what_one_token_writes_and_nothing_else(admin, api):
+    worker = lease(admin, api, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "list"]}])
+    other = Client(api, "shop/worker")
+    extra = worker.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}).json()["status"]["userInfo"]["extra"]
+    key, (credential,) = next(iter(extra.items()))
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+    expression = f"!('{credential}' in request.userInfo.extra['{key}'])"
+    conditions = [{"name": "has-one", "expression": f"has(request.userInfo.extra) && '{key}' in request.userInfo.extra"}]
+    validation = {"expression": expression, "message": "withdrawn", "reason": "Forbidden"}
+    policy = {"matchConstraints": {"resourceRules": [rule]}, "matchConditions": conditions, "validations": [validation]}
+    group = "/apis/admissionregistration.k8s.io/v1"
+    admin.post(f"{group}/validatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": policy})
+    admin.post(
+        f"{group}/validatingadmissionpolicybindings",
+        {"metadata": {"name": "p"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}},
+    )
+    path = "/api/v1/namespaces/shop/configmaps"
+
+    assert worker.post(path, {"metadata": {"name": "a"}}).status_code == 403
+    assert worker.get(path).status_code == 200
+    assert other.post(path, {"metadata": {"name": "a"}}).status_code == 201
+
+
 def test_a_log_is_cut_and_followed(admin, api, said, clock):
     from lab.api.cluster import LogLine
     from lab.store import Key
@@ -230,7 +298,7 @@ def test_a_deleted_namespace_takes_everything_with_it(admin, clock):
 
 
 def test_a_new_namespace_has_its_default_account(admin):
-    assert until(lambda: admin.get("/api/v1/namespaces/shop/serviceaccounts/default").status_code == 200)
+    assert admin.get("/api/v1/namespaces/shop/serviceaccounts/default").status_code == 200
 
 
 def test_a_quota_counts_what_is_there(admin):
