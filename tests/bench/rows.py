@@ -1,0 +1,147 @@
+"""The rows of the table, one function each. What later work brings says so instead of a figure."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lestrade-bench-") as name:
+        yield Path(name)
+
+
+def help_() -> Row:
+    command = [str(BIN / "lestrade"), "--help"]
+    times = milliseconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True), rounds=15)
+    peak = peak_megabytes(command)
+    return Row(
+        what="lestrade --help",
+        budget="0.3 s, 60 MB",
+        measured=f"{p(times, 50) / 1000:.2f} s, {peak:.0f} MB",
+        within=p(times, 50) <= 300 and peak <= 60,
+    )
+
+
+def installed() -> Row:
+    with folder() as base:
+        uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
+        quiet: dict[str, Any] = {"check": True, "capture_output": True, "cwd": ROOT}
+        try:
+            subprocess.run([uv, "build", "--wheel", "--out-dir", base, "."], **quiet)
+            subprocess.run([uv, "export", "--no-dev", "--no-emit-project", "--no-hashes", "-o", base / "all.txt"], **quiet)
+            subprocess.run([uv, "venv", base / "venv", "--python", sys.executable], **quiet)
+            install = [uv, "pip", "install", "--python", base / "venv/bin/python", "--link-mode", "copy"]
+            subprocess.run([*install, "-r", base / "all.txt", *base.glob("*.whl")], **quiet)
+        except subprocess.CalledProcessError as exc:
+            raise NotYet(f"could not be installed: {exc.stderr.decode().strip().splitlines()[-1][:60]}") from None
+        size = sum(path.stat().st_size for path in (base / "venv" / "lib").rglob("*") if path.is_file()) / 1e6
+    return Row(what="wheel with all dependencies", budget="350 MB", measured=f"{size:.0f} MB", within=size <= 350)
+
+
+def snapshot() -> Row:
+    """A namespace of the laboratory with its fault, written as a snapshot, read and diagnosed in this process."""
+    from tests.bench.worlds import incident_of, snapshot_of_sixty, whole_run
+
+    with folder() as base:
+        path, question = snapshot_of_sixty(base)
+        count = len(json.loads(path.read_text())["objects"])
+        incident = incident_of(question)
+
+        async def once() -> None:
+            await whole_run(path, incident)
+
+        times = milliseconds(lambda: asyncio.run(once()), rounds=15)
+    return Row(
+        what=f"snapshot of {count} objects, offline, question to report",
+        budget="0.5 s",
+        measured=f"{p(times, 50) / 1000:.3f} s",
+        within=p(times, 50) <= 500,
+    )
+
+
+def scan() -> Row:
+    return not_yet("5,000 pods / 500 nodes, whole-cluster scan", "5 s, 400 MB", "not yet: there is no `lestrade scan`")
+
+
+def judged() -> Row:
+    """Each plan is new: facts are looked up, OPA is asked, the record is on disk before the answer leaves."""
+    from tests.bench.worlds import sidecar_with_opa, ten_steps
+
+    budget = "p50 5 ms, p99 15 ms"
+    with folder() as base, sidecar_with_opa(base) as sidecar:
+        plans: Iterator[dict[str, Any]] = ten_steps(sidecar)
+
+        def submit() -> None:
+            answer = sidecar.agent.post("/v1/plans", json=next(plans))
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["decision"]["verdict"] in {"allow", "review", "deny"}
+
+        times = milliseconds(submit, rounds=60)
+    return Row(
+        what="plan of 10 steps judged through the socket, OPA, new facts, durable record",
+        budget=budget,
+        measured=f"p50 {p(times, 50):.0f} ms, p99 {p(times, 99):.0f} ms",
+        within=p(times, 50) <= 5 and p(times, 99) <= 15,
+    )
+
+
+def step_checked() -> Row:
+    """That the step asked for is one of the approved plan: the plan's digest over its canonical form, and the step by id."""
+    from sidecar.contract import Plan
+    from tests.bench.worlds import plan_document
+
+    approved = Plan.from_bytes(json.dumps(plan_document(steps=10)).encode())
+    by_digest = {approved.digest: {step.id: step for step in approved.steps}}
+    times = milliseconds(lambda: by_digest[approved.digest]["step-7"].action.kind, rounds=2000)
+    hashed = milliseconds(lambda: Plan.model_validate(approved.model_dump()).digest, rounds=50)
+    return Row(
+        what="approved step looked up and checked by digest",
+        budget="0.1 ms",
+        measured=f"{p(times, 50):.4f} ms (validated and hashed anew: {p(hashed, 50):.2f} ms)",
+        within=p(times, 50) <= 0.1,
+    )
+
+
+def webhook() -> Row:
+    return not_yet("webhook accepted at 100/s, none lost across kill -9", "p99 50 ms", "not yet: intake at scale")
+
+
+def demo() -> Row:
+    with folder() as base:
+        command = [str(BIN / "lestrade"), "demo", "memory-limit", "--yes", "--json"]
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=base, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - began
+        assert json.loads(done.stdout)["outcome"] == "repaired", done.stdout
+    return Row(
+        what="demo, alert to report, approval answered at once (start of everything included)",
+        budget="15 s",
+        measured=f"{seconds:.1f} s",
+        within=seconds <= 15,
+    )
+
+
+ROWS: dict[str, Callable[[], Row]] = {
+    "help": help_,
+    "wheel": installed,
+    "snapshot": snapshot,
+    "scan": scan,
+    "plan": judged,
+    "step": step_checked,
+    "webhook": webhook,
+    "demo": demo,
+}
