@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def program(name: str) -> str:
-    """LESTRADE_TEST_<NAME>, then .cache/bin (the version that the tests were written with), then PATH. Missing: a visible skip for a user, a failure where CI is set."""
+    """LESTRADE_TEST_<NAME>, then .cache/bin (the version that the tests were written with), then PATH.
+
+    Missing: a visible skip for a user, a failure where CI is set.
+    """
     named = os.environ.get(f"LESTRADE_TEST_{name.upper()}")
     cached = ROOT / ".cache" / "bin" / name
     found = named or (str(cached) if os.access(cached, os.X_OK) else None) or shutil.which(name)
