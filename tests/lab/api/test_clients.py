@@ -1,32 +1,23 @@
 """The official client and a real kubectl use the server without noticing."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
 import yaml
 
 from tests.lab.api.conftest import deployment, kubeconfig
-
-MISSING = shutil.which("kubectl") is None
-
-
-def need_kubectl():
-    if MISSING and os.environ.get("CI"):
-        pytest.fail("kubectl is missing, and CI must have it")
-    if MISSING:
-        pytest.skip("kubectl is not on the PATH")
+from tests.servers import program
 
 
 @pytest.fixture
 def kubectl(api, admin, tmp_path):
-    need_kubectl()
+    binary = program("kubectl")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig(api, tmp_path))}
 
     def run(*arguments, text="", code=0):
         done = subprocess.run(
-            ["kubectl", *arguments], env=environment, input=text, capture_output=True, text=True, timeout=30, check=False
+            [binary, *arguments], env=environment, input=text, capture_output=True, text=True, timeout=30, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout

@@ -1,7 +1,5 @@
 """kubectl works against the read gateway as against an API server, and can change nothing through it."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 import trustme
 import yaml
 
+from tests.servers import program
 from tests.sidecar.process.harness import AGENT_TOKEN, running
 
 pytestmark = pytest.mark.server("kubectl")
@@ -16,8 +15,7 @@ pytestmark = pytest.mark.server("kubectl")
 
 @pytest.fixture(scope="module")
 def kubectl(tmp_path_factory):
-    if shutil.which("kubectl") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("kubectl is not on this machine")
+    binary = program("kubectl")
     folder = tmp_path_factory.mktemp("gateway")
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
@@ -33,8 +31,8 @@ def kubectl(tmp_path_factory):
         config = kubeconfig(folder, sidecar.start().agent_url)
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-            program = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(folder / "cache"), *arguments]
-            return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+            command = [binary, "--kubeconfig", str(config), "--cache-dir", str(folder / "cache"), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
         yield run
 
