@@ -12,7 +12,7 @@ help:  ## this list
 .cache/synced: pyproject.toml uv.lock .ci/uv
 	@PYTHON=$(PYTHON) .ci/uv
 	@$$(.ci/uv --where) sync --quiet
-	@touch $@
+	@mkdir -p .cache && touch $@
 
 demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to report (SCENARIO=name, ARGS=--yes)
 	@$(RUN)/lestrade demo $(SCENARIO) $(ARGS)
