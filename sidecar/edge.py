@@ -102,7 +102,7 @@ def unauthorized() -> HTTPException:
 async def whole_body(request: Request) -> bytes:
     """At most MAX_BYTES, whatever the headers say; raises a 413."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BYTES:
+    if declared.isascii() and declared.isdigit() and int(declared) > MAX_BYTES:
         raise HTTPException(413, f"at most {MAX_BYTES} bytes are taken")
     body = bytearray()
     async for piece in request.stream():

@@ -12,6 +12,7 @@ MAX_WATCH_SECONDS = 300
 # Names of Kubernetes objects may hold dots and, in RBAC, colons; nothing else that a URL could mean something by.
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,252}")
 _ROOTS = frozenset({"api", "apis", "version", "openapi", "healthz", "livez", "readyz"})
+_PARAMETER = re.compile(r"[A-Za-z]{1,40}")  # names of parameters go into the URL as they are
 _SUBRESOURCES = frozenset({"log", "status", "scale"})
 _ACCEPTED = re.compile(r"application/json(;[A-Za-z0-9=.;_-]*)?|application/yaml|text/plain|\*/\*")
 
@@ -44,10 +45,11 @@ def permit(path: str, query: list[tuple[str, str]], accept: str) -> Permitted | 
         return Forbidden(f"the subresource {subresource} is not read through here")
     if resource == "secrets" and subresource:
         return Forbidden("of Secrets only the objects themselves are read")
-    streamed = any(
-        (name, value.lower()) in (("watch", "true"), ("watch", "1"), ("follow", "true"), ("follow", "1")) for name, value in query
-    )
-    call = ApiCall(method="GET", path=path.rstrip("/") or "/", query=_bounded(query, streamed), accept=_accept(accept))
+    if not all(_PARAMETER.fullmatch(name) for name, _ in query):
+        return Forbidden("no parameter of the Kubernetes API has such a name")
+    # The API server reads every value but these two as true, the empty one too.
+    streamed = any(name in ("watch", "follow") and value.lower() not in ("false", "0") for name, value in query)
+    call = ApiCall(method="GET", path="/" + "/".join(segments), query=_bounded(query, streamed), accept=_accept(accept))
     return Permitted(call=call, secret=resource == "secrets", streamed=streamed)
 
 
@@ -64,7 +66,7 @@ def _bounded(query: list[tuple[str, str]], streamed: bool) -> tuple[tuple[str, s
     if not streamed or any(name == "follow" for name, _ in query):
         return tuple(query)
     asked = [value for name, value in query if name == "timeoutSeconds"]
-    seconds = min(int(asked[0]), MAX_WATCH_SECONDS) if asked and asked[0].isdigit() else MAX_WATCH_SECONDS
+    seconds = min(int(asked[0]), MAX_WATCH_SECONDS) if asked and re.fullmatch("[0-9]{1,9}", asked[0]) else MAX_WATCH_SECONDS
     return (
         *((name, value) for name, value in query if name != "timeoutSeconds"),
         ("timeoutSeconds", str(seconds or MAX_WATCH_SECONDS)),

@@ -83,11 +83,36 @@ def test_what_is_not_a_plain_read_is_refused_and_sends_nothing(path):
 
 @pytest.mark.parametrize(
     ("asked", "given"),
-    [([], MAX_WATCH_SECONDS), ([("timeoutSeconds", "99999")], MAX_WATCH_SECONDS), ([("timeoutSeconds", "5")], 5)],
+    [
+        ([], MAX_WATCH_SECONDS),
+        ([("timeoutSeconds", "99999")], MAX_WATCH_SECONDS),
+        ([("timeoutSeconds", "5")], 5),
+        ([("timeoutSeconds", "\u00b2")], MAX_WATCH_SECONDS),
+    ],
 )
 def test_every_watch_ends(asked, given):
     permitted = permit("/api/v1/pods", [("watch", "true"), *asked], "*/*")
     assert ("timeoutSeconds", str(given)) in permitted.call.query
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes", "T", ""])
+@pytest.mark.parametrize("name", ["watch", "follow"])
+def test_whatever_the_api_server_takes_for_true_is_a_stream(name, value):
+    permitted = permit("/api/v1/pods", [(name, value)], "*/*")
+    assert isinstance(permitted, Permitted)
+    assert permitted.streamed
+
+
+@pytest.mark.parametrize("name", ["a=1&watch", "limit=5&watch", "watch#", "wat ch", "", "watch=true"])
+def test_a_parameter_whose_name_would_be_another_is_refused(name):
+    assert isinstance(permit("/api/v1/pods", [(name, "true")], "*/*"), Forbidden)
+
+
+@pytest.mark.parametrize("path", ["//api/v1/pods", "///api/v1/pods//", "/api/v1/pods/"])
+def test_slashes_too_many_do_not_reach_the_api_server(path):
+    permitted = permit(path, [], "*/*")
+    assert isinstance(permitted, Permitted)
+    assert permitted.call.path == "/api/v1/pods"
 
 
 def test_protobuf_is_not_asked_for():
