@@ -45,7 +45,7 @@ def calls_for(action: contract.Action, live: Live, effect: Effect, *, manager: s
         case contract.CreateObject(manifest=manifest):
             return (_create(target, manifest, manager),)
         case contract.RerunJob(new_name=name):
-            return (_create(target, _job_again(live.target, name), manager),)
+            return (_create(target, job_again(live.target, name), manager),)
         case contract.SilenceAlert():
             return ()
         case _:
@@ -180,7 +180,7 @@ def _create(target: ObjectRef, manifest: Json, manager: str) -> ApiCall:
     return ApiCall(method="POST", path=collection_path(resource, target.namespace), query=query, body=manifest)
 
 
-def _job_again(job: Json, name: str) -> Json:
+def job_again(job: Json, name: str) -> Json:
     """The template of a Job under a new name, without what only that one Job may carry."""
     spec = value_at(job, ("spec",))
     copied = (

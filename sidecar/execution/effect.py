@@ -7,7 +7,7 @@ from typing import assert_never
 from sidecar import contract
 from sidecar.contract import FieldChange, Json
 from sidecar.execution.live import Live
-from sidecar.execution.pointer import fingerprint, joined, parts, same, value_at, written
+from sidecar.execution.pointer import fingerprint, is_index, joined, parts, same, value_at, written
 
 RESTARTED_AT = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt"
 WHEN_PERFORMED = "(the time at which it is performed)"
@@ -49,7 +49,7 @@ def _object(document: Json, name: str) -> dict[str, Json]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfit:
     """Why the action does not fit the live object. `code`: not-found, target-changed, revision-missing, exists,
-    field-not-allowed, nothing-to-do, unsupported."""
+    field-not-allowed, nothing-to-do, too-long-to-show, unsupported."""
 
     code: str
     detail: str
@@ -106,7 +106,7 @@ def _on_target(action: contract.Action, live: Live) -> Effect | Unfit:
         case contract.RerunJob(new_name=name):
             if live.made is not None:
                 return Unfit(code="exists", detail=f"Job {action.target.namespace}/{name} exists already")
-            return Effect(before={"": None}, after={"/metadata/name": name}, sealed={TEMPLATE: _print(target, TEMPLATE)})
+            return Effect(before={"": None}, after={"/metadata/name": name}, sealed={"/spec": _print(target, "/spec")})
         case contract.CreateObject() | contract.SilenceAlert():
             return Unfit(code="unsupported", detail="is not about an object that is there")
         case _:
@@ -147,7 +147,7 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
         if not same(value_at(working, segments), change.before):
             return Unfit(code="target-changed", detail=f"{change.path} is not as the plan says it is")
         roots.append(_root(working, segments, change))
-        stray = segments[-1].isdigit() and segments[0] == "spec" and value_at(working, segments[:-1]) is None
+        stray = is_index(segments[-1]) and segments[0] == "spec" and value_at(working, segments[:-1]) is None
         try:
             if stray:
                 raise KeyError(segments[-1])

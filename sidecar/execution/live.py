@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sidecar import contract
 from sidecar.contract import Json, ObjectRef
 from sidecar.errors import ClusterUnavailable
-from sidecar.execution.pointer import fingerprint, value_at
+from sidecar.execution.pointer import fingerprint, is_index, value_at
 from sidecar.ports import ApiCall, Cluster, collection_path, path_of, resource_of
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -81,7 +81,7 @@ def _owned(item: Json, uid: Json) -> bool:
 def _revision(item: Json, *, deployment: bool) -> tuple[int, Json]:
     if deployment:
         number = value_at(item, ("metadata", "annotations", REVISION))
-        return int(number) if isinstance(number, str) and number.isdigit() else 0, _plain(value_at(item, ("spec", "template")))
+        return int(number) if isinstance(number, str) and is_index(number) else 0, _plain(value_at(item, ("spec", "template")))
     number = value_at(item, ("revision",))
     return number if isinstance(number, int) else 0, _plain(value_at(item, ("data", "spec", "template")))
 

@@ -2,8 +2,15 @@
 
 import copy
 import hashlib
+import re
 
 from sidecar.contract import Json, canonical
+
+_INDEX = re.compile("0|[1-9][0-9]{0,8}")  # RFC 6901 section 4: ASCII digits, no leading zero
+
+
+def is_index(segment: str) -> bool:
+    return _INDEX.fullmatch(segment) is not None
 
 
 def parts(pointer: str) -> tuple[str, ...]:
@@ -21,7 +28,7 @@ def value_at(document: Json, segments: tuple[str, ...]) -> Json:
     for segment in segments:
         if isinstance(current, dict):
             current = current.get(segment)
-        elif isinstance(current, list) and segment.isdigit() and int(segment) < len(current):
+        elif isinstance(current, list) and is_index(segment) and int(segment) < len(current):
             current = current[int(segment)]
         else:
             return None
@@ -43,7 +50,7 @@ def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
             if current.get(segment) is None:
                 current[segment] = {}
             current = current[segment]
-        elif isinstance(current, list) and segment.isdigit() and int(segment) < len(current):
+        elif isinstance(current, list) and is_index(segment) and int(segment) < len(current):
             current = current[int(segment)]
         else:
             raise KeyError(segment)
@@ -57,7 +64,7 @@ def _put(parent: Json, last: str, value: Json) -> None:
             parent.pop(last, None)
         else:
             parent[last] = value
-    elif isinstance(parent, list) and last.isdigit() and int(last) <= len(parent):
+    elif isinstance(parent, list) and is_index(last) and int(last) <= len(parent):
         index = int(last)
         if value is None:
             del parent[index : index + 1]

@@ -14,25 +14,27 @@ import yaml
 
 from sidecar import contract
 from sidecar.contract import ChangePreview, Json
-from sidecar.execution.compile import reversible
-from sidecar.execution.effect import REPLICAS, Effect
+from sidecar.execution.compile import job_again, reversible
+from sidecar.execution.effect import REPLICAS, Effect, Unfit
 from sidecar.execution.live import Live
 from sidecar.execution.pointer import fingerprint, value_at
 
-MAX_DIFF = 19_000
+MAX_DIFF = 19_000  # characters; longer is not read any more, and the contract takes 20,000
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key|dsn", re.IGNORECASE)
 
 
-def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live) -> ChangePreview:
-    """`after` is the projection of `live` by this step."""
+def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live) -> ChangePreview | Unfit:
+    """`after` is the projection of `live` by this step. What cannot be shown whole cannot be approved."""
     shown = _before_and_after(step.action, live, effect, after)
     diff = escaped(_diff(shown[0], shown[1], str(step.action.target)))
+    if len(diff) > MAX_DIFF:
+        return Unfit(code="too-long-to-show", detail=f"the diff has {len(diff)} characters, people are shown at most {MAX_DIFF}")
     undo = reversible(step.action)
     return ChangePreview(
         step=step.id,
         summary=escaped(summary_of(step.action, effect))[:500],
-        diff=_bounded(diff),
+        diff=diff,
         reversible=bool(undo),
         undo=undo,
     )
@@ -75,11 +77,7 @@ def _before_and_after(action: contract.Action, live: Live, effect: Effect, after
             names: Json = [f"{pod.namespace}/{pod.name}" for pod in pods]
             return {"node": live.target, "pods": names}, {"node": after.target, "pods": []}
         case contract.RerunJob(new_name=name):
-            return None, {
-                "kind": "Job",
-                "metadata": {"name": name},
-                "spec": {"template": value_at(live.target, ("spec", "template"))},
-            }
+            return None, job_again(live.target, name)
         case _:
             return live.target, after.target
 
@@ -161,11 +159,3 @@ def _visible(character: str) -> str:
     if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"):
         return character
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
-
-
-def _bounded(diff: str) -> str:
-    if len(diff) <= MAX_DIFF:
-        return diff
-    cut = diff[:MAX_DIFF].rpartition("\n")[0]
-    left = diff[len(cut) :].count("\n")
-    return f"{cut}\n... {left} more lines are not shown; sha256 of the whole diff: {fingerprint(diff)}\n"

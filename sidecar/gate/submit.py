@@ -88,7 +88,10 @@ def examine(plan: Plan, *, desk: Desk) -> tuple[list[Reason], tuple[ChangePrevie
             return [Reason(rule=effect.code, step=step.id, message=effect.detail[:500])], (), {}
         after = projected(action, live, effect)
         seen[str(action.target)] = after
-        previews.append(preview_of(step, live, effect, after))
+        preview = preview_of(step, live, effect, after)
+        if isinstance(preview, Unfit):
+            return [Reason(rule=preview.code, step=step.id, message=preview.detail)], (), {}
+        previews.append(preview)
         # After an earlier step the API server may have filled in defaults: a fingerprint of the whole would not hold.
         effects[step.id] = (effect if earlier is None else replace(effect, sealed={})).document()
     return [], tuple(previews), effects

@@ -84,6 +84,8 @@ def test_several_changes_of_one_list_are_one_change_of_it():
         (change(f"{MAIN}/image", "shop/web:0", "shop/web:2"), "target-changed"),
         (change("/spec/paused", False, True), "target-changed"),
         (change(f"{MAIN}/env/7", None, {"name": "x"}), "target-changed"),
+        (change("/spec/template/spec/containers/\u00b2/image", "shop/web:1", "shop/web:2"), "target-changed"),
+        (change("/spec/template/spec/containers/00/image", "shop/web:1", "shop/web:2"), "target-changed"),
         (change("/metadata/uid", "uid-web", "other"), "field-not-allowed"),
         (change("/metadata/ownerReferences", None, []), "field-not-allowed"),
         (change("/metadata/finalizers", None, ["x"]), "field-not-allowed"),
@@ -140,10 +142,16 @@ def test_characters_that_could_hide_a_change_are_written_out():
     assert "\\u202e" in shown.diff
 
 
-def test_a_diff_too_long_to_show_says_how_much_is_missing():
+def test_what_is_too_long_to_show_whole_is_not_put_before_people():
     data = {f"key-{number:05}": "x" * 60 for number in range(2000)}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": data}
     create = {"kind": "create_object", "target": ref("ConfigMap", "c", api_version="v1", uid="new"), "manifest": manifest}
-    shown = preview(create, None)
-    assert len(shown.diff) < 20_000
-    assert "more lines are not shown; sha256 of the whole diff" in shown.diff
+    assert preview(create, None).code == "too-long-to-show"
+
+
+def test_a_job_that_is_run_again_is_shown_and_held_as_a_whole():
+    job = {"metadata": {"name": "j", "namespace": "shop", "uid": "uid-j"}, "spec": {"parallelism": 2, "template": {"spec": {}}}}
+    rerun = {"kind": "rerun_job", "target": ref("Job", "j", api_version="batch/v1"), "new_name": "j-2"}
+    assert "+  parallelism: 2" in preview(rerun, job).diff
+    wider = {**job, "spec": {**job["spec"], "parallelism": 500}}
+    assert effect_of(action(rerun), Live(target=job)) != effect_of(action(rerun), Live(target=wider))
