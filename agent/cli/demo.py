@@ -18,8 +18,9 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from agent.bootstrap import Workshop
-from agent.cli.demonstration import Demonstration, approve_everything
+from agent.cli.demonstration import Demonstration
 from agent.cli.exits import OF_OUTCOME
+from agent.cli.governed import approve_everything
 from agent.cli.investigate import write_page
 from agent.cli.terminal import console, run, say
 from agent.domain.report import Report

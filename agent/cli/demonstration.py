@@ -4,51 +4,21 @@ agent's graph here, and a person who answers through the people's API.
 Used by `lestrade demo`, by `lestrade eval` and by tests, which look at `lab`, `sidecar`, `folder` and the paths below it.
 """
 
-import asyncio
-import contextlib
-import hashlib
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
-import orjson
-import yaml
-
-from agent.bootstrap import Workshop, workshop
+from agent.bootstrap import Workshop
+from agent.cli.governed import LEASE_LABEL, READER_IDENTITY, SIDECAR_IDENTITY, Governed, deploy_folder, manifests, open_run, told
 from agent.domain.report import Report
-from agent.errors import ClusterUnreachable, GovernanceUnavailable, InputError, LestradeError
 from agent.ports import RunRow
 from agent.settings import Settings
-from agent.stages.receive import receive
 from lab.laboratory import Laboratory
 from lab.scenarios import Scenario
-from sidecar.contract import ApprovalRequest, ApprovalView
 
-SIDECAR_IDENTITY, READER_IDENTITY = "lestrade/lestrade-sidecar", "lestrade/lestrade-reader"
-LEASE_NAMESPACE, LEASE_LABEL = "lestrade-leases", "lestrade.dev/lease"
-START_SECONDS = 30.0
 POLL_SECONDS = 0.25  # a quarter of a second is a quarter of a minute in the laboratory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approver:
-    """Somebody in the people file. The token is on loan to whoever plays this person."""
-
-    name: str
-    token: str
-
-
-class Demonstration:
+class Demonstration(Governed):
     """Use as a context manager. `expires_seconds`: how long a request for approval stays open (None: what policy says)."""
 
     def __init__(
@@ -61,16 +31,9 @@ class Demonstration:
         expires_seconds: int | None = None,
         people: tuple[str, ...] = ("you", "a colleague"),
     ) -> None:
+        super().__init__(scenario.cluster.name, folder=folder, reports=reports, people=people)
         self.scenario = scenario
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="lestrade-demo-"))
-        self.reports = reports or self.folder / "reports"
         self.speed = speed
-        self.people = tuple(Approver(name=name, token=secrets.token_urlsafe(24)) for name in people)
-        self.socket = self.folder / "agent.sock"
-        self.token_file = self.folder / "agent.token"
-        self.people_url = ""
-        self.sidecar: subprocess.Popen[bytes] | None = None
-        self._own_folder = folder is None
         self._expires_seconds = expires_seconds
         self._lab: Laboratory | None = None
 
@@ -95,8 +58,11 @@ class Demonstration:
         """The cluster at the point where its fault shows, and the sidecar, unless the scenario has it down."""
         self._lab = Laboratory.start(self.scenario, speed=self.speed)
         for name in ("sidecar.yaml", "reader.yaml"):
-            self.lab.apply(list(_manifests(deploy_folder() / "rbac" / name)))
-        self._write_files()
+            self.lab.apply(list(manifests(deploy_folder() / "rbac" / name)))
+        self.write_files(
+            kubeconfig=self.lab.kubeconfig(SIDECAR_IDENTITY).read_text(encoding="utf-8"),
+            policy=policy_of(self.scenario, self._expires_seconds),
+        )
         self.lab.play()
         if self.scenario.governance.sidecar == "up":
             self.start_sidecar()
@@ -107,69 +73,7 @@ class Demonstration:
             self._lab.stop()
             self._lab = None
 
-    # The sidecar. -------------------------------------------------------------------------------------------------------
-
-    def start_sidecar(self) -> None:
-        """Raises GovernanceUnavailable with the sidecar's own last words when it does not come up."""
-        port = _free_port()
-        self.people_url = f"http://127.0.0.1:{port}"
-        log = (self.folder / "sidecar.log").open("ab")
-        with log:
-            self.sidecar = subprocess.Popen(
-                [sys.executable, "-m", "sidecar.cli", "serve"],
-                env={**self.sidecar_environment(), "LESTRADE_SIDECAR_PEOPLE_LISTEN": f"127.0.0.1:{port}"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                start_new_session=True,  # an interrupt at the terminal is for us; we end the sidecar in order
-            )
-        self._await_sidecar()
-
-    def stop_sidecar(self, *, kill: bool = False) -> None:
-        """In order, or as kill -9 does."""
-        process, self.sidecar = self.sidecar, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def sidecar_environment(self) -> dict[str, str]:
-        """The whole environment of a sidecar program: nothing of the agent's settings reaches it."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LESTRADE_")}
-        return {
-            **kept,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "LESTRADE_SIDECAR_STATE": str(self.folder / "sidecar"),
-            "LESTRADE_SIDECAR_SOCKET": str(self.socket),
-            "LESTRADE_SIDECAR_TOKEN_FILE": str(self.token_file),
-            "LESTRADE_SIDECAR_PEOPLE_FILE": str(self.folder / "people.toml"),
-            "LESTRADE_SIDECAR_KUBECONFIG": str(self.folder / "sidecar.kubeconfig"),
-            "LESTRADE_SIDECAR_CLUSTER": self.cluster,
-            "LESTRADE_SIDECAR_POLICY_OVERLAY": str(self.folder / "policy.yaml"),
-        }
-
-    def audit_verifies(self) -> bool:
-        """What `lestrade-sidecar audit verify` says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sidecar.cli", "audit", "verify"],
-            env=self.sidecar_environment(),
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        return done.returncode == 0
-
-    # The agent. ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def cluster(self) -> str:
-        return self.scenario.cluster.name
+    # The agent. -----------------------------------------------------------------------------------------------------------
 
     def settings(self) -> Settings:
         """The agent reads through the sidecar; where that is down, with the read-only identity that deploy/rbac has for it."""
@@ -187,52 +91,9 @@ class Demonstration:
             approval_wait_seconds=2,
         )
 
-    @contextlib.asynccontextmanager
-    async def shop(self) -> AsyncIterator[Workshop]:
-        async with workshop(self.settings()) as opened:
-            yield opened
-
     async def open_run(self, shop: Workshop) -> RunRow:
         """From the scenario's alerts as Alertmanager would send them, or its question. The first group opens the run."""
-        payloads = self.lab.alerts()
-        if not payloads:
-            return (await shop.take(question=self.scenario.question))[0]
-        notifications = [receive(orjson.dumps(payload)) for payload in payloads]
-        alerts = [alert for notification in notifications for alert in notification.alerts]
-        return (await shop.take(alerts=alerts, group_key=notifications[0].group_key))[0]
-
-    # The people. --------------------------------------------------------------------------------------------------------
-
-    async def waiting(self) -> list[ApprovalView]:
-        """What the people's side shows to the first person."""
-        async with self._people_client(self.people[0]) as http:
-            try:
-                answer = await http.get("/approvals")
-                answer.raise_for_status()
-                listed = answer.json()["approvals"]
-                return [ApprovalView.from_bytes(orjson.dumps(entry)) for entry in listed if entry["state"] == "waiting"]
-            except (httpx.HTTPError, ValueError, KeyError) as exc:
-                raise GovernanceUnavailable(f"the people's side does not answer ({type(exc).__name__})") from exc
-
-    async def answer(self, view: ApprovalView, approver: Approver, verdict: str, reason: str = "") -> str:
-        """The state of the request afterwards; raises GovernanceUnavailable when the answer was not taken."""
-        body = ApprovalRequest(
-            plan=view.plan, verdict="approve" if verdict == "approve" else "deny", reason=reason, revision=view.revision
-        )
-        async with self._people_client(approver) as http:
-            try:
-                answer = await http.post(
-                    f"/approvals/{view.plan}", content=body.canonical(), headers={"Content-Type": "application/json"}
-                )
-            except httpx.HTTPError as exc:
-                raise GovernanceUnavailable(f"the people's side does not answer ({type(exc).__name__})") from exc
-        if answer.status_code >= 400:
-            raise GovernanceUnavailable(f"the answer was not taken: {answer.json().get('detail', answer.status_code)}")
-        return str(answer.json()["state"])
-
-    def _people_client(self, approver: Approver) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {approver.token}"}
-        return httpx.AsyncClient(base_url=self.people_url, headers=headers, timeout=30, trust_env=False)
+        return await open_run(shop, self.lab.alerts(), question=self.scenario.question)
 
     # What is left. ------------------------------------------------------------------------------------------------------
 
@@ -268,26 +129,9 @@ class Demonstration:
 
     def account(self, report: Report, *, seconds: float, page: Path) -> dict[str, object]:
         """The one JSON object of `lestrade demo --json`."""
-        causes = report.diagnosis.causes if report.diagnosis else ()
-        subject = causes[0].finding.subject if causes else None
         return {
             "scenario": self.scenario.name,
-            "outcome": report.outcome,
-            "headline": report.headline,
-            "cause": causes[0].finding.cause if causes else "",
-            "resource": {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name} if subject else None,
-            "causes": [cause.finding.id for cause in causes],
-            "rounds": [
-                {
-                    "attempt": round_.attempt,
-                    "remedy": round_.remedy,
-                    "actions": [step.action.kind for step in round_.plan.steps],
-                    "verdict": round_.decision.verdict if round_.decision else None,
-                    "rules": [reason.rule for reason in round_.decision.reasons] if round_.decision else [],
-                    "end": round_.end,
-                }
-                for round_ in report.rounds
-            ],
+            **told(report),
             "writes": self.writes(),
             "settlements": [round_.settlement.document() for round_ in report.rounds if round_.settlement],
             "leftovers": self.leftovers(),
@@ -298,89 +142,11 @@ class Demonstration:
             "seconds": round(seconds, 1),
         }
 
-    # Setting up. --------------------------------------------------------------------------------------------------------
 
-    def _write_files(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _secret(self.token_file, secrets.token_urlsafe(32))
-        entries = [
-            f"[[person]]\nname = {orjson.dumps(approver.name).decode()}\n"
-            f'token_sha256 = "{hashlib.sha256(approver.token.encode()).hexdigest()}"\n'
-            'roles = ["sre", "platform", "developer", "operator"]\n'
-            for approver in self.people
-        ]
-        (self.folder / "people.toml").write_text("\n".join(entries), encoding="utf-8")
-        policy = dict(self.scenario.governance.policy)
-        if self._expires_seconds is not None:
-            policy["approvals"] = {**_mapping(policy.get("approvals")), "expires_seconds": self._expires_seconds}
-        (self.folder / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False), encoding="utf-8")
-        _secret(self.folder / "sidecar.kubeconfig", self.lab.kubeconfig(SIDECAR_IDENTITY).read_text(encoding="utf-8"))
-
-    def _await_sidecar(self) -> None:
-        """Ready means: its socket answers, the cluster answers it, and its record can be written."""
-        transport = httpx.HTTPTransport(uds=str(self.socket))
-        deadline = time.monotonic() + START_SECONDS
-        with httpx.Client(transport=transport, base_url="http://sidecar", timeout=5) as http:
-            while time.monotonic() < deadline:
-                if self.sidecar is not None and self.sidecar.poll() is not None:
-                    break
-                with contextlib.suppress(httpx.HTTPError):
-                    if http.get("/readyz").status_code == 200:
-                        return
-                time.sleep(0.05)
-        raise GovernanceUnavailable(f"the sidecar does not come up: {_last_line(self.folder / 'sidecar.log')}")
-
-
-async def watch(demonstration: Demonstration, shop: Workshop, row: RunRow) -> Report:
-    """Work on the run to its end. Raises LestradeError when it left no report."""
-    await shop.work(row)
-    report = await shop.report(row.id)
-    if report is None:
-        finished = await shop.store.row(row.id)
-        raise LestradeError(finished.headline if finished else "the run left no report")
-    return report
-
-
-async def approve_everything(demonstration: Demonstration, *, verdict: str = "approve", reason: str = "") -> None:
-    """Until cancelled: answer each waiting request, by as many people as it wants."""
-    while True:
-        with contextlib.suppress(GovernanceUnavailable, ClusterUnreachable):
-            for view in await demonstration.waiting():
-                for approver in demonstration.people[: view.count]:
-                    if await demonstration.answer(view, approver, verdict, reason) != "waiting":
-                        break
-        await asyncio.sleep(0.1)
-
-
-def deploy_folder() -> Path:
-    """The manifests: the wheel's data, or the checkout's folder. Raises InputError when neither is there."""
-    package = Path(str(files("agent")))
-    for folder in (package / "_data" / "deploy", package.parent / "deploy"):
-        if folder.is_dir():
-            return folder
-    raise InputError("the folder deploy/ is not there: the installation is not complete")
-
-
-def _manifests(path: Path) -> Iterator[dict[str, object]]:
-    with path.open(encoding="utf-8") as file:
-        yield from (document for document in yaml.safe_load_all(file) if document)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _secret(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1][:300] if lines else "it said nothing"
+def policy_of(scenario: Scenario, expires_seconds: int | None = None) -> dict[str, object]:
+    """The scenario's data over the bundle's; `expires_seconds`: how long a request for approval stays open, where said."""
+    policy = dict(scenario.governance.policy)
+    if expires_seconds is not None:
+        approvals = policy.get("approvals")
+        policy["approvals"] = {**(approvals if isinstance(approvals, Mapping) else {}), "expires_seconds": expires_seconds}
+    return policy

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.cli.demonstration import Demonstration, approve_everything, watch
+from agent.cli.demonstration import Demonstration
+from agent.cli.governed import approve_everything, watch
 from agent.cli.investigate import write_page
 from agent.domain.report import Report
 from lab.scenarios import Scenario, load

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent.bootstrap import workshop
-from agent.cli.demonstration import Demonstration, approve_everything
+from agent.cli.demonstration import Demonstration
+from agent.cli.governed import approve_everything
 from agent.domain.report import Report
 from agent.graph import Investigation
 from lab.scenarios import load

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 from agent.runbooks import runbooks_folder
 from sidecar.policy import policies_folder
-from agent.cli.demonstration import deploy_folder
+from agent.cli.governed import deploy_folder
 import lab.scenarios
 print(runbooks_folder()); print(policies_folder()); print(deploy_folder()); print(len(lab.scenarios.names()))
 """
