@@ -27,28 +27,55 @@ class Housekeeping:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._dirty = True
-        self._quotas: set[str] = set()
+        self._namespaces = self._garbage = True  # whether there is work of that sort
+        self._ending: set[str] = set()  # namespaces on their way out
+        self._quotas: set[str] = set()  # namespaces whose counts may have changed
+        self._uids: set[str] = {obj["metadata"].get("uid", "") for _, obj in cluster.owned()}
+        self._owners: set[str] = {o["uid"] for _, obj in cluster.owned() for o in obj["metadata"].get("ownerReferences") or []}
+        self._going: set[str] = set()  # what waits for finalizers, and so perhaps for its dependents
         self.paused = False
 
     def noticed(self, change: Change) -> None:
-        if change.key.resource not in ("events", "leases"):
-            self._dirty = True
-            if change.key.namespace:
-                self._quotas.add(change.key.namespace)
+        """Note what there is to do; cheap, for it is called on every change."""
+        meta, key = change.object["metadata"], change.key
+        owners = {o["uid"] for o in meta.get("ownerReferences") or []}
+        uid = meta.get("uid", "")  # measurements may have none
+        self._owners |= owners
+        if change.type == "DELETED":
+            self._uids.discard(uid)
+            self._garbage = self._garbage or uid in self._owners or bool(owners & self._going)
+            self._going.discard(uid)
+        else:
+            self._uids.add(uid)
+            stray = bool(owners) and not owners & self._uids
+            going = "deletionTimestamp" in meta
+            self._garbage = self._garbage or stray or going
+            if going:
+                self._going.add(uid)
+        if key.resource == "namespaces" and not key.group:
+            self._namespaces = True
+            (self._ending.add if change.type != "DELETED" and "deletionTimestamp" in meta else self._ending.discard)(key.name)
+        elif key.namespace and key.resource not in ("events", "leases"):
+            self._quotas.add(key.namespace)
+            if key.resource in ("serviceaccounts", "configmaps") and change.type == "DELETED":
+                self._namespaces = True
 
     def run(self) -> None:
         if self.paused:
             return
         with self._cluster.store.lock:
             for _ in range(20):  # one thing leads to another; not for ever
-                if not self._dirty:
+                if not (self._namespaces or self._garbage or self._quotas):
                     break
-                self._dirty = False
-                self._accounts()
-                self._collect()
+                if self._namespaces:
+                    self._namespaces = False
+                    self._accounts()
+                if self._garbage:
+                    self._garbage = False
+                    self._collect()
                 self._count()
-            self._end_namespaces()
+            if self._ending:
+                self._end_namespaces()
 
     def _accounts(self) -> None:
         store, cluster = self._cluster.store, self._cluster
@@ -83,7 +110,7 @@ class Housekeeping:
     def _collect(self) -> None:
         """Garbage: objects whose owners are all gone, and owners that wait for their dependents."""
         everything = list(self._cluster.owned())
-        uids = {obj["metadata"]["uid"]: obj for _, obj in everything}
+        uids = {obj["metadata"].get("uid", ""): obj for _, obj in everything}
         dependents: dict[str, list[tuple[Key, Object]]] = {}
         for key, obj in everything:
             for owner in obj["metadata"].get("ownerReferences") or []:
@@ -96,10 +123,10 @@ class Housekeeping:
             if "deletionTimestamp" not in obj["metadata"]:
                 continue
             if "orphan" in finalizers:
-                self._orphan(obj, dependents.get(obj["metadata"]["uid"], []))
+                self._orphan(obj, dependents.get(obj["metadata"].get("uid", ""), []))
                 self._release(key, "orphan")
             elif "foregroundDeletion" in finalizers:
-                self._foreground(key, obj, dependents.get(obj["metadata"]["uid"], []))
+                self._foreground(key, obj, dependents.get(obj["metadata"].get("uid", ""), []))
             elif deleting.CRD_FINALIZER in finalizers:
                 self._end_definition(key, obj)
 
@@ -145,11 +172,12 @@ class Housekeeping:
 
     def _end_definition(self, key: Key, obj: Object) -> None:
         group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
-        if not self._cluster.store.list(group, plural):
-            self._release(key, deleting.CRD_FINALIZER)
-            return
         for item in self._cluster.store.list(group, plural):
             self._remove(Key(group, plural, item["metadata"].get("namespace", ""), item["metadata"]["name"]), {})
+        if self._cluster.store.list(group, plural):
+            self._garbage = True  # finalizers hold some: look again
+        else:
+            self._release(key, deleting.CRD_FINALIZER)
 
     def _count(self) -> None:
         names, self._quotas = self._quotas, set()

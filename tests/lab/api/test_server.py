@@ -286,6 +286,22 @@ def test_what_nobody_owns_any_more_is_collected(admin):
     assert until(lambda: admin.get("/api/v1/namespaces/shop/configmaps/child").status_code == 404)
 
 
+def test_an_owner_deleted_in_the_foreground_waits_for_its_pods(admin, api):
+    from lab.store import Key
+
+    owner = admin.post("/api/v1/namespaces/shop/configmaps", {"metadata": {"name": "owner"}}).json()
+    ref = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"], "blockOwnerDeletion": True}
+    spec = {"containers": [{"name": "app", "image": "x:1"}], "nodeName": "n"}
+    admin.post("/api/v1/namespaces/shop/pods", {"metadata": {"name": "p", "ownerReferences": [ref]}, "spec": spec})
+    admin.delete("/api/v1/namespaces/shop/configmaps/owner", {"propagationPolicy": "Foreground"})
+    assert until(lambda: "deletionTimestamp" in admin.get("/api/v1/namespaces/shop/pods/p").json()["metadata"])
+    assert admin.get("/api/v1/namespaces/shop/configmaps/owner").status_code == 200
+
+    api.cluster.store.remove(Key("", "pods", "shop", "p"))  # the kubelet is done
+
+    assert until(lambda: admin.get("/api/v1/namespaces/shop/configmaps/owner").status_code == 404)
+
+
 def test_a_deleted_namespace_takes_everything_with_it(admin, clock):
     admin.post("/api/v1/namespaces/shop/configmaps", {"metadata": {"name": "a"}})
     admin.delete("/api/v1/namespaces/shop")
