@@ -1,6 +1,5 @@
 """Builds the sidecar's process and runs it: two listeners, the reaper, an orderly end. The only place that names adapters."""
 
-import asyncio
 import contextlib
 import importlib.metadata
 import logging
@@ -131,7 +130,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
         reaper.start()
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)
-        asyncio.run(_run(listeners))
+        _run(listeners)
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
@@ -218,7 +217,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(listeners: list[Listener]) -> None:
+def _run(listeners: list[Listener]) -> None:
+    """Each side in a thread and a loop of its own: however busy the agent keeps its side, people are heard."""
     servers = [
         _Server(
             uvicorn.Config(
@@ -236,14 +236,23 @@ async def _run(listeners: list[Listener]) -> None:
         for listener in listeners
     ]
 
-    def end() -> None:
+    def end(*_: object) -> None:
         for server in servers:
             server.should_exit = True
 
-    loop = asyncio.get_running_loop()
+    def work(server: _Server, listener: Listener) -> None:
+        try:
+            server.run(sockets=[listener.socket])
+        finally:
+            end()  # one side alone is no sidecar
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    await asyncio.gather(*(server.serve(sockets=[listener.socket]) for server, listener in zip(servers, listeners, strict=True)))
+        signal.signal(number, end)
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(servers, listeners, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def configure_log(level: str) -> None:

@@ -100,7 +100,7 @@ def _leases(routes: APIRouter, desk: Desk) -> None:
 
 
 def _reading(routes: APIRouter, desk: Desk) -> None:
-    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses=refuses(403, 404))
+    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses=refuses(403, 404, 429))
     def read(cluster: str, path: str, request: Request) -> Response:
         """The Kubernetes API, reads only, without the values of Secrets: a base path for any Kubernetes client."""
         if cluster != desk.cluster.name:
@@ -110,7 +110,8 @@ def _reading(routes: APIRouter, desk: Desk) -> None:
         accept = request.headers.get("accept", "application/json")
         reading = open_reading(f"/{below}", request.query_params.multi_items(), accept, cluster=desk.cluster)
         if isinstance(reading, Forbidden):
-            return answer(problem(403, "not-readable", reading.detail))
+            code = "not-readable" if reading.status == 403 else "too-many-streams"
+            return answer(problem(reading.status, code, reading.detail))
         response = StreamingResponse(reading.pieces, status_code=reading.status)
         response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reading.headers]
         return response

@@ -1,15 +1,20 @@
 """Hands a permitted read on to the API server, as it comes, with the values of Secrets taken out."""
 
+import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import Cluster
-from sidecar.reading.permitted import MAX_WATCH_SECONDS, Forbidden, permit
+from sidecar.reading.permitted import MAX_WATCH_SECONDS, Forbidden, Permitted, permit
 from sidecar.reading.redaction import redacted
 
 MAX_SECRETS = 33_554_432  # bytes of a Secrets answer that is read as a whole
+
+MOST_STREAMS = 24  # watches and followed logs at once: each keeps a thread, and steps need some too
+_streams = threading.BoundedSemaphore(MOST_STREAMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,24 @@ def open_reading(path: str, query: list[tuple[str, str]], accept: str, *, cluste
     permitted = permit(path, query, accept)
     if isinstance(permitted, Forbidden):
         return permitted
+    if not permitted.streamed:
+        return _opened(permitted, cluster)
+    if not _streams.acquire(blocking=False):
+        return Forbidden(f"{MOST_STREAMS} watches are open already: end one, or list instead", status=429)
+    try:
+        reading = _opened(permitted, cluster)
+    except BaseException:
+        _streams.release()
+        raise
+    # When it is dropped, not when it ends: a stream whose reader went away may never have begun.
+    if isinstance(reading, Reading):
+        weakref.finalize(reading.pieces, _streams.release)
+    else:
+        _streams.release()
+    return reading
+
+
+def _opened(permitted: Permitted, cluster: Cluster) -> Reading | Forbidden:
     answer, pieces = cluster.stream(permitted.call)
     headers = answer.headers
     if permitted.secret:

@@ -19,9 +19,10 @@ _ACCEPTED = re.compile(r"application/json(;[A-Za-z0-9=.;_-]*)?|application/yaml|
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """Why a request does not go through."""
+    """Why a request does not go through. `status`: 403, or 429 for one that may come later."""
 
     detail: str
+    status: int = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -354,6 +355,18 @@ def test_the_read_gateway_serves_reads_and_hands_on_the_clusters_words(sidecar):
     assert sidecar.agent.get("/v1/read/lab/api/v1/namespaces/shop/secrets").status_code == 403  # not granted by RBAC
     with sidecar.agent.stream("GET", "/v1/read/lab/api/v1/namespaces/shop/pods?watch=true&timeoutSeconds=1") as watch:
         assert json.loads(next(watch.iter_lines()))["type"] == "ADDED"
+
+
+def test_people_are_heard_however_many_watches_the_agent_holds_open(sidecar):
+    path = "/v1/read/lab/api/v1/namespaces/shop/configmaps?watch=true&timeoutSeconds=30&resourceVersion="
+    version = good(sidecar.agent.get("/v1/read/lab/api/v1/namespaces/shop/configmaps"))["metadata"]["resourceVersion"]
+    granted = sidecar.leased(plan(sidecar, scale(sidecar)))
+    with ExitStack() as held:
+        opened = [held.enter_context(sidecar.agent.stream("GET", path + version)).status_code for _ in range(60)]
+        assert set(opened) == {200, 429}
+        assert good(sidecar.person("ada").get("/approvals")) is not None
+        assert sidecar.perform(granted)["status"] == "performed"
+        assert sidecar.settle(granted)["state"] == "settled"
 
 
 def test_the_kill_switch_revokes_everything_and_outlives_a_restart(sidecar):
