@@ -59,7 +59,7 @@ def outcome(
     """What the answers come to now: each person once, by the roles that they hold now (`who`)."""
     if any(answer.verdict == "deny" for answer in answers):
         return "refused"
-    approvers = {answer.person for answer in answers if counts(answer, request, who(answer.person))}
+    approvers = {_known_as(answer.person) for answer in answers if counts(answer, request, who(answer.person))}
     if len(approvers) >= request.count:
         return "approved"
     return "expired" if now >= request.expires_at else "waiting"
@@ -77,4 +77,8 @@ def counts(answer: Answer, request: Request, person: Person | None) -> bool:
 
 def is_requester(name: str, request: Request) -> bool:
     """Spelling differences do not make another person of somebody."""
-    return bool(request.requested_by) and name.strip().casefold() == request.requested_by.strip().casefold()
+    return bool(request.requested_by) and _known_as(name) == _known_as(request.requested_by)
+
+
+def _known_as(name: str) -> str:
+    return name.strip().casefold()

@@ -21,6 +21,7 @@ from sidecar.credentials.manifests import (
     SERVICE_ACCOUNTS,
     TOKEN_SECONDS,
     Piece,
+    account_name,
     identity_of,
     pieces,
     probes,
@@ -200,9 +201,11 @@ class Issuer:
                 if not isinstance(metadata, dict) or not isinstance(labels, dict):
                     continue
                 namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name"))
-                expires = str(labels.get(LABEL_EXPIRES))
+                lease, expires = str(labels.get(LABEL_LEASE)), str(labels.get(LABEL_EXPIRES))
+                if name != account_name(lease) or not expires.isdecimal():
+                    continue  # somebody's labels do not make it ours to delete
                 piece = Piece(resource=resource, namespace=namespace, name=name, manifest={})
-                found.append((str(labels.get(LABEL_LEASE)), int(expires) if expires.isdigit() else 0, piece))
+                found.append((lease, int(expires), piece))
         return found
 
     def sweep(self, piece: Piece) -> bool:

@@ -8,10 +8,11 @@ from sidecar.contract import Answer, ApprovalView, PlanStatus, Problem
 from sidecar.credentials import store as leases
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.ledger import Transaction
-from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of, standing, view_of
+from sidecar.gate.stop import end_lease
 from sidecar.gate.submit import LEASED_WITHIN
 
+Verdict = Literal["approve", "deny"]
 _STATUS = {"stale-plan": 409, "expired": 409, "not-waiting": 409, "own-request": 403, "no-role": 403}
 
 
@@ -19,7 +20,7 @@ def answer(
     digest: str,
     *,
     person: Person,
-    verdict: Literal["approve", "deny"],
+    verdict: Verdict,
     plan: str,
     revision: str,
     via: str,
@@ -30,9 +31,16 @@ def answer(
 
     Raises JournalUnavailable.
     """
-    current = standing(digest, desk=desk)
+    came = _given(digest, person=person, verdict=verdict, plan=plan, revision=revision, via=via, reason=reason, desk=desk)
+    current = standing(digest, desk=desk) if isinstance(came, Problem) and came.code == "not-waiting" else None
     if current is not None and current.state == "leased" and verdict == "deny":
         return _called_back(current, person=person, plan=plan, via=via, reason=reason, desk=desk)
+    return came
+
+
+def _given(
+    digest: str, *, person: Person, verdict: Verdict, plan: str, revision: str, via: str, reason: str, desk: Desk
+) -> ApprovalView | Problem:
     with desk.turns.alone(digest), desk.ledger.write() as transaction:
         entry = approvals.get(transaction.connection, digest)
         view = view_of(entry) if entry is not None else None
@@ -51,6 +59,8 @@ def answer(
             given, request, plan=plan, revision=revision, person=desk.people.by_name(person.name), now=transaction.now
         )
         if refusal is not None:
+            if refusal.code == "not-waiting" and entry.state == "leased" and verdict == "deny":
+                return problem(409, refusal.code, refusal.detail)
             body = {"verdict": verdict, "via": via, "code": refusal.code}
             transaction.record("answer-refused", actor=person.name, plan=digest, body={**body})
             return problem(_STATUS[refusal.code], refusal.code, refusal.detail)
@@ -65,13 +75,15 @@ def _called_back(status: PlanStatus, *, person: Person, plan: str, via: str, rea
     known = desk.people.by_name(person.name)
     if entry is None or held is None or plan != status.plan or known is None or not known.roles & request_of(entry).roles:
         return problem(403, "no-role", f"{person.name} holds none of the roles asked for")
+    why = f"{person.name} said no"
+    with desk.ledger.write() as transaction:  # without waiting for a turn: a step under way sees it and goes no further
+        given = Answer(person=person.name, verdict="deny", via=via, at=transaction.now, reason=reason)
+        approvals.put_answer(transaction.connection, status.plan, given)
+        approvals.move(transaction.connection, status.plan, was=("leased",), becomes="refused", reason=why)
+        body = {"verdict": "deny", "via": via, "reason": reason, "comes_to": "refused"}
+        transaction.record("answer", actor=person.name, plan=status.plan, lease=held.lease.id, body={**body})
     with desk.turns.alone(held.lease.id):
-        with desk.ledger.write() as transaction:
-            given = Answer(person=person.name, verdict="deny", via=via, at=transaction.now, reason=reason)
-            approvals.put_answer(transaction.connection, status.plan, given)
-            body = {"verdict": "deny", "via": via, "reason": reason, "comes_to": "refused"}
-            transaction.record("answer", actor=person.name, plan=status.plan, lease=held.lease.id, body={**body})
-        revoke(held, outcome="unknown", desk=desk, actor=person.name, ends="refused", why=f"{person.name} said no")
+        end_lease(held, desk=desk, actor=person.name, why=why)
     with desk.ledger.read() as connection:
         entry = approvals.get(connection, status.plan) or entry
     return view_of(entry) or problem(404, "unknown-plan", "no plan with this digest waits for people")

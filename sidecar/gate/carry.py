@@ -18,6 +18,7 @@ from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, UID
 from sidecar.execution.pointer import differences, joined, parts, value_at
 from sidecar.gate.desk import Desk
+from sidecar.gate.stop import why_over
 from sidecar.ports import ApiAnswer, ApiCall, Credential
 
 CONFLICTS = 8  # status updates of busy controllers get in between; the fields that matter are compared each time
@@ -97,6 +98,12 @@ def _begin(task: Task, *, desk: Desk, actor: str, said: No | None) -> bool:
     return fresh
 
 
+def find_out(task: Task, *, desk: Desk) -> StepResult:
+    """The end of a step that began and whose end was lost: nothing is sent. Raises as `carry_out`."""
+    no = No(status="failed", reason="interrupted", message="it was not seen to have arrived when undoing began")
+    return _known(task, desk=desk) or _end(task, no, desk=desk)
+
+
 def _known(task: Task, *, desk: Desk) -> StepResult | None:
     """The end of a step whose end was lost, as far as the cluster shows it; None when it did not arrive."""
     live = look(task.step.action, desk.cluster)
@@ -151,14 +158,14 @@ def _send_all(calls: tuple[ApiCall, ...], task: Task, *, desk: Desk) -> Json | N
             if _arrival(task, live) == "arrived":
                 return _seen(task, live)
             raise
-        no = _judged(answer, call)
+        no = answer if isinstance(answer, No) else _judged(answer, call)
         if no is not None and no.reason == "server-error":
             live = look(task.step.action, desk.cluster)
             if _arrival(task, live) == "arrived":
                 return _seen(task, live)
         if no is not None:
             return no
-        if call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
+        if isinstance(answer, ApiAnswer) and call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
             shown = answer.body
     return shown
 
@@ -167,12 +174,15 @@ def _seen(task: Task, live: Live) -> Json:
     return live.made if task.step.action.kind == "rerun_job" else live.target
 
 
-def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer:
+def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
     """With the lease's credential; waits out a right that is not there yet, a throttled server and a disruption budget."""
     credential = _credential(task, desk=desk)
     eviction = call.path.endswith("/eviction")
     refusals, throttled, stale = 0, 0, 0
     while True:
+        over = why_over(task.held.lease, desk=desk)
+        if over:
+            return No(status="refused", reason="lease-over", message=over)
         answer = desk.cluster.send(call, credential)
         if answer.status == 401 and not stale:  # the token is older than the API server's clock allows
             stale += 1

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sidecar.approvals import outcome
 from sidecar.approvals import store as approvals
-from sidecar.contract import Json, Lease, Problem, target_of
+from sidecar.contract import ApprovalsWanted, Json, Lease, Problem, target_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
 from sidecar.gate.desk import Desk, problem
@@ -34,12 +34,17 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
             if isinstance(claimed, Problem):
                 return claimed
             held = claimed
-        return _minted(held, desk=desk)
+        with desk.turns.alone(held.lease.id):  # nobody ends the lease while its rights are being made
+            with desk.ledger.read() as connection:
+                held = leases.get(connection, held.lease.id) or held
+            return _minted(held, desk=desk)
 
 
 def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
     """Whether the approval still holds: in time, under the same policy, by people who still may, for the same objects."""
     digest = entry.plan.digest
+    if entry.plan.cluster != desk.cluster.name:
+        return problem(409, "wrong-cluster", f"this sidecar governs {desk.cluster.name} only")
     if is_over(entry, desk.ledger.now()):
         with desk.ledger.write() as transaction:
             expire(entry, transaction)
@@ -68,9 +73,16 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
         reason = again.reasons[0] if again.reasons else None
         detail = f"{reason.rule}: {reason.message}" if reason is not None else "the policy says no now"
         return void(digest, "policy-denies", detail, desk=desk)
-    if again.verdict == "review" and entry.decision.verdict == "allow":
-        return void(digest, "policy-denies", "the policy wants people to look at it now", desk=desk)
+    if again.verdict == "review" and not _as_strict(entry.decision.approvals, again.approvals):
+        return void(digest, "policy-denies", "the policy wants more people, or others, to look at it now", desk=desk)
     return None
+
+
+def _as_strict(given: ApprovalsWanted | None, wanted: ApprovalsWanted | None) -> bool:
+    """Whether what was asked for then is enough for what is asked for now."""
+    if given is None or wanted is None:
+        return False
+    return given.count >= wanted.count and set(given.roles) <= set(wanted.roles)
 
 
 def void(digest: str, code: str, detail: str, *, desk: Desk) -> Problem:
@@ -87,6 +99,9 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
     identifier = f"{digest[:12]}-{secrets.token_hex(3)}"
     targets = [target for step in entry.plan.steps for target in target_of(step.action)]
     with desk.ledger.write() as transaction:
+        current = approvals.get(transaction.connection, digest)
+        if current is None or current.state != "approved":
+            return problem(409, "not-approved", f"the plan is {current.state if current is not None else 'gone'}")
         made = Lease(
             id=identifier,
             plan=digest,
@@ -101,7 +116,7 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
         except leases.TargetHeld as exc:
             return problem(409, "target-leased", f"another lease holds {exc}", fix="try again when it is settled")
         if not approvals.move(transaction.connection, digest, was=("approved",), becomes="leased", lease=identifier):
-            raise RuntimeError("an approval was claimed twice")  # turns and compare-and-set make this impossible
+            raise RuntimeError("an approval was claimed twice")  # looked at in this very transaction
         rights: list[Json] = [right.document() for right in made.rights]
         body: dict[str, Json] = {"identity": made.identity, "rights": rights, "expires_at": made.expires_at.isoformat()}
         transaction.record("lease-claimed", actor=actor, plan=digest, lease=identifier, body=body)
@@ -122,9 +137,9 @@ def _minted(held: leases.Entry, *, desk: Desk) -> Lease | Problem:
         revoke(held, outcome="not-performed", desk=desk, actor="sidecar", ends="void", why=minted.detail)
         return problem(403, "beyond-ceiling", f"the API server does not grant these rights: {minted.detail}")
     with desk.ledger.write() as transaction:
-        leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live", granted_at=transaction.now)
-        transaction.record(
-            "lease-granted", actor="sidecar", plan=lease_.plan, lease=lease_.id, body={"identity": lease_.identity}
-        )
+        if leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live", granted_at=transaction.now):
+            transaction.record(
+                "lease-granted", actor="sidecar", plan=lease_.plan, lease=lease_.id, body={"identity": lease_.identity}
+            )
         live = leases.get(transaction.connection, lease_.id)
     return live.lease if live is not None else lease_

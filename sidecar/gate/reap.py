@@ -42,10 +42,13 @@ def _end_leases(desk: Desk) -> int:
     with desk.ledger.read() as connection:
         open_leases = list(leases.listed(connection, OPEN))
         stopped = approvals.stopped_by(connection) is not None
+        plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
     for held in open_leases:
         lease = held.lease
         over = desk.ledger.now() >= lease.expires_at or lease.state in ("settling", "revocation_pending")
-        if over or stopped:
+        entry = plans[lease.plan]
+        refused = entry is not None and entry.state == "refused"  # a no whose revocation was cut short
+        if over or stopped or refused:
             with desk.turns.alone(lease.id):
                 end_lease(held, desk=desk, actor="reaper", why="stopped" if stopped else "over")
             ended += 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sidecar.approvals import Person
 from sidecar.approvals import store as approvals
-from sidecar.contract import Json, Problem, Settlement
+from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.settle import OPEN, revoke
@@ -48,6 +48,19 @@ def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
         approvals.lift(transaction.connection)
         transaction.record("stop-lifted", actor=person.name)
     return Stopped(stopped=False, voided=(), settlements=())
+
+
+def why_over(lease: Lease, *, desk: Desk) -> str:
+    """Why nothing more may be written under this lease, "" while it may: asked before every request of a step."""
+    with desk.ledger.read() as connection:
+        held = leases.get(connection, lease.id)
+        entry = approvals.get(connection, lease.plan)
+        stopped = approvals.stopped_by(connection)
+    if stopped is not None:
+        return f"everything was stopped by {stopped}"
+    if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
+        return "the lease is over"
+    return "" if entry is not None and entry.state == "leased" else "the plan is no longer approved"
 
 
 def end_lease(held: leases.Entry, *, desk: Desk, actor: str, why: str) -> Settlement:

@@ -6,14 +6,14 @@ An inverse that does not fit any more stops the rest: somebody else is at work, 
 from dataclasses import replace
 
 from sidecar.approvals import store as approvals
-from sidecar.contract import Problem, Step, StepResult, UndoResult
+from sidecar.contract import Plan, Problem, Step, StepResult, UndoResult
 from sidecar.credentials import store as leases
 from sidecar.execution import Effect, Live, look, look_back, undo_calls
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
 from sidecar.execution.pointer import value_at
 from sidecar.execution.recover import holds
-from sidecar.gate.carry import No, Ready, Task, carry_out
+from sidecar.gate.carry import No, Ready, Task, carry_out, find_out
 from sidecar.gate.desk import Desk, problem
 
 
@@ -27,7 +27,10 @@ def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Proble
             back = steps.of_lease(connection, lease, "undo")
         if held is None or entry is None:
             return problem(404, "unknown-lease", "no such lease")
-        performed = [step for step in entry.plan.steps if _is_done(done.get(step.id))]
+        if _find_out(held, entry.plan, done, desk=desk):
+            with desk.ledger.read() as connection:
+                done = steps.of_lease(connection, lease, "do")
+        performed = [step for step in entry.plan.steps if _is_done(step, done.get(step.id))]
         results: list[StepResult] = []
         for step in reversed(performed):
             stored = back.get(step.id)
@@ -42,12 +45,25 @@ def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Proble
         return UndoResult(lease=lease, steps=tuple(results), complete=all(result.status == "performed" for result in results))
 
 
-def _is_done(entry: steps.Entry | None) -> bool:
-    """Performed, or begun and not known, or given up in the middle of a drain: there may be something to take back."""
-    if entry is None:
+def _find_out(held: leases.Entry, plan: Plan, done: dict[str, steps.Entry], *, desk: Desk) -> bool:
+    """A step that began and has no end may have been written: look, so that what was written is taken back too."""
+    lost = [step for step in plan.steps if step.id in done and done[step.id].result is None]
+    for step in lost:
+        effect = Effect.of(done[step.id].effect)
+        find_out(Task(held=held, step=step, direction="do", effect=effect, fitting=_never), desk=desk)
+    return bool(lost)
+
+
+def _never(resumed: bool) -> No:
+    return No(status="refused", reason="not-next", message="the lease is being undone")
+
+
+def _is_done(step: Step, entry: steps.Entry | None) -> bool:
+    """Performed, or given up in the middle of a drain: there may be something to take back."""
+    if entry is None or entry.result is None:
         return False
-    partial = entry.result is not None and entry.result.status == "failed" and entry.result.reason == "disruption-budget"
-    return partial or (entry.result is not None and entry.result.status == "performed")
+    given_up = step.action.kind == "drain_node" and entry.result.reason in ("disruption-budget", "interrupted")
+    return entry.result.status == "performed" or given_up
 
 
 def _may_not(held: leases.Entry, results: list[StepResult], *, desk: Desk) -> No | None:

@@ -74,6 +74,11 @@ def test_two_are_wanted_and_one_person_counts_once():
     assert outcome(asked, [said("ada"), said("bob")], who=PEOPLE.get, now=NOW) == "approved"
 
 
+def test_one_person_under_two_spellings_counts_once():
+    people = {**PEOPLE, "Ada": Person(name="Ada", roles=PEOPLE["ada"].roles)}
+    assert outcome(request(count=2), [said("ada"), said("Ada")], who=people.get, now=NOW) == "waiting"
+
+
 def test_a_deny_wins_over_any_number_of_approvals():
     assert outcome(request(), [said("ada"), said("bob", "deny")], who=PEOPLE.get, now=NOW) == "refused"
 

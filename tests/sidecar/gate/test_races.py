@@ -1,0 +1,218 @@
+"""What happens between two looks: somebody stops everything, says no, or the answer of the cluster is lost."""
+
+import dataclasses
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from sidecar.approvals import store as approvals
+from sidecar.contract import Lease, Problem
+from sidecar.errors import ClusterUnavailable
+from sidecar.gate.answer import answer
+from sidecar.gate.desk import Turns
+from sidecar.gate.lease import lease
+from sidecar.gate.perform import perform
+from sidecar.gate.reap import reap
+from sidecar.gate.standing import standing
+from sidecar.gate.stop import stop
+from sidecar.gate.undo import undo
+from tests.fakes.sidecar_gate import FakeFacts, deployment, make_world, ref, scale
+from tests.sidecar.gate.test_refusals import WEB, approve, approved, code, leased
+
+BOUND = ("serviceaccounts", "roles", "rolebindings", "clusterroles", "clusterrolebindings")
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = make_world(tmp_path)
+    world.cluster.put("deployments", deployment(replicas=3), "apps")
+    return world
+
+
+def left(world) -> list[str]:
+    return [name for kind in BOUND for name in world.cluster.names(kind)]
+
+
+def stopped(world) -> bool:
+    with world.desk.ledger.read() as connection:
+        return approvals.stopped_by(connection) is not None
+
+
+def in_a_thread(work, until) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert until()
+    return thread
+
+
+def three_pods(world) -> dict:
+    world.cluster.put("nodes", {"kind": "Node", "metadata": {"name": "n1", "uid": "uid-n1"}, "spec": {}})
+    for name in ("p1", "p2", "p3"):
+        world.cluster.put("pods", {"kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "spec": {"nodeName": "n1"}})
+    node = ref("Node", "n1", namespace="", api_version="v1")
+    return {"kind": "drain_node", "target": node, "pods": [ref("Pod", name, api_version="v1") for name in ("p1", "p2", "p3")]}
+
+
+def test_a_stop_between_the_last_look_and_the_claim_leases_nothing(world):
+    digest = approved(world, scale(5))
+
+    class Stopping(FakeFacts):
+        def gather(self, plan, history):
+            stop(world.people.known["ada"], desk=world.desk)
+            return super().gather(plan, history)
+
+    assert code(lease(digest, desk=dataclasses.replace(world.desk, facts=Stopping()))) == "not-approved"
+    assert left(world) == []
+
+
+def test_a_stop_while_the_rights_are_being_made_leaves_none_of_them(world):
+    digest = approved(world, scale(5))
+    threads = []
+
+    def stop_at_the_role(call, identity):
+        if call.path.endswith("/roles") and call.method == "POST" and not threads:
+            threads.append(in_a_thread(lambda: stop(world.people.known["ada"], desk=world.desk), lambda: stopped(world)))
+
+    world.cluster.after = stop_at_the_role
+    assert isinstance(lease(digest, desk=world.desk), Lease)
+    threads[0].join(10)
+    assert left(world) == []
+    kinds = [record["kind"] for record in world.desk.ledger.documents()]
+    assert kinds.index("lease-granted") < kinds.index("lease-settled")
+
+
+@pytest.mark.parametrize("who", ["stop", "deny"])
+def test_a_step_of_many_writes_goes_no_further_once_somebody_says_no(world, who):
+    granted = leased(world, three_pods(world))
+    ada = world.people.known["ada"]
+    threads = []
+
+    def say_no():
+        if who == "stop":
+            stop(ada, desk=world.desk)
+        else:
+            approve(world, granted.plan, "ada", "deny")
+
+    def said() -> bool:
+        return stopped(world) or standing(granted.plan, desk=world.desk).state == "refused"
+
+    def after_the_first(call, identity):
+        if call.path.endswith("/eviction") and not threads:
+            threads.append(in_a_thread(say_no, said))
+
+    world.cluster.after = after_the_first
+    result = perform(granted.id, "step-1", desk=world.desk)
+    threads[0].join(10)
+    assert (result.status, result.reason) == ("refused", "lease-over")
+    assert world.cluster.names("pods") == ["p2", "p3"]
+    assert left(world) == []
+
+
+def test_a_step_of_many_writes_ends_with_its_lease(world):
+    granted = leased(world, three_pods(world))
+    world.cluster.after = lambda call, identity: world.clock.advance(seconds=400) if call.path.endswith("/eviction") else None
+    assert perform(granted.id, "step-1", desk=world.desk).reason == "lease-over"
+    assert world.cluster.names("pods") == ["p2", "p3"]
+
+
+def test_a_no_that_meets_the_lease_on_its_way_takes_the_rights_back(world):
+    digest = approved(world, scale(5))
+
+    class Late(Turns):
+        """The lease is faster: it is there when the answer gets its turn."""
+
+        @contextmanager
+        def alone(self, name):
+            if name == digest:
+                assert isinstance(lease(digest, desk=world.desk), Lease)
+            yield
+
+    desk = dataclasses.replace(world.desk, turns=Late())
+    said = answer(digest, person=world.people.known["ada"], verdict="deny", plan=digest, revision="rev-1", via="test", desk=desk)
+    assert not isinstance(said, Problem), said
+    assert standing(digest, desk=world.desk).state == "refused"
+    assert left(world) == []
+
+
+def test_a_no_whose_revocation_was_cut_short_is_finished_by_the_reaper(world):
+    granted = leased(world, scale(5))
+    with world.desk.ledger.write() as transaction:
+        approvals.move(transaction.connection, granted.plan, was=("leased",), becomes="refused", reason="no")
+    assert perform(granted.id, "step-1", desk=world.desk).reason == "not-approved"
+    reap(desk=world.desk)
+    assert left(world) == []
+
+
+def test_a_write_whose_answer_was_lost_is_undone_too(world):
+    granted = leased(world, scale(5))
+    world.cluster.before = lambda call, identity: _lost(world, call, identity, granted.identity)
+    with pytest.raises(ClusterUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.down, world.cluster.before = False, lambda call, identity: None
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 5
+    came = undo(granted.id, desk=world.desk)
+    assert [(step.step, step.status) for step in came.steps] == [("step-1", "performed")]
+    assert came.complete
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def _lost(world, call, identity, mine):
+    """The write arrives, its answer does not."""
+    if call.method == "PATCH" and identity == mine:
+        world.cluster._patch(WEB, world.cluster.objects[WEB], "scale", call)
+        world.cluster.down = True
+        raise ClusterUnavailable("no answer")
+    return
+
+
+def test_a_step_that_never_arrived_is_nothing_to_undo_and_is_not_done_later(world):
+    granted = leased(world, scale(5))
+
+    def before_the_write(call, identity):
+        if call.method == "PATCH" and identity == granted.identity:
+            world.cluster.down = True
+            raise ClusterUnavailable("no answer")
+
+    world.cluster.before = before_the_write
+    with pytest.raises(ClusterUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.down, world.cluster.before = False, lambda call, identity: None
+    came = undo(granted.id, desk=world.desk)
+    assert (came.steps, came.complete) == ((), True)
+    assert perform(granted.id, "step-1", desk=world.desk).reason == "interrupted"
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_an_approval_by_fewer_than_are_wanted_by_now_is_void(world):
+    digest = approved(world, scale(5))
+    world.judge.count = 2
+    assert code(lease(digest, desk=world.desk)) == "policy-denies"
+    assert standing(digest, desk=world.desk).state == "void"
+
+
+def test_an_approval_by_others_than_are_wanted_by_now_is_void(world):
+    digest = approved(world, scale(5))
+    world.judge.roles = ("platform",)
+    assert code(lease(digest, desk=world.desk)) == "policy-denies"
+
+
+def test_an_approval_for_another_cluster_is_not_leased_here(world):
+    digest = approved(world, scale(5))
+    world.cluster.name = "another"
+    assert code(lease(digest, desk=world.desk)) == "wrong-cluster"
+    world.cluster.name = "lab"
+    assert isinstance(lease(digest, desk=world.desk), Lease)
+
+
+def test_labels_alone_do_not_make_an_object_the_reapers(world):
+    labels = {"app.kubernetes.io/managed-by": "lestrade-sidecar", "lestrade.dev/lease": "x", "lestrade.dev/expires": "1"}
+    for name, marks in (("somebodys", labels), ("lestrade-x", {k: v for k, v in labels.items() if "expires" not in k})):
+        binding = {"kind": "RoleBinding", "metadata": {"name": name, "namespace": "shop", "labels": marks}}
+        world.cluster.put("rolebindings", binding, "rbac.authorization.k8s.io")
+    reap(desk=world.desk)
+    assert world.cluster.names("rolebindings") == ["lestrade-x", "somebodys"]
