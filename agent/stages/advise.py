@@ -10,6 +10,7 @@ import yaml
 from agent.domain.objects import Manifest
 from agent.domain.outcome import Round, RunOutcome
 from agent.domain.report import FollowUp
+from agent.signals.masking import mask
 from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Plan, RollbackWorkload, ScaleWorkload
 
 
@@ -28,8 +29,9 @@ def advise(
         told.append(
             FollowUp(kind="human", text=f"The runbook's remedy, not performed: {what}", diff=diff_of(suggestion, objects))
         )
+    told.extend(_of_repairs(rounds, objects))
     if rounds:
-        told.extend(_of_last(outcome, rounds[-1], objects))
+        told.extend(_of_last(outcome, rounds[-1]))
     for round_ in rounds:
         if round_.undo is not None and not round_.undo.complete:
             left = ", ".join(f"{result.step} on {result.target}" for result in round_.undo.steps if result.status != "performed")
@@ -54,24 +56,28 @@ def _of_denials(rounds: Sequence[Round], objects: Sequence[Manifest]) -> Iterato
                 yield FollowUp(kind="human", text=reason.fix.text)
 
 
-def _of_last(outcome: RunOutcome, last: Round, objects: Sequence[Manifest]) -> Iterator[FollowUp]:
+def _of_repairs(rounds: Sequence[Round], objects: Sequence[Manifest]) -> Iterator[FollowUp]:
+    for round_ in rounds:
+        diff = diff_of(round_.plan, objects) if round_.end == "helped" else ""
+        rolled_back = any(step.action.kind == "rollback_workload" for step in round_.plan.steps)
+        if diff or (round_.end == "helped" and rolled_back):
+            yield FollowUp(
+                kind="commit",
+                text="The cluster was changed live. Make the same change where the manifests come from, or the next "
+                "deployment takes it back.",
+                diff=diff,
+            )
+
+
+def _of_last(outcome: RunOutcome, last: Round) -> Iterator[FollowUp]:
     match outcome:
-        case "repaired":
-            diff = diff_of(last.plan, objects)
-            if diff or any(step.action.kind == "rollback_workload" for step in last.plan.steps):
-                yield FollowUp(
-                    kind="commit",
-                    text="The cluster was changed live. Make the same change where the manifests come from, or the next "
-                    "deployment takes it back.",
-                    diff=diff,
-                )
         case "refused":
             yield FollowUp(kind="human", text="The plan was refused; the cause is still there. Decide what to do instead.")
         case "no-answer":
             yield FollowUp(kind="human", text="Nobody answered; the cause is still there. The plan can be proposed again.")
         case "ungoverned":
             yield FollowUp(kind="look", text="The sidecar could not be reached: see why, then run the investigation again.")
-        case "human-needed":
+        case "human-needed" if last.end == "unverified":
             yield FollowUp(
                 kind="look", text="The change was made, but its effect could not be seen. Look at it, keep it or undo it."
             )
@@ -99,7 +105,7 @@ def diff_of(plan: Plan, objects: Sequence[Manifest] = ()) -> str:
                 continue
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm="", n=5)
         parts.append("\n".join(lines))
-    return "\n".join(parts)
+    return mask("\n".join(parts))
 
 
 def _templates(target: ObjectRef, revision: int, objects: Sequence[Manifest]) -> tuple[str, str]:
@@ -116,6 +122,12 @@ def _templates(target: ObjectRef, revision: int, objects: Sequence[Manifest]) ->
 def _as_template(found: Manifest) -> str:
     template = copy.deepcopy(dict(found.get("spec", {}).get("template", {})))
     (template.get("metadata", {}).get("labels") or {}).pop("pod-template-hash", None)
+    spec = template.get("spec", {})
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        for variable in container.get("env") or ():
+            if isinstance(variable.get("value"), str):  # what looks like a secret beside its name does not alone
+                told = f"{variable.get('name')}={variable['value']}"
+                variable["value"] = mask(told).removeprefix(f"{variable.get('name')}=")
     return yaml.safe_dump({"spec": {"template": template}}, sort_keys=True, allow_unicode=True)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from agent.domain.finding import Diagnosis
+from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Window
 from agent.domain.objects import Manifest, Ref
 from agent.domain.outcome import Round, RunOutcome
@@ -25,6 +25,7 @@ async def conclude(
     rounds: Sequence[Round],
     *,
     latest: str,
+    mended: Sequence[RankedCause],
     humans: Sequence[str],
     suggestion: Plan | None,
     page: str,
@@ -38,25 +39,27 @@ async def conclude(
     store: RunStore,
     clock: Clock,
 ) -> Report:
-    """`latest`: the outcome of the last diagnosis, where `diagnosis` is the one that was acted on. Safe to repeat."""
+    """`latest`: the outcome of the last diagnosis, "" when there was none since the last repair; `diagnosis` is the one that
+    was acted on last, `mended` the causes that are seen to be repaired. Safe to repeat."""
     ended = tuple([await _given_back(round_, governance=governance) for round_ in rounds])
     outcome = outcome_of(diagnosis, ended, latest=latest, governed=governance is not None, failure=failure)
     evidence = tuple(await store.evidence(row.id))
     now = clock.now()
-    charts, chart_gaps = await _charts(diagnosis, ended, namespaces, reader=reader, metrics=metrics, minutes=metrics_minutes)
+    whole = _with_mended(diagnosis, mended)
+    charts, chart_gaps = await _charts(whole, ended, namespaces, reader=reader, metrics=metrics, minutes=metrics_minutes)
     return Report(
         run=row.id,
         incident=row.incident,
         outcome=outcome,
-        headline=headline(outcome, diagnosis, ended, failure=failure),
-        diagnosis=diagnosis,
+        headline=headline(outcome, diagnosis, ended, mended, failure=failure),
+        diagnosis=whole,
         rounds=ended,
         evidence=evidence,
-        timeline=recount(row, diagnosis, ended, evidence, ended_at=now, outcome=outcome),
+        timeline=recount(row, whole, ended, evidence, ended_at=now, outcome=outcome),
         charts=charts,
         unknowns=_unknowns(diagnosis, ended, gaps, chart_gaps),
         follow_ups=advise(outcome, ended, humans, suggestion, await _objects(ended, suggestion, namespaces, reader=reader)),
-        victims=_victims(diagnosis),
+        victims=_victims(whole),
         started_at=row.created_at,
         ended_at=now,
         runbook=page,
@@ -73,7 +76,7 @@ def outcome_of(diagnosis: Diagnosis | None, rounds: Sequence[Round], *, latest: 
         return "human-needed" if governed else "diagnosed"
     match rounds[-1].end:
         case "helped":
-            return "repaired"
+            return "human-needed" if latest == "fault" else "repaired"  # one cause is repaired, another is left
         case "refused":
             return "refused"
         case "no-answer":
@@ -90,12 +93,20 @@ def outcome_of(diagnosis: Diagnosis | None, rounds: Sequence[Round], *, latest: 
             return "not-repaired"
 
 
-def headline(outcome: RunOutcome, diagnosis: Diagnosis | None, rounds: Sequence[Round], *, failure: str) -> str:
-    """One sentence: what was wrong, and what came of it."""
+def headline(
+    outcome: RunOutcome,
+    diagnosis: Diagnosis | None,
+    rounds: Sequence[Round],
+    mended: Sequence[RankedCause] = (),
+    *,
+    failure: str,
+) -> str:
+    """One sentence: what was wrong, and what came of it; a second one where one cause was repaired and another was not."""
     if outcome == "failed" or diagnosis is None:
         return f"The run broke: {failure or 'no diagnosis was reached'}"
     cause = diagnosis.causes[0].finding.statement if diagnosis.causes else diagnosis.statement
-    cause = cause.rstrip(".")
+    repaired = "; ".join(dict.fromkeys(one.finding.statement.rstrip(".") for one in mended))
+    cause = repaired if repaired and outcome == "repaired" else cause.rstrip(".")
     undone = sum(round_.end == "did-not-help" for round_ in rounds)
     again = f" ({undone} remedy that did not help was undone)" if undone == 1 else f" ({undone} were undone)" if undone else ""
     words: dict[RunOutcome, str] = {
@@ -110,7 +121,19 @@ def headline(outcome: RunOutcome, diagnosis: Diagnosis | None, rounds: Sequence[
         "unknown": f"Not known: {diagnosis.statement.rstrip('.')}",
         "ungoverned": f"Diagnosed only, the sidecar could not be reached: {cause}",
     }
-    return words[outcome]
+    return f"{words[outcome]}. Repaired: {repaired}" if repaired and outcome != "repaired" else words[outcome]
+
+
+def _with_mended(diagnosis: Diagnosis | None, mended: Sequence[RankedCause]) -> Diagnosis | None:
+    """The last diagnosis no longer knows what was repaired before it; the report does."""
+    if diagnosis is None:
+        return None
+    known = {cause.finding.id for cause in diagnosis.causes}
+    before = tuple(cause for cause in mended if cause.finding.id not in known)
+    if not before:
+        return diagnosis
+    statement = " ".join((*(cause.finding.statement for cause in before), diagnosis.statement))
+    return replace(diagnosis, causes=(*before, *diagnosis.causes), statement=statement)
 
 
 async def _given_back(round_: Round, *, governance: Governance | None) -> Round:
@@ -118,7 +141,8 @@ async def _given_back(round_: Round, *, governance: Governance | None) -> Round:
     if round_.lease is None or round_.settlement is not None or governance is None:
         return round_
     try:
-        settlement = await governance.settle(round_.lease.id, "unknown" if round_.steps else "not-performed")
+        # A step without an answer may have been performed all the same.
+        settlement = await governance.settle(round_.lease.id, "unknown")
     except GovernanceUnavailable as exc:
         return replace(round_, end=round_.end or "unavailable", note=round_.note or f"the lease could not be settled: {exc}")
     return replace(round_, settlement=settlement, end=round_.end or "unverified")

@@ -55,6 +55,8 @@ class Script:
     down: tuple[str, ...] = ()  # methods of the sidecar that do not answer
     blind: bool = False  # what would show the effect cannot be read
     unreachable: bool = False  # the cluster does not answer at all
+    lost_after_writes: int = 0  # the cluster's time cannot be told any more once so much was written
+    second_cause: str = ""  # a fault beside the first, which stays, and for which only a person can do this
     wants: tuple[str, ...] = ()
     question_of_checks: str = ""  # PromQL instead of a condition
 
@@ -163,6 +165,9 @@ class WorldReader:
         return self._deployment() if ref == CHECKOUT else None
 
     async def now(self) -> datetime:
+        lost = self._world.script.lost_after_writes
+        if lost and len(self._world.writes) >= lost:
+            raise ClusterUnreachable("https://127.0.0.1:1: nothing answers any more")
         return self._now()
 
     def _now(self) -> datetime:
@@ -223,6 +228,9 @@ class WorldReasoner:
     def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...]) -> Diagnosis:
         script = self._world.script
         deployment = next(found for found in observed.objects if found["kind"] == "Deployment")
+        second = (STORAGE,) if script.second_cause else ()
+        if deployment["spec"]["memory"] == HEALS and second:
+            return Diagnosis(outcome="fault", statement=STORAGE.finding.statement, causes=second)
         if deployment["spec"]["memory"] == HEALS:
             return Diagnosis(outcome="healthy", statement="every pod of shop is ready")
         quote = Quote(
@@ -241,7 +249,19 @@ class WorldReasoner:
             params={"limit": deployment["spec"]["memory"]},
         )
         cause = RankedCause(finding=finding, because=("OOMKilled at the limit",), confidence=0.9)
-        return Diagnosis(outcome="fault", statement=finding.statement, causes=(cause,), wants=script.wants)
+        return Diagnosis(outcome="fault", statement=finding.statement, causes=(cause, *second), wants=script.wants)
+
+
+STORAGE = RankedCause(
+    finding=Finding(
+        cause="storageclass-missing",
+        subject=Ref("PersistentVolumeClaim", "shop", "ledger"),
+        statement="PersistentVolumeClaim shop/ledger names a StorageClass that is not there",
+        since=START - timedelta(minutes=4),
+    ),
+    because=("the objects themselves show it",),
+    confidence=0.8,
+)
 
 
 class WorldRunbooks:
@@ -252,6 +272,8 @@ class WorldRunbooks:
 
     def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
         script = self._world.script
+        if cause.finding.id == STORAGE.finding.id:
+            return [Candidate(id="storageclass-missing/human", human=script.second_cause, page="runbooks/storage/x.md")]
         limit = cause.finding.params["limit"]
         page = "runbooks/resources/oom-killed.md"
         found = [

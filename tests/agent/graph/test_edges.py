@@ -228,3 +228,30 @@ async def test_a_sidecar_lost_while_settling_is_told(tmp_path):
 
     assert run.report.outcome == "ungoverned"
     assert any("could not be settled" in text for text in run.report.unknowns)
+
+
+async def test_a_repair_beside_which_another_cause_is_left_is_not_called_repaired(tmp_path):
+    run = await play(tmp_path, Script(second_cause="choose a storage class"))
+
+    assert run.ends == ["helped"]
+    assert run.report.outcome == "human-needed"
+    assert "ledger" in run.report.headline
+    assert "Repaired: Deployment shop/checkout" in run.report.headline
+    assert [cause.finding.cause for cause in run.report.diagnosis.causes] == ["oom-killed", "storageclass-missing"]
+    assert [found.kind for found in run.report.follow_ups] == ["human", "commit"]
+
+
+async def test_what_was_performed_is_not_forgotten_when_the_cluster_is_lost_right_after(tmp_path):
+    run = await play(tmp_path, Script(lost_after_writes=1))
+
+    assert run.world.writes == ["lease-1 step-1 64Mi->256Mi"]
+    assert [result.status for result in run.report.rounds[0].steps] == ["performed"]
+    assert run.ends == ["unverified"]
+    assert run.world.settlements() == ["unknown"]
+
+
+async def test_a_step_without_an_answer_is_not_recorded_as_not_performed(tmp_path):
+    run = await play(tmp_path, Script(down=("perform",)))
+
+    assert run.report.outcome == "ungoverned"
+    assert run.world.settlements() == ["unknown"]

@@ -1,0 +1,289 @@
+"""What each stage takes of a run's state, what it leaves there, and where the run goes next. Knows nothing of langgraph.
+
+State is plain JSON and ids. Every stage may run again after a crash: what must not happen twice is asked of the sidecar by
+digest, lease and step, and the plan is in the state before it is sent.
+
+Back edges, each counted: diagnose -> gather (the reasoner wants to see more), verify -> diagnose (it did not help, or not
+everything), authorize -> propose (denied, with or without a fix), authorize/execute -> gather (the target is not what the
+plan said).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypedDict, cast
+
+from agent.domain.document import from_document, to_document
+from agent.domain.finding import Diagnosis, RankedCause
+from agent.domain.outcome import Round
+from agent.errors import ClusterUnreachable, ReadRefused
+from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
+from agent.stages.authorize import authorize
+from agent.stages.conclude import conclude
+from agent.stages.diagnose import diagnose, remembering
+from agent.stages.execute import execute
+from agent.stages.gather import Limits, Sight, gather
+from agent.stages.intake import intake
+from agent.stages.propose import NoPlan, propose
+from agent.stages.telling import Tell, verdict, what
+from agent.stages.verify import verify
+from sidecar.contract import Json, Plan
+
+
+class State(TypedDict, total=False):
+    """What a run knows between two stages. `then` is the node to go to; documents are those of agent.domain."""
+
+    version: int
+    run: str
+    namespaces: list[str]
+    readings: int
+    replans: int
+    diagnosis: dict[str, Any] | None
+    latest: str
+    rounds: list[dict[str, Any]]
+    performed_at: str
+    mended: list[dict[str, Any]]
+    humans: list[str]
+    page: str
+    suggestion: dict[str, Any]
+    gaps: list[str]
+    failure: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How often a back edge may be taken in one run, and how patient a run is."""
+
+    readings: int = 3
+    rounds: int = 5
+    replans: int = 4
+    poll_seconds: float = 2.0
+    approval_wait_seconds: int = 20
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a run works with. `governance` None: nothing may be changed, diagnosis only."""
+
+    reader: ClusterReader
+    metrics: Metrics | None
+    reasoner: Reasoner
+    runbooks: Runbooks
+    governance: Governance | None
+    store: RunStore
+    events: EventLog
+    clock: Clock
+
+
+class Course:
+    """The stages of runs that one process works on, by name."""
+
+    def __init__(self, means: Means, bounds: Bounds) -> None:
+        self._means = means
+        self._bounds = bounds
+        self._sights: dict[str, Sight] = {}
+
+    def forget(self, run: str) -> None:
+        """What was read for a run is not kept beyond it."""
+        self._sights.pop(run, None)
+
+    async def _sight(self, state: State) -> Sight:
+        """What was read last; read again where it was dropped, after a restart or because the cluster was changed."""
+        found = self._sights.get(state["run"])
+        if found is None:
+            means = self._means
+            found = await gather(state["namespaces"], reader=means.reader, metrics=means.metrics, limits=self._bounds.limits)
+            self._sights[state["run"]] = found
+        return found
+
+    # The stages, each between its part of the state and its part of the next. -----------------------------------------
+
+    async def intake(self, state: State, row: RunRow, tell: Tell) -> State:
+        await tell(what(row.incident))
+        scope = await intake(row.incident, reader=self._means.reader, reasoner=self._means.reasoner)
+        return {
+            "namespaces": list(scope.namespaces),
+            "gaps": [f"{gap.what}: {gap.why}" for gap in scope.gaps],
+            "then": "gather",
+        }
+
+    async def gather(self, state: State, row: RunRow, tell: Tell) -> State:
+        self._sights.pop(row.id, None)
+        sight = await self._sight(state)
+        seen = sight.observed
+        await tell(
+            f"read {len(seen.objects)} objects, {len(seen.logs)} logs, {len(sight.series)} metric series"
+            + (f"; {len(seen.gaps)} could not be seen" if seen.gaps else ""),
+            {"namespaces": list(state["namespaces"]), "gaps": [f"{gap.what}: {gap.why}" for gap in seen.gaps]},
+        )
+        return {"readings": state.get("readings", 0) + 1, "then": "diagnose"}
+
+    async def diagnose(self, state: State, row: RunRow, tell: Tell) -> State:
+        means = self._means
+        sight = await self._sight(state)
+        known = await means.store.evidence(row.id)
+        found, fresh = await diagnose(row.incident, sight, known, reasoner=means.reasoner)
+        if any(entry["undo"] for entry in state["rounds"]):
+            found = remembering(found, _diagnosis(state))
+        await means.store.put_evidence(row.id, fresh)
+        more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
+        if more and state.get("readings", 0) < self._bounds.readings:
+            await tell(f"has to see more: {', '.join(more)}")
+            return {"namespaces": [*state["namespaces"], *more], "then": "gather"}
+        await tell(found.statement, {"outcome": found.outcome, "causes": [cause.finding.id for cause in found.causes]})
+        update: State = {"latest": found.outcome}
+        # Once something was done, a cluster without fault is the news; the report is about the diagnosis that was acted on.
+        if found.outcome == "fault" or not any(entry["lease"] for entry in state["rounds"]):
+            update["diagnosis"] = cast("dict[str, Any]", to_document(found))
+        return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
+
+    async def propose(self, state: State, row: RunRow, tell: Tell) -> State:
+        means = self._means
+        rounds = _rounds(state)
+        if len(rounds) >= self._bounds.rounds + self._bounds.replans:
+            return {"then": "conclude"}
+        if rounds and rounds[-1].end is None:  # a crash after the plan was stored: that plan stands
+            return {"then": "authorize"}
+        found = from_document(Diagnosis, cast(Json, state["diagnosis"]))
+        evidence = await means.store.evidence(row.id)
+        sight = await self._sight(state)
+        proposal = propose(row.incident, found, sight.observed, rounds, runbooks=means.runbooks, evidence=evidence)
+        if isinstance(proposal, NoPlan):
+            await tell("no remedy is left that a machine may perform" if rounds else "no remedy that a machine may perform")
+            return {"humans": list(proposal.humans), "page": proposal.page or state.get("page", ""), "then": "conclude"}
+        plan, page = proposal.round.plan, proposal.page or state.get("page", "")
+        words = "; ".join(f"{step.action.kind} {step.action.target}" for step in plan.steps)
+        if means.governance is None:
+            return {"suggestion": plan.document(), "page": page, "then": "conclude"}
+        await tell(
+            f"plan {plan.attempt}: {words}",
+            {"plan": plan.digest, "attempt": plan.attempt, "steps": [step.why for step in plan.steps]},
+        )
+        return {
+            "rounds": [*state["rounds"], cast("dict[str, Any]", to_document(proposal.round))],
+            "page": page,
+            "then": "authorize",
+        }
+
+    async def authorize(self, state: State, row: RunRow, tell: Tell) -> State:
+        means, bounds = self._means, self._bounds
+        assert means.governance is not None
+        judged = await authorize(
+            _rounds(state)[-1],
+            governance=means.governance,
+            clock=means.clock,
+            wait_seconds=bounds.approval_wait_seconds,
+            tell=tell,
+        )
+        await tell(verdict(judged), {"plan": judged.plan.digest, "end": judged.end})
+        update = _with_round(state, judged)
+        match judged.end:
+            case None:
+                return {**update, "then": "execute"}
+            case "denied" | "failed":
+                return {**update, "then": "propose"}
+            case "target-changed" | "void":
+                return {**update, **self._again(state)}
+            case _:
+                return {**update, "then": "conclude"}
+
+    async def execute(self, state: State, row: RunRow, tell: Tell) -> State:
+        means = self._means
+        assert means.governance is not None
+        done = await execute(_rounds(state)[-1], governance=means.governance, tell=tell)
+        self._sights.pop(row.id, None)
+        update = _with_round(state, done)
+        match done.end:
+            case None:
+                return {**update, "performed_at": (await self._now()).isoformat(), "then": "verify"}
+            case "target-changed" | "void":
+                return {**update, **self._again(state)}
+            case "unavailable":
+                return {**update, "then": "conclude"}
+            case _:
+                return {**update, "then": "diagnose" if self._may_go_on(state) else "conclude"}
+
+    async def verify(self, state: State, row: RunRow, tell: Tell) -> State:
+        means = self._means
+        assert means.governance is not None
+        round_ = _rounds(state)[-1]
+        await tell("looking whether it helps: " + "; ".join(check.description for check in round_.plan.verification))
+        ended = await verify(
+            round_,
+            datetime.fromisoformat(state["performed_at"]),
+            reader=means.reader,
+            metrics=means.metrics,
+            runbooks=means.runbooks,
+            governance=means.governance,
+            clock=means.clock,
+            pause_seconds=self._bounds.poll_seconds,
+            tell=tell,
+        )
+        self._sights.pop(row.id, None)
+        update = _with_round(state, ended)
+        causes = (state.get("diagnosis") or {}).get("causes", [])
+        if ended.end == "helped":
+            done = [cause for cause in causes if _is_of(ended, cause)]
+            # What was seen before the repair says nothing of the cluster after it.
+            update = {**update, "mended": [*state.get("mended", []), *done], "latest": ""}
+        more_to_do = (ended.end == "helped" and len(causes) > 1) or ended.end == "did-not-help"
+        return {**update, "then": "diagnose" if more_to_do and self._may_go_on(state) else "conclude"}
+
+    async def conclude(self, state: State, row: RunRow, tell: Tell) -> State:
+        means = self._means
+        report = await conclude(
+            row,
+            _diagnosis(state),
+            _rounds(state),
+            latest=state.get("latest", ""),
+            mended=[from_document(RankedCause, cast(Json, entry)) for entry in state.get("mended", [])],
+            humans=state.get("humans", []),
+            suggestion=from_document(Plan, cast(Json, state["suggestion"])) if state.get("suggestion") else None,
+            page=state.get("page", ""),
+            gaps=state.get("gaps", []),
+            failure=state.get("failure", ""),
+            namespaces=state.get("namespaces", []),
+            reader=means.reader,
+            metrics=means.metrics,
+            metrics_minutes=self._bounds.limits.metrics_minutes,
+            governance=means.governance,
+            store=means.store,
+            clock=means.clock,
+        )
+        await tell(report.headline, {"outcome": report.outcome})
+        body = cast("dict[str, Json]", to_document(report))
+        await means.store.finish(row.id, report.outcome, report.headline, body)
+        return {"rounds": [cast("dict[str, Any]", to_document(entry)) for entry in report.rounds], "then": "conclude"}
+
+    async def _now(self) -> datetime:
+        """The cluster's time, or ours: that something was performed must not be forgotten because nothing answers now."""
+        try:
+            return await self._means.reader.now()
+        except (ClusterUnreachable, ReadRefused):
+            return self._means.clock.now()
+
+    def _again(self, state: State) -> State:
+        replans = state.get("replans", 0) + 1
+        return {"replans": replans, "readings": 0, "then": "gather" if replans <= self._bounds.replans else "conclude"}
+
+    def _may_go_on(self, state: State) -> bool:
+        return sum(entry["lease"] is not None for entry in state["rounds"]) < self._bounds.rounds
+
+
+def _diagnosis(state: State) -> Diagnosis | None:
+    document = state.get("diagnosis")
+    return from_document(Diagnosis, cast(Json, document)) if document else None
+
+
+def _rounds(state: State) -> list[Round]:
+    return [from_document(Round, cast(Json, entry)) for entry in state.get("rounds", [])]
+
+
+def _is_of(round_: Round, cause: dict[str, Any]) -> bool:
+    """Whether the round was about this cause: remedies are named `<finding>#<candidate>`."""
+    return round_.remedy.startswith(f"{from_document(RankedCause, cast(Json, cause)).finding.id}#")
+
+
+def _with_round(state: State, latest: Round) -> State:
+    return {"rounds": [*state["rounds"][:-1], cast("dict[str, Any]", to_document(latest))]}
