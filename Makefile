@@ -14,8 +14,9 @@ help:  ## this list
 	@$$(.ci/uv --where) sync --quiet
 	@mkdir -p .cache && touch $@
 
+# Whoever sits at a terminal is asked; without one, the whole incident is still shown.
 demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to report (SCENARIO=name, ARGS=--yes)
-	@$(RUN)/lestrade demo $(SCENARIO) $(ARGS)
+	@$(RUN)/lestrade demo $(SCENARIO) $$([ -t 0 ] || echo --yes) $(ARGS)
 
 test: .cache/synced servers  ## every test
 	$(RUN)/python -m pytest -n 2 --dist loadgroup
