@@ -109,6 +109,9 @@ class Admin:
             ]
         return self._kinds[api_version]
 
+    def serves(self, api_version: str, kind: str) -> bool:
+        return any(one.kind == kind for one in self._served(api_version))
+
     def path_of(self, api_version: str, kind: str, metadata: Manifest) -> str:
         """The path of one object. Raises ClusterSaid for a kind that is not served."""
         served = next((one for one in self._served(api_version) if one.kind == kind), None)
@@ -125,9 +128,9 @@ class Admin:
                 return None
             raise
 
-    def list(self, api_version: str, plural: str, namespace: str = "") -> list[Manifest]:
-        place = f"/namespaces/{namespace}" if namespace else ""
-        items: list[Manifest] = self.request("GET", f"{_root(api_version)}{place}/{plural}").get("items") or []
+    def list(self, api_version: str, plural: str) -> list[Manifest]:
+        """All of them, in all namespaces."""
+        items: list[Manifest] = self.request("GET", f"{_root(api_version)}/{plural}").get("items") or []
         return items
 
     def apply(self, manifest: Manifest, *, manager: str) -> None:

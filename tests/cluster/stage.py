@@ -78,7 +78,7 @@ class Stage:
         self.admin, self.scenario = admin, scenario
         self.clock = Clock(admin)
         self.left_out: list[str] = []
-        self._player = Player(self, scenario)  # type: ignore[arg-type]  # `world` is the live one
+        self._player = Player(self, scenario)
         self._made: list[Manifest] = []
         self._mine: set[str] = set()
 
@@ -212,13 +212,9 @@ class LiveWorld:
     def of(self, kind: str) -> list[Manifest]:
         if kind not in self._seen:
             _, plural, api_version = GROUPS[kind]
-            served = [one for one in self._admin._served(api_version) if one.kind == kind]
-            if not served or kind == "Secret":
-                self._seen[kind] = []
-            elif served[0].namespaced:
-                self._seen[kind] = [one for space in self._namespaces for one in self._admin.list(api_version, plural, space)]
-            else:
-                self._seen[kind] = self._admin.list(api_version, plural)
+            is_there = kind != "Secret" and self._admin.serves(api_version, kind)
+            everywhere = self._admin.list(api_version, plural) if is_there else []
+            self._seen[kind] = [one for one in everywhere if not _place(one) or _place(one) in self._namespaces]
         return self._seen[kind]
 
     def find(self, kind: str, namespace: str, name: str) -> Manifest | None:

@@ -5,6 +5,7 @@ marked and removed again, and what was there before is not touched.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -34,4 +35,8 @@ def admin():
 
 @pytest.mark.parametrize("name", PLAYABLE)
 def test_a_scenario_ends_in_its_truth(admin, name, tmp_path):
-    assert_true_to(play(admin, load(name), tmp_path))
+    played = play(admin, load(name), tmp_path)
+
+    for what in played.left_out:
+        warnings.warn(f"{name}: left out {what}", stacklevel=1)
+    assert_true_to(played)

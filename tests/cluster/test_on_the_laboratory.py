@@ -14,6 +14,7 @@ from tests.cluster.admin import Admin
 from tests.cluster.judging import assert_true_to
 from tests.cluster.playing import play
 from tests.cluster.stage import OURS, Governance, NotHere, Stage
+from tests.e2e.ledger import by_leases, strangers
 
 pytestmark = pytest.mark.timeout(180)
 SILENT = ("image-tag", "service-selector", "configmap-key")
@@ -28,7 +29,7 @@ def laboratory(name, *, silent=False):
     return lab
 
 
-@pytest.mark.parametrize("name", SILENT)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(f"cluster-{name}")) for name in SILENT])
 def test_a_scenario_is_played_and_judged_through_the_kubeconfig_alone(name, tmp_path):
     with laboratory(name, silent=True) as lab:
         admin = Admin(lab.kubeconfig())
@@ -38,6 +39,11 @@ def test_a_scenario_is_played_and_judged_through_the_kubeconfig_alone(name, tmp_
 
         assert_true_to(played)
         assert everything(lab) == before  # all that was made is gone
+        # What managedFields told is what the request log knows.
+        assert {(w.resource, w.namespace, w.name) for w in by_leases(lab.requests)} == {
+            (t.resource, t.namespace, t.name) for t in played.touched
+        }
+        assert strangers(lab.requests) == []
 
 
 def test_what_was_there_before_is_neither_used_nor_removed(tmp_path):
