@@ -47,8 +47,9 @@ class EmbeddedEngine:
         return self._process.pid if self._process is not None else None
 
     def ask(self, document: dict[str, Json]) -> Json:
-        if _holds_nul(document):
-            raise PolicyUnavailable("the embedded engine cannot read a text with a NUL character")
+        misread = _misread(document)
+        if misread:
+            raise PolicyUnavailable(f"the embedded engine cannot read {misread}")
         deadline = time.monotonic() + self._seconds
         if not self._one_at_a_time.acquire(timeout=self._seconds):
             raise PolicyUnavailable("the embedded engine is busy with another question")
@@ -178,16 +179,18 @@ def _line(value: Json) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
-def _holds_nul(value: Json) -> bool:
-    """C strings end at NUL: what stands behind it would never be judged."""
+def _misread(value: Json) -> str:
+    """What would be judged as something else: C strings end at NUL, and numbers are kept to six decimals."""
     stack: list[Json] = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, str) and "\0" in item:
-            return True
+            return "a text with a NUL character"
+        if isinstance(item, float) and float(f"{item:.6f}") != item:
+            return "a number of more than six decimals"
         if isinstance(item, list):
             stack.extend(item)
         elif isinstance(item, dict):
             stack.extend(item.values())
             stack.extend(item)
-    return False
+    return ""

@@ -39,6 +39,19 @@ requests contains request if {
 	}
 }
 
+requests contains request if {
+	some place, step in input.plan.steps
+	step.action.kind == "create_object"
+	step.action.target.kind == "HorizontalPodAutoscaler"
+	some field, unsaid in {"minReplicas": 1, "maxReplicas": null} # as the API takes it
+	request := {
+		"step": step.id,
+		"target": step.action.target,
+		"path": sprintf("/steps/%d/action/manifest/spec/%s", [place, field]),
+		"value": object.get(step.action.manifest, ["spec", field], unsaid),
+	}
+}
+
 bounds(target) := data.platform.scale[environment.of(target)]
 
 within(target, value) if {

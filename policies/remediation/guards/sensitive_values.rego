@@ -1,6 +1,6 @@
 # METADATA
-# title: Values that refer to secrets
-# description: A new value that refers to a Secret is put before people, whatever the autonomy of the place.
+# title: Values that refer to secrets, or that are run
+# description: A new value that refers to a Secret, or is a command, is put before people, whatever the autonomy of the place.
 package remediation.guards.sensitive_values
 
 review contains reason if {
@@ -10,7 +10,7 @@ review contains reason if {
 	reason := {
 		"rule": "sensitive-value",
 		"step": step.id,
-		"message": "the new value refers to a Secret: people are asked first",
+		"message": "the new value refers to a Secret or is a command: people are asked first",
 	}
 }
 

@@ -1,6 +1,6 @@
 # METADATA
 # title: Create an object
-# description: Only the kinds that data.platform.creatable lists, with a manifest that is the target's and holds no forbidden keys.
+# description: Only the kinds that data.platform.creatable lists, with a manifest that is the target's, holds no forbidden keys, and opens nothing to the outside.
 package remediation.permits.objects
 
 import data.remediation.environment
@@ -12,6 +12,7 @@ permit contains step.id if {
 	creatable(step.action.target)
 	same(step.action.manifest, step.action.target)
 	fields.harmless("", step.action.manifest)
+	inside(step.action.manifest)
 	environment.of(step.action.target) in data.platform.permits.create_object
 }
 
@@ -19,6 +20,15 @@ creatable(target) if {
 	some entry in data.platform.creatable
 	entry.api_version == target.apiVersion
 	entry.kind == target.kind
+}
+
+# A Service that is reached from inside of the cluster only.
+inside(manifest) if manifest.kind != "Service"
+
+inside(manifest) if {
+	manifest.kind == "Service"
+	is_object(manifest.spec)
+	object.get(manifest.spec, "type", "ClusterIP") == "ClusterIP"
 }
 
 # Owner references would let the garbage collector act on the new object; finalizers would keep it.

@@ -245,6 +245,9 @@ def test_the_embedded_engine_refuses_what_it_would_read_in_part(bundle: PolicyBu
     engine = EmbeddedEngine(bundle)
     with pytest.raises(PolicyUnavailable, match="NUL"):
         engine.ask({"plan": {"cluster": "main\0evil"}})
+    for number in (5.0000000000001, 2.5e-216):
+        with pytest.raises(PolicyUnavailable, match="six decimals"):
+            engine.ask({"plan": {"steps": [{"action": {"replicas": number}}]}})
 
 
 def test_the_engine_ends_with_the_one_who_holds_it(bundle: PolicyBundle) -> None:
