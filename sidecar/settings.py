@@ -1,7 +1,7 @@
 """Settings of the sidecar: environment over a TOML file over defaults. Knows nothing of what uses them.
 
-In the environment every key has the name that `VARIABLES` says (LESTRADE_SIDECAR_<KEY>, but for the two that are shared
-with other programs); in the file it is the key itself, lower case.
+In the environment every key has the name that `VARIABLES` says (LESTRADE_SIDECAR_<KEY>, but for LESTRADE_OPA_URL,
+which other programs share); in the file it is the key itself, lower case.
 """
 
 import os
@@ -62,7 +62,6 @@ class Settings(BaseSettings):
     policies: Path | None = Field(None, description="folder of the policy bundle; default: the one that comes with Lestrade")
     policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
-    alertmanager_url: str = Field("", description="Alertmanager; not used yet: plans that silence alerts are denied")
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
@@ -81,10 +80,7 @@ class Settings(BaseSettings):
         return None if self.listen else self.socket or self.state / "agent.sock"
 
 
-VARIABLES = {
-    name: {"opa_url": "LESTRADE_OPA_URL", "alertmanager_url": "LESTRADE_ALERTMANAGER_URL"}.get(name, PREFIX + name.upper())
-    for name in Settings.model_fields
-}
+VARIABLES = {name: "LESTRADE_OPA_URL" if name == "opa_url" else PREFIX + name.upper() for name in Settings.model_fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from sidecar.execution.compile import calls_for, undo_calls
 from sidecar.execution.effect import Effect, Unfit, effect_of, projected
 from sidecar.execution.live import Live, look, look_back
-from sidecar.execution.preview import preview_of
+from sidecar.execution.preview import escaped, masked, preview_of
 from sidecar.execution.recover import arrived
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "arrived",
     "calls_for",
     "effect_of",
+    "escaped",
     "look",
     "look_back",
+    "masked",
     "preview_of",
     "projected",
     "undo_calls",

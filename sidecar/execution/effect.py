@@ -62,7 +62,7 @@ def effect_of(action: contract.Action, live: Live) -> Effect | Unfit:
                 return Unfit(code="exists", detail=f"{action.target} exists already")
             return Effect(before={"": None}, after={"": manifest})
         case contract.SilenceAlert():
-            return Unfit(code="unsupported", detail="this sidecar cannot silence alerts yet")
+            return Unfit(code="unsupported", detail="no alert is silenced: the sidecar writes to the Kubernetes API only")
         case _:
             return _unfit_target(action, live) or _on_target(action, live)
 

@@ -113,7 +113,8 @@ def _quiet(document: Json) -> Json:
 
 
 def masked(document: Json) -> Json:
-    """Literal values under names that speak of secrets, and everything in a Secret, become fingerprints."""
+    """Literal values under names that speak of secrets, and everything in a Secret, become fingerprints. Also for the
+    journal, where values stand under JSON Pointers: whose variable `.../env/0/value` is, the pointer does not say."""
     hidden = copy.deepcopy(document)
     _mask(hidden, secret=value_at(document, ("kind",)) == "Secret")
     return hidden
@@ -139,7 +140,7 @@ def _mask(node: Json, *, secret: bool) -> None:
 def _is_secret_entry(key: str, node: dict[str, Json]) -> bool:
     """An entry of a map of texts, such as ConfigMap data; references by name (secretName, tokenPath) are no secrets."""
     return (
-        bool(_SECRET_NAME.search(key))
+        bool(_SECRET_NAME.search(key) or key.endswith("/value"))
         and not key.endswith(("Name", "Path", "Ref"))
         and key not in ("secretKeyRef",)
         and "kind" not in node

@@ -6,6 +6,7 @@ from typing import Literal
 from sidecar.approvals import Request
 from sidecar.approvals import store as approvals
 from sidecar.contract import Answer, ApprovalView, PlanState, PlanStatus
+from sidecar.execution import escaped
 from sidecar.gate.desk import Desk
 from sidecar.gate.ledger import Transaction
 
@@ -64,7 +65,7 @@ def view_of(entry: approvals.Entry) -> ApprovalView | None:
         incident=entry.plan.incident,
         cluster=entry.plan.cluster,
         revision=entry.decision.revision,
-        hypothesis=entry.plan.hypothesis,
+        hypothesis=escaped(entry.plan.hypothesis)[:2000],
         changes=entry.previews,
         count=wanted.count,
         roles=wanted.roles,

@@ -11,7 +11,7 @@ from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState
 from sidecar.credentials import BeyondCeiling, rights_for
 from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable
-from sidecar.execution import Live, Unfit, effect_of, look, preview_of, projected
+from sidecar.execution import Live, Unfit, effect_of, look, masked, preview_of, projected
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk
 from sidecar.gate.standing import standing, status_of
@@ -56,7 +56,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent") -> PlanStatus:
                 "plan-decided",
                 actor=actor,
                 plan=digest,
-                body={"plan": document, "decision": decision.document(), "effects": effects},
+                body={"plan": document, "decision": decision.document(), "effects": masked(effects)},
             )
         return status_of(entry, ())
 

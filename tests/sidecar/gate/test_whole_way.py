@@ -1,5 +1,7 @@
 """The whole way of a plan through the gate, on fakes: submit, answer, lease, perform, settle."""
 
+import json
+
 import pytest
 
 from sidecar.contract import Lease, PlanStatus, Problem, Settlement, StepResult
@@ -105,3 +107,20 @@ def test_a_step_asked_for_again_is_not_done_again(world):
     assert second.repeated
     assert second.model_copy(update={"repeated": False}) == first
     assert len(world.cluster.writes()) == writes
+
+
+def test_a_value_that_stands_beside_the_change_is_in_no_record(world):
+    secret = [{"name": "DB_PASSWORD", "value": "hunter2"}]
+    world.cluster.put("deployments", deployment(replicas=3, env=secret), "apps")
+    added = change("/spec/template/spec/containers/0/env/1", None, {"name": "LEVEL", "value": "info"})
+    granted = leased(world, added)
+    assert perform(granted.id, "step-1", desk=world.desk).status == "performed"
+    assert undo(granted.id, desk=world.desk).complete
+    assert "hunter2" not in json.dumps(world.desk.ledger.documents())
+    kept = world.cluster.objects[("apps", "deployments", "shop", "web")]["spec"]["template"]["spec"]["containers"][0]
+    assert kept["env"] == secret
+
+
+def test_what_the_agent_says_cannot_move_the_cursor_of_who_reads_it(world):
+    shown = submit(plan(scale(5), hypothesis="too small\x1b[2J\u202e"), desk=world.desk).approval
+    assert shown.hypothesis == "too small\\u001b[2J\\u202e"
