@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Workers:
         self._shop = shop
         self._meters = meters
         self._wake = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[bool]] = {}
 
     def wake(self) -> None:
         self._wake.set()
@@ -109,19 +110,28 @@ class Workers:
                 self._busy[row.id] = task
                 task.add_done_callback(partial(self._done, row.id))
 
-    async def _work(self, row: RunRow) -> None:
+    async def _work(self, row: RunRow) -> bool:
+        """True when the run is finished."""
         try:
-            with self._meters.working.track_inprogress(), self._meters.seconds.time():
+            began = time.monotonic()
+            with self._meters.working.track_inprogress():
                 worked = await self._shop.work(row)
             finished = await self._shop.store.row(row.id) if worked else None
             if finished and finished.state == "finished":
+                self._meters.seconds.observe(time.monotonic() - began)
                 self._meters.runs.labels(finished.outcome).inc()
+                return True
         except LestradeError as exc:
             logger.error("run %s: %s", row.id, exc)
+        except Exception:
+            logger.exception("run %s broke outside its stages", row.id)
+        return False
 
-    def _done(self, run: str, _: "asyncio.Task[None]") -> None:
+    def _done(self, run: str, task: "asyncio.Task[bool]") -> None:
+        """Room for another. A run that another process holds, or that could not go on, is looked at again after a while."""
         self._busy.pop(run, None)
-        self.wake()
+        if not task.cancelled() and task.result():
+            self.wake()
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:

@@ -43,7 +43,7 @@ def demo(name: str, *, names_only: bool, yes: bool, as_json: bool) -> int:
         return 0
     scenario = chosen(name or DEFAULT)
     play = _Play(scenario, yes=yes, interactive=sys.stdin.isatty() and not as_json, quiet=as_json)
-    return run(play.whole(as_json=as_json))
+    return run(play.whole(as_json=as_json), interrupted="the sidecar was ended, and the simulated cluster with it")
 
 
 def chosen(name: str) -> Scenario:

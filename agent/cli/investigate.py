@@ -17,6 +17,7 @@ from agent.ports import RunRow
 from agent.rendering import as_html, render
 from agent.settings import Settings
 from agent.stages.receive import MOST_ALERTS, Notification, receive
+from agent.store import Database, SqlRunStore
 
 LONGEST_QUESTION = 2000
 
@@ -42,7 +43,9 @@ def investigate(
 
 
 def resume(run_id: str, *, snapshot: Path | None, context: str, config: Path | None) -> int:
-    return run(_resume(settings_from(config), Source(snapshot=snapshot, context=context), run_id))
+    settings = settings_from(config)
+    run(_is_unfinished(settings, run_id))  # said before a cluster is looked for
+    return run(_resume(settings, Source(snapshot=snapshot, context=context), run_id))
 
 
 async def _investigate(
@@ -60,14 +63,25 @@ async def _investigate(
         return await _told(shop, row, form, out)
 
 
+async def _is_unfinished(settings: Settings, run_id: str) -> None:
+    database = await Database.open(settings.database())
+    try:
+        _unfinished(await SqlRunStore(database).row(run_id), run_id)
+    finally:
+        await database.close()
+
+
 async def _resume(settings: Settings, source: Source, run_id: str) -> int:
     async with workshop(settings, source) as shop:
-        row = await shop.store.row(run_id)
-        if row is None:
-            raise InputError(f"no run {run_id} (see `lestrade runs list`)")
-        if row.state == "finished":
-            raise InputError(f"run {run_id} is finished: {row.headline}")
-        return await _told(shop, row, "", console())
+        return await _told(shop, _unfinished(await shop.store.row(run_id), run_id), "", console())
+
+
+def _unfinished(row: RunRow | None, run_id: str) -> RunRow:
+    if row is None:
+        raise InputError(f"no run {run_id} (see `lestrade runs list`)")
+    if row.state == "finished":
+        raise InputError(f"run {run_id} is finished: {row.headline}")
+    return row
 
 
 async def _told(shop: Workshop, row: RunRow, form: Literal["json", "md", ""], out: Console) -> int:

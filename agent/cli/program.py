@@ -44,7 +44,9 @@ def main() -> None:
 
 
 def _end(text: str, code: int) -> None:
-    print(f"lestrade: {' '.join(text.split())}", file=sys.stderr)
+    from agent.rendering.safety import one_line
+
+    print(f"lestrade: {one_line(text)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -28,7 +28,8 @@ def list_runs(limit: int, config: Path | None, *, as_json: bool) -> int:
         table = Table("run", "opened (UTC)", "state", "outcome", "headline", box=None, pad_edge=False)
         for row in rows:
             table.add_row(row.id, f"{row.created_at:%Y-%m-%d %H:%M}", row.state, row.outcome, one_line(row.headline))
-        Console(highlight=False, markup=False).print(table if rows else "no runs yet")
+        width = None if sys.stdout.isatty() else 400  # a pipe has no width to fit
+        Console(highlight=False, markup=False, width=width).print(table if rows else "no runs yet")
         return 0
 
     return run(work())

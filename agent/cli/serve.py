@@ -17,12 +17,12 @@ from agent.settings import Settings
 
 def serve(*, listen: str, config: Path | None) -> int:
     settings = settings_from(config)
-    return run(_serve(settings, listen or settings.listen))
+    return run(_serve(settings, listen or settings.listen), interrupted="")
 
 
 async def _serve(settings: Settings, listen: str) -> int:
-    bound = bind(listen)
     log_as_json(settings.log_level)
+    bound = bind(listen)
     failed: list[LestradeError] = []
 
     @contextlib.asynccontextmanager

@@ -1,6 +1,8 @@
 """What goes to the terminal: progress to standard error, results to standard output. Works without one and with NO_COLOR."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
@@ -46,12 +48,34 @@ def settings_from(config: Path | None) -> Settings:
         raise InputError(str(exc)) from None
 
 
-def run(work: Coroutine[object, object, T]) -> T:
-    """asyncio.run; an interrupt is exit 130 and no traceback."""
+class OneLine(logging.Formatter):
+    """What went wrong and where, on one line; no traceback reaches the person at the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = f"lestrade: {one_line(record.getMessage())}"
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is None:
+            return told
+        frames = traceback.extract_tb(exc.__traceback__)
+        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return f"{told}: {type(exc).__name__}{where}"
+
+    @classmethod
+    def install(cls) -> None:
+        if logging.getLogger().handlers:  # `serve` has its own
+            return
+        handler = logging.StreamHandler()
+        handler.setFormatter(cls())
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def run(work: Coroutine[object, object, T], *, interrupted: str = "`lestrade runs resume RUN` goes on") -> T:
+    """asyncio.run; an interrupt is exit 130 and no traceback. `interrupted`: what a person may do then."""
+    OneLine.install()
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
         import typer
 
-        typer.echo("lestrade: interrupted; `lestrade runs resume RUN` goes on", err=True)
+        typer.echo(f"lestrade: interrupted{'; ' if interrupted else ''}{interrupted}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -61,8 +61,9 @@ def receive(raw: bytes) -> Notification:
         taken = _Notification.model_validate(document)
     except ValidationError as exc:
         fault = exc.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in fault["loc"][:4])
-        raise InputError(f"the alert is not a notification of Alertmanager: {place[:80]}: {fault['msg']}") from None
+        # Of a label only that it is one: its name was sent to us, and nothing that was sent is quoted.
+        place = ".".join(str(part) for part in fault["loc"][:3])
+        raise InputError(f"the alert is not a notification of Alertmanager: {place}: {fault['msg']}") from None
     return Notification(group_key=taken.group_key, alerts=tuple(_noun(alert) for alert in taken.alerts))
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from agent.errors import InputError, StoreUnavailable
 from agent.store.tables import metadata
@@ -30,6 +31,8 @@ class Database:
             parsed = make_url(url)
         except ArgumentError:
             raise InputError("database URL: not a URL; expected sqlite:///path") from None
+        if parsed.get_backend_name() == "sqlite" and not parsed.database:
+            raise InputError("database URL: names no file; expected sqlite:///path")
         if parsed.get_backend_name() != "sqlite" or not parsed.database:
             raise InputError(f"database URL: {parsed.get_backend_name()} is not served yet; expected sqlite:///path")
         path = Path(parsed.database)
@@ -40,8 +43,16 @@ class Database:
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
         event.listen(engine.sync_engine, "connect", _pragmas)
         database = cls(engine, path, now or (lambda: datetime.now(UTC)))
-        async with database.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        try:
+            async with database.transaction() as connection:
+                await connection.run_sync(_is_ours, path)
+                for table in metadata.sorted_tables:  # another process may be doing the same
+                    await connection.execute(CreateTable(table, if_not_exists=True))
+                    for index in table.indexes:
+                        await connection.execute(CreateIndex(index, if_not_exists=True))
+        except BaseException:
+            await database.close()
+            raise
         return database
 
     @asynccontextmanager
@@ -58,6 +69,19 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _is_ours(connection: Connection, path: Path) -> None:
+    """Nothing is written into the database of another program. Raises StoreUnavailable."""
+    there = inspect(connection)
+    names = set(there.get_table_names())
+    ours = names & set(metadata.tables)
+    for name in ours:
+        if missing := set(metadata.tables[name].columns.keys()) - {column["name"] for column in there.get_columns(name)}:
+            words = f"its table {name} has no {', '.join(sorted(missing))}"
+            raise StoreUnavailable(f"runs cannot be kept in {path}: it is of another program or version ({words})")
+    if names and not ours:
+        raise StoreUnavailable(f"runs cannot be kept in {path}: it is the database of another program")
 
 
 def _pragmas(connection: Any, _record: object) -> None:

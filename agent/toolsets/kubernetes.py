@@ -25,7 +25,8 @@ from agent.errors import ClusterUnreachable, InputError, ReadRefused
 from agent.ports.cluster import Gap, Observed
 from agent.toolsets.gateway import SocketPoolManager
 from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of
-from agent.topology.fields import at, mapping, text
+from agent.toolsets.redaction import without_secrets
+from agent.topology.fields import mapping, text
 
 PAGE = 500
 THREADS = 8
@@ -116,7 +117,7 @@ class KubernetesCluster:
             return None
         if answer.status != 200:
             raise ReadRefused(f"{ref} may not be read: {_reason(answer)}")
-        return _clean({**_parse(answer.body), "kind": ref.kind, "apiVersion": api_version})
+        return without_secrets({**_parse(answer.body), "kind": ref.kind, "apiVersion": api_version})
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -142,7 +143,7 @@ class KubernetesCluster:
                     return found, Gap(what=where, why=_reason(answer)), now
                 page = _parse(answer.body)
                 named = {"kind": resource.kind, "apiVersion": resource.api_version}
-                found += [_clean({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
+                found += [without_secrets({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
                 token = text(page, "metadata", "continue")
                 if not token:
                     return found, None, now
@@ -192,18 +193,6 @@ def _in(one: Manifest, wanted: set[str]) -> bool:
         about = mapping(one, "involvedObject")
         return not text(about, "namespace") or text(about, "namespace") in wanted
     return text(one, "metadata", "namespace") in wanted
-
-
-def _clean(one: dict[str, Any]) -> Manifest:
-    """Secret values go here, at the edge: keys stay. The last-applied annotation may hold them too."""
-    annotations = at(one, "metadata", "annotations")
-    if isinstance(annotations, dict):
-        annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
-    if one.get("kind") == "Secret":
-        for field in ("data", "stringData"):
-            if isinstance(one.get(field), dict):
-                one[field] = dict.fromkeys(one[field], "REDACTED")
-    return one
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -256,7 +245,7 @@ def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = ""
             found, source = name or "in-cluster", "service account of this pod"
         else:
             if not any(Path(part).is_file() for part in path.split(os.pathsep) if part):
-                raise InputError(f"{path}: no such kubeconfig (give one with --kubeconfig or KUBECONFIG)")
+                raise InputError(f"{path}: no such kubeconfig (name one with LESTRADE_KUBECONFIG or KUBECONFIG)")
             contexts, current = config.list_kube_config_contexts(config_file=path)
             chosen = context or (current or {}).get("name", "")
             if chosen not in [one["name"] for one in contexts]:
@@ -267,7 +256,8 @@ def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = ""
         raise
     except Exception as exc:  # noqa: BLE001  the loader raises YAML, key, type and OS errors alike
         words = str(exc).splitlines()
-        raise InputError(f"{path}: cannot be used as a kubeconfig: {words[0] if words else type(exc).__name__}") from None
+        said = words[0] if words and not isinstance(exc, TypeError | AttributeError | KeyError) else "it is no kubeconfig"
+        raise InputError(f"{path}: cannot be used as a kubeconfig: {said}") from None
     settings.retries = 0
     return KubernetesCluster(client.ApiClient(settings), found, source=source)
 

@@ -7,7 +7,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from agent.domain.incident import Alert, Window
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.errors import InputError, MetricsUnavailable
 from agent.ports.cluster import Gap, Observed
+from agent.toolsets.redaction import without_secrets
 from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
 
 VERSION = 1
@@ -41,9 +42,9 @@ class SnapshotCluster:
     """ClusterReader and Metrics over one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self._snapshot = replace(snapshot, objects=tuple(without_secrets(dict(one)) for one in snapshot.objects))
         self._logs = {(log.namespace, log.pod, log.container, log.previous): log for log in snapshot.logs}
-        self._objects = {ref_of(one): one for one in snapshot.objects if kind_of(one) != "Event"}
+        self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}
 
     @classmethod
     def open(cls, path: Path) -> "SnapshotCluster":
@@ -152,27 +153,50 @@ def load(path: Path) -> Snapshot:
     if now is None:
         raise InputError(f"{path}: the field `now` is no time (RFC 3339 expected)")
     objects = document.get("objects")
-    if not isinstance(objects, list) or not all(isinstance(one, Mapping) and text(one, "kind") for one in objects):
+    if not isinstance(objects, list):
         raise InputError(f"{path}: the field `objects` is no list of Kubernetes objects")
+    for number, one in enumerate(objects):
+        if fault := _fault(one):
+            raise InputError(f"{path}: objects[{number}] is no Kubernetes object: {fault}")
     return Snapshot(
         name=text(document, "cluster", "name") or path.name.partition(".")[0],
         now=now,
         objects=tuple(objects),
         logs=tuple(_logs(document)),
-        series=tuple(_series(document)),
+        series=tuple(_series(document, path)),
         alerts=tuple(_alerts(document)),
     )
 
 
+def _fault(one: object) -> str:
+    """What keeps it from being one, or "". Only what everything else here relies on."""
+    if not isinstance(one, Mapping) or not text(one, "kind"):
+        return "a mapping with a kind is expected"
+    if not isinstance(one.get("metadata"), Mapping) or not text(one, "metadata", "name"):
+        return f"{text(one, 'kind')[:60]} without metadata.name"
+    for part in ("spec", "status"):
+        if not isinstance(one.get(part) or {}, Mapping):
+            return f"{part} of {text(one, 'kind')[:60]} {name_of(one)[:80]} is no mapping"
+    for part, lists in (("spec", ("containers", "initContainers")), ("status", ("containerStatuses", "initContainerStatuses"))):
+        for name in lists if text(one, "kind") == "Pod" else ():
+            found = mapping(one, part).get(name) or []
+            if not isinstance(found, list) or not all(isinstance(entry, Mapping) and text(entry, "name") for entry in found):
+                return f"{part}.{name} of Pod {name_of(one)[:80]} is no list of containers"
+    return ""
+
+
 def _document(path: Path) -> Mapping[str, Any]:
     try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from exc
+    if len(raw) > MAX_BYTES:
+        raise InputError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB")
     try:
         document = orjson.loads(raw) if raw.lstrip()[:1] in (b"{", b"[") else yaml.safe_load(raw)
     except (orjson.JSONDecodeError, UnicodeDecodeError, yaml.YAMLError) as exc:
@@ -192,13 +216,17 @@ def _logs(document: Mapping[str, Any]) -> list[ContainerLog]:
     ]  # fmt: skip
 
 
-def _series(document: Mapping[str, Any]) -> list[Series]:
-    return [
-        Series(
-            labels=dict(mapping(one, "metric")), samples=tuple((float(pair[0]), float(pair[1])) for pair in items(one, "values"))
-        )
-        for one in items(document, "metrics")
-    ]
+def _series(document: Mapping[str, Any], path: Path) -> list[Series]:
+    try:
+        return [
+            Series(
+                labels={str(key): str(value) for key, value in mapping(one, "metric").items()},
+                samples=tuple((float(pair[0]), float(pair[1])) for pair in items(one, "values")),
+            )
+            for one in items(document, "metrics")
+        ]
+    except (ValueError, TypeError, IndexError, KeyError):
+        raise InputError(f"{path}: the field `metrics` is no Prometheus matrix: values are pairs of [seconds, number]") from None
 
 
 def _alerts(document: Mapping[str, Any]) -> list[Alert]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from agent.app import create_app
+from agent.app import Meters, Workers, create_app
 from agent.settings import Settings
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script, World
@@ -187,3 +187,29 @@ async def test_health_readiness_and_metrics(tmp_path):
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert 'lestrade_webhooks_total{answer="refused"} 1.0' in answers[2].text
+
+
+async def test_a_run_that_another_process_holds_is_not_asked_for_in_a_circle(tmp_path):
+    """It is looked at again after a while, not at once and for ever."""
+    async with fake_shop(tmp_path, Script()) as shop:
+        row, _ = await shop.take(question="why?")
+        assert await shop.store.claim(row.id, "somebody else", lease_seconds=60)
+        asked = 0
+        claim = shop.store.claim
+
+        class Counting:
+            def __getattr__(self, name):
+                return getattr(store, name)
+
+            async def claim(self, *args, **named):
+                nonlocal asked
+                asked += 1
+                return await claim(*args, **named)
+
+        store, shop.store = shop.store, Counting()
+        workers = asyncio.create_task(Workers(shop, Meters()).run())
+        await asyncio.sleep(0.5)
+        workers.cancel()
+        await asyncio.gather(workers, return_exceptions=True)
+
+    assert asked == 1

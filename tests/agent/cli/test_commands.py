@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from agent.cli.terminal import OneLine
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -147,6 +150,8 @@ def test_an_alert_from_standard_input_is_investigated(home):
         (("report", "run-nope"), "no run run-nope"),
         (("runs", "show", "run-nope"), "no run run-nope"),
         (("runs", "resume", "run-nope", "--snapshot", "incident.json.gz"), "no run run-nope"),
+        (("runs", "resume", "run-nope"), "no run run-nope"),
+        (("investigate", "--alert", "hostile.json"), "alerts.0.labels: Input should be"),
         (("demo", "memory-limits"), "did you mean memory-limit?"),
         (("demo", "\x1b[31mzzz"), "there is no scenario"),
         (("serve", "--listen", "nowhere"), "host:port"),
@@ -158,6 +163,7 @@ def test_wrong_input_is_one_clear_line_and_exit_2(home, arguments, says):
     (home / "broken.json").write_text('{"snapshot": 1,')
     (home / "broken.yaml").write_text("a: [1\nb: }")
     (home / "other.json").write_text('{"snapshot": 7}')
+    (home / "hostile.json").write_text('{"version": "4", "groupKey": "g", "alerts": [{"labels": {"\\u001b[31m\\nx": 1}}]}')
     (home / "old.json").write_text('{"version": "3", "alerts": []}')
     done = lestrade(home, *arguments)
 
@@ -317,3 +323,15 @@ def wait_for(port: int) -> bool:
                 return True
         time.sleep(0.05)
     return False
+
+
+def test_what_breaks_inside_is_one_line_for_the_person_at_the_terminal():
+    try:
+        raise KeyError("a\nb")
+    except KeyError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "stage %s\nbroke", ("gather",), sys.exc_info())
+
+    told = OneLine().format(record)
+
+    assert told.startswith("lestrade: stage gather broke: KeyError at test_commands.py:")
+    assert "\n" not in told

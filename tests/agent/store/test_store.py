@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -214,3 +216,16 @@ async def test_a_url_of_another_kind_is_wrong_input_and_its_password_is_not_told
 
 def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("table", ["create table customers (id)", "create table runs (id, colour)"])
+async def test_the_database_of_another_program_is_left_as_it_is(tmp_path, table):
+    path = tmp_path / "theirs.sqlite"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute(table)
+
+    with pytest.raises(StoreUnavailable, match="another program"):
+        await Database.open(f"sqlite:///{path}")
+
+    with closing(sqlite3.connect(path)) as theirs:
+        assert theirs.execute("select count(*) from sqlite_master").fetchone() == (1,)

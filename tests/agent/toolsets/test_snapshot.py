@@ -79,7 +79,7 @@ async def test_metrics_by_name_and_labels_within_the_window(tmp_path):
         ("{}", "not a snapshot"),
         ('{"snapshot": 2}', "version 2 is not known"),
         ('{"snapshot": 1, "now": "yesterday"}', "`now` is no time"),
-        ('{"snapshot": 1, "now": "2026-05-04T12:00:00Z", "objects": [1]}', "no list of Kubernetes objects"),
+        ('{"snapshot": 1, "now": "2026-05-04T12:00:00Z", "objects": [1]}', "no Kubernetes object"),
         (b"\x1f\x8bnot gzip", "cannot be read"),
         (b"\xff\xfe\x00", "neither JSON nor YAML"),
     ],
@@ -116,3 +116,35 @@ async def test_a_cluster_info_dump_folder(tmp_path):
 def test_a_folder_that_is_no_dump(tmp_path):
     with pytest.raises(InputError, match="no cluster-info dump"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"objects": [{"kind": "Pod"}]}, "objects[0] is no Kubernetes object: Pod without metadata.name"),
+        ({"objects": [{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": 3}}]}, "spec.containers of Pod a"),
+        ({"objects": [{"kind": "Service", "metadata": {"name": "a"}, "spec": []}, 7]}, "objects[1]"),
+        ({"metrics": [{"metric": {}, "values": [["x", "y"]]}]}, "no Prometheus matrix"),
+        ({"metrics": [{"metric": {}, "values": [[1]]}]}, "no Prometheus matrix"),
+    ],
+)
+def test_objects_and_metrics_of_another_shape_are_told_by_their_place(tmp_path, more, words):
+    path = written(tmp_path, json.dumps(document(**more)))
+
+    with pytest.raises(InputError) as told:
+        load(path)
+
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+async def test_the_values_of_secrets_stay_in_the_file(tmp_path):
+    annotated = {"name": "s", "namespace": "n", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": annotated, "data": {"password": "aHVudGVyMg=="}}
+    cluster = SnapshotCluster.open(written(tmp_path, json.dumps(document(objects=[secret]))))
+
+    (found,) = (await cluster.overview(["n"])).objects
+
+    assert list(found["data"]) == ["password"]
+    assert "aHVudGVyMg" not in json.dumps(found)
+    assert "hunter2" not in json.dumps(await cluster.get("v1", Ref("Secret", "n", "s")))
