@@ -168,7 +168,7 @@ def secret_from(path: Path | None, default: Path, *, what: str, least: int = 16)
     chosen = path or default
     try:
         if path is None and not chosen.exists():
-            chosen.parent.mkdir(parents=True, exist_ok=True)
+            chosen.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")

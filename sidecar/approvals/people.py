@@ -98,7 +98,7 @@ class PeopleFile:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         text = f'[[person]]\nname = "{escaped}"\ntoken_sha256 = "{entry.token_sha256}"\nroles = [{quoted}]\n\n'
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.path.open("a") as file:
                 file.write(text)
             self.path.chmod(0o600)

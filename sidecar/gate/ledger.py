@@ -71,6 +71,9 @@ class Ledger:
                 f"the journal ends at record {head.seq}, but its anchor says {kept.seq}: records are missing; "
                 "restore the database, or start with a new state folder"
             )
+        if kept is None and head.seq > 0:  # a new anchor would hide that a tail may have been cut: the record says so for ever
+            with self.write() as transaction:
+                transaction.record("anchor-missing", actor="sidecar", body={"head": head.seq})
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

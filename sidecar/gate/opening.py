@@ -24,7 +24,7 @@ class WallClock:
 def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger) -> Ledger:
     """The database, the journal and its anchor, ready to be written. Raises JournalUnavailable, SettingsError."""
     try:
-        settings.state.mkdir(parents=True, exist_ok=True)
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise SettingsError(f"state folder {settings.state}: {exc.strerror}") from exc
     key = secret_from(settings.audit_key_file, settings.state / "audit.key", what="the journal's key")

@@ -270,6 +270,15 @@ def test_a_database_that_lost_its_tail_is_not_opened(world):
         world.restart()
 
 
+def test_an_anchor_that_is_gone_is_on_record(world):
+    submit(plan(scale(5)), desk=world.desk)
+    world.desk.ledger.close()
+    (world.folder / "journal.anchor").unlink()
+    world.restart()
+    assert world.desk.ledger.documents()[-1]["kind"] == "anchor-missing"
+    assert world.desk.ledger.verify()[1] is None
+
+
 def test_an_undo_that_no_longer_fits_stops_there(world):
     granted = leased(world, change("/spec/paused", None, True), scale(5))
     for step in ("step-1", "step-2"):

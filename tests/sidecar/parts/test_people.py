@@ -4,6 +4,7 @@ import pytest
 
 from sidecar.approvals import PeopleFile
 from sidecar.errors import SettingsError
+from sidecar.settings import secret_from
 
 
 def test_a_token_is_shown_once_and_only_its_hash_is_kept(tmp_path):
@@ -55,3 +56,9 @@ def test_a_file_that_is_not_valid_is_named_in_one_line_and_knows_nobody(tmp_path
 def test_a_name_that_could_forge_an_entry_is_refused(tmp_path, name, role):
     with pytest.raises(SettingsError):
         PeopleFile(tmp_path / "people.toml").add(name, (role,))
+
+
+def test_a_state_folder_that_is_made_is_for_its_owner_alone(tmp_path):
+    secret_from(None, tmp_path / "one" / "agent.token", what="a token")
+    PeopleFile(tmp_path / "two" / "people.toml").add("ada", ("sre",))
+    assert [(tmp_path / name).stat().st_mode & 0o077 for name in ("one", "two")] == [0, 0]
