@@ -25,7 +25,9 @@ from agent.runbooks import Library, candidates, compile_condition, load_library
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.store import Database, SqlEventLog, SqlRunStore
+from agent.toolsets.kept_logs import ReaderWithKeptLogs
 from agent.toolsets.kubernetes import connect, connect_gateway
+from agent.toolsets.loki import LokiLogs
 from agent.toolsets.prometheus import PrometheusMetrics
 from agent.toolsets.snapshot import open_snapshot
 from sidecar.contract import Step, Verification
@@ -186,10 +188,18 @@ async def _eyes(
             raise InputError("reading through the sidecar needs LESTRADE_CLUSTER and LESTRADE_SIDECAR_TOKEN_FILE")
         gateway = connect_gateway(settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file)
         stack.callback(gateway.close)
-        return PatientReader(gateway, patience), metrics
+        return _with_loki(settings, PatientReader(gateway, patience), stack), metrics
     cluster = connect(kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster)
     stack.callback(cluster.close)
-    return cluster, metrics
+    return _with_loki(settings, cluster, stack), metrics
+
+
+def _with_loki(settings: Settings, reader: ClusterReader, stack: AsyncExitStack) -> ClusterReader:
+    if not settings.loki_url:
+        return reader
+    loki = LokiLogs(settings.loki_url)
+    stack.push_async_callback(loki.close)
+    return ReaderWithKeptLogs(reader, loki)
 
 
 def _prometheus(settings: Settings) -> Metrics | None:

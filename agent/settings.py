@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, description="kubeconfig file to read the cluster with; empty: read through the sidecar")
     context: str = Field("", description="context of the kubeconfig; empty: its current one")
     prometheus_url: str = Field("", description="Prometheus to read metrics from; empty: no metrics")
-    loki_url: str = Field("", description="Loki to read logs from; empty: container logs of the API server only")
+    loki_url: str = Field("", description="Loki, asked for logs that the cluster no longer gives; empty: the cluster only")
     sidecar_url: str = Field("", description="the sidecar: unix:///path or http://host:port; empty: diagnosis only")
     sidecar_token_file: Path | None = Field(None, description="file with the bearer token for the sidecar")
     sidecar_patience_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(

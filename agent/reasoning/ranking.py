@@ -150,7 +150,9 @@ def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rival
 
 
 def _because(finding: Finding, explained: tuple[str, ...], near: float, topology: Topology) -> tuple[str, ...]:
-    reasons = [f"{len(finding.quotes)} quote(s) of the cluster show it" if finding.quotes else "the objects themselves show it"]
+    quotes = len(finding.quotes)
+    shown = "1 quote of the cluster shows it" if quotes == 1 else f"{quotes} quotes of the cluster show it"
+    reasons = [shown if quotes else "the objects themselves show it"]
     if explained:
         reasons.append(f"it explains {', '.join(explained)}")
     if finding.since is not None:

@@ -46,7 +46,7 @@ def legend(chart: Chart) -> list[tuple[str, str]]:
     named, colour = [], 0
     for series in chart.series:
         if series.name in LIMIT_METRICS:
-            named.append(("limit", "limit"))
+            named += [("limit", "limit")] if ("limit", "limit") not in named else []
         else:
             named.append((f"s{colour % 6}", name_of(series)))
             colour += 1

@@ -3,7 +3,7 @@
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from agent.domain.report import Report
 from agent.rendering import chart, wording
@@ -46,6 +46,8 @@ def _environment() -> Environment:
         previews=wording.previews,
         field=wording.value,
         line=one_line,
+        breakable=_breakable,
+        named=wording.named,
         diff=_diff,
     )
     environment.globals["lasted"] = wording.lasted
@@ -55,6 +57,11 @@ def _environment() -> Environment:
 def _shown(value: object) -> object:
     """Everything that is printed, but for the markup that we made ourselves."""
     return value if isinstance(value, Markup) else visible(str(value))
+
+
+def _breakable(text: str) -> Markup:
+    """A line may end behind a slash."""
+    return escape(text).replace("/", Markup("/<wbr>"))
 
 
 def _diff(text: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from agent.domain.outcome import Round
 from agent.domain.report import Report
 from agent.rendering.safety import one_line, visible
-from agent.rendering.wording import OUTCOMES, end_of, lasted, moment, previews, revocation, right, value
+from agent.rendering.wording import OUTCOMES, end_of, lasted, moment, named, previews, revocation, right, value
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!])")
 
@@ -45,8 +45,8 @@ def _cause(report: Report) -> Iterator[str]:
         yield ""
         yield f"{text(cause.finding.statement)} (confidence {cause.confidence:.0%})"
         yield ""
-        yield from (f"- because: {text(line)}" for line in cause.because)
-        yield from (f"- explains: {text(line)}" for line in cause.explains)
+        yield from (f"- because: {text(named(line))}" for line in cause.because)
+        yield from (f"- explains: {text(named(line))}" for line in cause.explains)
         if cause.evidence:
             yield f"- evidence: {', '.join(cause.evidence)}"
         yield ""
@@ -56,7 +56,7 @@ def _cause(report: Report) -> Iterator[str]:
     if diagnosis.ruled_out:
         yield "Ruled out:"
         yield ""
-        yield from (f"- {text(out.finding.statement)}: {text(out.by)}" for out in diagnosis.ruled_out)
+        yield from (f"- {text(out.finding.statement)}: {text(named(out.by))}" for out in diagnosis.ruled_out)
         yield ""
 
 

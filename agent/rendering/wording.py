@@ -1,5 +1,6 @@
 """How the report calls things, alike in Markdown and HTML."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
@@ -36,6 +37,7 @@ ENDS: dict[RoundEnd, tuple[str, str]] = {
     "void": ("Approval no longer valid", "warn"),
     "unavailable": ("Sidecar not reached", "warn"),
 }
+_FINDING = re.compile(r"\b([a-z][a-z0-9-]*)@([A-Z][A-Za-z]*)/([a-z0-9.-]*/[^\s,;]+)")
 assert set(OUTCOMES) == set(get_args(RunOutcome))
 
 
@@ -46,6 +48,11 @@ def end_of(round_: Round) -> tuple[str, str]:
     if round_.end == "did-not-help" and not (round_.undo and round_.undo.complete):
         return "Did not help, not undone completely", "bad"
     return words, tone
+
+
+def named(text: str) -> str:
+    """Findings as people say them: `crash-loop@Deployment/shop/cart` is "crash-loop (Deployment shop/cart)"."""
+    return _FINDING.sub(lambda found: f"{found[1]} ({found[2]} {found[3].lstrip('/')})", text)
 
 
 def moment(at: datetime) -> str:

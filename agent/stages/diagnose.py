@@ -24,6 +24,7 @@ async def diagnose(
 def remembering(fresh: Diagnosis, earlier: Diagnosis | None) -> Diagnosis:
     """After a remedy was undone, the newest change is our own: what was known of the same finding before still holds."""
     known = {cause.finding.id: cause.finding for cause in earlier.causes} if earlier else {}
+    reasons = {cause.finding.id: cause.because for cause in earlier.causes} if earlier else {}
     causes = []
     for cause in fresh.causes:
         before = known.get(cause.finding.id)
@@ -34,7 +35,8 @@ def remembering(fresh: Diagnosis, earlier: Diagnosis | None) -> Diagnosis:
                 since=before.since or cause.finding.since,
                 statement=before.statement,
             )
-            cause = replace(cause, finding=finding)
+            # Our own change and its undoing are no reason for what was there before them.
+            cause = replace(cause, finding=finding, because=reasons[cause.finding.id])
         causes.append(cause)
     return replace(fresh, causes=tuple(causes))
 

@@ -150,14 +150,14 @@ async def _ask(promql: str, at: datetime, metrics: Metrics | None) -> tuple[bool
     try:
         left = await metrics.instant(promql, at)
         if left:
-            return True, f"{promql}: {left[0].samples[-1][1]:g}"
+            return True, f"value {left[0].samples[-1][1]:g}"
         compared = _COMPARISON.sub("", promql)
         found = await metrics.instant(compared, at) if compared != promql else ()
     except MetricsUnavailable as exc:
         return None, str(exc)
     if not found:
         return None, f"{compared}: no such metric"
-    return False, f"{compared}: {found[0].samples[-1][1]:g}"
+    return False, f"value {found[0].samples[-1][1]:g}"
 
 
 def _told(history: Sequence[tuple[Observation, ...]]) -> tuple[Observation, ...]:

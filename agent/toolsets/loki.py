@@ -1,5 +1,6 @@
 """Logs from Loki, where the kubelet has none any more: pods that are gone, runs before the last one."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import httpx
 from agent.domain.incident import Window
 from agent.domain.objects import ContainerLog
 from agent.errors import ReadRefused
+from agent.signals.masking import mask
 from agent.topology.fields import items, mapping, text
 
 TIMEOUT = 15.0  # seconds
@@ -19,11 +21,11 @@ class LokiLogs:
 
     def __init__(self, url: str, *, client: httpx.AsyncClient | None = None) -> None:
         self._url = url.rstrip("/")
-        self._http = client or httpx.AsyncClient(timeout=TIMEOUT)
+        self._http = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
 
     async def of_namespaces(self, namespaces: Sequence[str], window: Window) -> tuple[ContainerLog, ...]:
         """What the containers of these namespaces wrote in the window, oldest line first, one entry a container."""
-        chosen = "|".join(namespaces)
+        chosen = "|".join(re.escape(name).replace("\\", "\\\\") for name in namespaces)
         return await self.query(f'{{namespace=~"{chosen}"}}', window)
 
     async def query(self, logql: str, window: Window) -> tuple[ContainerLog, ...]:
@@ -36,9 +38,9 @@ class LokiLogs:
             answer.raise_for_status()
             document = answer.json()
         except httpx.HTTPStatusError as exc:
-            raise ReadRefused(f"Loki at {self._url} answers HTTP {exc.response.status_code}") from exc
+            raise ReadRefused(f"Loki at {mask(self._url)} answers HTTP {exc.response.status_code}") from exc
         except (httpx.HTTPError, ValueError) as exc:
-            raise ReadRefused(f"Loki at {self._url} does not answer: {type(exc).__name__}") from exc
+            raise ReadRefused(f"Loki at {mask(self._url)} does not answer: {type(exc).__name__}") from exc
         found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
         for stream in items(document, "data", "result"):
             labels = mapping(stream, "stream")

@@ -17,6 +17,7 @@ from urllib3.util.retry import Retry
 from agent.domain.incident import Window
 from agent.domain.objects import Series
 from agent.errors import MetricsUnavailable
+from agent.signals.masking import mask
 
 TIMEOUT = 15  # seconds for one request
 TRIES = 2
@@ -50,12 +51,12 @@ class PrometheusMetrics:
             try:
                 found = await asyncio.to_thread(work)
             except PrometheusApiClientException as exc:
-                raise MetricsUnavailable(f"Prometheus at {self._url} refuses the query: {_first_line(exc)}") from exc
+                raise MetricsUnavailable(f"Prometheus at {mask(self._url)} refuses the query: {_first_line(exc)}") from exc
             except (requests.RequestException, ValueError) as exc:
                 last = type(exc).__name__ if isinstance(exc, requests.ConnectionError) else _first_line(exc)
             else:
                 return found if isinstance(found, list) else []
-        raise MetricsUnavailable(f"Prometheus at {self._url} does not answer: {last}")
+        raise MetricsUnavailable(f"Prometheus at {mask(self._url)} does not answer: {last}")
 
 
 def _series(one: dict[str, Any], values: Any) -> Series:

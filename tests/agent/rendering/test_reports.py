@@ -14,6 +14,7 @@ from agent.domain.report import Chart, Report
 from agent.rendering import as_html, as_json, as_markdown
 from agent.rendering.chart import draw
 from agent.rendering.safety import visible
+from agent.rendering.wording import named
 from tests.fakes.agent_runs import play
 from tests.fakes.agent_world import HEALS, START, Script
 
@@ -162,3 +163,9 @@ class Page(HTMLParser):
             self.attributes.add(name)
             if name in ("href", "src", "action"):
                 self.targets.append(value or "")
+
+
+def test_findings_are_named_as_people_name_them():
+    line = "it explains crash-loop@Deployment/shop/cart, node-not-ready@Node//n1"
+
+    assert named(line) == "it explains crash-loop (Deployment shop/cart), node-not-ready (Node n1)"
