@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import difflib
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from agent.cli.demonstration import Demonstration
 from agent.cli.exits import OF_OUTCOME
 from agent.cli.governed import approve_everything
 from agent.cli.investigate import write_page
-from agent.cli.terminal import console, run, say
+from agent.cli.terminal import console, run, say, tell
 from agent.domain.report import Report
 from agent.errors import GovernanceUnavailable, InputError, LestradeError
 from agent.ports import RunRow
@@ -70,12 +71,14 @@ class _Play:
     def __post_init__(self) -> None:
         self.out: Console = console(quiet=self.quiet)
         self.folder = Path(tempfile.mkdtemp(prefix="lestrade-demo-"))
+        self.waits: set[str] = set()  # digests of plans that the person was told to wait for
 
     async def whole(self, *, as_json: bool) -> int:
         began = time.monotonic()
         self._introduce()
         with contextlib.ExitStack() as stack:
             demonstration = self._demonstration()
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)  # tokens and kubeconfigs lie there
             stack.callback(demonstration.stop)
             with _ended_in_order():
                 await asyncio.to_thread(demonstration.start)
@@ -113,6 +116,8 @@ class _Play:
     async def _progress(self, shop: Workshop, row: RunRow) -> None:
         async for event in shop.events.follow(row.id):
             say(self.out, event)
+            if event.stage == "authorize":
+                self.waits.add(str(event.data.get("plan", "")))
 
     # The person. --------------------------------------------------------------------------------------------------------
 
@@ -137,7 +142,7 @@ class _Play:
         while True:
             with contextlib.suppress(GovernanceUnavailable):
                 for view in await demonstration.waiting():
-                    if view.plan not in answered:
+                    if view.plan in self.waits - answered:  # the question comes last, not in the middle of the lines
                         answered.add(view.plan)
                         await self._ask_about(demonstration, view)
             await asyncio.sleep(0.2)
@@ -165,8 +170,11 @@ class _Play:
                 ),
                 soft_wrap=False,
             )
-        self.out.print(Text(f"hypothesis: {one_line(view.hypothesis)}"))
-        self.out.print(Text(f"plan {view.plan[:16]}, policy {view.revision}, open until {view.expires_at:%H:%M:%S} UTC"))
+        self.out.print(Text(f"hypothesis: {one_line(view.hypothesis)}"), soft_wrap=not self.out.is_terminal)
+        self.out.print(
+            Text(f"plan {view.plan[:16]}, policy {view.revision[:12]}, open until {view.expires_at:%H:%M:%S} UTC"),
+            soft_wrap=not self.out.is_terminal,
+        )
 
     # Words. -------------------------------------------------------------------------------------------------------------
 
@@ -176,14 +184,14 @@ class _Play:
         )
 
     def _tell(self, text: str) -> None:
-        self.out.print(Text(f"{'demo':>10}  {one_line(text)}", style="dim"))
+        tell(self.out, "demo", text, style="dim", text_style="dim")
 
     def _finish(self, report: Report, account: dict[str, object], page: Path) -> None:
         words, tone = OUTCOMES[report.outcome]
         self.out.print()
         self.out.print(Text(words, style=f"bold {TONES[tone]}"))
-        self.out.print(Text(one_line(report.headline)))
-        self.out.print(Text(proof(report, account), style="dim"))
+        self.out.print(Text(one_line(report.headline)), soft_wrap=not self.out.is_terminal)
+        self.out.print(Text(proof(report, account), style="dim"), soft_wrap=not self.out.is_terminal)
         print(f"Report: {page}")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import textwrap
 import traceback
 from collections.abc import Coroutine
 from pathlib import Path
@@ -17,6 +18,7 @@ from agent.rendering.safety import one_line
 from agent.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
+INDENT = 12
 COLOURS = {
     "intake": "cyan",
     "gather": "cyan",
@@ -35,9 +37,17 @@ def console(*, quiet: bool = False) -> Console:
 
 def say(out: Console, event: RunEvent) -> None:
     """One event as one line; text of the cluster cannot steer the terminal."""
+    tell(out, event.stage, event.text, style=COLOURS.get(event.stage, ""))
+
+
+def tell(out: Console, who: str, text: str, *, style: str = "", text_style: str = "") -> None:
+    """At a terminal words stay whole and lines stand under one another; a pipe gets one line."""
+    words = one_line(text)
+    if out.is_terminal:
+        words = f"\n{' ' * INDENT}".join(textwrap.wrap(words, width=max(20, out.width - INDENT), break_on_hyphens=False)) or words
     line = Text()
-    line.append(f"{event.stage:>10}  ", style=COLOURS.get(event.stage, ""))
-    line.append(one_line(event.text))
+    line.append(f"{who:>{INDENT - 2}}  ", style=style)
+    line.append(words, style=text_style)
     out.print(line)
 
 

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from agent.cli.terminal import OneLine
+from agent.cli.terminal import OneLine, tell
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -335,3 +337,16 @@ def test_what_breaks_inside_is_one_line_for_the_person_at_the_terminal():
 
     assert told.startswith("lestrade: stage gather broke: KeyError at test_commands.py:")
     assert "\n" not in told
+
+
+def test_a_narrow_terminal_keeps_words_whole_and_a_pipe_gets_one_line():
+    text = "Container price-index of Deployment shop/price-index reaches its memory limit"
+    narrow, pipe = StringIO(), StringIO()
+
+    tell(Console(file=narrow, force_terminal=True, width=60, soft_wrap=True, no_color=True, highlight=False), "diagnose", text)
+    tell(Console(file=pipe, soft_wrap=True), "diagnose", text)
+
+    lines = [line.rstrip() for line in narrow.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 60
+    assert " ".join(line.strip() for line in lines).split() == ["diagnose", *text.split()]
+    assert pipe.getvalue().count("\n") == 1
