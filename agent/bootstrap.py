@@ -108,9 +108,12 @@ class Workshop:
                 held = await self.store.claim(run, self._owner, lease_seconds=seconds)
             except StoreUnavailable:
                 continue  # the claim lapses by itself; the work meets the same store soon enough
-            if not held:
+            if held:
+                continue
+            row = await self.store.row(run)
+            if row is None or row.state != "finished":  # nobody claims a finished run; its last checkpoint may be on its way
                 task.cancel()
-                return
+            return
 
 
 class PageRunbooks:
