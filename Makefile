@@ -19,7 +19,7 @@ demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to
 	@$(RUN)/lestrade demo $(SCENARIO) $$([ -t 0 ] || echo --yes) $(ARGS)
 
 test: .cache/synced servers  ## every test
-	$(RUN)/python -m pytest -n 3 --dist loadgroup
+	$(RUN)/python -m pytest -n 3 --dist loadfile
 
 check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks
 	$(RUN)/ruff check .

@@ -29,7 +29,7 @@ def laboratory(name, *, silent=False):
     return lab
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(f"cluster-{name}")) for name in SILENT])
+@pytest.mark.parametrize("name", SILENT)
 def test_a_scenario_is_played_and_judged_through_the_kubeconfig_alone(name, tmp_path):
     with laboratory(name, silent=True) as lab:
         admin = Admin(lab.kubeconfig())

@@ -107,7 +107,6 @@ def assert_ended_as_ever(demonstration: Demonstration, report: Report) -> None:
 
 
 @pytest.mark.parametrize("boundary", range(WRITING_FROM, WRITING_TO))
-@pytest.mark.xdist_group("agent-killed")
 def test_the_agent_is_killed_once_around_the_stages_that_lead_to_writes(tmp_path, boundary):
     with MortalDemonstration(load(SCENARIO), folder=tmp_path) as demonstration, people(demonstration):
         run = asyncio.run(opened(demonstration))
@@ -119,7 +118,6 @@ def test_the_agent_is_killed_once_around_the_stages_that_lead_to_writes(tmp_path
         assert_ended_as_ever(demonstration, asyncio.run(reported(demonstration, run)))
 
 
-@pytest.mark.xdist_group("agent-killed-always")
 def test_the_agent_is_killed_at_every_boundary_of_one_run(tmp_path):
     with MortalDemonstration(load(SCENARIO), folder=tmp_path) as demonstration, people(demonstration):
         run = asyncio.run(opened(demonstration))
@@ -138,7 +136,6 @@ def test_the_agent_is_killed_at_every_boundary_of_one_run(tmp_path):
 
 
 @pytest.mark.parametrize("turn", range(4))
-@pytest.mark.xdist_group("sidecar-killed")
 def test_the_sidecar_is_killed_at_every_fourth_boundary_and_comes_back_a_moment_later(tmp_path, turn, monkeypatch):
     passed = 0
     killed = 0

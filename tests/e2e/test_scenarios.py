@@ -15,9 +15,7 @@ from tests.e2e.playing import Played, play
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in lab.scenarios.names()]
-)
+@pytest.fixture(scope="module", params=lab.scenarios.names())
 def played(request, tmp_path_factory) -> Played:
     return play(request.param, tmp_path_factory.mktemp(request.param))
 
