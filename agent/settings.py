@@ -1,6 +1,7 @@
 """Settings of the agent: environment (LESTRADE_*) over a TOML file over defaults. Knows nothing of what uses them."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
 PREFIX = "LESTRADE_"
 
 
@@ -134,4 +136,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    """As it may be shown: a URL keeps its user and loses its password."""
+    return "" if value is None else _PASSWORD.sub(r"\1***@", str(value))

@@ -5,6 +5,7 @@ which other programs share); in the file it is the key itself, lower case.
 """
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sidecar.contract.refs import DnsLabel
 from sidecar.errors import SettingsError
 
+_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
 PREFIX = "LESTRADE_SIDECAR_"
 ClusterName = Annotated[str, StringConstraints(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -144,7 +146,8 @@ def describe(settings: Settings, config: Path | None = None, environ: Mapping[st
         Described(
             name=name,
             variable=VARIABLES[name],
-            value="" if (value := getattr(settings, name)) is None else str(value),
+            # A URL is shown without its password.
+            value="" if (value := getattr(settings, name)) is None else _PASSWORD.sub(r"\1***@", str(value)),
             source="environment" if VARIABLES[name] in environment else str(path) if name in in_file else "default",
             doc=field.description or "",
         )

@@ -21,6 +21,8 @@ from agent.topology.workloads import is_serving, wanted, workloads
 from sidecar.contract import Json
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+# Without these nobody can say that all is well: what runs, and what was meant to run.
+NEEDED_FOR_HEALTH = ("Pod", "Deployment", "StatefulSet", "DaemonSet")
 
 
 class OfflineReasoner:
@@ -45,6 +47,9 @@ class OfflineReasoner:
             return _fault(ranking, topology, missing, wants)
         if ranking.symptoms:
             return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
+        blind = [kind for kind in NEEDED_FOR_HEALTH if not topology.saw(kind)]
+        if blind:
+            return _blind(blind, ranking, topology, missing, wants)
         return _healthy(findings, ranking, topology, focus, missing, wants)
 
 
@@ -109,6 +114,15 @@ def _unknown(
         wants=wants,
         victims=tuple(dict.fromkeys(topology.unit(one.subject) for one in symptoms)),
     )
+
+
+def _blind(
+    kinds: Sequence[str], ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]
+) -> Diagnosis:
+    """Nothing wrong was seen, but what would have to be seen for "all is well" was not."""
+    why = safe(topology.unseen[kinds[0]], limit=200)
+    words = f"Nothing can be said: {', '.join(kinds)} objects could not be read ({why})."
+    return Diagnosis(outcome="unknown", statement=words, ruled_out=ranking.ruled_out, missing=missing, wants=wants)
 
 
 def _healthy(

@@ -1,5 +1,7 @@
 """The whole way from objects to an answer: victims and causes, stale alerts, gaps, questions, further namespaces."""
 
+from dataclasses import replace
+
 from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Ref
 from agent.ports import Gap
@@ -146,3 +148,21 @@ def test_what_was_changed_before_it_began_and_by_whom_is_told():
     (cause,) = REASONER.diagnose(asked("namespace shop"), observed(*objects, logs=logs)).causes
 
     assert any("spec.selector, by kubectl-edit" in one for one in cause.because)
+
+
+def test_a_cluster_that_may_not_be_read_is_not_called_healthy():
+    seen = replace(observed(), gaps=(Gap(what="Pod objects in shop", why='403 pods is forbidden: User "nobody" cannot list'),))
+
+    diagnosis = REASONER.diagnose(asked("is shop well?"), seen)
+
+    assert diagnosis.outcome == "unknown"
+    assert "Pod objects could not be read (403 pods is forbidden" in diagnosis.statement
+
+
+def test_a_kind_that_health_does_not_rest_on_may_be_missing():
+    seen = replace(observed(*app("web")), gaps=(Gap(what="Event objects in shop", why="403"),))
+
+    diagnosis = REASONER.diagnose(asked("is shop well?"), seen)
+
+    assert diagnosis.outcome == "healthy"
+    assert diagnosis.missing == ("Event objects in shop: 403",)
