@@ -4,7 +4,7 @@ export UV_FROZEN := 1
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
-.PHONY: demo test check bench eval test-cluster servers clean help
+.PHONY: demo test check bench test-cluster servers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
