@@ -1,7 +1,7 @@
 """One scenario with everything real but the cluster: the laboratory in this process, the sidecar as a process of its own, the
 agent's graph here, and a person who answers through the people's API.
 
-Used by `lestrade demo`, by `lestrade eval` and by tests, which look at `lab`, `sidecar`, `folder` and the paths below it.
+Used by `lestrade demo` and by tests, which look at `lab`, `sidecar`, `folder` and the paths below it.
 """
 
 from collections.abc import Mapping

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -43,7 +44,7 @@ class Approver:
     token: str
 
 
-class Governed:
+class Governed(ABC):
     """`cluster` is the name under which sidecar and agent know the cluster. Everything that is written lies in `folder`."""
 
     def __init__(
@@ -63,9 +64,9 @@ class Governed:
         self.people_url = ""
         self.sidecar: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def settings(self) -> Settings:
         """The agent's."""
-        raise NotImplementedError
 
     @contextlib.asynccontextmanager
     async def shop(self) -> AsyncIterator[Workshop]:

@@ -83,3 +83,11 @@ async def test_a_query_that_is_refused_says_so(prometheus):
 async def test_nobody_answers():
     with pytest.raises(MetricsUnavailable, match="does not answer"):
         await PrometheusMetrics("http://127.0.0.1:9").instant("up")
+
+
+async def test_a_password_in_the_url_is_not_told_with_the_gap():
+    with pytest.raises(MetricsUnavailable) as gap:
+        await PrometheusMetrics("http://reader:hunter2@127.0.0.1:9").instant("up")
+
+    assert "127.0.0.1:9" in str(gap.value)
+    assert "hunter2" not in str(gap.value)
