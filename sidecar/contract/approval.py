@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from sidecar.contract.refs import Line, Prose, Sha256
+from sidecar.contract.decision import Reason
+from sidecar.contract.refs import Line, ObjectRef, Prose, Sha256
 from sidecar.contract.wire import Message
 
 
@@ -18,8 +19,25 @@ class ChangePreview(Message):
     undo: Line = ""
 
 
+class Answer(Message):
+    """What one person said. `person` and `via` come from the channel, never from the body."""
+
+    person: str
+    verdict: Literal["approve", "deny"]
+    via: str
+    at: AwareDatetime
+    reason: Line = ""
+
+
 class ApprovalView(Message):
-    """A pending or answered request for approval. `count` different people of `roles` before `expires_at`."""
+    """A pending or answered request for approval. `count` different people of `roles` before `expires_at`.
+
+    Everything but `hypothesis` is built by the sidecar from the canonical plan, live objects and its own record;
+    `hypothesis` is the agent's text and is shown as such. `evidence`: "<id> sha256:<hash>" of what the plan cites.
+    `observed`: what the sidecar itself sees of the cause's subject now. `blast_radius`: what is touched, counted.
+    `final`: what cannot be undone. `grounds`: why people are asked. `dry_run`: whether the diffs are those of the API
+    server's own dry run, and if not, why.
+    """
 
     plan: Sha256
     incident: str
@@ -32,16 +50,17 @@ class ApprovalView(Message):
     requested_at: AwareDatetime
     expires_at: AwareDatetime
     state: Literal["waiting", "approved", "refused", "expired", "used", "void"]
-
-
-class Answer(Message):
-    """What one person said. `person` and `via` come from the channel, never from the body."""
-
-    person: str
-    verdict: Literal["approve", "deny"]
-    via: str
-    at: AwareDatetime
-    reason: Line = ""
+    environment: str = ""
+    requested_by: str = ""
+    cause: str = ""
+    subject: ObjectRef | None = None
+    evidence: tuple[str, ...] = ()
+    observed: tuple[Line, ...] = ()
+    blast_radius: tuple[Line, ...] = ()
+    final: tuple[Line, ...] = ()
+    grounds: tuple[Reason, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    dry_run: Line = ""
 
 
 class ApprovalRequest(Message):
