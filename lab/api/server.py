@@ -93,7 +93,8 @@ class ApiServer:
         leaf = self._authority.issue_cert("127.0.0.1", "localhost")
         leaf.private_key_and_cert_chain_pem.write_to_path(str(where / "server.pem"))
         self._authority.cert_pem.write_to_path(str(where / "ca.pem"))
-        listener = socket.socket()
+        # Said to be TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.cluster.address = f"127.0.0.1:{self.port}"
