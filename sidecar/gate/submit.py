@@ -56,7 +56,12 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent") -> PlanStatus:
                 "plan-decided",
                 actor=actor,
                 plan=digest,
-                body={"plan": document, "decision": decision.document(), "effects": masked(effects)},
+                body={
+                    "plan": document,
+                    "decision": decision.document(),
+                    "facts": masked(facts.document),  # by which the plan can be judged again
+                    "effects": masked(effects),
+                },
             )
         return status_of(entry, ())
 
