@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from agent.cli.demonstration import Demonstration
 from agent.cli.governed import approve_everything, watch
 from agent.cli.investigate import write_page
 from agent.domain.report import Report
+from lab.laboratory import Laboratory
 from lab.scenarios import Scenario, load
 from tests.e2e.ledger import Entry
 
@@ -24,17 +26,20 @@ class Played:
     page: Path
     log: list[Entry]
     targets: set[tuple[str, str, str]]  # (kind, namespace, name) of every target that an approved plan named
+    world: dict[str, Any] = field(default_factory=dict)  # what `look` saw of the laboratory before the run
 
 
 def play(name: str, folder: Path) -> Played:
-    scenario = load(name)
-    return asyncio.run(_play(scenario, folder))
+    return asyncio.run(play_scenario(load(name), folder))
 
 
-async def _play(scenario: Scenario, folder: Path) -> Played:
+async def play_scenario(
+    scenario: Scenario, folder: Path, *, look: Callable[[Laboratory], dict[str, Any]] = lambda lab: {}
+) -> Played:
     began = time.monotonic()
     expires = NOBODY_SECONDS if scenario.governance.approver == "nobody" else None
     with Demonstration(scenario, folder=folder, expires_seconds=expires) as demonstration:
+        world = look(demonstration.lab)
         async with demonstration.shop() as shop:
             row = await demonstration.open_run(shop)
             people = asyncio.create_task(answering(demonstration))
@@ -52,7 +57,7 @@ async def _play(scenario: Scenario, folder: Path) -> Played:
         if round_.lease
         for step in round_.plan.steps
     }
-    return Played(scenario=scenario, account=account, report=report, page=page, log=log, targets=targets)
+    return Played(scenario=scenario, account=account, report=report, page=page, log=log, targets=targets, world=world)
 
 
 async def answering(demonstration: Demonstration) -> None:
