@@ -4,6 +4,7 @@
     name = "ada"
     token_sha256 = "…64 hex digits…"
     roles = ["approver"]
+    slack_user = "U0123ABCD"   # if they answer in Slack: the member id of their profile
 
 The file is read again when it changes, so that whoever is taken out of it counts no longer at the next look.
 """
@@ -15,9 +16,9 @@ import threading
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from sidecar.contract.refs import Line, Sha256, Slug
 from sidecar.errors import SettingsError
@@ -36,12 +37,17 @@ class People(Protocol):
 
     def by_name(self, name: str) -> Person | None: ...
 
+    def by_slack_user(self, slack_user: str) -> Person | None:
+        """Whose Slack account this is; None when it is nobody's, or said to be more than one person's."""
+        ...
+
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: Line
     token_sha256: Sha256
     roles: tuple[Slug, ...] = ()
+    slack_user: Annotated[str, StringConstraints(pattern=r"^$|^[UW][A-Z0-9]{2,20}$")] = ""
 
 
 class _Document(BaseModel):
@@ -70,6 +76,10 @@ class PeopleFile:
         """Two entries of one name are one person with two tokens; the roles are those that both have."""
         roles = [frozenset(entry.roles) for entry in self._read() if entry.name == name]
         return Person(name=name, roles=frozenset.intersection(*roles)) if roles else None
+
+    def by_slack_user(self, slack_user: str) -> Person | None:
+        names = {entry.name for entry in self._read() if slack_user and entry.slack_user == slack_user}
+        return self.by_name(names.pop()) if len(names) == 1 else None
 
     def check(self) -> int:
         """How many people are known; raises SettingsError when the file is there but cannot be used."""

@@ -48,6 +48,9 @@ class FakePeople:
     def by_name(self, name: str) -> Person | None:
         return self.known.get(name)
 
+    def by_slack_user(self, slack_user: str) -> Person | None:
+        return self.known.get(slack_user.removeprefix("U").lower())
+
 
 @dataclass
 class FakeFacts:
