@@ -1,17 +1,20 @@
 """Real server programs for tests: where they are, and how one is started on a free loopback port and ended again."""
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,13 +27,19 @@ def program(name: str) -> str:
     """
     named = os.environ.get(f"LESTRADE_TEST_{name.upper()}")
     cached = ROOT / ".cache" / "bin" / name
-    found = named or (str(cached) if os.access(cached, os.X_OK) else None) or shutil.which(name)
+    found = named or (str(cached) if os.access(cached, os.X_OK) else None) or shutil.which(name) or _debian_postgresql(name)
     if found is None:
         why = f"no {name} program: build it with .ci/servers, or name one with LESTRADE_TEST_{name.upper()}"
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
     return found
+
+
+def _debian_postgresql(name: str) -> str | None:
+    """Debian keeps PostgreSQL's programs off PATH; the newest version that is there."""
+    found = [path for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}") if os.access(path, os.X_OK)]
+    return str(max(found, key=lambda path: int(path.parts[4]) if path.parts[4].isdigit() else 0)) if found else None
 
 
 def free_port() -> int:
@@ -84,3 +93,96 @@ def running_opa() -> Iterator[OpaServer]:
         yield server
     finally:
         server.stop()
+
+
+@dataclass
+class PostgresServer:
+    """A real PostgreSQL of its own: loopback only, no password, a temporary folder. Databases are made by name."""
+
+    binary: str
+    folder: Path
+    port: int
+    user: str | None  # PostgreSQL refuses to run as root: then this is who runs it
+    process: subprocess.Popen[bytes] | None = None
+    made: list[str] = field(default_factory=list)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"test{len(self.made) + 1}"
+        self.execute(f"CREATE DATABASE {name}")
+        self.made.append(name)
+        return self.url(name)
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        address = self.url(database).replace("+psycopg", "")
+        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(statement.encode())
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 100,
+            "fsync": "off",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "-D", str(self.folder / "data"), *options], stdout=log, stderr=log, user=self.user, cwd=self.folder
+            )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                self.execute("SELECT 1")
+                return
+            except psycopg.Error:
+                time.sleep(0.05)
+        self.stop()
+        pytest.fail("PostgreSQL did not come up: " + (self.folder / "server.log").read_text()[-500:])
+
+    def stop(self) -> None:
+        """At once, connections are cut: what was committed is there after the next start."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.send_signal(3)  # SIGQUIT: immediate shutdown, children included
+            self.process.wait(20)
+            self.process = None
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    binary, initdb = program("postgres"), program("initdb")
+    user = _unprivileged() if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="lestrade-postgres-") as folder:
+        if user is not None:
+            shutil.chown(folder, user)
+        made = subprocess.run(
+            [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            capture_output=True,
+            text=True,
+            user=user,
+            cwd=folder,
+            check=False,
+        )
+        if made.returncode:
+            pytest.fail(f"initdb: {made.stderr[-500:]}")
+        server = PostgresServer(binary, Path(folder), free_port(), user)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _unprivileged() -> str:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    pytest.fail("PostgreSQL does not run as root, and there is no other user to run it as")
