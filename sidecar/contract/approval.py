@@ -20,13 +20,15 @@ class ChangePreview(Message):
 
 
 class Answer(Message):
-    """What one person said. `person` and `via` come from the channel, never from the body."""
+    """What one person said. `person` and `via` come from the channel, never from the body. `glass`: in an emergency, out of
+    the usual roles."""
 
     person: str
     verdict: Literal["approve", "deny"]
     via: str
     at: AwareDatetime
     reason: Line = ""
+    glass: bool = False
 
 
 class ApprovalView(Message):

@@ -13,7 +13,7 @@ from sidecar.gate.stop import end_lease
 from sidecar.gate.submit import LEASED_WITHIN
 
 Verdict = Literal["approve", "deny"]
-_STATUS = {"stale-plan": 409, "expired": 409, "not-waiting": 409, "own-request": 403, "no-role": 403}
+_STATUS = {"stale-plan": 409, "expired": 409, "not-waiting": 409, "own-request": 403, "no-role": 403, "bot": 403}
 
 
 def answer(

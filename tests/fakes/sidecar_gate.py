@@ -37,6 +37,7 @@ class FakeClock:
 @dataclass
 class FakePeople:
     known: dict[str, Person] = field(default_factory=dict)
+    slack: dict[str, str] = field(default_factory=dict)  # user id to name
 
     def add(self, name: str, *roles: str) -> Person:
         self.known[name] = Person(name=name, roles=frozenset(roles))
@@ -47,6 +48,9 @@ class FakePeople:
 
     def by_name(self, name: str) -> Person | None:
         return self.known.get(name)
+
+    def by_slack(self, user: str) -> Person | None:
+        return self.known.get(self.slack.get(user, ""))
 
     def by_slack_user(self, slack_user: str) -> Person | None:
         return self.known.get(slack_user.removeprefix("U").lower())
