@@ -60,6 +60,12 @@ def is_refused(response: httpx.Response, status: int, code: str) -> None:
     assert "Traceback" not in response.text
 
 
+def looks(sidecar: Sidecar, since: int) -> list[str]:
+    """What was asked of the API server; the reaper, which looks for what leases left, has nothing to do with a plan."""
+    reaped = {"serviceaccounts", "roles", "rolebindings", "clusterroles", "clusterrolebindings"}
+    return [entry.path for entry in sidecar.lab.requests[since:] if entry.resource not in reaped]
+
+
 def with_value(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     copied = copy.deepcopy(document)
     *parents, last = path.split("/")
@@ -147,7 +153,7 @@ def test_B3_json_that_two_parsers_read_differently_is_a_400_before_policy(sideca
 
     is_refused(post(sidecar, spoilt), 400, "malformed")
 
-    assert sidecar.lab.requests[log:] == [], "nothing was even looked up"
+    assert looks(sidecar, log) == [], "nothing was even looked up"
 
 
 # A uid may have capital letters; a namespace may be empty, for kinds that have none.
@@ -164,7 +170,7 @@ def test_B12_a_name_that_is_a_path_or_holds_control_characters_is_refused_by_the
     response = post(sidecar, json.dumps(document))
 
     is_refused(response, 400, "malformed")
-    assert sidecar.lab.requests[log:] == [], "no URL was built of it"
+    assert looks(sidecar, log) == [], "no URL was built of it"
 
 
 @pytest.mark.parametrize("name", ["../x", "%2e%2e", "a b", "A" * 65, "step-0", "step-1/../../settle", "\u202e"])
