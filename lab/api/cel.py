@@ -1,5 +1,6 @@
 """CEL as API servers use it: compile once, evaluate on plain data; an error is an exception, never a truthy value."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -8,6 +9,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 NAMES = ("self", "object", "oldObject", "request", "namespaceObject", "params", "variables")
+_WORD, _VARIABLE = re.compile(r"[A-Za-z_]\w*"), re.compile(r"\bvariables\.([A-Za-z_]\w*)")
 
 
 class ExpressionError(ValueError):
@@ -28,6 +30,12 @@ def _compiled(source: str) -> Any:
 class Expression:
     def __init__(self, source: str) -> None:
         self._source = source
+        words = set(_WORD.findall(source))
+        self._names = [name for name in NAMES if name in words]
+
+    def variables(self) -> set[str]:
+        """The names of `variables.x` in it."""
+        return set(_VARIABLE.findall(self._source))
 
     def compile(self) -> None:
         """ExpressionError when it does not compile."""
@@ -36,7 +44,7 @@ class Expression:
     def evaluate(self, data: Mapping[str, Any]) -> Any:
         """The plain value. ExpressionError."""
         try:
-            value = _compiled(self._source).eval(data={name: data.get(name) for name in NAMES})
+            value = _compiled(self._source).eval(data={name: data.get(name) for name in self._names})
         except (ValueError, RuntimeError, TypeError) as exc:
             raise ExpressionError(str(exc)) from exc
         if value.type() == cel.Type.ERROR:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from lab.api import admission
 from lab.api.bodies import object_of
 from lab.api.cluster import Cluster
 from lab.api.managed import Entry, Ownership
@@ -31,6 +32,7 @@ def request_token(cluster: Cluster, call: Call, resource: Resource) -> Answer:
         why = f"the UID in the token request ({uid}) does not match the UID of the service account ({account['metadata']['uid']})"
         raise conflict("TokenRequest", GROUP, name, why)
     bound = _bound(cluster, call, spec.get("boundObjectRef"))
+    admission.validate_part(cluster, resource, body, call)
     audiences = spec.get("audiences") or [ISSUER]
     token = cluster.tokens.mint(account, seconds=seconds, audiences=audiences, bound=bound)
     expires = (cluster.clock.now() + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

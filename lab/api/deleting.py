@@ -160,6 +160,7 @@ def delete_collection(cluster: Cluster, call: Call, resource: Resource) -> Answe
     items = []
     for live in found:
         try:
+            admission.validate_delete(cluster, resource, live, call)
             _, obj = remove(cluster, resource, live, options, dry_run=bool(options.get("dryRun")))
         except ApiError:
             continue

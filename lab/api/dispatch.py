@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.api import (
+    admission,
     authn,
     credentials,
     deleting,
@@ -202,6 +203,7 @@ def _upgrade(cluster: Cluster, call: Call, resource: Resource) -> Answer:
         logs.container_of(pod, call.param("container"))
     if not (pod.get("spec") or {}).get("nodeName"):
         raise status.bad_request(f"pod {call.target.name} does not have a host assigned")
+    admission.validate_part(cluster, resource, {}, call, operation="CONNECT")
     raise status.bad_request("Upgrade request required")
 
 

@@ -4,7 +4,7 @@ import copy
 import math
 from typing import Any
 
-from lab.api import deleting
+from lab.api import admission, deleting
 from lab.api.bodies import object_of
 from lab.api.cluster import Cluster
 from lab.api.registry import precondition
@@ -26,6 +26,7 @@ def evict(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     pod = cluster.find(resource, namespace, name)
     if pod is None:
         raise not_found("pods", "", name)
+    admission.validate_part(cluster, resource, body, call)
     options = body.get("deleteOptions") or {}
     dry_run = bool(options.get("dryRun")) or call.dry_run
     budgets = [b for b in cluster.store.list(*BUDGETS, namespace) if _guards(b, pod)]
@@ -127,6 +128,7 @@ def bind(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     pod = cluster.store.get(Key("", "pods", call.target.namespace, name))
     if pod is None:
         raise not_found("pods", "", name)
+    admission.validate_part(cluster, resource, body, call)
     node = (body.get("target") or {}).get("name", "")
     have = (pod.get("spec") or {}).get("nodeName")
     if have:

@@ -1,7 +1,6 @@
 """The scale subresource: replicas of whatever can be scaled, seen as autoscaling/v1 Scale."""
 
 import copy
-from typing import Any
 
 from lab.api.bodies import check_options, decoded, object_of
 from lab.api.cluster import Cluster
@@ -10,45 +9,13 @@ from lab.api.patching import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PAT
 from lab.api.registry import Registry
 from lab.api.request import Answer, Call
 from lab.api.resources import Resource
-from lab.api.selectors import text_of
+from lab.api.scaled import paths, view
 from lab.api.status import bad_request, invalid, modified, not_found, unsupported_media_type
 from lab.api.validation.pods import non_negative
 from lab.api.writing import patched_document
 from lab.store import Object
 
 SCALE = "autoscaling.v1.Scale"
-
-
-def _paths(resource: Resource) -> tuple[list[str], list[str], list[str]]:
-    """Where wanted replicas, present replicas and the selector lie."""
-    scale = ((resource.custom or {}).get("subresources") or {}).get("scale")
-    if scale is None:
-        return ["spec", "replicas"], ["status", "replicas"], []
-
-    def split(name: str) -> list[str]:
-        return str(scale[name]).strip(".").split(".") if scale.get(name) else []
-
-    return split("specReplicasPath"), split("statusReplicasPath"), split("labelSelectorPath")
-
-
-def _at(obj: Any, path: list[str]) -> Any:
-    if not path:
-        return None
-    for part in path:
-        obj = obj.get(part) if isinstance(obj, dict) else None
-    return obj
-
-
-def view(resource: Resource, obj: Object) -> Object:
-    wanted, present, selector = _paths(resource)
-    meta = {k: v for k, v in obj["metadata"].items() if k in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
-    status: Object = {"replicas": _at(obj, present) or 0}
-    text = _at(obj, selector) if resource.custom is not None else text_of((obj.get("spec") or {}).get("selector"))
-    if text:
-        status["selector"] = text
-    count = _at(obj, wanted)
-    spec = {"replicas": count} if count else {}
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
 
 
 def handle(cluster: Cluster, call: Call, resource: Resource) -> Answer:
@@ -84,7 +51,7 @@ def _write(cluster: Cluster, call: Call, resource: Resource, live: Object, scale
     if count < 0:
         raise invalid("Scale", "autoscaling", call.target.name, [non_negative("spec.replicas", count)])
     new = copy.deepcopy(live)
-    wanted, _, _ = _paths(resource)
+    wanted, _, _ = paths(resource)
     node = new
     for part in wanted[:-1]:
         node = node.setdefault(part, {})

@@ -7,7 +7,7 @@ from lab.api.resources import Resource
 from lab.api.status import Cause, forbidden, not_found
 from lab.store import Object
 
-__all__ = ["charge", "mutate", "namespace_lifecycle", "validate", "validate_delete"]
+__all__ = ["charge", "mutate", "namespace_lifecycle", "validate", "validate_delete", "validate_part"]
 
 
 def namespace_lifecycle(cluster: Cluster, resource: Resource, obj: Object) -> None:
@@ -42,6 +42,11 @@ def validate(cluster: Cluster, resource: Resource, obj: Object, live: Object | N
 def validate_delete(cluster: Cluster, resource: Resource, live: Object, call: Call) -> None:
     """ApiError of a policy that keeps the object."""
     policies.check(cluster, resource, None, live, call)
+
+
+def validate_part(cluster: Cluster, resource: Resource, obj: Object, call: Call, *, operation: str = "CREATE") -> None:
+    """What is posted to a subresource with a kind of its own (eviction, binding, token), or opened (CONNECT). ApiError."""
+    policies.check(cluster, resource, obj, None, call, operation=operation)
 
 
 def charge(cluster: Cluster, resource: Resource, obj: Object) -> None:
