@@ -5,8 +5,9 @@ Knows no rule: it keeps what it is given. Times are seconds since the epoch, doc
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, func, insert, select, update
 
@@ -28,6 +29,7 @@ _plans = Table(
     Column("requested_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("lease", Text),
+    Column("shown", Text, nullable=False),
 )
 _answers = Table(
     "answers",
@@ -39,6 +41,16 @@ _answers = Table(
     Column("at", Float, nullable=False),
 )
 _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What was seen when the plan came in, for people to read: see ApprovalView for what the fields mean."""
+
+    environment: str = ""
+    observed: tuple[str, ...] = ()
+    blast_radius: tuple[str, ...] = ()
+    dry_run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,7 @@ class Entry:
     requested_at: datetime
     expires_at: datetime
     lease: str | None
+    shown: Shown = Shown()
 
 
 def put(connection: Connection, entry: Entry) -> None:
@@ -72,6 +85,7 @@ def put(connection: Connection, entry: Entry) -> None:
         "requested_at": entry.requested_at.timestamp(),
         "expires_at": entry.expires_at.timestamp(),
         "lease": entry.lease,
+        "shown": json.dumps(asdict(entry.shown)),
     }
     changed = connection.execute(
         update(_plans).where(_plans.c.digest == entry.plan.digest, _plans.c.state == "denied").values(**values)
@@ -165,4 +179,10 @@ def _entry(row: RowMapping) -> Entry:
         requested_at=datetime.fromtimestamp(row["requested_at"], UTC),
         expires_at=datetime.fromtimestamp(row["expires_at"], UTC),
         lease=row["lease"],
+        shown=_shown(json.loads(row["shown"])),
     )
+
+
+def _shown(document: dict[str, Any]) -> Shown:
+    """Lists of JSON are tuples here."""
+    return Shown(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})

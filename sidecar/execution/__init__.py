@@ -2,7 +2,8 @@
 
 from sidecar.execution.compile import calls_for, undo_calls
 from sidecar.execution.effect import Effect, Unfit, effect_of, projected
-from sidecar.execution.live import Live, look, look_back
+from sidecar.execution.live import Live, look, look_back, read
+from sidecar.execution.observed import observed
 from sidecar.execution.preview import escaped, masked, preview_of
 from sidecar.execution.recover import arrived
 
@@ -17,7 +18,9 @@ __all__ = [
     "look",
     "look_back",
     "masked",
+    "observed",
     "preview_of",
     "projected",
+    "read",
     "undo_calls",
 ]

@@ -43,14 +43,15 @@ def _given(
 ) -> ApprovalView | Problem:
     with desk.turns.alone(digest), desk.ledger.write() as transaction:
         entry = approvals.get(transaction.connection, digest)
-        view = view_of(entry) if entry is not None else None
+        given_before = approvals.answers_to(transaction.connection, digest)
+        view = view_of(entry, given_before) if entry is not None else None
         if entry is None or view is None:
             return problem(404, "unknown-plan", "no plan with this digest waits for people")
         if is_over(entry, transaction.now):
             expire(entry, transaction)
             return problem(409, "expired", "nobody answered in time")
         given = Answer(person=person.name, verdict=verdict, via=via, at=transaction.now, reason=reason)
-        before = {found.person: found for found in approvals.answers_to(transaction.connection, digest)}
+        before = {found.person: found for found in given_before}
         mine = before.get(person.name)
         if mine is not None and (mine.verdict == verdict or mine.verdict == "deny"):
             return view  # said already; and a no is never taken back
@@ -86,7 +87,8 @@ def _called_back(status: PlanStatus, *, person: Person, plan: str, via: str, rea
         end_lease(held, desk=desk, actor=person.name, why=why)
     with desk.ledger.read() as connection:
         entry = approvals.get(connection, status.plan) or entry
-    return view_of(entry) or problem(404, "unknown-plan", "no plan with this digest waits for people")
+        answers = approvals.answers_to(connection, status.plan)
+    return view_of(entry, answers) or problem(404, "unknown-plan", "no plan with this digest waits for people")
 
 
 def _take(given: Answer, entry: approvals.Entry, transaction: Transaction, *, desk: Desk) -> ApprovalView | None:
@@ -108,4 +110,4 @@ def _take(given: Answer, entry: approvals.Entry, transaction: Transaction, *, de
         said = f"{given.person} said no" + (f": {given.reason}" if given.reason else "")
         approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="refused", reason=said)
     now_entry = approvals.get(transaction.connection, digest)
-    return view_of(now_entry) if now_entry is not None else None
+    return view_of(now_entry, answers) if now_entry is not None else None

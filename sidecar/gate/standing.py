@@ -48,15 +48,15 @@ def status_of(entry: approvals.Entry, answers: tuple[Answer, ...]) -> PlanStatus
         plan=entry.plan.digest,
         state=entry.state,
         decision=entry.decision,
-        approval=view_of(entry),
+        approval=view_of(entry, answers),
         answers=answers,
         lease=entry.lease,
         reason=entry.reason[:500],
     )
 
 
-def view_of(entry: approvals.Entry) -> ApprovalView | None:
-    """What people are shown; None for a plan that asks nobody."""
+def view_of(entry: approvals.Entry, answers: tuple[Answer, ...] = ()) -> ApprovalView | None:
+    """What people are shown; None for a plan that asks nobody. Whatever others wrote is escaped."""
     wanted = entry.decision.approvals
     if entry.decision.verdict != "review" or wanted is None:
         return None
@@ -72,7 +72,22 @@ def view_of(entry: approvals.Entry) -> ApprovalView | None:
         requested_at=entry.requested_at,
         expires_at=entry.expires_at,
         state=_VIEWED[entry.state],
+        environment=entry.shown.environment,
+        requested_by=escaped(entry.plan.requested_by),
+        cause=entry.plan.cause.slug,
+        subject=entry.plan.cause.subject,
+        evidence=tuple(f"{cited.id} sha256:{cited.sha256}" for cited in entry.plan.cited),
+        observed=entry.shown.observed,
+        blast_radius=entry.shown.blast_radius,
+        final=tuple(f"{change.step}: {change.summary}"[:500] for change in entry.previews if not change.reversible),
+        grounds=entry.decision.reasons,
+        answers=tuple(_readable(answer) for answer in answers),
+        dry_run=entry.shown.dry_run,
     )
+
+
+def _readable(answer: Answer) -> Answer:
+    return answer.model_copy(update={"person": escaped(answer.person), "reason": escaped(answer.reason)[:500]})
 
 
 _VIEWED: dict[PlanState, Literal["waiting", "approved", "refused", "expired", "used", "void"]] = {

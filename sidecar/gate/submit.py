@@ -13,6 +13,7 @@ from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Live, Unfit, effect_of, look, masked, preview_of, projected
 from sidecar.execution import store as steps
+from sidecar.gate.card import card_of
 from sidecar.gate.desk import Desk
 from sidecar.gate.standing import standing, status_of
 from sidecar.ports import History
@@ -37,6 +38,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent") -> PlanStatus:
             objections += _own_objections(plan, decision, desk=desk)
             if objections:
                 decision = denied(decision, objections)
+        shown = card_of(plan, facts, desk=desk) if decision.verdict == "review" else approvals.Shown()
         with desk.ledger.write() as transaction:
             now = transaction.now
             entry = approvals.Entry(
@@ -49,6 +51,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent") -> PlanStatus:
                 requested_at=now,
                 expires_at=_deadline(decision, now),
                 lease=None,
+                shown=shown,
             )
             approvals.put(transaction.connection, entry)
             document: Json = plan.document() if known is None else None  # the record holds each plan once
