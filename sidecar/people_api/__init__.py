@@ -24,6 +24,7 @@ from sidecar.gate.answer import answer as give_answer
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.standing import standing
 from sidecar.gate.stop import lift, stop
+from sidecar.people_api.policy import PolicyMetrics, Standing, none_known, policy_routes
 
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 Body = Annotated[bytes, Depends(whole_body)]
@@ -45,7 +46,7 @@ class Leases(Message):
     settlements: tuple[Settlement, ...]
 
 
-def people_api(desk: Desk, *, ready: Callable[[], str], version: str) -> FastAPI:
+def people_api(desk: Desk, *, ready: Callable[[], str], version: str, policy: Standing = none_known) -> FastAPI:
     """`ready` says why the sidecar cannot work just now, "" when it can."""
     app = make_app("Lestrade sidecar, the people's side", version=version, taken=(ApprovalRequest, StopRequest))
 
@@ -60,8 +61,9 @@ def people_api(desk: Desk, *, ready: Callable[[], str], version: str) -> FastAPI
     _approvals(routes, desk, known)
     _records(routes, desk)
     _stop(routes, desk, known)
+    policy_routes(routes, policy)
     app.include_router(routes)
-    _health(app, desk, ready)
+    _health(app, desk, ready, policy)
     return app
 
 
@@ -139,9 +141,10 @@ def _stop(routes: APIRouter, desk: Desk, known: Any) -> None:
         return JSONResponse({"stopped": came.stopped, "voided": list(came.voided), "settlements": settlements})
 
 
-def _health(app: FastAPI, desk: Desk, ready: Callable[[], str]) -> None:
+def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing) -> None:
     registry = CollectorRegistry()
     registry.register(_Counts(desk))
+    registry.register(PolicyMetrics(policy))
 
     @app.get("/metrics", response_model=None)
     def metrics() -> Response:

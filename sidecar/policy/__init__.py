@@ -2,11 +2,22 @@
 
 from pathlib import Path
 
-from sidecar.policy.admission import admit
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
+from sidecar.policy.current import CurrentPolicy
 from sidecar.policy.judge import RegoJudge
+from sidecar.policy.source import PolicySource
+from sidecar.policy.watch import PolicyWatch
 
-__all__ = ["PolicyBundle", "RegoJudge", "load", "open_judge", "policies_folder"]
+__all__ = [
+    "CurrentPolicy",
+    "PolicyBundle",
+    "PolicySource",
+    "PolicyWatch",
+    "RegoJudge",
+    "load",
+    "open_judge",
+    "policies_folder",
+]
 
 
 def open_judge(*, directory: Path | None = None, overlay: Path | None = None, opa_url: str | None = None) -> RegoJudge:
@@ -16,12 +27,4 @@ def open_judge(*, directory: Path | None = None, overlay: Path | None = None, op
     Raises BundleRefused when the bundle is not fit to judge by, SettingsError for an address that is none. The OPA server
     need not be there yet: until it is, every verdict is a denial.
     """
-    bundle, engine = admit(directory or policies_folder(), overlay)
-    if not opa_url:
-        return RegoJudge(engine, zones=bundle.zones)
-    engine.close()
-    from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  two HTTP clients that only this way needs
-
-    server = OpaEngine(bundle, opa_url)
-    server.prepare()
-    return RegoJudge(server, zones=bundle.zones)
+    return PolicySource.of(directory, overlay, opa_url or "").admitted().judge

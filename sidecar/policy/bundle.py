@@ -7,6 +7,7 @@ a bundle hold for the bundle as it is, so those that lie below an overlay are no
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,6 +22,8 @@ from sidecar.policy.platform import Platform
 
 DATA = "platform/data.yaml"
 MOST_BYTES = 4_194_304
+_MOST_FILES = 5_000
+_DEEPEST = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +119,26 @@ def _laid_over(raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str]
     raise BundleRefused(f"no policy overlay at {overlay}")
 
 
+def files_in(directory: Path) -> Iterator[tuple[str, Path]]:
+    """Path below the directory, and the file, in order. Symbolic links to files and to folders (as Kubernetes mounts them)
+    are followed; hidden names are not. Raises BundleRefused for a folder without end."""
+    count = 0
+    for folder, below, names in os.walk(directory, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        relative = Path(folder).relative_to(directory)
+        count += len(names)
+        if count > _MOST_FILES or len(relative.parts) > _DEEPEST:
+            raise BundleRefused(f"the bundle at {directory} has too many files, or goes round in a circle")
+        for name in sorted(names):
+            path = Path(folder, name)
+            if not name.startswith(".") and path.suffix in {".rego", ".yaml"} and path.is_file():
+                yield (relative / name).as_posix(), path
+
+
 def _files(directory: Path) -> Iterator[tuple[str, str]]:
-    """Path below the directory, and text. Symbolic links (as Kubernetes mounts them) are followed; hidden names are not."""
+    """Path below the directory, and text."""
     total = 0
-    for path in sorted(directory.rglob("*")):
-        relative = path.relative_to(directory)
-        if path.suffix not in {".rego", ".yaml"} or any(part.startswith(".") for part in relative.parts) or not path.is_file():
-            continue
+    for relative, path in files_in(directory):
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as exc:
@@ -130,7 +146,7 @@ def _files(directory: Path) -> Iterator[tuple[str, str]]:
         total += len(text)
         if total > MOST_BYTES:
             raise BundleRefused(f"the bundle at {directory} is larger than {MOST_BYTES} characters")
-        yield relative.as_posix(), text
+        yield relative, text
 
 
 def _mapping(path: str, text: str | None) -> dict[str, Json]:

@@ -25,6 +25,10 @@ class Engine(Protocol):
         """The rule's value for `input = document`. Raises PolicyUnavailable for everything that is not a value."""
         ...
 
+    def why_not(self) -> str:
+        """Why it could not answer now, "" if it could."""
+        ...
+
 
 class Patience:
     """Runs a question in a thread of its own and gives up after `seconds`.

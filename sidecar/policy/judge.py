@@ -26,6 +26,10 @@ class RegoJudge:
     def revision(self) -> str:
         return self._engine.revision
 
+    def why_not(self) -> str:
+        """Why every verdict would be a denial just now, "" if that is not so."""
+        return self._engine.why_not()
+
     def decide(self, plan: Plan, facts: Facts) -> Decision:
         at, revision = self._now(), self.revision
         try:

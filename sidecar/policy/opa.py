@@ -16,7 +16,7 @@ from opa_client.opa import OpaClient
 from requests.adapters import HTTPAdapter
 
 from sidecar.contract import Json
-from sidecar.errors import PolicyUnavailable, SettingsError
+from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.bundle import PolicyBundle
 from sidecar.policy.engine import RULE, SECONDS, Patience
 from sidecar.policy.tokens import in_order, moved
@@ -49,10 +49,26 @@ class OpaEngine:
     def ask(self, document: dict[str, Json]) -> Json:
         return self._patience.run(lambda: self._asked(document))
 
+    def load(self) -> None:
+        """Puts the rules there now. Raises BundleRefused when the server does not take them, PolicyUnavailable when it
+        cannot be asked."""
+        with self._loading:
+            self._put_there()
+
     def prepare(self) -> None:
-        """Puts the rules there ahead of the first question, in the background; a server that is not there yet is none of
-        its business."""
+        """The same ahead of the first question, in the background; a server that is not there yet is none of its business."""
         threading.Thread(target=self._prepared, name="policy-load", daemon=True).start()
+
+    def why_not(self) -> str:
+        """Asks the server; one that has lost the rules gets them back in the background."""
+        try:
+            answer = self._patience.run(self._known)
+        except PolicyUnavailable as exc:
+            return str(exc)
+        if answer.get("result") == self.revision:
+            return ""
+        self.prepare()
+        return "the OPA server has not got the rules yet"
 
     def close(self) -> None:
         self._client.close_connection()
@@ -64,7 +80,7 @@ class OpaEngine:
             with self._loading:
                 answer = self._query(document)  # somebody else may just have put them there
                 if "result" not in answer:
-                    self._put_there()
+                    self._put_again()
                     answer = self._query(document)
         match answer.get("result"):
             case {"revision": self.revision, "value": value}:
@@ -74,15 +90,27 @@ class OpaEngine:
             case _:
                 raise PolicyUnavailable("the OPA server answered by another revision, or with something else")
 
+    def _put_again(self) -> None:
+        try:
+            self._put_there()
+        except BundleRefused as exc:
+            raise PolicyUnavailable(str(exc)) from exc
+
     def _prepared(self) -> None:
-        with contextlib.suppress(PolicyUnavailable), self._loading:  # the first question says what is wrong
+        if self._loading.locked():
+            return  # under way already
+        with contextlib.suppress(PolicyUnavailable, BundleRefused), self._loading:  # the first question says what is wrong
             self._put_there()
 
+    def _known(self) -> dict[str, Any]:
+        return self._get(f"{self._root}.asked", "revision", {})
+
     def _query(self, document: dict[str, Json]) -> dict[str, Any]:
+        return self._get(f"{self._root}.asked", "answer", document)
+
+    def _get(self, package: str, rule: str, document: dict[str, Json]) -> dict[str, Any]:
         try:
-            answer = self._client.query_rule(
-                document, f"{self._root}.asked", "answer", query_params={"strict-builtin-errors": "true"}
-            )
+            answer = self._client.query_rule(document, package, rule, query_params={"strict-builtin-errors": "true"})
         except Exception as exc:
             raise PolicyUnavailable(f"no verdict from the OPA server: {_why(exc)}") from exc
         if not isinstance(answer, dict):
@@ -99,10 +127,12 @@ class OpaEngine:
                 self._put(f"{root}/{path}", moved(path, text, self._root))
             value_of = f'"value": data.{self._root}.{self._rule.removeprefix("data.")}'
             asked = f'package {self._root}.asked\n\nanswer := {{"revision": "{self.revision}", {value_of}}}\n'
-            self._put(f"{root}/asked.rego", asked)
+            self._put(f"{root}/asked.rego", f'{asked}\nrevision := "{self.revision}"\n')
             self._clear_away()
         except Exception as exc:
-            raise PolicyUnavailable(f"the OPA server did not take the policy: {_why(exc)}") from exc
+            if _is_objection(exc):
+                raise BundleRefused(f"the OPA server does not take the policy: {_why(exc)}") from exc
+            raise PolicyUnavailable(f"the OPA server could not be given the policy: {_why(exc)}") from exc
 
     def _put(self, endpoint: str, text: str) -> None:
         self._loader.update_policy_from_string(text, endpoint, rego_compat=False)  # as it was admitted, not rewritten
@@ -154,6 +184,11 @@ class _Bounded(HTTPAdapter):
         return response
 
 
+def check_address(url: str) -> None:
+    """Raises SettingsError for an address that is none."""
+    _address(url)
+
+
 def _address(url: str) -> tuple[str, int, bool]:
     try:
         parts = urlsplit(url)
@@ -164,6 +199,11 @@ def _address(url: str) -> tuple[str, int, bool]:
         raise SettingsError("LESTRADE_OPA_URL is not the address of a server: write http://host:port, without path or password")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return host, port or (443 if parts.scheme == "https" else 8181), parts.scheme == "https"
+
+
+def _is_objection(exc: Exception) -> bool:
+    """OPA's 400 for a module that does not parse or compile, and nothing that merely went wrong."""
+    return type(exc).__name__ == "RegoParseError" and getattr(exc, "expression", None) == "invalid_parameter"
 
 
 def _why(exc: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from sidecar.ports.clock import Clock
 from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential
-from sidecar.ports.judging import FactFinder, Facts, History, Judge
+from sidecar.ports.judging import FactFinder, Facts, History, Judge, PolicyStanding
 from sidecar.ports.resources import Resource, collection_path, object_path, path_of, resource_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Facts",
     "History",
     "Judge",
+    "PolicyStanding",
     "Resource",
     "collection_path",
     "object_path",

@@ -49,3 +49,22 @@ class Judge(Protocol):
     def revision(self) -> str: ...
 
     def decide(self, plan: Plan, facts: Facts) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStanding:
+    """What judges at present. `revision` "none": no bundle was admitted yet, so every verdict is a denial.
+
+    `refusal`: why a bundle was not admitted, and `refused_at` when, the last time that happened; `pending`: whether what
+    lies in the folder now is something else than what judges. `unavailable`: why the engine cannot answer, "" if it can.
+    """
+
+    revision: str
+    engine: str = ""
+    loaded_at: datetime | None = None
+    version: int | None = None
+    signed_by: str = ""
+    refusal: str = ""
+    refused_at: datetime | None = None
+    pending: bool = False
+    unavailable: str = ""

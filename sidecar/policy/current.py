@@ -1,0 +1,83 @@
+"""The judge that is current, and what is known about it: replaced in one step, while questions go on. Knows no file."""
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sidecar.contract import Decision, Fix, Plan, Reason
+from sidecar.policy.document import denial
+from sidecar.policy.judge import RegoJudge, utc_now
+from sidecar.ports import Facts, PolicyStanding
+
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A judge by a bundle that is fit to judge by. `base`: the revision of the bundle without what is laid over it;
+    `version` and `signed_by` as its signature says; `unreached`: why its engine could not be given the rules yet."""
+
+    judge: RegoJudge
+    engine: str
+    base: str
+    version: int | None = None
+    signed_by: str = ""
+    unreached: str = ""
+
+    @property
+    def revision(self) -> str:
+        return self.judge.revision
+
+
+class CurrentPolicy:
+    """Implements sidecar.ports.Judge: by the judge that is current at the moment of the question, from its first to its
+    last word. The one before it, and its engine, end with the last question that was put to them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._judge: RegoJudge | None = None
+        self._standing = PolicyStanding(revision=NONE)
+
+    @property
+    def revision(self) -> str:
+        judge = self._judge
+        return judge.revision if judge is not None else NONE
+
+    def decide(self, plan: Plan, facts: Facts) -> Decision:
+        judge, refusal = self._judge, self._standing.refusal
+        if judge is not None:
+            return judge.decide(plan, facts)
+        reason = Reason(
+            rule="policy-unavailable",
+            message=f"no policy bundle was admitted yet{': ' if refusal else ''}{' '.join(refusal.split())}"[:500],
+            fix=Fix(op="wait", text="submit it again when a bundle was admitted"),
+        )
+        return denial([reason], plan=plan, facts=facts, revision=NONE, at=utc_now())
+
+    def standing(self) -> PolicyStanding:
+        """Asks the engine whether it can answer; at most as long as a question takes."""
+        judge, standing = self._judge, self._standing
+        return replace(standing, unavailable=judge.why_not() if judge is not None else "no policy bundle was admitted yet")
+
+    def put(self, admitted: Admitted, *, at: datetime) -> None:
+        with self._lock:
+            self._standing = replace(
+                self._standing,
+                revision=admitted.revision,
+                engine=admitted.engine,
+                loaded_at=at,
+                version=admitted.version,
+                signed_by=admitted.signed_by,
+                pending=False,
+            )
+            self._judge = admitted.judge
+
+    def refused(self, why: str, *, at: datetime) -> None:
+        """What lies in the folder is not what judges, and why."""
+        with self._lock:
+            self._standing = replace(self._standing, refusal=why, refused_at=at, pending=True)
+
+    def unchanged(self) -> None:
+        """What lies in the folder is what judges (again)."""
+        with self._lock:
+            self._standing = replace(self._standing, pending=False)

@@ -1,0 +1,79 @@
+"""Where the bundle comes from, as the settings say: what lies there now, and a judge by it. Knows no record."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
+from sidecar.policy.admission import admit
+from sidecar.policy.bundle import files_in, policies_folder
+from sidecar.policy.current import Admitted
+from sidecar.policy.judge import RegoJudge
+
+_ALSO = (".signatures.json", ".manifest", "admitted.txt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySource:
+    """`directory`: the bundle; `overlay`: what is laid over it; `opa_url`: the server to judge on, "" for the embedded
+    engine."""
+
+    directory: Path
+    overlay: Path | None = None
+    opa_url: str = ""
+
+    @classmethod
+    def of(cls, directory: Path | None, overlay: Path | None, opa_url: str) -> "PolicySource":
+        """Raises SettingsError for what can never be a source: a mistyped path should not pass for a refused bundle."""
+        chosen = directory or policies_folder()
+        if not chosen.is_dir():
+            raise SettingsError(f"no policy bundle at {chosen}: it is not a directory")
+        if overlay is not None and not overlay.exists():
+            raise SettingsError(f"no policy overlay at {overlay}")
+        if opa_url:
+            from sidecar.policy.opa import check_address  # noqa: PLC0415  two HTTP clients that only this way needs
+
+            check_address(opa_url)
+        return cls(directory=chosen, overlay=overlay, opa_url=opa_url)
+
+    def fingerprint(self) -> str:
+        """Another one after every change of a file that counts, by the file system's word: nothing is read."""
+        digest = hashlib.sha256()
+        for place in (self.directory, self.overlay):
+            digest.update(_state_of(place).encode())
+        return digest.hexdigest()
+
+    def admitted(self) -> Admitted:
+        """Raises BundleRefused when the bundle is not fit to judge by, or the OPA server does not take it. A server that
+        cannot be reached is said in `unreached`: until it is there, every verdict of this judge is a denial."""
+        bundle, engine = admit(self.directory, self.overlay)
+        if not self.opa_url:
+            return Admitted(judge=RegoJudge(engine, zones=bundle.zones), engine="embedded", base=bundle.revision)
+        engine.close()
+        from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  as above
+
+        server = OpaEngine(bundle, self.opa_url)
+        unreached = ""
+        try:
+            server.load()
+        except PolicyUnavailable as exc:
+            unreached = str(exc)
+        judge = RegoJudge(server, zones=bundle.zones)
+        return Admitted(judge=judge, engine="opa", base=bundle.revision, unreached=unreached)
+
+
+def _state_of(place: Path | None) -> str:
+    if place is None:
+        return "-"
+    try:
+        if not place.is_dir():
+            return _stat(place)
+        files = [*files_in(place), *((name, place / name) for name in _ALSO if (place / name).exists())]
+        return "\n".join(f"{relative} {_stat(path)}" for relative, path in files)
+    except (OSError, BundleRefused) as exc:
+        return f"unreadable: {type(exc).__name__}"
+
+
+def _stat(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
