@@ -1,5 +1,6 @@
 """Real server programs for tests: where they are, and how one is started on a free loopback port and ended again."""
 
+import itertools
 import os
 import pwd
 import shutil
@@ -105,16 +106,23 @@ class PostgresServer:
     user: str | None  # PostgreSQL refuses to run as root: then this is who runs it
     process: subprocess.Popen[bytes] | None = None
     made: list[str] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def fresh(self) -> str:
         """The URL of a new, empty database."""
-        name = f"test{len(self.made) + 1}"
+        name = f"test{next(self.numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         self.made.append(name)
         return self.url(name)
+
+    def drop(self) -> None:
+        """Every database made so far, whoever is connected to it."""
+        while self.made:
+            name = self.made.pop()
+            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         address = self.url(database).replace("+psycopg", "")

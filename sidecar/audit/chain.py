@@ -7,18 +7,21 @@ nor rebuild the chain; a cut tail shows against the head that was kept elsewhere
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sidecar.contract import Json, MalformedMessage, Record, canonical
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last record: 0 and "" before the first."""
+    """The last record: 0 and "" before the first. `at` is when it was written, where that is known."""
 
     seq: int = 0
     mac: str = ""
+    at: datetime = field(default=NEVER, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

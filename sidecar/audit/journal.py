@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, update
 
-from sidecar.audit.chain import Fault, Head, check, seal
+from sidecar.audit.chain import NEVER, Fault, Head, check, mac_of, seal
 from sidecar.contract import Json, Record
 
 metadata = MetaData()
@@ -34,6 +34,7 @@ _head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", Integer, nullable=False),
     Column("mac", Text, nullable=False),
+    Column("at", Text, nullable=False),
 )
 
 
@@ -45,11 +46,12 @@ class Journal:
         """Make the tables; safe to repeat."""
         metadata.create_all(connection)
         if connection.execute(select(_head.c.id)).first() is None:
-            connection.execute(insert(_head).values(id=1, seq=0, mac=""))
+            connection.execute(insert(_head).values(id=1, seq=0, mac="", at=NEVER.isoformat()))
 
     def append(
         self,
         connection: Connection,
+        head: Head,
         *,
         at: datetime,
         kind: str,
@@ -58,17 +60,35 @@ class Journal:
         lease: str = "",
         body: Mapping[str, Json],
     ) -> Record:
-        """The next record, durable when the caller commits."""
-        row = connection.execute(select(_head.c.seq, _head.c.mac).where(_head.c.id == 1).with_for_update()).one()
-        record = seal(self._key, Head(row.seq, row.mac), at=at, kind=kind, actor=actor, plan=plan, lease=lease, body=body)
+        """The record after `head`, which the caller holds `alone`; durable when the caller commits."""
+        record = seal(self._key, head, at=at, kind=kind, actor=_plain(actor), plan=plan, lease=lease, body=body)
         document = record.document()
         connection.execute(insert(_records).values({**document, "body": json.dumps(document["body"])}))
-        connection.execute(update(_head).where(_head.c.id == 1).values(seq=record.seq, mac=record.mac))
+        connection.execute(update(_head).where(_head.c.id == 1).values(seq=record.seq, mac=record.mac, at=record.at.isoformat()))
         return record
 
-    def head(self, connection: Connection) -> Head:
-        row = connection.execute(select(_head.c.seq, _head.c.mac).where(_head.c.id == 1)).one()
-        return Head(row.seq, row.mac)
+    def head(self, connection: Connection, *, alone: bool = False) -> Head:
+        """`alone`: nobody else appends, or reads it so, until the caller's transaction ends."""
+        query = select(_head.c.seq, _head.c.mac, _head.c.at).where(_head.c.id == 1)
+        row = connection.execute(query.with_for_update() if alone else query).one()
+        return Head(row.seq, row.mac, datetime.fromisoformat(row.at))
+
+    def check_end(self, connection: Connection, *, anchor: Head | None = None) -> Fault | None:
+        """A quick look at the start: whether the last record and the anchor's are there, and written with this key."""
+        head = self.head(connection)
+        last = next(self.documents(connection, after=head.seq - 1), None) if head.seq else None
+        if head.seq and (last is None or last["seq"] != head.seq or last["mac"] != head.mac):
+            return Fault(head.seq, "is not the one that the head names")
+        if last is not None and mac_of(self._key, last) != head.mac:
+            return Fault(head.seq, "is not as it was written, or the key is another one")
+        if anchor is None or anchor.seq == 0:
+            return None
+        if anchor.seq > head.seq:
+            return Fault(head.seq + 1, f"is missing: the journal ends at record {head.seq}, but its anchor says {anchor.seq}")
+        kept = next(self.documents(connection, after=anchor.seq - 1, limit=1), None)
+        if kept is None or kept["mac"] != anchor.mac:
+            return Fault(anchor.seq, "is another one than the anchor names: the journal was rebuilt")
+        return None
 
     def documents(
         self, connection: Connection, *, after: int = 0, limit: int | None = None, about: str = ""
@@ -85,6 +105,11 @@ class Journal:
     def check(self, connection: Connection, *, anchor: Head | None = None) -> Fault | None:
         """The first record that is not as it was written."""
         return check(self._key, self.documents(connection), anchor=anchor)
+
+
+def _plain(text: str) -> str:
+    """A text as every database keeps it; under the mac it must be what comes back."""
+    return text.replace("\x00", "\\u0000")
 
 
 def _body(text: str) -> Json:

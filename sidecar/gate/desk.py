@@ -2,20 +2,35 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sidecar.approvals import People
 from sidecar.contract import Problem
 from sidecar.credentials import Issuer
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Clock, Cluster, FactFinder, Judge
+from sidecar.reading import Runs, Streams
+
+
+class Elsewhere(Protocol):
+    """Turns that other processes keep to as well."""
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Raises JournalUnavailable when the turn cannot be had."""
+        ...
+
+    def assure(self) -> None:
+        """Raises JournalUnavailable when a turn of this thread was lost."""
+        ...
 
 
 @dataclass(slots=True)
 class Turns:
     """One at a time for each name; names that nobody waits for are forgotten."""
 
+    elsewhere: Elsewhere | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turns: dict[str, tuple[threading.Lock, int]] = field(default_factory=dict)
 
@@ -25,7 +40,7 @@ class Turns:
             turn, waiting = self._turns.get(name, (threading.Lock(), 0))
             self._turns[name] = (turn, waiting + 1)
         try:
-            with turn:
+            with turn, self.elsewhere.alone(name) if self.elsewhere is not None else nullcontext():
                 yield
         finally:
             with self._lock:
@@ -34,6 +49,11 @@ class Turns:
                     del self._turns[name]
                 else:
                     self._turns[name] = (turn, waiting - 1)
+
+    def assure(self) -> None:
+        """Before each write to the cluster; raises JournalUnavailable when somebody else may have the turn by now."""
+        if self.elsewhere is not None:
+            self.elsewhere.assure()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +66,8 @@ class Desk:
     issuer: Issuer
     clock: Clock
     turns: Turns = field(default_factory=Turns)
+    runs: Runs = field(default_factory=Runs)
+    streams: Streams = field(default_factory=Streams)
 
 
 def problem(status: int, code: str, detail: str, *, title: str = "", fix: str = "") -> Problem:

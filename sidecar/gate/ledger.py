@@ -5,13 +5,12 @@ Knows no use case. Whatever goes wrong with the database comes out as JournalUna
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.approvals import store as approvals
@@ -20,6 +19,7 @@ from sidecar.contract import Json, Record
 from sidecar.credentials import store as credentials
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
+from sidecar.gate import binding
 from sidecar.ports import Clock
 
 log = structlog.get_logger("sidecar.journal")
@@ -27,18 +27,23 @@ log = structlog.get_logger("sidecar.journal")
 
 @dataclass(slots=True)
 class Transaction:
-    """`now` is the sidecar's clock, never before the last record's time: what has expired stays expired."""
+    """`now` is the sidecar's clock, never before the last record's time: what has expired stays expired.
+
+    `head`: the last record, this transaction's own included; `appended`: whether there are any of these.
+    """
 
     connection: Connection
     now: datetime
+    head: Head
     _journal: Journal
-    head: Head | None = None
+    appended: bool = False
 
     def record(self, kind: str, *, actor: str, plan: str = "", lease: str = "", body: Mapping[str, Json] | None = None) -> Record:
         record = self._journal.append(
-            self.connection, at=self.now, kind=kind, actor=actor, plan=plan, lease=lease, body=body or {}
+            self.connection, self.head, at=self.now, kind=kind, actor=actor, plan=plan, lease=lease, body=body or {}
         )
-        self.head = Head(record.seq, record.mac)
+        self.head = Head(record.seq, record.mac, record.at)
+        self.appended = True
         return record
 
 
@@ -51,21 +56,27 @@ class Ledger:
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
+        self.on_close = ExitStack()  # what else ends with it
 
     def open(self) -> None:
         """Make the tables, and look whether the end of the journal is where it was left.
 
-        Raises JournalUnavailable when the database cannot be used, or records are missing at its end.
+        Raises JournalUnavailable when the database cannot be used, records are missing at its end, or the key is not theirs.
         """
         with self._guarded(), self._engine.execution_options(writes=True).begin() as connection:
-            for tables in (approvals.metadata, credentials.metadata, execution.metadata):
+            if connection.dialect.name == "postgresql":  # two that start at once would both make the tables
+                connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
+            for tables in (approvals.metadata, credentials.metadata, execution.metadata, binding.metadata):
                 tables.create_all(connection)
             self._journal.prepare(connection)
             head = self._journal.head(connection)
-            last = list(self._journal.documents(connection, after=head.seq - 1))
-        if last:
-            self._latest = datetime.fromisoformat(str(last[-1]["at"]))
-        kept = self._anchor.kept()
+            kept = self._anchor.kept()
+            end = self._journal.check_end(connection, anchor=kept)
+        if end is not None:
+            raise JournalUnavailable(
+                f"record {end.seq} {end.reason}; restore the database, and give every sidecar on it the same audit_key_file"
+            )
+        self._latest = head.at
         if kept is not None and kept.seq > head.seq:
             raise JournalUnavailable(
                 f"the journal ends at record {head.seq}, but its anchor says {kept.seq}: records are missing; "
@@ -77,13 +88,14 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """One transaction; an exception inside rolls everything back. At most one writer at a time."""
+        """One transaction; an exception inside rolls everything back. At most one writer at a time, over all processes."""
         with self._lock, self._guarded():
             with self._engine.execution_options(writes=True).begin() as connection:
-                transaction = Transaction(connection, self.now(), self._journal)
+                head = self._journal.head(connection, alone=True)
+                transaction = Transaction(connection, max(self.now(), head.at), head, self._journal)
                 yield transaction
             self._latest = max(self._latest, transaction.now)
-            if transaction.head is not None:
+            if transaction.appended:
                 self.committed(transaction.head)
 
     @contextmanager
@@ -128,6 +140,7 @@ class Ledger:
 
     def close(self) -> None:
         self._engine.dispose()
+        self.on_close.close()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -136,26 +149,3 @@ class Ledger:
         except SQLAlchemyError as exc:
             cause = str(getattr(exc, "orig", None) or type(exc).__name__).splitlines()[0]
             raise JournalUnavailable(f"the sidecar's database does not take or give records: {cause}") from exc
-
-
-def engine_for(url: str) -> Engine:
-    """SQLite: write-ahead log, every commit on disk before it returns. Raises JournalUnavailable for a bad URL."""
-    try:
-        engine = create_engine(url)
-    except (SQLAlchemyError, ImportError) as exc:
-        raise JournalUnavailable(f"the database URL cannot be used: {str(exc).splitlines()[0]}") from exc
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _: object) -> None:  # the driver's own connection
-    connection.isolation_level = None  # we say BEGIN ourselves: the driver would say it late, and never IMMEDIATE
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,5 +1,6 @@
 """Opens the sidecar's database as its settings say: to work with it, or to read the record. Knows no cluster and no HTTP."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from sidecar.audit import AnchorFile, Journal
 from sidecar.errors import JournalUnavailable, SettingsError
-from sidecar.gate.ledger import Ledger, engine_for
+from sidecar.gate import binding
+from sidecar.gate.database import engine_for, sole_use
+from sidecar.gate.ledger import Ledger
+from sidecar.ports import ApiCall, Cluster
 from sidecar.settings import Settings, secret_from
 
 
@@ -28,9 +32,41 @@ def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger) -> Led
     except OSError as exc:
         raise SettingsError(f"state folder {settings.state}: {exc.strerror}") from exc
     key = secret_from(settings.audit_key_file, settings.state / "audit.key", what="the journal's key")
+    lock = sole_use(settings.url_of_database)
     ledger = _ledger(settings, key, make)
-    ledger.open()
+    if lock is not None:
+        ledger.on_close.callback(os.close, lock)
+    try:
+        ledger.open()
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
+
+
+def bind_cluster(ledger: Ledger, cluster: Cluster) -> None:
+    """One database, one cluster: by the uid of its kube-system namespace, whatever the cluster is called.
+
+    Raises SettingsError for a database of another cluster, ClusterUnavailable, JournalUnavailable.
+    """
+    answer = cluster.send(ApiCall(method="GET", path="/api/v1/namespaces/kube-system"))
+    metadata = answer.body.get("metadata") if isinstance(answer.body, dict) else None
+    uid = metadata.get("uid") if isinstance(metadata, dict) else None
+    if answer.status != 200 or not isinstance(uid, str) or not uid:
+        raise SettingsError(
+            f"cluster {cluster.name}: namespace kube-system cannot be read ({answer.status}), so it is not known which cluster "
+            "this is; see deploy/rbac/sidecar.yaml"
+        )
+    with ledger.write() as transaction:
+        known = binding.bound_to(transaction.connection)
+        if known is None:
+            binding.bind(transaction.connection, uid, cluster.name)
+            return
+    if known[0] != uid:
+        raise SettingsError(
+            f"the database belongs to cluster {known[1]} (kube-system {known[0]}), this is {cluster.name} ({uid}): give each "
+            "cluster a database of its own, or a new state folder"
+        )
 
 
 def open_record(settings: Settings) -> Ledger:

@@ -51,7 +51,11 @@ def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
 
 
 def why_over(lease: Lease, *, desk: Desk) -> str:
-    """Why nothing more may be written under this lease, "" while it may: asked before every request of a step."""
+    """Why nothing more may be written under this lease, "" while it may: asked before every request of a step.
+
+    Raises JournalUnavailable when another process may be at work on the lease by now.
+    """
+    desk.turns.assure()
     with desk.ledger.read() as connection:
         held = leases.get(connection, lease.id)
         entry = approvals.get(connection, lease.plan)

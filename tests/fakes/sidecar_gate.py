@@ -10,8 +10,9 @@ from sidecar.approvals import Person
 from sidecar.audit import AnchorFile, Journal
 from sidecar.contract import ApprovalsWanted, Decision, Plan, Reason
 from sidecar.credentials import Issuer
-from sidecar.gate.desk import Desk
-from sidecar.gate.ledger import Ledger, engine_for
+from sidecar.gate.database import engine_for, turns_of
+from sidecar.gate.desk import Desk, Turns
+from sidecar.gate.ledger import Ledger
 from sidecar.ports import Facts, History
 from tests.fakes.sidecar_cluster import FakeCluster
 
@@ -105,6 +106,7 @@ class World:
     facts: FakeFacts
     clock: FakeClock
     folder: Path
+    url: str
     desk: Desk
 
     def restart(self, make_ledger: Callable[..., Ledger] = Ledger) -> None:
@@ -113,7 +115,8 @@ class World:
         self.desk = make_desk(self, make_ledger)
 
 
-def make_world(folder: Path, **judge: Any) -> World:
+def make_world(folder: Path, url: str = "", **judge: Any) -> World:
+    """`url`: of an empty database; a SQLite file in the folder when there is none."""
     world = World(
         cluster=FakeCluster(),
         judge=FakeJudge(**judge),
@@ -121,6 +124,7 @@ def make_world(folder: Path, **judge: Any) -> World:
         facts=FakeFacts(),
         clock=FakeClock(),
         folder=folder,
+        url=url or f"sqlite:///{folder}/sidecar.db",
         desk=None,  # type: ignore[arg-type]
     )
     world.people.add("ada", "approver")
@@ -130,12 +134,15 @@ def make_world(folder: Path, **judge: Any) -> World:
 
 def make_desk(world: World, make_ledger: Callable[..., Ledger] = Ledger) -> Desk:
     ledger = make_ledger(
-        engine_for(f"sqlite:///{world.folder}/sidecar.db"),
+        engine_for(world.url),
         journal=Journal(KEY),
         anchor=AnchorFile(world.folder / "journal.anchor"),
         clock=world.clock,
     )
     ledger.open()
+    turns = turns_of(world.url)
+    if turns is not None:
+        ledger.on_close.callback(turns.close)
     return Desk(
         ledger=ledger,
         cluster=world.cluster,
@@ -144,6 +151,7 @@ def make_desk(world: World, make_ledger: Callable[..., Ledger] = Ledger) -> Desk
         people=world.people,
         issuer=Issuer(world.cluster, namespace="lestrade-leases", clock=world.clock),
         clock=world.clock,
+        turns=Turns(elsewhere=turns),
     )
 
 

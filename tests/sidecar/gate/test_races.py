@@ -25,8 +25,8 @@ BOUND = ("serviceaccounts", "roles", "rolebindings", "clusterroles", "clusterrol
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = make_world(tmp_path)
+def world(tmp_path, database):
+    world = make_world(tmp_path, database())
     world.cluster.put("deployments", deployment(replicas=3), "apps")
     return world
 

@@ -15,8 +15,8 @@ from tests.fakes.sidecar_gate import World, change, deployment, make_world, plan
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = make_world(tmp_path)
+def world(tmp_path, database):
+    world = make_world(tmp_path, database())
     world.cluster.put("deployments", deployment(replicas=3), "apps")
     return world
 
