@@ -4,7 +4,7 @@ export UV_FROZEN := 1
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
-.PHONY: demo test check bench test-cluster servers clean help
+.PHONY: demo test check bench owasp test-cluster servers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,10 @@ check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runb
 	$(RUN)/python -m tests.manifests
 	$(RUN)/lestrade-sidecar policy check policies
 	$(RUN)/lestrade runbooks lint
+
+owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results of the abuse tests
+	-$(RUN)/python -m pytest tests/abuse tests/cluster -q -n 2 --dist loadfile --deselect tests/abuse/test_every_row.py --junitxml=.cache/abuse.xml
+	$(RUN)/python -m tests.abuse.matrix .cache/abuse.xml
 
 bench: .cache/synced  ## the budgets of the design, measured
 	$(RUN)/python -m tests.bench

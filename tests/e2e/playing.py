@@ -34,11 +34,15 @@ def play(name: str, folder: Path) -> Played:
 
 
 async def play_scenario(
-    scenario: Scenario, folder: Path, *, look: Callable[[Laboratory], dict[str, Any]] = lambda lab: {}
+    scenario: Scenario,
+    folder: Path,
+    *,
+    look: Callable[[Laboratory], dict[str, Any]] = lambda lab: {},
+    kind: type[Demonstration] = Demonstration,
 ) -> Played:
     began = time.monotonic()
     expires = NOBODY_SECONDS if scenario.governance.approver == "nobody" else None
-    with Demonstration(scenario, folder=folder, expires_seconds=expires) as demonstration:
+    with kind(scenario, folder=folder, expires_seconds=expires) as demonstration:
         world = look(demonstration.lab)
         async with demonstration.shop() as shop:
             row = await demonstration.open_run(shop)

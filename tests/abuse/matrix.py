@@ -1,0 +1,72 @@
+"""Writes docs/owasp-agentic.md from the results of a test run: `python -m tests.abuse.matrix RESULTS.xml` (JUnit, by pytest).
+
+What is said of each risk is in matrix.yaml.
+"""
+
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from tests.abuse.found import tests_by_row
+from tests.abuse.rows import NOT_APPLICABLE, RISKS, ROWS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "owasp-agentic.md"
+
+TEXTS: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+
+
+def results(path: Path) -> dict[str, Counter[str]]:
+    """{function name: outcomes of its cases} from a JUnit file."""
+    found: dict[str, Counter[str]] = {}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        outcome = "passed"
+        for child in case:
+            outcome = {"failure": "failed", "error": "failed", "skipped": "skipped"}.get(child.tag, outcome)
+        found.setdefault(case.get("name", "").partition("[")[0], Counter())[outcome] += 1
+    return found
+
+
+def lines(outcomes: Mapping[str, Counter[str]]) -> Iterator[str]:
+    by_row = tests_by_row()
+    yield "# OWASP Top 10 for Agentic Applications (2026)"
+    yield ""
+    yield "Written by `make owasp` from the results of the tests it names; do not edit. Each test runs the real sidecar process"
+    yield "against the laboratory; those of `tests/cluster` run against any cluster that is named, and are skipped where none is."
+    for risk, name in RISKS.items():
+        yield ""
+        yield f"## {risk} {name}"
+        yield ""
+        yield TEXTS[risk]["done"]
+        if "partial" in TEXTS[risk]:
+            yield ""
+            yield f"**Partial:** {TEXTS[risk]['partial']}"
+        yield ""
+        yield "| row | what is tried | tests |"
+        yield "|---|---|---|"
+        for row, (what, risks) in ROWS.items():
+            if risk in risks:
+                yield f"| {row} | {what} | {_cell(row, by_row, outcomes)} |"
+
+
+def _cell(row: str, by_row: Mapping[str, list[str]], outcomes: Mapping[str, Counter[str]]) -> str:
+    if row in NOT_APPLICABLE:
+        return f"not applicable: {NOT_APPLICABLE[row]}"
+    return "<br>".join(f"`{name}`: {_told(outcomes.get(name))}" for name in (test.partition("::")[2] for test in by_row[row]))
+
+
+def _told(outcome: Counter[str] | None) -> str:
+    if not outcome:
+        return "not run"
+    return ", ".join(f"{outcome[word]} {word}" for word in ("passed", "failed", "skipped") if outcome[word])
+
+
+def main() -> None:
+    PAGE.write_text("\n".join(lines(results(Path(sys.argv[1])))) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

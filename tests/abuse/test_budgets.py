@@ -1,0 +1,97 @@
+"""Going round in circles, and being lucky: both end in a bounded number of tries and in a person's hands.
+
+Whole runs with the real sidecar process; the laboratory's request log says what was written.
+"""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.cli.demonstration import Demonstration
+from agent.settings import Settings
+from lab.scenarios import Scenario, load
+from sidecar.gate.opening import open_record
+from sidecar.settings import Settings as SidecarSettings
+from tests.e2e.ledger import by_leases, strangers
+from tests.e2e.playing import play_scenario
+from tests.sidecar.process.harness import ROOT, good, running
+from tests.sidecar.process.test_lab_way import plan, replicas, scale
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class WithOtherRunbooks(Demonstration):
+    """The agent reads its runbooks from `runbooks` below the run's folder."""
+
+    def settings(self) -> Settings:
+        return super().settings().model_copy(update={"runbooks": self.folder / "runbooks"})
+
+
+def verified_by(folder: Path, promql: str) -> None:
+    """Every page's verification becomes one metric."""
+    shutil.copytree(ROOT / "runbooks", folder / "runbooks")
+    for page in (folder / "runbooks").rglob("*.md"):
+        _, front, rest = page.read_text().split("---\n", 2)
+        before = front.partition("verify:\n")[0]
+        page.write_text(f"---\n{before}verify:\n  - {{promql: '{promql}', within: 30s}}\n---\n{rest}")
+
+
+@pytest.mark.parametrize(
+    ("what", "promql"),
+    [
+        ("a metric that nobody has", "sum(rate(no_such_requests_total[2m])) == 0"),
+        ("a metric of a target that is not scraped", 'sum(kube_pod_status_ready{namespace="nowhere"}) > 0'),
+    ],
+)
+def test_F9_a_verification_that_cannot_be_seen_is_unknown_and_not_success(tmp_path, what, promql):
+    verified_by(tmp_path, promql)
+    played = asyncio.run(play_scenario(load("missing-variable"), tmp_path, kind=WithOtherRunbooks))
+
+    assert played.account["outcome"] != "repaired", what
+    assert "Repaired" not in played.account["headline"]
+    assert [settlement["outcome"] for settlement in played.account["settlements"]] == ["unknown"]
+    assert [look.seen for round_ in played.report.rounds for look in round_.observations][-1] is None
+    assert strangers(played.log) == []
+
+
+def always(scenario: Scenario, policy: dict) -> Scenario:
+    return replace(scenario, governance=replace(scenario.governance, policy=policy))
+
+
+def test_F10_a_policy_that_always_says_no_ends_the_run_with_its_evidence(tmp_path):
+    scenario = load("missing-variable")
+    frozen = {"freezes": [{"name": "for ever", "environments": ["dev", "test", "prod"], "from": "2020-01-01T00:00:00Z",
+                           "until": "2099-01-01T00:00:00Z"}]}  # fmt: skip
+    played = asyncio.run(play_scenario(always(scenario, frozen), tmp_path))
+
+    assert played.account["outcome"] == "denied"
+    assert by_leases(played.log) == []
+    assert strangers(played.log) == []
+    assert played.report.evidence
+    assert played.report.diagnosis.causes
+    decided = [r for r in open_record(SidecarSettings(state=tmp_path / "sidecar")).documents() if r["kind"] == "plan-decided"]
+    assert 1 <= len(decided) <= 9  # rounds and plans again, as the agent's settings bound them
+
+
+def test_F10_two_hundred_plans_of_one_agent_neither_flood_people_nor_write_anything(tmp_path):
+    with running(tmp_path) as sidecar:
+        sidecar.start()
+        log, before = len(sidecar.lab.requests), replicas(sidecar)
+        states: list[str] = []
+        for number in range(200):
+            document = {**plan(sidecar, scale(sidecar, 3 + number % 5)), "incident": "inc-circle", "attempt": number % 100 + 1}
+            document["hypothesis"] = f"try {number}"
+            states.append(sidecar.submit(document)["state"])
+
+        assert set(states) <= {"waiting", "denied"}
+        assert states.count("waiting") <= 20
+        assert states[-1] == "denied"
+        with sidecar.person("ada") as people:
+            assert len(good(people.get("/approvals"))["approvals"]) == states.count("waiting")
+        too_often = sidecar.agent.post("/v1/plans", json={**document, "attempt": 101})
+        assert (too_often.status_code, too_often.json()["code"]) == (400, "malformed")
+        assert [entry for entry in sidecar.lab.requests[log:] if entry.is_write and not entry.dry_run] == []
+        assert replicas(sidecar) == before
