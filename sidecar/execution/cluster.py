@@ -1,27 +1,34 @@
 """The Kubernetes API over HTTP: the only place in the sidecar that knows the `kubernetes` package.
 
-Its client is used for configuration, TLS and the sidecar's own token; requests and answers are raw JSON. It never retries:
+Its client is used for configuration, TLS, connections and the sidecar's own token; requests and answers are raw JSON, sent
+through its connection pool directly, since its own way there takes longer than an API server's answer. It never retries:
 a write that was perhaps made is looked at, not sent again. A lease's token goes through a second client that holds no
 credential of its own, so that nothing but the lease can act.
 """
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import orjson
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
+from urllib3 import Timeout
 
 from sidecar.contract import Json
 from sidecar.errors import ClusterUnavailable, SettingsError
 from sidecar.ports import ApiAnswer, ApiCall, Credential
+from sidecar.ports.cluster import ApiStream
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 20.0
-STREAM_SECONDS = 330.0  # longer than the longest watch that the gateway lets through
+TOKEN_SECONDS = 10.0  # tokens in files and of plugins are renewed long before they end
 SHOWN = ("content-type", "date", "warning", "audit-id", "retry-after")
 _PIECE = 65_536
 _config: Any = config  # the package's own loaders carry no types
@@ -35,6 +42,8 @@ class KubernetesCluster:
         self._name = name
         self._own = ApiClient(own)
         self._lent = ApiClient(_without_credentials(own))
+        self._address = str(own.host).rstrip("/")
+        self._token: tuple[str, float] = ("", float("-inf"))
 
     @classmethod
     def connect(cls, *, kubeconfig: Path | None = None, context: str = "", name: str = "") -> "KubernetesCluster":
@@ -70,9 +79,19 @@ class KubernetesCluster:
         answer = _head(raw)
         return ApiAnswer(status=answer.status, body=_body(content), date=answer.date, headers=answer.headers)
 
-    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
-        raw = self._request(call, None, (CONNECT_SECONDS, STREAM_SECONDS))
-        return _head(raw), self._pieces(raw)
+    def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
+        raw = self._request(call, None, (CONNECT_SECONDS, silence))
+
+        def cut() -> None:
+            # Over already, or given back already: then there is nothing that waits.
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                raw.shutdown()
+
+        def close() -> None:
+            raw.close()
+            raw.release_conn()
+
+        return ApiStream(answer=_head(raw), pieces=self._pieces(raw), cut=cut, close=close)
 
     def _pieces(self, raw: Any) -> Iterator[bytes]:
         try:
@@ -81,30 +100,42 @@ class KubernetesCluster:
                 yield piece
         except Exception as exc:
             raise self._unavailable(exc) from exc
-        finally:
-            raw.close()
-            raw.release_conn()
 
     def _request(self, call: ApiCall, credential: Credential | None, timeout: tuple[float, float]) -> Any:
         client = self._own if credential is None else self._lent
         headers = {"Accept": call.accept, "User-Agent": "lestrade-sidecar"}
-        if call.body is not None:
+        body = None if call.body is None else json.dumps(call.body).encode()
+        if body is not None:
             headers["Content-Type"] = call.content_type
+        query = f"?{urlencode(call.query)}" if call.query else ""
         try:
-            method, url, headers, body, _ = client.param_serialize(
+            token = credential.token if credential is not None else None
+            authorization = f"Bearer {token}" if token is not None else self._own_authorization()
+            if authorization:
+                headers["Authorization"] = authorization
+            connect, read = timeout
+            return client.rest_client.pool_manager.urlopen(
                 call.method,
-                call.path,
-                query_params=list(call.query),
-                header_params=headers,
-                body=call.body,
-                auth_settings=["BearerToken"] if credential is None else [],
+                f"{self._address}{call.path}{query}",
+                body=body,
+                headers=headers,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+                timeout=Timeout(connect=connect, read=read),
             )
-            if credential is not None:
-                headers["Authorization"] = f"Bearer {credential.token}"
-            response = client.call_api(method, url, headers, body, _request_timeout=timeout)
         except Exception as exc:
             raise self._unavailable(exc) from exc
-        return response.response
+
+    def _own_authorization(self) -> str:
+        """The sidecar's own token, "" where it has a client certificate instead. The package's loader reads all of its
+        configuration anew whenever it is asked for a token: it is asked once in a while."""
+        value, since = self._token
+        if time.monotonic() - since > TOKEN_SECONDS:
+            found = self._own.configuration.auth_settings().get("BearerToken")
+            value = str(found["value"]) if found is not None and found["value"] else ""
+            self._token = (value, time.monotonic())
+        return value
 
     def _unavailable(self, exc: Exception) -> ClusterUnavailable:
         reason = getattr(exc, "reason", None) or exc
@@ -148,7 +179,7 @@ def _date(text: str) -> datetime | None:
 def _body(content: bytes) -> Json:
     """JSON, or the text where it is none: throttling and unknown paths answer in plain text."""
     try:
-        body: Json = json.loads(content)
+        body: Json = orjson.loads(content)
     except ValueError:
         return content[:2000].decode("utf-8", "replace") or None
     return body
