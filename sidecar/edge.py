@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from sidecar.contract import MalformedMessage, Message, Problem
 from sidecar.contract.problem import MEDIA_TYPE
 from sidecar.contract.wire import MAX_BYTES
-from sidecar.errors import ClusterUnavailable, JournalUnavailable, PolicyUnavailable
+from sidecar.errors import ClusterUnavailable, IdentityUnavailable, JournalUnavailable, PolicyUnavailable
 
 log = structlog.get_logger("sidecar.http")
 Scope = MutableMapping[str, Any]
@@ -31,6 +31,7 @@ _CANNOT: dict[type[Exception], tuple[str, str]] = {
     JournalUnavailable: ("journal-unavailable", "the record cannot be written, so nothing was done"),
     ClusterUnavailable: ("cluster-unavailable", "ask again when the API server answers"),
     PolicyUnavailable: ("policy-unavailable", "ask again when the policy engine answers"),
+    IdentityUnavailable: ("identity-unavailable", "ask again when the identity provider answers, or use a local token"),
 }
 
 

@@ -4,6 +4,7 @@ SidecarError
 ├── SettingsError        cannot start: says which setting, why, what to do (exit 2)
 ├── ClusterUnavailable   no answer from the API server, or none that can be read
 ├── PolicyUnavailable    the engine gave no verdict
+├── IdentityUnavailable  the identity provider gives no answer, or none that can be used
 ├── BundleRefused        a policy bundle was not admitted; says which check failed
 └── JournalUnavailable   the record could not be made durable: nothing may happen
 """
@@ -20,6 +21,9 @@ class ClusterUnavailable(SidecarError): ...
 
 
 class PolicyUnavailable(SidecarError): ...
+
+
+class IdentityUnavailable(SidecarError): ...
 
 
 class BundleRefused(SidecarError): ...

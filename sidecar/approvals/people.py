@@ -37,14 +37,15 @@ SlackUser = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,32}$")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """`name` is the identity: whoever has the same is the same person, whatever the account. `also`: other names and accounts
-    of theirs. `mark` changes when their tokens do. `seen_at`: when the identity provider last said the roles, None where the
-    people file does."""
+    """`name` is the identity: whoever has the same is the same person, whatever the account. `also`: other names and
+    accounts of theirs. `called`: how they call themselves, for showing only. `mark` changes when their tokens do. `seen_at`:
+    when the identity provider last said the roles, None where the people file does."""
 
     name: str
     roles: frozenset[str]
     also: frozenset[str] = frozenset()
     bot: bool = False
+    called: str = ""
     mark: str = ""
     seen_at: datetime | None = None
 

@@ -185,4 +185,5 @@ def _entry(row: RowMapping) -> Entry:
 
 def _shown(document: dict[str, Any]) -> Shown:
     """Lists of JSON are tuples here."""
-    return Shown(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+    return Shown(**plain)
