@@ -4,6 +4,7 @@ In the environment every key has the name that `VARIABLES` says (LESTRADE_SIDECA
 which other programs share); in the file it is the key itself, lower case.
 """
 
+import json
 import os
 import re
 import secrets
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sidecar.contract.refs import DnsLabel
+from sidecar.contract.refs import DnsLabel, Slug
 from sidecar.errors import SettingsError
 
 _PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
@@ -49,6 +50,25 @@ class Settings(BaseSettings):
     people_file: Path | None = Field(
         None, description="TOML file of people, hashes of their tokens, and roles; default: people.toml in the state folder"
     )
+    people_tls_cert_file: Path | None = Field(None, description="certificate of the people's listener")
+    people_tls_key_file: Path | None = Field(None, description="key of that certificate")
+    oidc_issuer: str = Field("", description="identity provider of the people (OpenID Connect): its issuer, an https URL")
+    oidc_client_id: str = Field("", description="client id of the approvals page at the identity provider")
+    oidc_client_secret_file: Path | None = Field(None, description="its client secret; a public client (PKCE only) has none")
+    oidc_audience: str = Field("", description="audience of people's bearer tokens; default: the client id")
+    oidc_groups_claim: str = Field("groups", description="claim that lists a person's groups; dots go deeper")
+    oidc_name_claim: str = Field("name", description="claim that says how a person is called; for showing only")
+    oidc_roles: dict[str, tuple[Slug, ...]] = Field(
+        default_factory=dict, description='what membership in a group means, as JSON or a TOML table: {"sre-team": ["sre"]}'
+    )
+    oidc_membership_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        3600, description="how long a membership counts that a token said; then the person has to log in again"
+    )
+    most_cards_waiting: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="approvals that may wait at once")
+    most_cards_a_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(10, description="approvals asked for within a minute")
+    most_cards_an_hour: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        30, description="approvals asked for within an hour for one incident or one namespace"
+    )
     kubeconfig: Path | None = Field(
         None, description="kubeconfig of the sidecar's own identity; default: in-cluster, then ~/.kube/config"
     )
@@ -66,7 +86,31 @@ class Settings(BaseSettings):
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
+    page_url: str = Field("", description="address of the approvals page as people's browsers reach it; cards link to it")
+    slack_bot_token_file: Path | None = Field(None, description="approvals in Slack: the app's bot token (xoxb-)")
+    slack_signing_secret_file: Path | None = Field(
+        None, description="approvals in Slack over HTTP: the app's signing secret; requests come to /slack/interactions"
+    )
+    slack_app_token_file: Path | None = Field(None, description="approvals in Slack by Socket Mode: the app-level token (xapp-)")
+    slack_channel: Annotated[str, StringConstraints(max_length=2000)] = Field(
+        "", description="id of the approvers' channel; more by environment: C0123, prod=C0456, prod/payments=C0789"
+    )
+    slack_team: Annotated[str, StringConstraints(pattern=r"^$|^[TE][A-Z0-9]{2,20}$")] = Field(
+        "", description="id of the Slack workspace; requests of another one are refused"
+    )
+    slack_app_id: Annotated[str, StringConstraints(pattern=r"^$|^A[A-Z0-9]{2,20}$")] = Field(
+        "", description="id of the Slack app; requests of another one are refused"
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API; another one for GovSlack and for tests")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _roles_from_json(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('expected JSON, such as {"sre-team": ["sre"]}') from None
 
     @property
     def url_of_database(self) -> str:
@@ -113,7 +157,12 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade-sidecar config`)") from None
     if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
         raise SettingsError(f"settings {VARIABLES['tls_cert_file']} and {VARIABLES['tls_key_file']} belong together")
-    for file in filter(None, (settings.tls_cert_file, settings.tls_key_file)):
+    if (settings.people_tls_cert_file is None) != (settings.people_tls_key_file is None):
+        raise SettingsError(
+            f"settings {VARIABLES['people_tls_cert_file']} and {VARIABLES['people_tls_key_file']} belong together"
+        )
+    tls = (settings.tls_cert_file, settings.tls_key_file, settings.people_tls_cert_file, settings.people_tls_key_file)
+    for file in filter(None, tls):
         if not os.access(file, os.R_OK):
             raise SettingsError(f"TLS file {file} cannot be read")
     for address in filter(None, (settings.listen, settings.people_listen)):
