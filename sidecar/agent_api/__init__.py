@@ -7,23 +7,26 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+import anyio
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 
-from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
+from sidecar.agent_api.handing import Handed
+from sidecar.contract import Lease, Message, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
 from sidecar.edge import answer, bearer, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
+from sidecar.gate.read import Refusals, read
 from sidecar.gate.settle import settle
 from sidecar.gate.standing import standing
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
-from sidecar.reading import Forbidden, open_reading
+from sidecar.reading import MOST_STREAMS, Gateway, ReadingRules
 
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 LeaseId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -31,6 +34,9 @@ StepId = Annotated[str, InPath(pattern=r"^step-[1-9][0-9]?$")]
 Body = Annotated[bytes, Depends(whole_body)]
 Wait = Annotated[int, Query(ge=0, le=60)]
 LOOK_SECONDS = 0.2
+READERS = 16  # threads for reads that have an end; plans and steps have theirs
+RUN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$|^$"
+ANY_READ: dict[str, Any] = {"description": "the API server's answer, whatever its status", "content": {"application/json": {}}}
 
 
 class SettleRequest(Message):
@@ -39,8 +45,10 @@ class SettleRequest(Message):
     outcome: Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
 
 
-def agent_api(desk: Desk, *, token: str, ready: Callable[[], str], version: str) -> FastAPI:
-    """`ready` says why the sidecar cannot work just now, "" when it can."""
+def agent_api(
+    desk: Desk, *, token: str, ready: Callable[[], str], version: str, rules: Callable[[], ReadingRules] = ReadingRules
+) -> FastAPI:
+    """`ready` says why the sidecar cannot work just now, "" when it can; `rules` what may be read."""
     app = make_app("Lestrade sidecar, the agent's side", version=version, taken=(Plan, SettleRequest))
 
     def known(request: Request) -> None:
@@ -50,7 +58,7 @@ def agent_api(desk: Desk, *, token: str, ready: Callable[[], str], version: str)
     routes = APIRouter(dependencies=[Depends(known)])
     _plans(routes, desk)
     _leases(routes, desk)
-    _reading(routes, desk)
+    _reading(routes, desk, rules)
     app.include_router(routes)
     add_health(app, ready)
     return app
@@ -99,22 +107,29 @@ def _leases(routes: APIRouter, desk: Desk) -> None:
         return answer(settle(lease_id, SettleRequest.from_bytes(body).outcome, desk=desk))
 
 
-def _reading(routes: APIRouter, desk: Desk) -> None:
-    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses=refuses(403, 404, 429))
-    def read(cluster: str, path: str, request: Request) -> Response:
-        """The Kubernetes API, reads only, without the values of Secrets: a base path for any Kubernetes client."""
+def _reading(routes: APIRouter, desk: Desk, rules: Callable[[], ReadingRules]) -> None:
+    gateway = Gateway(cluster=desk.cluster, rules=rules, runs=desk.runs, streams=desk.streams)
+    refusals = Refusals()
+    threads, stream_threads = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(MOST_STREAMS)
+
+    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses={200: ANY_READ, **refuses(403, 404, 429)})
+    async def read_cluster(
+        cluster: str, path: str, request: Request, lestrade_run: Annotated[str, Header(pattern=RUN)] = ""
+    ) -> Response:
+        """The Kubernetes API, reads only, without the values of Secrets and other credentials: a base path for any
+        Kubernetes client. `Lestrade-Run` names the run that reads: its budget is its own, its streams end with its lease."""
         if cluster != desk.cluster.name:
             return answer(problem(404, "unknown-cluster", "no cluster of this name is read here"))
         raw = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
-        below = raw.split("/", 4)[-1] if raw.count("/") >= 4 else ""
-        accept = request.headers.get("accept", "application/json")
-        reading = open_reading(f"/{below}", request.query_params.multi_items(), accept, cluster=desk.cluster)
-        if isinstance(reading, Forbidden):
-            code = "not-readable" if reading.status == 403 else "too-many-streams"
-            return answer(problem(reading.status, code, reading.detail))
-        response = StreamingResponse(reading.pieces, status_code=reading.status)
-        response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reading.headers]
-        return response
+        before, _, below = raw.partition(f"/v1/read/{cluster}/")
+        query, accept = request.query_params.multi_items(), request.headers.get("accept", "application/json")
+        opened = partial(
+            read, "" if before else f"/{below}", query, accept, run=lestrade_run, gateway=gateway, refusals=refusals, desk=desk
+        )
+        reading = await anyio.to_thread.run_sync(opened, limiter=threads)
+        if isinstance(reading, Problem):
+            return answer(reading)
+        return Handed(reading, stream_threads if reading.streamed else threads)
 
 
 def add_health(app: FastAPI, ready: Callable[[], str]) -> None:

@@ -1,6 +1,6 @@
 """The Kubernetes API as the sidecar uses it: whole requests, built by us, never from raw text of a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -41,6 +41,17 @@ class ApiAnswer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiStream:
+    """An answer whose body is handed on as it comes: `answer.body` is None, headers are in it. The pieces raise
+    ClusterUnavailable where they break off; `close` gives the connection back, by whoever reads them."""
+
+    answer: ApiAnswer
+    pieces: Iterator[bytes]
+    cut: Callable[[], None] = lambda: None  # from any thread: whoever waits for the next piece waits no longer
+    close: Callable[[], None] = lambda: None
+
+
 class Cluster(Protocol):
     """Raises ClusterUnavailable when there is no answer, or none that can be read; any HTTP status is a value."""
 
@@ -51,6 +62,6 @@ class Cluster(Protocol):
         """As the sidecar itself, or with a lease's credential and nothing else."""
         ...
 
-    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
-        """A GET whose body is handed on as it comes (read gateway); `ApiAnswer.body` is None, headers are in it."""
+    def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
+        """A GET for the read gateway. `silence`: seconds without a byte after which it is given up."""
         ...

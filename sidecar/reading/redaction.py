@@ -1,32 +1,123 @@
-"""Takes the values out of Secrets: pure. The keys stay, since whether a key is there is what a diagnosis asks."""
+"""Takes the values of Secrets and whatever looks like a credential out of an answer's objects: pure.
 
+Keys stay, since whether a key is there is what a diagnosis asks. It holds for every object in whatever it is wrapped: lists,
+tables, watch events, templates of pods, copies in annotations.
+"""
+
+import base64
+import binascii
 import json
 from typing import Any
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+from sidecar.reading.shapes import Mask, names_a_credential
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# Fields of API objects that hold the thing itself; a field "secret" or "token" more often holds a name or a path.
+_FIELDS = frozenset(
+    {
+        *("password", "passwd", "passphrase", "apikey", "api_key", "privatekey", "private_key", "accesstoken"),
+        *(
+            "access_token",
+            "authtoken",
+            "auth_token",
+            "bearertoken",
+            "clientsecret",
+            "client_secret",
+            "secretaccesskey",
+            "connectionstring",
+        ),
+    }
+)
+_BOOKKEEPING = frozenset({"managedFields", "uid", "resourceVersion", "creationTimestamp", "containerID", "imageID"})
+_KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 
 
-def redacted(content: bytes) -> bytes | None:
-    """JSON of a Secret, a list of them, a table, or a watch event, without values; None when it cannot be read."""
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return None
-    _clear(document)
-    return json.dumps(document, separators=(",", ":")).encode()
+class Redaction:
+    """For the objects of one resource (its name in URLs): items of a list do not say their kind. Everything is changed in
+    place. Raises RecursionError for a document that is nested deeper than any object is."""
 
+    def __init__(self, mask: Mask, resource: str) -> None:
+        self._mask = mask
+        self._kind = _KINDS.get(resource, "")
 
-def _clear(node: Any) -> None:
-    """In whatever it is wrapped: every `data` and `stringData` map loses its values, every annotation that repeats the
-    object goes."""
-    if isinstance(node, list):
-        for item in node:
-            _clear(item)
-    elif isinstance(node, dict):
+    def clear(self, document: Any) -> Any:
+        return self._cleared(document, self._kind)
+
+    def _cleared(self, node: Any, kind: str) -> Any:
+        if isinstance(node, dict):
+            self._map(node, kind)
+        elif isinstance(node, list):
+            self._list(node, kind)
+        elif isinstance(node, str):
+            return self._mask.text(node)
+        return node
+
+    def _list(self, node: list[Any], kind: str) -> None:
+        if node and all(isinstance(word, str) for word in node):
+            node[:] = self._mask.arguments(node)
+            return
+        for index, item in enumerate(node):
+            node[index] = self._cleared(item, kind)
+
+    def _map(self, node: dict[str, Any], kind: str) -> None:
+        if kind != "Secret":  # what stands within a Secret stays one
+            own = node.get("kind")
+            kind = own if own in ("Secret", "ConfigMap") else kind
+        named = node.get("name")
+        for key, value in node.items():
+            if key in _BOOKKEEPING:
+                continue
+            if isinstance(value, str):
+                node[key] = self._text(key, value, named if isinstance(named, str) else "", kind)
+            elif isinstance(value, dict):
+                if key in ("data", "stringData") and kind == "Secret":
+                    node[key] = dict.fromkeys(value, "")
+                elif key in ("data", "binaryData") and kind == "ConfigMap":
+                    node[key] = {name: self._entry(name, entry, binary=key == "binaryData") for name, entry in value.items()}
+                elif key == "annotations":
+                    self._annotations(value, kind)
+                else:
+                    self._map(value, kind)
+            elif isinstance(value, list):
+                self._list(value, kind)
+
+    def _text(self, key: str, value: str, named: str, kind: str) -> str:
+        if kind == "Secret" and key in ("data", "stringData"):
+            return ""
+        if key == "value" and named:
+            return self._mask.named(named, value)
+        if key.lower() in _FIELDS:
+            return self._mask.named(key, value)
+        return self._mask.text(value)
+
+    def _entry(self, name: str, value: Any, *, binary: bool) -> Any:
+        """One key of a ConfigMap: a value, or a whole file."""
+        if not isinstance(value, str):
+            return value
+        if name == "release" and len(value) > 256 and "\n" not in value:
+            return self._mask.mark(value)  # Helm's own record of a release: every value and manifest of it, packed
+        if names_a_credential(name) and (binary or "\n" not in value.strip()):
+            return self._mask.named(name, value)
+        if not binary:
+            return self._mask.settings(value)
+        try:
+            text = base64.b64decode(value, validate=True).decode("latin-1")
+        except (binascii.Error, ValueError):
+            return self._mask.mark(value)
+        return value if self._mask.settings(text) == text else self._mask.mark(value)
+
+    def _annotations(self, node: dict[str, Any], kind: str) -> None:
+        copied = node.pop(LAST_APPLIED, None)
         for name, value in node.items():
-            if name in ("data", "stringData") and isinstance(value, dict):
-                node[name] = dict.fromkeys(value, "")
-            elif name == "annotations" and isinstance(value, dict):
-                value.pop(_LAST_APPLIED, None)
-            else:
-                _clear(value)
+            if isinstance(value, str):
+                node[name] = self._copy(value, kind) if value.startswith(("{", "[")) else self._mask.text(value)
+        if isinstance(copied, str) and kind != "Secret":
+            node[LAST_APPLIED] = self._copy(copied, kind)
+
+    def _copy(self, text: str, kind: str) -> str:
+        """An object within a text, cleared as the object itself is."""
+        try:
+            document = json.loads(text)
+            return json.dumps(self._cleared(document, kind), separators=(",", ":"), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return self._mask.settings(text)

@@ -15,6 +15,7 @@ import jsonpatch
 
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall, Credential
+from sidecar.ports.cluster import ApiStream
 
 PATH = re.compile(
     r"^/(?:api/v1|apis/(?P<group>[^/]+)/v\w+)(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>[a-z]+)"
@@ -77,7 +78,7 @@ class FakeCluster:
         self.after(call, identity)
         return answer
 
-    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
+    def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
         raise NotImplementedError
 
     def _answer(self, call: ApiCall, credential: Credential | None) -> ApiAnswer:

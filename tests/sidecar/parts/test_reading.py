@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from sidecar.ports import ApiAnswer, ApiCall
-from sidecar.reading import Forbidden, Reading, open_reading
+from sidecar.ports.cluster import ApiStream
+from sidecar.reading import Forbidden, Gateway, Reading
 from sidecar.reading.permitted import MAX_WATCH_SECONDS, Permitted, permit
 
 VALUE = base64.b64encode(b"canary-value").decode()
@@ -25,9 +25,14 @@ class OneAnswer:
     def send(self, call, credential=None):
         raise AssertionError("the gateway streams")
 
-    def stream(self, call: ApiCall) -> tuple[ApiAnswer, Iterator[bytes]]:
+    def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
         self.calls.append(call)
-        return ApiAnswer(status=200, body=None, headers=(("content-type", self.content_type),)), iter(self.pieces)
+        answer = ApiAnswer(status=200, body=None, headers=(("content-type", self.content_type),))
+        return ApiStream(answer=answer, pieces=iter(self.pieces))
+
+
+def open_reading(path: str, query: list[tuple[str, str]], accept: str, *, cluster: OneAnswer) -> Reading | Forbidden:
+    return Gateway(cluster=cluster).open(path, query, accept)
 
 
 @pytest.mark.parametrize(
