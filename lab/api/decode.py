@@ -62,7 +62,7 @@ class Decoder:
             if inner is None:
                 continue
             walked = self._walk(inner, struct.fields[name], joined(path, name), kind, joined(go_path, name))
-            if walked not in ([], {}) or not self._omitted(name, struct.fields[name]):
+            if walked not in ([], {}) or struct.custom or not self._omitted(name, struct.fields[name]):
                 out[name] = walked
         return out
 

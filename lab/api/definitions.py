@@ -117,7 +117,8 @@ def _struct(schema: Mapping[str, Any], name: str, structs: dict[str, Struct], *,
         if kind:
             lists[field] = ListShape(kind, tuple(inner.get("x-kubernetes-list-map-keys") or ()))
     open_ = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-    structs[name] = Struct(name, fields, lists, all_atomic=schema.get("x-kubernetes-map-type") == "atomic", open=open_)
+    atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    structs[name] = Struct(name, fields, lists, all_atomic=atomic, open=open_, custom=True)
 
 
 def _expression(schema: Mapping[str, Any], name: str, structs: dict[str, Struct]) -> str:

@@ -28,6 +28,7 @@ class Struct:
     atomic: frozenset[str] = frozenset()
     all_atomic: bool = False
     open: bool = False  # unknown fields are kept (x-kubernetes-preserve-unknown-fields)
+    custom: bool = False  # of a custom resource: what is empty is kept as well
 
 
 class Types:
