@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sidecar.contract import Decision, Fix, Plan, Reason
+from sidecar.contract import Decision, Fix, Json, Plan, Reason
 from sidecar.policy.document import denial
 from sidecar.policy.judge import RegoJudge, utc_now
 from sidecar.ports import Facts, PolicyStanding
@@ -23,6 +23,7 @@ class Admitted:
     version: int | None = None
     signed_by: str = ""
     unreached: str = ""
+    reading: Json = None  # what the bundle's data says about reading
 
     @property
     def revision(self) -> str:
@@ -36,6 +37,7 @@ class CurrentPolicy:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._judge: RegoJudge | None = None
+        self._reading: Json = None
         self._standing = PolicyStanding(revision=NONE)
 
     @property
@@ -54,6 +56,10 @@ class CurrentPolicy:
         )
         return denial([reason], plan=plan, facts=facts, revision=NONE, at=utc_now())
 
+    def reading(self) -> Json:
+        """What may be read, as the current bundle's data says it; None while there is no bundle."""
+        return self._reading
+
     def standing(self) -> PolicyStanding:
         """Asks the engine whether it can answer; at most as long as a question takes."""
         judge, standing = self._judge, self._standing
@@ -71,6 +77,7 @@ class CurrentPolicy:
                 pending=False,
             )
             self._judge = admitted.judge
+            self._reading = admitted.reading
 
     def refused(self, why: str, *, at: datetime) -> None:
         """What lies in the folder is not what judges, and why."""

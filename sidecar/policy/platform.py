@@ -173,6 +173,15 @@ class Images(_Strict):
     registries: list[Name]
 
 
+class Reading(_Strict):
+    """Names or patterns with `*`. Left out, everything that the sidecar's own rights let it read may be read."""
+
+    namespaces: list[Name] = Field(default_factory=lambda: ["*"])
+    hidden_namespaces: list[Name] = Field(default_factory=list)
+    kinds: list[Name] = Field(default_factory=lambda: ["*"])
+    hidden_kinds: list[Name] = Field(default_factory=list)
+
+
 class Platform(_Strict):
     """Every key of `platform/data.yaml`; the file itself says what each is for."""
 
@@ -197,6 +206,7 @@ class Platform(_Strict):
     gitops: Gitops
     images: Images
     silence_minutes: Annotated[int, Field(ge=0, le=1440)]
+    reading: Reading = Field(default_factory=Reading)
     custom: dict[str, Json] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.contract import Json
 from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.admission import admit
-from sidecar.policy.bundle import files_in, policies_folder
+from sidecar.policy.bundle import PolicyBundle, files_in, policies_folder
 from sidecar.policy.current import Admitted
 from sidecar.policy.judge import RegoJudge
 
@@ -48,7 +49,9 @@ class PolicySource:
         cannot be reached is said in `unreached`: until it is there, every verdict of this judge is a denial."""
         bundle, engine = admit(self.directory, self.overlay)
         if not self.opa_url:
-            return Admitted(judge=RegoJudge(engine, zones=bundle.zones), engine="embedded", base=bundle.revision)
+            return Admitted(
+                judge=RegoJudge(engine, zones=bundle.zones), engine="embedded", base=bundle.revision, reading=_reading(bundle)
+            )
         engine.close()
         from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  as above
 
@@ -59,7 +62,12 @@ class PolicySource:
         except PolicyUnavailable as exc:
             unreached = str(exc)
         judge = RegoJudge(server, zones=bundle.zones)
-        return Admitted(judge=judge, engine="opa", base=bundle.revision, unreached=unreached)
+        return Admitted(judge=judge, engine="opa", base=bundle.revision, unreached=unreached, reading=_reading(bundle))
+
+
+def _reading(bundle: PolicyBundle) -> Json:
+    platform = bundle.data["platform"]
+    return platform.get("reading") if isinstance(platform, dict) else None
 
 
 def _state_of(place: Path | None) -> str:
