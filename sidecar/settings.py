@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         "", description="id of the Slack app; requests of another one are refused"
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API; another one for GovSlack and for tests")
+    read_requests_per_run: Annotated[int, Field(ge=1)] = Field(
+        20_000, description="requests that one run of the agent may make through the read gateway within an hour"
+    )
+    read_megabytes_per_run: Annotated[int, Field(ge=1)] = Field(
+        4096, description="megabytes that one run of the agent may read through the gateway within an hour"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
 
     @field_validator("oidc_roles", mode="before")

@@ -2,7 +2,7 @@
 
 from sidecar.reading.gateway import Gateway, Reading
 from sidecar.reading.permitted import MAX_WATCH_SECONDS, Forbidden
-from sidecar.reading.rules import ReadingRules
+from sidecar.reading.rules import ReadingRules, rules_from
 from sidecar.reading.runs import ReadBudget, Runs
 from sidecar.reading.shapes import Mask
 from sidecar.reading.streams import MOST_STREAMS, Streams
@@ -18,4 +18,5 @@ __all__ = [
     "ReadingRules",
     "Runs",
     "Streams",
+    "rules_from",
 ]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from sidecar.contract import Json
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingRules:
@@ -27,6 +29,25 @@ class ReadingRules:
         names = (whole, f"{whole}/log") if log else (whole,)
         wanted = names[-1]
         return (_among(wanted, self.kinds) or "*" in self.kinds) and not any(_among(name, self.hidden_kinds) for name in names)
+
+
+NOTHING = ReadingRules(namespaces=(), kinds=())
+
+
+def rules_from(data: Json) -> ReadingRules:
+    """From the section `reading` of the platform's data; where there is no such data, nothing may be read."""
+    if not isinstance(data, dict):
+        return NOTHING
+    return ReadingRules(
+        namespaces=_texts(data.get("namespaces")),
+        hidden_namespaces=_texts(data.get("hidden_namespaces")),
+        kinds=_texts(data.get("kinds")),
+        hidden_kinds=_texts(data.get("hidden_kinds")),
+    )
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
 def _among(name: str, patterns: tuple[str, ...]) -> bool:
