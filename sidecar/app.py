@@ -1,6 +1,7 @@
 """Builds the sidecar's process and runs it: two listeners, the reaper, an orderly end. The only place that names adapters."""
 
 import contextlib
+import importlib
 import importlib.metadata
 import logging
 import os
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -18,19 +20,28 @@ from fastapi import FastAPI
 
 from sidecar.agent_api import agent_api
 from sidecar.approvals import PeopleFile
+from sidecar.approvals.slack.access import access_from
+from sidecar.approvals.slack.ports import Access
 from sidecar.contract import Json
 from sidecar.credentials import Issuer
 from sidecar.errors import SettingsError, SidecarError
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
-from sidecar.gate.desk import Desk
+from sidecar.gate.channel import SlackDesk
+from sidecar.gate.database import turns_of
+from sidecar.gate.desk import Desk, Turns
 from sidecar.gate.ledger import Ledger
-from sidecar.gate.opening import WallClock, open_ledger
+from sidecar.gate.opening import WallClock, bind_cluster, open_ledger
+from sidecar.gate.policies import PolicyRecord
 from sidecar.gate.reap import reap
 from sidecar.people_api import people_api
-from sidecar.policy import open_judge
+from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Cluster
+from sidecar.reading import ReadBudget, Runs, rules_from
 from sidecar.settings import Settings, host_and_port, secret_from
+
+if TYPE_CHECKING:
+    from sidecar.approvals.slack.channel import SlackChannel
 
 log = structlog.get_logger("sidecar")
 LINGER_SECONDS = 5  # for requests under way when the process is asked to end
@@ -47,31 +58,50 @@ class Listener:
     key: Path | None = None
 
 
-def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Desk:
-    """Everything that the use cases need. Raises SettingsError, BundleRefused, JournalUnavailable, ClusterUnavailable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The desk, the policy that judges there, and who looks after it."""
+
+    desk: Desk
+    policy: CurrentPolicy
+    watch: PolicyWatch
+
+
+def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Built:
+    """Everything that the use cases need. Raises SettingsError, JournalUnavailable, ClusterUnavailable."""
     people = PeopleFile(settings.people_path)
     known = people.check()
     if settings.people_file is not None and not settings.people_file.exists():
         raise SettingsError(
             f"the people file {settings.people_file} does not exist: lestrade-sidecar people add NAME --role ROLE"
         )
-    judge = open_judge(directory=settings.policies, overlay=settings.policy_overlay, opa_url=settings.opa_url or None)
+    source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     check_rights(cluster, settings.lease_namespace)
     ledger = open_ledger(settings, make_ledger)
+    bind_cluster(ledger, cluster)
+    turns = turns_of(settings.url_of_database)
+    if turns is not None:
+        ledger.on_close.callback(turns.close)
+    policy = CurrentPolicy()
+    watch = PolicyWatch(source, policy, PolicyRecord(ledger))
+    watch.start()
     log.info(
-        "built", cluster=cluster.name, policy=judge.revision, people=known, database=settings.url_of_database.split("://")[0]
+        "built", cluster=cluster.name, policy=policy.revision, people=known, database=settings.url_of_database.split("://")[0]
     )
     clock = WallClock()
-    return Desk(
+    desk = Desk(
         ledger=ledger,
         cluster=cluster,
-        judge=judge,
+        judge=policy,
         facts=ClusterFacts(cluster, environment=settings.environment),
         people=people,
         issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock),
         clock=clock,
+        turns=Turns(elsewhere=turns),
+        runs=Runs(ReadBudget(requests=settings.read_requests_per_run, read_bytes=settings.read_megabytes_per_run * 1_048_576)),
     )
+    return Built(desk=desk, policy=policy, watch=watch)
 
 
 def check_rights(cluster: Cluster, namespace: str) -> None:
@@ -112,28 +142,45 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
     """Run until SIGTERM or SIGINT. Raises what `build` raises, before anything listens."""
     configure_log(settings.log_level)
     token = secret_from(settings.token_file, settings.state / "agent.token", what="the agent's token")
-    desk = build(settings, make_ledger)
+    access = access_from(settings)
+    built = build(settings, make_ledger)
+    desk = built.desk
+    slack = slack_channel(access, desk) if access is not None else None
     version = importlib.metadata.version("lestrade")
 
     def ready() -> str:
-        return why_not_ready(desk)
+        return why_not_ready(desk) or built.policy.standing().unavailable
 
     with contextlib.ExitStack() as stack:
         stack.callback(desk.ledger.close)
-        agents = agent_api(desk, token=token, ready=ready, version=version)
+        agents = agent_api(desk, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
+        people = people_api(desk, ready=ready, version=version, policy=built.policy.standing)
+        if slack is not None:
+            slack.install(people)
         tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
             stack.enter_context(_bound(agents, settings.agent_socket, settings.listen, tls)),
-            stack.enter_context(_bound(people_api(desk, ready=ready, version=version), None, settings.people_listen)),
+            stack.enter_context(_bound(people, None, settings.people_listen)),
         ]
         ended = threading.Event()
+        stack.callback(ended.set)
+        if slack is not None:
+            threading.Thread(target=slack.run, args=(ended,), name="slack", daemon=True).start()
         reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
         reaper.start()
+        threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
+        signal.signal(signal.SIGHUP, lambda *_: built.watch.wake())
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)
         _run(listeners)
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
+
+
+def slack_channel(access: Access, desk: Desk) -> "SlackChannel":
+    """Imported here and now: who has no Slack does not wait for its library."""
+    opened: SlackChannel = importlib.import_module("sidecar.approvals.slack.channel").open_channel(SlackDesk(desk), access)
+    return opened
 
 
 def why_not_ready(desk: Desk) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals.slack import cards
 from sidecar.audit import Anchor, Fault, Head, Journal
 from sidecar.contract import Json, Record
 from sidecar.credentials import store as credentials
@@ -66,7 +67,7 @@ class Ledger:
         with self._guarded(), self._engine.execution_options(writes=True).begin() as connection:
             if connection.dialect.name == "postgresql":  # two that start at once would both make the tables
                 connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
-            for tables in (approvals.metadata, credentials.metadata, execution.metadata, binding.metadata):
+            for tables in (approvals.metadata, cards.metadata, credentials.metadata, execution.metadata, binding.metadata):
                 tables.create_all(connection)
             self._journal.prepare(connection)
             head = self._journal.head(connection)
@@ -147,5 +148,8 @@ class Ledger:
         try:
             yield
         except SQLAlchemyError as exc:
-            cause = str(getattr(exc, "orig", None) or type(exc).__name__).splitlines()[0]
+            cause = (str(getattr(exc, "orig", None) or "").splitlines() or [type(exc).__name__])[0]
+            log.warning("database", error=type(exc).__name__, cause=cause[:300])
+            if self._engine.dialect.name != "sqlite":
+                cause = type(exc).__name__  # where the server is, is not for everybody who asks
             raise JournalUnavailable(f"the sidecar's database does not take or give records: {cause}") from exc

@@ -1,0 +1,88 @@
+"""`POST /slack/interactions`: bounded, signed, and only then handed to slack-bolt. Never answers with a 5xx of its own."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from slack_bolt.adapter.starlette.async_handler import to_starlette_response
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sidecar.approvals.slack.ports import Approvals
+from sidecar.approvals.slack.signature import objection
+from sidecar.contract import Problem
+from sidecar.contract.problem import MEDIA_TYPE
+from sidecar.contract.wire import MAX_BYTES
+from sidecar.errors import JournalUnavailable
+
+log = structlog.get_logger("sidecar.slack")
+RECORDED_A_MINUTE = 20  # a caller without the secret must not fill the journal
+
+
+class Turned:
+    """Refusals go on record; of a flood the first of each minute do, and the next record says how many there were."""
+
+    def __init__(self, approvals: Approvals) -> None:
+        self._approvals = approvals
+        self._minute = 0
+        self._recorded = 0
+        self._unrecorded = 0
+
+    async def away(self, code: str) -> None:
+        log.warning("slack request refused", code=code)
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._minute, self._recorded = minute, 0
+        if self._recorded >= RECORDED_A_MINUTE:
+            self._unrecorded += 1
+            return
+        self._recorded += 1
+        missed, self._unrecorded = self._unrecorded, 0
+        try:
+            body = {"unrecorded_before": missed}
+            await asyncio.to_thread(self._approvals.refused, code, actor="unknown", body={**body})
+        except JournalUnavailable as exc:
+            self._unrecorded += 1 + missed
+            log.error("a refusal is not on record", reason=str(exc))
+
+
+def interactions(app: AsyncApp, secret: str, turned: Turned) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        body = await _bounded(request)
+        if body is None:
+            return _no(413, "too-large", f"at most {MAX_BYTES} bytes are taken")
+        why = objection(
+            secret,
+            timestamp=request.headers.get("x-slack-request-timestamp"),
+            signature=request.headers.get("x-slack-signature"),
+            body=body,
+            now=time.time(),
+        )
+        if why:
+            await turned.away(f"slack-{why}")
+            return _no(401, f"slack-{why}", "the request is not signed by Slack for this app, now")
+        try:
+            asked = AsyncBoltRequest(body=body.decode("utf-8"), headers={key: [value] for key, value in request.headers.items()})
+        except (ValueError, TypeError, RecursionError, AttributeError):
+            await turned.away("slack-malformed")
+            return _no(400, "slack-malformed", "the body is not what Slack sends")
+        return to_starlette_response(await app.async_dispatch(asked))
+
+    return handle
+
+
+async def _bounded(request: Request) -> bytes | None:
+    """The raw body, None when it is longer than any message of the contract."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BYTES:
+            return None
+    return bytes(body)
+
+
+def _no(status: int, code: str, detail: str) -> Response:
+    said = Problem(title=code.replace("-", " "), status=status, detail=detail, code=code)
+    return Response(said.model_dump_json(), status_code=status, media_type=MEDIA_TYPE)
