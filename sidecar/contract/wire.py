@@ -65,7 +65,7 @@ def parse(raw: bytes) -> Json:
     """Bytes to plain JSON. 6.0 becomes 6, so that both spellings of a number carry one digest.
 
     Raises MalformedMessage on: more than MAX_BYTES, deeper than MAX_DEPTH, not UTF-8, duplicate keys, NaN, infinities,
-    negative zero, integers beyond 2^53-1, lone surrogates.
+    negative zero, integers beyond 2^53-1, lone surrogates, NUL.
     """
     if len(raw) > MAX_BYTES:
         raise MalformedMessage(f"message of {len(raw)} bytes, at most {MAX_BYTES} are taken")
@@ -130,7 +130,7 @@ def _integer(text: str) -> int:
 
 
 def _check_text(document: Json) -> None:
-    """JSON can escape half of a surrogate pair; such text has no UTF-8 and no canonical form."""
+    """JSON can escape half of a surrogate pair (no UTF-8, no canonical form), and NUL, which PostgreSQL and C end a text at."""
     stack: list[Json] = [document]
     while stack:
         value = stack.pop()
@@ -145,6 +145,8 @@ def _check_text(document: Json) -> None:
 
 
 def _encodable(text: str) -> None:
+    if "\x00" in text:
+        raise MalformedMessage("a text holds a NUL character")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

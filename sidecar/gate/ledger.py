@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -21,6 +21,7 @@ from sidecar.credentials import store as credentials
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
 from sidecar.gate import binding
+from sidecar.gate.hours import Hours
 from sidecar.ports import Clock
 
 log = structlog.get_logger("sidecar.journal")
@@ -53,8 +54,7 @@ class Ledger:
         self._engine = engine
         self._journal = journal
         self._anchor = anchor
-        self._clock = clock
-        self._latest = datetime.min.replace(tzinfo=UTC)
+        self.hours = Hours(clock)
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
         self.on_close = ExitStack()  # what else ends with it
@@ -77,7 +77,7 @@ class Ledger:
             raise JournalUnavailable(
                 f"record {end.seq} {end.reason}; restore the database, and give every sidecar on it the same audit_key_file"
             )
-        self._latest = head.at
+        self.hours.not_before(head.at)
         if kept is not None and kept.seq > head.seq:
             raise JournalUnavailable(
                 f"the journal ends at record {head.seq}, but its anchor says {kept.seq}: records are missing; "
@@ -95,7 +95,7 @@ class Ledger:
                 head = self._journal.head(connection, alone=True)
                 transaction = Transaction(connection, max(self.now(), head.at), head, self._journal)
                 yield transaction
-            self._latest = max(self._latest, transaction.now)
+            self.hours.not_before(transaction.now)
             if transaction.appended:
                 self.committed(transaction.head)
 
@@ -111,7 +111,7 @@ class Ledger:
         log.info("journal head", seq=head.seq, mac=head.mac)
 
     def now(self) -> datetime:
-        return max(self._clock.now(), self._latest)
+        return self.hours.now()
 
     def documents(self, *, after: int = 0, limit: int | None = None, about: str = "") -> list[dict[str, Json]]:
         with self.read() as connection:
