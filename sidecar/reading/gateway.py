@@ -13,7 +13,7 @@ from sidecar.reading.redaction import Redaction
 from sidecar.reading.rules import ReadingRules
 from sidecar.reading.runs import Runs
 from sidecar.reading.shapes import Mask
-from sidecar.reading.splitting import MOST_CHARACTERS, Unreadable, dumped, split
+from sidecar.reading.splitting import LEFT_OUT, MOST_CHARACTERS, Unreadable, dumped, split
 from sidecar.reading.streams import Place, Streams
 
 SILENCE_SECONDS = 20.0  # of an answer that has an end
@@ -123,8 +123,8 @@ def _shown(stream: ApiStream, permitted: Permitted, rules: ReadingRules, mask: M
     if permitted.form == "objects" and permitted.streamed and stream.answer.status == 200:
         return _events(stream.pieces, clear, mine)
 
-    def member(item: Any) -> Any | None:
-        return None if mine is not None and not mine.shown(item) else clear(item)
+    def member(item: Any) -> Any:
+        return LEFT_OUT if mine is not None and not mine.shown(item) else clear(item)
 
     return split(stream.pieces, member=member, rest=clear)
 

@@ -32,8 +32,11 @@ _HARMLESS = re.compile(
     re.IGNORECASE,
 )
 # Before anything is taken apart: has the text anything of a credential in it?
-_STEM = re.compile(r"pass|pwd|secret|token|cred|key|dsn|jwt|sas|connectionstring|connstr", re.IGNORECASE)
-_URL = re.compile(r"(?P<lead>[a-zA-Z][\w+.-]{0,30}://[^\s/@:'\"]{0,256}:)(?P<value>[^\s/'\"]{1,512})(?=@)")
+_STEM = re.compile(r"pass|pwd|secret|token|cred|key|dsn|jwt|sas|conn", re.IGNORECASE)
+_URL = re.compile(  # a port and what comes after it is no password, though an @ may follow
+    r"(?P<lead>[a-zA-Z][\w+.-]{0,30}://[^\s/@:'\"]{0,256}:)"
+    r"(?P<value>(?!\d{1,5}(?:[/?#]|\Z))(?:[^\s'\",]|,(?![a-zA-Z][\w+.-]*://)){1,512})(?=@)"
+)
 _KNOWN = re.compile(
     r"\beyJ[\w-]{8,}\.[\w-]{2,}\.[\w-]*"  # a JSON Web Token
     r"|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{15,}|\bxox[abeprs]-[\w-]{8,}|\bxapp-[\w-]{8,}"
@@ -42,7 +45,7 @@ _KNOWN = re.compile(
 )
 _HEADER = re.compile(r"(?P<lead>\b(?:Bearer|Basic)\s+)(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_VALUE = r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'{}\[\]()<>|]+)"""
+_VALUE = r"""(?P<value>\$[({][^\s)}]*[)}]|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"']+)"""
 _ASSIGNED = re.compile(r"(?P<lead>(?P<name>[A-Za-z][\w.-]{0,100})\s{0,3}=\s{0,3})" + _VALUE)
 _FLAG = re.compile(r"(?P<lead>(?<![\w-])--?(?P<name>[A-Za-z][\w.-]{0,100})\s+)(?!-)" + _VALUE)
 _MEMBER = re.compile(

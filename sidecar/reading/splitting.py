@@ -11,6 +11,7 @@ import orjson
 
 MOST_CHARACTERS = 16_777_216  # of one object; the API server takes 3 MB at the most
 BLOCK = 65_536  # bytes that are handed on at once
+LEFT_OUT: Any = object()
 _LISTS = ("items", "rows")
 _SPACE = " \t\r\n"
 _decode = json.JSONDecoder().raw_decode
@@ -21,9 +22,9 @@ class Unreadable(Exception):
 
 
 def split(
-    pieces: Iterator[bytes], *, member: Callable[[Any], Any | None], rest: Callable[[Any], Any], block: int = BLOCK
+    pieces: Iterator[bytes], *, member: Callable[[Any], Any], rest: Callable[[Any], Any], block: int = BLOCK
 ) -> Iterator[bytes]:
-    """The same document: each member of its list goes through `member` (None leaves it out), what is around the list, or a
+    """The same document: each member of its list goes through `member` (LEFT_OUT leaves it out), what is around the list, or a
     document without a list, through `rest`. Raises Unreadable."""
     blocks = _blocks(_parts(_Source(pieces), member, rest), block)
     try:
@@ -52,7 +53,7 @@ def _blocks(parts: Iterator[bytes], size: int) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _parts(source: "_Source", member: Callable[[Any], Any | None], rest: Callable[[Any], Any]) -> Iterator[bytes]:
+def _parts(source: "_Source", member: Callable[[Any], Any], rest: Callable[[Any], Any]) -> Iterator[bytes]:
     if source.peek() != "{":
         yield dumped(rest(source.value()))
         source.end()
@@ -81,12 +82,12 @@ def _parts(source: "_Source", member: Callable[[Any], Any | None], rest: Callabl
     yield tail if not opened else (b"," if around else b"") + tail[1:]
 
 
-def _members(source: "_Source", member: Callable[[Any], Any | None]) -> Iterator[bytes]:
+def _members(source: "_Source", member: Callable[[Any], Any]) -> Iterator[bytes]:
     source.take("[")
     first = True
     while source.peek() != "]":
         shown = member(source.value())
-        if shown is not None:
+        if shown is not LEFT_OUT:
             yield dumped(shown) if first else b"," + dumped(shown)
             first = False
         if source.peek() == ",":

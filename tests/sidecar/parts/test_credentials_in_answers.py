@@ -1,0 +1,198 @@
+"""What looks like a credential goes, wherever it stands in an answer; what only talks about one stays."""
+
+import base64
+import json
+
+import pytest
+
+from sidecar.reading import Mask
+from sidecar.reading.redaction import LAST_APPLIED, Redaction
+from sidecar.reading.shapes import names_a_credential
+
+CANARY = "canary-4f9a1c7e2b"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLWNhbmFyeQ"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIcanary\nAAAA\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.fixture
+def mask():
+    return Mask(b"k" * 32)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("DB_PASSWORD", "password", "MYSQL_ROOT_PASSWORD", "dbpassword", "PGPASSWORD", "REDIS_PASS", "API_KEY", "apiKey"),
+        *(
+            "client-secret",
+            "CLIENT_SECRET",
+            "GITHUB_TOKEN",
+            "accessToken",
+            "AWS_SECRET_ACCESS_KEY",
+            "DATABASE_DSN",
+            "db.password",
+        ),
+        *("PRIVATE_KEY", "CONNECTION_STRING", "JWT", "SMTP_PASSWD", "PASSWORD_2", "vault_secret_id", "SESSION_KEY"),
+    ],
+)
+def test_a_name_that_is_a_credentials(name):
+    assert names_a_credential(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PASSWORD_FILE", "secretName", "TOKEN_TTL", "MAX_TOKENS", "TOKENIZERS_PARALLELISM", "PWD", "SECRET_PATH", "TOKEN_URL"),
+        *(
+            "API_KEY_HEADER",
+            "KEYCLOAK_REALM",
+            "MONKEY",
+            "COMPASS",
+            "CACHE_KEY",
+            "PASSENGERS",
+            "BYPASS",
+            "MODE",
+            "",
+            "token_limit",
+        ),
+    ],
+)
+def test_a_name_that_only_talks_about_one(name):
+    assert not names_a_credential(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgres://app:{CANARY}@db.bank.svc:5432/ledger",
+        f"amqp://:{CANARY}@mq",
+        f"Server=db;User Id=sa;Password={CANARY};Encrypt=true",
+        f"token={JWT} {CANARY}"[: len(f"token={JWT}")] + f" password={CANARY}",
+        f'{{"user": "app", "password": "{CANARY}"}}',
+        f'{{\\"password\\": \\"{CANARY}\\"}}',
+        f"Authorization: Bearer {CANARY}",
+        f"serve --db-password {CANARY} --port 80",
+        f"serve --db-password={CANARY}",
+        f"ghp_{CANARY.replace('-', 'x') * 3} {CANARY}"[:40],
+        PEM.replace("canary", CANARY),
+        f"https://hooks.slack.com/services/T000/B000/{CANARY.replace('-', '')}",
+        f"AWS_SECRET_ACCESS_KEY={CANARY}",
+    ],
+)
+def test_a_credential_within_a_text_goes_and_the_rest_stays(mask, text):
+    shown = mask.text(text)
+    assert CANARY not in shown
+    assert "*hidden-" in shown
+    assert mask.text(shown) == shown
+
+
+def test_the_rest_of_an_address_stays(mask):
+    shown = mask.text(f"postgres://app:{CANARY}@db.bank.svc:5432/ledger")
+    assert shown.startswith("postgres://app:*hidden-")
+    assert shown.endswith("*@db.bank.svc:5432/ledger")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgres://app@ledger-db.bank.svc:5432/ledger",
+        "http://catalog.shop.svc:8080",
+        'FATAL: password authentication failed for user "app"',
+        "couldn't find key DB_PASSWORD in Secret shop/db",
+        'secret "db-credentials" not found',
+        "password=$(DB_PASSWORD)",
+        "password=${DB_PASSWORD}",
+        "token_file=/var/run/secrets/token",
+        'Back-off pulling image "registry.k8s.io/web:2"',
+        '2026-03-01T12:00:00Z level=info msg="started" port=8080',
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ],
+)
+def test_a_text_without_a_credential_stays_as_it_is(mask, text):
+    assert mask.text(text) == text
+
+
+def test_the_same_value_has_the_same_mark_and_another_process_has_another(mask):
+    assert mask.mark(CANARY) == mask.mark(CANARY) != mask.mark(CANARY + "x")
+    assert Mask().mark(CANARY) != Mask().mark(CANARY)
+
+
+CONTAINER = {
+    "name": "main",
+    "image": "shop/web:1",
+    "command": ["serve", "--token", CANARY, f"--api-key={CANARY}", "--port", "80"],
+    "env": [
+        {"name": "DB_PASSWORD", "value": CANARY},
+        {"name": "DATABASE_URL", "value": f"postgres://app:{CANARY}@db/x"},
+        {"name": "MODE", "value": "fast"},
+        {"name": "FROM_SECRET", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
+    ],
+}
+TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [CONTAINER], "initContainers": [CONTAINER]}}
+
+
+def workload(kind: str) -> dict:
+    spec = {"jobTemplate": {"spec": {"template": TEMPLATE}}} if kind == "CronJob" else {"template": TEMPLATE}
+    annotations = {LAST_APPLIED: json.dumps({"kind": kind, "spec": spec}), "note": f"password={CANARY}"}
+    return json.loads(json.dumps({"kind": kind, "metadata": {"name": "web", "annotations": annotations}, "spec": spec}))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout"])
+def test_environment_and_arguments_of_every_template_and_of_its_copies_lose_their_credentials(mask, kind):
+    shown = Redaction(mask, kind.lower() + "s").clear(workload(kind))
+    text = json.dumps(shown)
+    assert CANARY not in text
+    assert '"MODE", "value": "fast"' in text
+    assert '"key": "password"' in text
+    assert '"--port", "80"' in text
+    assert "DB_PASSWORD" in shown["metadata"]["annotations"][LAST_APPLIED]
+
+
+@pytest.mark.parametrize("wrapped", [lambda o: o, lambda o: {"items": [o]}, lambda o: {"rows": [{"cells": [], "object": o}]}])
+def test_a_config_map_keeps_its_settings_and_loses_its_credentials(mask, wrapped):
+    release = base64.b64encode(CANARY.encode() * 30).decode()
+    properties = f"db.user=app\ndb.password = {CANARY} x\nmode=fast\n"
+    document = {
+        "metadata": {"name": "settings"},
+        "data": {
+            "mode": "fast",
+            "DB_PASSWORD": CANARY,
+            "app.properties": properties,
+            "app.yaml": f"db:\n  user: app\n  password: {CANARY}\n  url: mysql://a:{CANARY}@db\nlevel: info\n",
+            "block.yaml": f"password: |\n  {CANARY}\nlevel: info\n",
+            "app.json": json.dumps({"token": CANARY, "level": "info"}),
+            "id_rsa": PEM.replace("canary", CANARY),
+            "release": release,
+        },
+        "binaryData": {"key.pem": base64.b64encode(PEM.encode()).decode(), "logo": base64.b64encode(b"\x00logo").decode()},
+    }
+    text = json.dumps(Redaction(mask, "configmaps").clear(wrapped(document)))
+    assert CANARY not in text
+    assert release not in text
+    assert base64.b64encode(PEM.encode()).decode() not in text
+    for kept in (
+        '"mode": "fast"',
+        "db.user=app",
+        "mode=fast",
+        "level: info",
+        "user: app",
+        base64.b64encode(b"\x00logo").decode(),
+    ):
+        assert kept in text, kept
+
+
+def test_a_secret_within_something_else_is_one_too(mask):
+    inner = {
+        "kind": "Secret",
+        "data": {"a": CANARY},
+        "stringData": {"b": CANARY},
+        "metadata": {"annotations": {LAST_APPLIED: CANARY}},
+    }
+    shown = Redaction(mask, "templates").clear({"spec": {"manifests": [inner]}})
+    assert CANARY not in json.dumps(shown)
+    assert shown["spec"]["manifests"][0]["data"] == {"a": ""}
+
+
+def test_messages_of_events_and_conditions_lose_them_too(mask):
+    event = {"kind": "Event", "message": f"cannot reach postgres://app:{CANARY}@db/x", "involvedObject": {"name": "web"}}
+    assert CANARY not in json.dumps(Redaction(mask, "events").clear(event))
