@@ -40,7 +40,7 @@ def test_a_kill_after_each_record(calm, tmp_path, record):
     document = {**plan(calm, scale(calm)), "incident": f"killed-{record}"}
     before = len(calm.lab.requests)
     try:
-        sidecar.arguments = ("-m", "tests.sidecar.process.crashing", str(record))
+        sidecar.arguments = ("-m", "tests.sidecar.process.crashing", str(record + 1))  # the first says which policy was loaded
         sidecar.start()
         with pytest.raises(httpx.HTTPError):
             whole_way(sidecar, document)
