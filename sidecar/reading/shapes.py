@@ -35,10 +35,10 @@ _HARMLESS = re.compile(
 _STEM = re.compile(r"pass|pwd|secret|token|cred|key|dsn|jwt|sas|conn", re.IGNORECASE)
 _URL = re.compile(  # a port and what comes after it is no password, though an @ may follow
     r"(?P<lead>[a-zA-Z][\w+.-]{0,30}://[^\s/@:'\"]{0,256}:)"
-    r"(?P<value>(?!\d{1,5}(?:[/?#]|\Z))(?:[^\s'\",]|,(?![a-zA-Z][\w+.-]*://)){1,512})(?=@)"
+    r"(?P<value>(?!\d{1,5}(?:[/?#]|\Z))(?:[^\s'\",@]|,(?![a-zA-Z][\w+.-]*://)){1,256}+(?:@[^\s'\",@/:]{0,64}+)*)(?=@)"
 )
 _KNOWN = re.compile(
-    r"\beyJ[\w-]{8,}\.[\w-]{2,}\.[\w-]*"  # a JSON Web Token
+    r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{2,}+\.[\w-]*"  # a JSON Web Token
     r"|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{15,}|\bxox[abeprs]-[\w-]{8,}|\bxapp-[\w-]{8,}"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bsk-[\w-]{16,}|\b[rs]k_(?:live|test)_\w{10,}|\bhvs\.[\w-]{20,}"
     r"|\bnpm_\w{30,}|\bdop_v1_\w{40,}|https://hooks\.slack\.com/services/[\w/]{10,}"
@@ -46,13 +46,13 @@ _KNOWN = re.compile(
 _HEADER = re.compile(r"(?P<lead>\b(?:Bearer|Basic)\s+)(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _VALUE = r"""(?P<value>\$[({][^\s)}]*[)}]|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"']+)"""
-_ASSIGNED = re.compile(r"(?P<lead>(?P<name>[A-Za-z][\w.-]{0,100})\s{0,3}=\s{0,3})" + _VALUE)
+_ASSIGNED = re.compile(r"(?P<lead>(?<![\w.-])-{0,2}(?P<name>[A-Za-z_][\w.-]{0,250})\s{0,3}=\s{0,3})" + _VALUE)
 _FLAG = re.compile(r"(?P<lead>(?<![\w-])--?(?P<name>[A-Za-z][\w.-]{0,100})\s+)(?!-)" + _VALUE)
 _MEMBER = re.compile(
     r"""(?P<lead>\\?["'](?P<name>[\w.-]{1,100})\\?["']\s{0,5}:\s{0,5})(?P<value>\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*')"""
 )
 _SETTING = re.compile(
-    r"(?P<lead>^[ \t-]*(?P<name>[A-Za-z][\w.-]{0,100})[ \t]*[:=][ \t]*)(?P<value>(?![|>][-+]?\s*$)\S.*?)(?=\s*$)", re.MULTILINE
+    r"(?P<lead>^[ \t-]*(?P<name>[A-Za-z][\w.-]{0,100})[ \t]*[:=][ \t]*)(?P<value>(?![|>][-+]?[ \t]*$)\S[^\n]*)", re.MULTILINE
 )
 _BLOCK = re.compile(
     r"(?P<lead>^(?P<indent>[ \t]*)(?:- )?(?P<name>[A-Za-z][\w.-]{0,100})[ \t]*:[ \t]*[|>][-+]?[ \t]*\n)"
@@ -77,11 +77,15 @@ def names_a_credential(name: str) -> bool:
     )
 
 
+_SHORT, _MOST_CLEAN = 128, 20_000
+
+
 class Mask:
     """Takes credentials out of texts. `key`: of the marks; one of its own for each process when none is given."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key or secrets.token_bytes(32)
+        self._clean: set[str] = set()  # short texts without a credential: most texts of a list are the same again
 
     def mark(self, value: str) -> str:
         """A word without spaces, brackets or colons: it stands in a URL and in a shell as the value did."""
@@ -95,8 +99,16 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Tokens, passwords in URLs and assignments, private keys; the rest stays as it is."""
-        if len(text) < 8:
+        if len(text) < 8 or text in self._clean:
             return text
+        shown = self._shown(text)
+        if shown is text and len(text) <= _SHORT:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean = set()
+            self._clean.add(text)
+        return shown
+
+    def _shown(self, text: str) -> str:
         if "://" in text:
             text = _URL.sub(self._value, text)
         if "-----BEGIN" in text:

@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
-MOST_CHARACTERS = 16_777_216  # of one object; the API server takes 3 MB at the most
+MOST_CHARACTERS = 8_388_608  # of one object; the API server takes 3 MB at the most
 BLOCK = 65_536  # bytes that are handed on at once
 LEFT_OUT: Any = object()
 _LISTS = ("items", "rows")
 _SPACE = " \t\r\n"
+_NUMBER = "0123456789.eE+-"
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -129,7 +130,7 @@ class _Source:
                 if not self._more(len(self._text) - self._at):
                     raise Unreadable("it is no JSON") from exc
                 continue
-            if end == len(self._text) and isinstance(found, int | float) and self._more(1):
+            if isinstance(found, int | float) and not self._text[end:].lstrip(_NUMBER) and self._more(1):
                 continue  # the rest of the number may have come
             self._at = end
             return found

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -66,6 +67,8 @@ def test_a_name_that_only_talks_about_one(name):
     [
         f"postgres://app:{CANARY}@db.bank.svc:5432/ledger",
         f"amqp://:{CANARY}@mq",
+        f"postgres://app:p@{CANARY}@db.bank.svc:5432/ledger",
+        f"amqp://a:{CANARY}@one,amqp://b:{CANARY}@two",
         f"Server=db;User Id=sa;Password={CANARY};Encrypt=true",
         f"token={JWT} {CANARY}"[: len(f"token={JWT}")] + f" password={CANARY}",
         f'{{"user": "app", "password": "{CANARY}"}}',
@@ -196,3 +199,26 @@ def test_a_secret_within_something_else_is_one_too(mask):
 def test_messages_of_events_and_conditions_lose_them_too(mask):
     event = {"kind": "Event", "message": f"cannot reach postgres://app:{CANARY}@db/x", "involvedObject": {"name": "web"}}
     assert CANARY not in json.dumps(Redaction(mask, "events").clear(event))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = a" + " " * 400_000 + "b",
+        "eyJ-" * 100_000,
+        "a" * 400_000 + "= token",
+        "-----BEGIN A" * 40_000,
+        'password="' * 40_000,
+        '"token":"x\\' * 40_000,
+        "http://a:" * 40_000 + "token",
+        "--token " * 50_000,
+        "Bearer  " * 50_000,
+        "password: |\n" + "  x\n" * 100_000,
+        "gh" * 200_000 + "sk-" * 50_000,
+    ],
+    ids=range(11),
+)
+def test_a_text_made_to_take_long_does_not(mask, text):
+    began = time.process_time()
+    mask.settings(text)
+    assert time.process_time() - began < 2
