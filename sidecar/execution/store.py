@@ -103,7 +103,8 @@ def unfinished(connection: Connection) -> list[Entry]:
 
 
 def performed_since(connection: Connection, since: datetime) -> Iterator[dict[str, Json]]:
-    """What policy may count: steps done or perhaps done, oldest first."""
+    """What policy may count: steps done or perhaps done, oldest first; what they changed by name and number, never by
+    value."""
     query = (
         select(_steps)
         .where(_steps.c.at >= since.timestamp(), _steps.c.direction == "do")
@@ -116,7 +117,21 @@ def performed_since(connection: Connection, since: datetime) -> Iterator[dict[st
             "incident": row["incident"],
             "kind": row["kind"],
             "target": json.loads(row["target"]),
+            **_measured(json.loads(row["effect"])),
         }
+
+
+def _measured(effect: dict[str, Json]) -> dict[str, Json]:
+    """`pods` that a drain evicted, `replicas` before and after, `fields` that were set (JSON Pointers)."""
+    before, after = effect.get("before"), effect.get("after")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return {}
+    found: dict[str, Json] = {"fields": [pointer for pointer in after if pointer.startswith(("/spec", "/data", "/metadata"))]}
+    if "/pods" in before:
+        found["pods"] = before["/pods"]
+    if "/spec/replicas" in after:
+        found["replicas"] = [before.get("/spec/replicas"), after.get("/spec/replicas")]
+    return found
 
 
 def counted(connection: Connection) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Step, canonical
+from sidecar.contract import Json, ObjectRef
 from sidecar.facts.ownership import gitops_of, helm_of
 
 Document = dict[str, Json]
@@ -21,7 +21,7 @@ def absent() -> Document:
     return {"exists": False}
 
 
-def target_facts(live: Document, *, owners: list[Document], budgets: list[Document], steps: Iterable[Step]) -> Document:
+def target_facts(live: Document, *, owners: list[Document], budgets: list[Document]) -> Document:
     """`owners`: the controllers above, nearest first, whole objects. `budgets`: the PodDisruptionBudgets that select it."""
     metadata = mapping(live, "metadata")
     template = pod_spec(live)
@@ -42,7 +42,6 @@ def target_facts(live: Document, *, owners: list[Document], budgets: list[Docume
         "images": _images(template),
         "disruption_budgets": [budget_facts(budget) for budget in budgets],
         "deleting": "deletionTimestamp" in metadata,
-        "live": _as_planned(live, steps),
     }
     return facts
 
@@ -50,6 +49,11 @@ def target_facts(live: Document, *, owners: list[Document], budgets: list[Docume
 def budget_facts(budget: Document) -> Document:
     status = mapping(budget, "status")
     return {"name": text(mapping(budget, "metadata"), "name"), "disruptions_allowed": status.get("disruptionsAllowed")}
+
+
+def covers_labels(selector: Mapping[str, Json], labels: Mapping[str, Json]) -> bool:
+    """A plain map of labels, as Services select by; an empty one picks nothing."""
+    return bool(selector) and all(labels.get(name) == wanted for name, wanted in selector.items())
 
 
 def selects(budget: Document, labels: Mapping[str, Json]) -> bool:
@@ -90,6 +94,30 @@ def text(document: Mapping[str, Json], key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def number(document: Mapping[str, Json], key: str) -> int | None:
+    """A whole number, None for anything else."""
+    found = document.get(key)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def segments_of(pointer: str) -> list[str]:
+    """RFC 6901."""
+    return [segment.replace("~1", "/").replace("~0", "~") for segment in pointer.split("/")[1:]]
+
+
+def at_pointer(live: Json, segments: Iterable[str]) -> Json:
+    """None for what is not there."""
+    value = live
+    for segment in segments:
+        if isinstance(value, dict):
+            value = value.get(segment)
+        elif isinstance(value, list) and segment.isdecimal() and int(segment) < len(value):
+            value = value[int(segment)]
+        else:
+            return None
+    return value
+
+
 def _texts(source: Document) -> Document:
     """Labels or annotations, at most _MOST of them, each at most _LONGEST characters."""
     kept = sorted((key, value) for key, value in source.items() if isinstance(value, str) and key != _LAST_APPLIED)
@@ -125,38 +153,6 @@ def _ready(live: Document) -> Json:
 def _images(template: Document) -> list[Json]:
     containers = documents(template.get("containers"))[:_MOST]
     return [{"container": text(item, "name"), "image": text(item, "image")[:1024]} for item in containers]
-
-
-def _as_planned(live: Document, steps: Iterable[Step]) -> Document:
-    """For each field that the plan changes: is the value there, and is it the one that the plan says is there?
-    The value itself stays out: an environment variable may hold a secret."""
-    fields: Document = {}
-    for step in steps:
-        match step.action:
-            case ChangeFields(changes=changes):
-                for change in changes:
-                    value = _at(live, change.path)
-                    fields[change.path] = {
-                        "present": value is not None,
-                        "as_planned": canonical(value) == canonical(change.before),
-                    }
-            case CreateObject() | _:
-                continue
-    return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
-
-
-def _at(live: Json, pointer: str) -> Json:
-    """RFC 6901; None for what is not there."""
-    value = live
-    for raw in pointer.split("/")[1:]:
-        segment = raw.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict):
-            value = value.get(segment)
-        elif isinstance(value, list) and segment.isdecimal() and int(segment) < len(value):
-            value = value[int(segment)]
-        else:
-            return None
-    return value
 
 
 def _holds(rule: Document, labels: Mapping[str, Json]) -> bool:

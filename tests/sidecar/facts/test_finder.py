@@ -235,7 +235,7 @@ def test_no_value_that_may_be_secret_is_among_the_facts(cluster: FakeCluster) ->
 
     facts = gathered(cluster, change)
 
-    assert target(facts, CHECKOUT)["live"]["fields"] == {path: {"present": True, "as_planned": True}}
+    assert target(facts, CHECKOUT)["live"]["fields"] == {path: {"present": True, "as_planned": True, "managers": []}}
     assert SECRET not in str(facts.document)
     assert SECRET not in str(facts.missing)
 
@@ -246,6 +246,7 @@ def test_a_field_that_somebody_else_changed_is_seen_not_to_be_as_planned(cluster
     assert target(gathered(cluster, change), CHECKOUT)["live"]["fields"]["/spec/replicas"] == {
         "present": True,
         "as_planned": False,
+        "managers": [],
     }
 
 
@@ -310,11 +311,11 @@ def test_the_record_is_counted_by_target_namespace_and_incident(cluster: FakeClu
 
     facts = gathered(cluster, RestartWorkload(target=CHECKOUT), history=History(performed=done))
 
-    assert facts.document["history"] == {
-        "targets": {"Deployment/shop/checkout": {"hour": 3, "day": 4}},
-        "namespaces": {"shop": {"hour": 4, "day": 5}},
-        "incident": {"hour": 4, "day": 4},
-    }
+    history = facts.document["history"]
+    assert history["targets"] == {"Deployment/shop/checkout": {"hour": 3, "day": 4, "replicas": 0, "fields": 0}}
+    assert history["namespaces"] == {"shop": {"hour": 4, "day": 5}}
+    assert history["incident"] == {"hour": 4, "day": 4}
+    assert history["cluster"] == {"hour": 4, "day": 5}
 
 
 def test_what_others_hold_a_lease_on_is_told(cluster: FakeCluster) -> None:

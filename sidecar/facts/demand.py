@@ -1,0 +1,140 @@
+"""What each step adds to what the cluster has to give: requested CPU, memory and storage. Pure.
+
+Reckoned from live objects, step after step: (replicas x requests of a pod) after, less before. What no container requests
+is not counted; an autoscaler counts with its upper bound.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+from sidecar.contract import ChangeFields, CreateObject, Json, ScaleWorkload, Step
+from sidecar.facts.projection import Document, at_pointer, documents, key_of, mapping, number, pod_spec, segments_of, text
+from sidecar.facts.quantities import UnreadableQuantity, mebibytes, millis
+
+_COUNTED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"})
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    cpu_millis: int = 0
+    memory_mib: int = 0
+    storage_mib: int = 0
+
+    def times(self, count: int) -> "Demand":
+        return Demand(self.cpu_millis * count, self.memory_mib * count, self.storage_mib * count)
+
+    def less(self, other: "Demand") -> "Demand":
+        return Demand(
+            self.cpu_millis - other.cpu_millis, self.memory_mib - other.memory_mib, self.storage_mib - other.storage_mib
+        )
+
+    def document(self) -> Document:
+        return {"cpu_millis": self.cpu_millis, "memory_mib": self.memory_mib, "storage_mib": self.storage_mib}
+
+
+def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[str, Document]) -> dict[str, Json]:
+    """{step id: {"cpu_millis", "memory_mib", "storage_mib"}}; a step whose sum cannot be told is left out.
+
+    `live`: the target of each step by its key, where it is there. `scaled`: by the key of an autoscaler, what it scales.
+    """
+    state = {key: deepcopy(found) for key, found in live.items()}
+    found: dict[str, Json] = {}
+    for step in steps:
+        key = key_of(step.action.target)
+        try:
+            before = _demand(state.get(key, {}), scaled.get(key))
+            state[key] = _after(step, state.get(key, {}))
+            if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
+                before = _whole(scaled[key])
+            found[step.id] = _demand(state[key], scaled.get(key)).less(before).document()
+        except (UnreadableQuantity, KeyError, ValueError):
+            continue
+    return found
+
+
+def requests_of(live: Document) -> Demand:
+    """Of one pod of the workload. A limit without a request is the request. Raises UnreadableQuantity."""
+    cpu = memory = 0
+    for container in documents(pod_spec(live).get("containers")):
+        resources = mapping(container, "resources")
+        asked = {**mapping(resources, "limits"), **mapping(resources, "requests")}
+        cpu += millis(asked.get("cpu"))
+        memory += mebibytes(asked.get("memory"))
+    return Demand(cpu, memory)
+
+
+def replicas_of(live: Document) -> int | None:
+    """How many pods the workload is to have; None for what has no such number."""
+    if live.get("kind") == "DaemonSet":
+        return number(mapping(live, "status"), "desiredNumberScheduled")
+    if live.get("kind") == "Job":
+        return number(mapping(live, "spec"), "parallelism")
+    found = number(mapping(live, "spec"), "replicas")
+    return 1 if found is None and live.get("kind") in _COUNTED else found
+
+
+def _demand(live: Document, scaled: Document | None) -> Demand:
+    match live.get("kind"):
+        case kind if kind in _COUNTED:
+            return _whole(live)
+        case "HorizontalPodAutoscaler":
+            if scaled is None:
+                raise KeyError("what it scales is not known")
+            most = number(mapping(live, "spec"), "maxReplicas")
+            if most is None:
+                raise UnreadableQuantity("an autoscaler without an upper bound")
+            return requests_of(scaled).times(most)
+        case "PersistentVolumeClaim":
+            requests = mapping(mapping(mapping(live, "spec"), "resources"), "requests")
+            return Demand(storage_mib=mebibytes(requests.get("storage")))
+        case _:
+            return Demand()
+
+
+def _whole(live: Document) -> Demand:
+    count = replicas_of(live)
+    if count is None:
+        raise UnreadableQuantity("a workload without a number of pods")
+    return requests_of(live).times(count)
+
+
+def _after(step: Step, live: Document) -> Document:
+    match step.action:
+        case ScaleWorkload(replicas=replicas):
+            return _with(live, "/spec/replicas", replicas)
+        case ChangeFields(changes=changes):
+            for change in changes:
+                live = _with(live, change.path, change.after)
+            return live
+        case CreateObject(manifest=manifest):
+            return manifest
+        case _:
+            return live
+
+
+def _with(live: Document, pointer: str, value: Json) -> Document:
+    """The object with one value put in its place; missing parents appear, as the step makes them. Raises ValueError."""
+    changed = deepcopy(live)
+    node: Json = changed
+    *parents, last = segments_of(pointer)
+    for segment in parents:
+        below = at_pointer(node, [segment])
+        if below is None and isinstance(node, dict):
+            below = node[segment] = {}
+        node = below
+    if isinstance(node, dict):
+        node[last] = value
+    elif isinstance(node, list) and last == "-":
+        node.append(value)
+    elif isinstance(node, list) and last.isdecimal() and int(last) <= len(node):
+        node[int(last) : int(last) + 1] = [value]
+    else:
+        raise ValueError("no such place")
+    return changed
+
+
+def scales(live: Document) -> tuple[str, str, str]:
+    """apiVersion, kind and name of what an autoscaler scales."""
+    target = mapping(mapping(live, "spec"), "scaleTargetRef")
+    return text(target, "apiVersion"), text(target, "kind"), text(target, "name")

@@ -1,0 +1,114 @@
+"""The fields that a plan is about: are they as it says, and who wrote them last (metadata.managedFields). Pure.
+
+Source: Kubernetes "Server-Side Apply", field management; structured-merge-diff "FieldsV1": `f:<name>` is a field,
+`k:{...}` a list element by its keys, `i:<n>` one by its place, `v:<json>` one by its value; a leaf is `{}`.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from sidecar.contract import (
+    ChangeFields,
+    CordonNode,
+    DrainNode,
+    Json,
+    RollbackWorkload,
+    ScaleWorkload,
+    Step,
+    UncordonNode,
+    canonical,
+)
+from sidecar.facts.projection import Document, at_pointer, documents, mapping, segments_of, text
+
+_MOST = 20
+
+
+def as_planned(live: Document, steps: Iterable[Step]) -> Document:
+    """For each field that the plan changes: is the value there, is it the one that the plan says is there, and whose is
+    it? The value itself stays out: an environment variable may hold a secret. A step that names no value of its own
+    (a scale, a rollback, a cordon) has its field without `as_planned`."""
+    fields: Document = {}
+    for step in steps:
+        match step.action:
+            case ChangeFields(changes=changes):
+                for change in changes:
+                    value = at_pointer(live, segments_of(change.path))
+                    fields[change.path] = {
+                        "present": value is not None,
+                        "as_planned": canonical(value) == canonical(change.before),
+                        "managers": managers_of(live, change.path),
+                    }
+            case ScaleWorkload():
+                fields["/spec/replicas"] = {"managers": managers_of(live, "/spec/replicas")}
+            case RollbackWorkload():
+                fields["/spec/template/spec"] = {"managers": managers_of(live, "/spec/template/spec")}
+            case CordonNode() | UncordonNode() | DrainNode():
+                fields["/spec/unschedulable"] = {"managers": managers_of(live, "/spec/unschedulable")}
+            case _:
+                continue
+    return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
+
+
+def managers_of(live: Document, pointer: str) -> list[Json]:
+    """[{"manager", "operation", "at_epoch"}] of everybody whose hand is on the field, or on something below it; the
+    latest first. `at_epoch` null: the cluster does not say when."""
+    found: list[tuple[int, Document]] = []
+    for entry in documents(mapping(live, "metadata").get("managedFields")):
+        if _reaches(entry.get("fieldsV1"), live, segments_of(pointer)):
+            at = _epoch(text(entry, "time"))
+            said: Document = {"manager": text(entry, "manager")[:128], "operation": text(entry, "operation"), "at_epoch": at}
+            found.append((at or 0, said))
+    return [said for _, said in sorted(found, key=lambda item: item[0], reverse=True)[:_MOST]]
+
+
+def _reaches(fields: Json, live: Json, segments: list[str]) -> bool:
+    node, value = fields, live
+    if not isinstance(node, dict):
+        return False
+    for segment in segments:
+        if not isinstance(node, dict):
+            return False
+        if not node:
+            return True  # a leaf: the whole below it is one field
+        if isinstance(value, list):
+            if not segment.isdecimal() or int(segment) >= len(value):
+                return False
+            value = value[int(segment)]
+            name = _name_of(node, value, int(segment))
+        else:
+            name = f"f:{segment}"
+            value = value.get(segment) if isinstance(value, dict) else None
+        if name is None or name not in node:
+            return False
+        node = node[name]
+    return True
+
+
+def _name_of(node: Document, item: Json, place: int) -> str | None:
+    for name in node:
+        kind, _, said = name.partition(":")
+        try:
+            wanted: Json = json.loads(said) if kind in ("k", "v", "i") else None
+        except ValueError:
+            continue
+        if kind == "i" and wanted == place:
+            return name
+        if kind == "v" and wanted == item:
+            return name
+        if kind == "k" and isinstance(wanted, dict) and isinstance(item, dict) and _same_keys(wanted, item):
+            return name
+    return None
+
+
+def _same_keys(wanted: Document, item: Document) -> bool:
+    """A key that the API server fills in, such as a port's protocol, may be left out of what is compared."""
+    shared = set(wanted) & set(item)
+    return bool(shared) and all(item[key] == wanted[key] for key in shared)
+
+
+def _epoch(at: str) -> int | None:
+    try:
+        return int(datetime.fromisoformat(at).timestamp())
+    except ValueError:
+        return None
