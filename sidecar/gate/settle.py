@@ -5,12 +5,15 @@ A lease is `settled` only when everything was seen to be gone; until then it is 
 
 from typing import Literal
 
+import structlog
+
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, PlanState, Problem, Settlement
 from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk, problem
 
+log = structlog.get_logger("sidecar.leases")
 Outcome = Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
 OPEN: tuple[Literal["minting", "live", "settling", "revocation_pending"], ...] = (
     "minting",
@@ -48,9 +51,12 @@ def revoke(
     was_live = lease.state != "minting"
     with desk.ledger.write() as transaction:
         if leases.move(transaction.connection, lease.id, was=("minting", "live"), becomes="settling", outcome=outcome):
-            body: dict[str, Json] = {"outcome": outcome, "why": why}
+            requests, read_bytes = desk.runs.of(held.incident)
+            reads: Json = {"requests": requests, "bytes": read_bytes}
+            body: dict[str, Json] = {"outcome": outcome, "why": why, "reads": reads}
             transaction.record("lease-ending", actor=actor, plan=lease.plan, lease=lease.id, body=body)
         current = leases.get(transaction.connection, lease.id) or held
+    desk.streams.end_of(held.incident)  # they outlive every revocation: an open watch goes on by itself
     proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
     with desk.ledger.write() as transaction:
         settlement = Settlement(
@@ -75,6 +81,8 @@ def revoke(
         pending: list[Json] = list(proof.pending)
         body = {"settlement": settlement.document(), "pending": pending}
         transaction.record(f"lease-{settlement.state.replace('_', '-')}", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    if proof.pending:  # somebody has to know before the next incident: rights may still be there
+        log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(proof.pending))
     return settlement
 
 
