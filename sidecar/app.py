@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from sidecar.approvals import PeopleFile
 from sidecar.approvals.slack.access import access_from
 from sidecar.approvals.slack.ports import Access
 from sidecar.contract import Json
-from sidecar.credentials import Issuer
+from sidecar.credentials import Issuer, PlanBound
 from sidecar.errors import SettingsError, SidecarError
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
@@ -36,7 +36,7 @@ from sidecar.gate.policies import PolicyRecord
 from sidecar.gate.reap import reap
 from sidecar.people_api import people_api
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
-from sidecar.ports import ApiCall, Cluster
+from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
 from sidecar.settings import Settings, host_and_port, secret_from
 
@@ -96,12 +96,22 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
         judge=policy,
         facts=ClusterFacts(cluster, environment=settings.environment),
         people=people,
-        issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock),
+        issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_plan_bound(settings, cluster, clock)),
         clock=clock,
         turns=Turns(elsewhere=turns),
         runs=Runs(ReadBudget(requests=settings.read_requests_per_run, read_bytes=settings.read_megabytes_per_run * 1_048_576)),
     )
     return Built(desk=desk, policy=policy, watch=watch)
+
+
+def _plan_bound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound | None:
+    """None where leases are not held to their plans by admission. What is missing for it is said now; each mint looks again."""
+    if not settings.plan_bound_admission:
+        return None
+    plan_bound = PlanBound(cluster, namespace=settings.lease_namespace, clock=clock)
+    if missing := plan_bound.missing():
+        log.warning("no lease will be minted: plan-bound admission is not in place", missing=missing)
+    return plan_bound
 
 
 def check_rights(cluster: Cluster, namespace: str) -> None:
@@ -146,6 +156,8 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
     built = build(settings, make_ledger)
     desk = built.desk
     slack = slack_channel(access, desk) if access is not None else None
+    if slack is not None:
+        desk = replace(desk, accounts=slack)
     version = importlib.metadata.version("lestrade")
 
     def ready() -> str:

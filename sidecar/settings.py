@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
+    plan_bound_admission: bool = Field(
+        False, description="hold leases to their plans by the API server's own admission (deploy/admission must be installed)"
+    )
     reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
     page_url: str = Field("", description="address of the approvals page as people's browsers reach it; cards link to it")
     slack_bot_token_file: Path | None = Field(None, description="approvals in Slack: the app's bot token (xoxb-)")
@@ -100,6 +103,9 @@ class Settings(BaseSettings):
     )
     slack_app_id: Annotated[str, StringConstraints(pattern=r"^$|^A[A-Z0-9]{2,20}$")] = Field(
         "", description="id of the Slack app; requests of another one are refused"
+    )
+    slack_cards_a_minute: Annotated[int, Field(ge=1, le=1000)] = Field(
+        5, description="cards of their own within a minute; further plans are listed in one message"
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API; another one for GovSlack and for tests")
     read_requests_per_run: Annotated[int, Field(ge=1)] = Field(

@@ -6,10 +6,12 @@ live in the memory of this object only. The journal is the caller's duty, before
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sidecar.contract import Lease
+from sidecar.credentials.admission import WRITES, Write
 from sidecar.credentials.manifests import (
     BINDINGS,
     CLUSTER_BINDINGS,
@@ -28,9 +30,12 @@ from sidecar.credentials.manifests import (
     revocation_order,
     token_request,
 )
+from sidecar.credentials.planbound import PlanBound, by_admission
+from sidecar.credentials.refusals import Refused, message_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
 
+__all__ = ["Issuer", "Minted", "Proof", "Refused", "message_of"]
 REFRESH_AFTER = TOKEN_SECONDS - 120
 PROBE_SECONDS = 15.0  # a token that was used just before its account went is served from a cache for 10 s
 
@@ -40,14 +45,6 @@ class Minted:
     """The lease can act now."""
 
     credential: Credential
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """The API server did not grant it: 403 means that it is beyond the sidecar's own rights."""
-
-    status: int
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +63,9 @@ class _Held:
 
 
 class Issuer:
-    def __init__(self, cluster: Cluster, *, namespace: str, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, *, namespace: str, clock: Clock, plan_bound: PlanBound | None = None) -> None:
+        """With `plan_bound`, leases are held to their plans by the API server's own admission."""
+        self.plan_bound = plan_bound
         self._cluster = cluster
         self._clock = clock
         self._tokens: dict[str, _Held] = {}
@@ -77,8 +76,13 @@ class Issuer:
         """The user name under which the API server knows the lease."""
         return identity_of(lease, self.namespace)
 
-    def mint(self, lease: Lease, *, incident: str) -> Minted | Refused:
-        """Make what is missing of the lease, and get a token. Raises ClusterUnavailable: then try again later."""
+    def mint(self, lease: Lease, *, incident: str, writes: Sequence[Write] = ()) -> Minted | Refused:
+        """Make what is missing of the lease, and get a token; `writes` is what its plan holds, published before any right is
+        given, and tried before anybody can use it. Raises ClusterUnavailable: then try again later."""
+        if self.plan_bound is not None:
+            refused = self.plan_bound.publish(lease, writes)
+            if refused is not None:
+                return refused
         for piece in pieces(lease, incident, self.namespace):
             answer = self._cluster.send(piece.create)
             if answer.status == 409:
@@ -87,7 +91,10 @@ class Issuer:
                     return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
             if answer.status not in (200, 201):
                 return Refused(status=answer.status, detail=message_of(answer))
-        return self._token(lease.id)
+        minted = self._token(lease.id)
+        if self.plan_bound is None or isinstance(minted, Refused):
+            return minted
+        return self.plan_bound.enforced(minted.credential, writes) or minted
 
     def credential(self, lease: str) -> Minted | Refused:
         """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""
@@ -123,10 +130,13 @@ class Issuer:
         refusal: Literal["401", "403", ""] = ""
         refused_after: float | None = None
         began = time.monotonic()
+        if self.plan_bound is not None and (left := self.plan_bound.withdraw(lease.identity)):
+            pending.append(left)
         order = revocation_order(pieces(lease, incident, self.namespace))
         bindings = [piece for piece in order if piece.resource in (BINDINGS, CLUSTER_BINDINGS)]
-        pending += [name for piece in bindings if (name := self._remove(piece))]
-        if credential is not None and lease.rights and not pending:  # with a binding in place it would only pass
+        bound = [name for piece in bindings if (name := self._remove(piece))]
+        pending += bound
+        if credential is not None and lease.rights and not bound:  # with a binding in place it would only pass
             refused_after, refusal = self._probe(credential, lease, began)
             if not refusal:
                 pending.append("the old token is not seen to be refused")
@@ -174,12 +184,12 @@ class Issuer:
         deadline = time.monotonic() + PROBE_SECONDS
         while True:
             try:
-                status = self._cluster.send(call, credential).status
+                answer = self._cluster.send(call, credential)
             except ClusterUnavailable:
                 return ""
-            if status == 401:
+            if answer.status == 401:
                 return "401"
-            if status == 403:
+            if answer.status == 403 and not by_admission(message_of(answer, 2000)):
                 return "403"
             if time.monotonic() >= deadline:
                 return ""
@@ -206,17 +216,16 @@ class Issuer:
                     continue  # somebody's labels do not make it ours to delete
                 piece = Piece(resource=resource, namespace=namespace, name=name, manifest={})
                 found.append((lease, int(expires), piece))
+        for identity, lease, expiry in self.plan_bound.published() if self.plan_bound is not None else ():
+            if identity == self.identity(lease):
+                found.append((lease, expiry, Piece(resource=WRITES, namespace="", name=identity, manifest={})))
         return found
 
     def sweep(self, piece: Piece) -> bool:
         """Remove one leftover; whether it is gone."""
+        if piece.resource is WRITES:
+            return self.plan_bound is not None and not self.plan_bound.withdraw(piece.name)
         return not self._remove(piece)
-
-
-def message_of(answer: ApiAnswer) -> str:
-    """The API server's own words, one line."""
-    message = answer.body.get("message") if isinstance(answer.body, dict) else answer.body
-    return " ".join(str(message or "no message").split())[:300]
 
 
 def _label(answer: ApiAnswer, name: str) -> str:

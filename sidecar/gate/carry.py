@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from sidecar.contract import Json, Step, StepResult
-from sidecar.credentials import Refused
+from sidecar.credentials import Refused, message_of
 from sidecar.credentials import store as leases
-from sidecar.credentials.issuer import message_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Effect, Live, arrived, look, masked
 from sidecar.execution import store as steps
