@@ -4,6 +4,8 @@ Whatever a handler raises ends as a problem (RFC 9457): bad input is a 4xx, "can
 with one line in the log and nothing of it in the answer.
 """
 
+import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from email.utils import formatdate
 from typing import Any
@@ -13,12 +15,15 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from sidecar.contract import MalformedMessage, Message, Problem
 from sidecar.contract.problem import MEDIA_TYPE
 from sidecar.contract.wire import MAX_BYTES
 from sidecar.errors import ClusterUnavailable, IdentityUnavailable, JournalUnavailable, PolicyUnavailable
+from sidecar.execution import escaped
+from sidecar.gate.refusals import RECORDED, Refusal
 
 log = structlog.get_logger("sidecar.http")
 Scope = MutableMapping[str, Any]
@@ -35,14 +40,21 @@ _CANNOT: dict[type[Exception], tuple[str, str]] = {
 }
 
 
-def make_app(title: str, *, version: str, taken: Sequence[type[Message]]) -> FastAPI:
-    """An application whose every error is a problem. `taken`: messages that bodies are read as, for the documentation."""
+def make_app(
+    title: str, *, version: str, taken: Sequence[type[Message]], side: str = "", noted: Callable[[Refusal], None] | None = None
+) -> FastAPI:
+    """An application whose every error is a problem. `taken`: messages that bodies are read as, for the documentation.
+
+    `noted` is told of every refusal (4xx) before it is answered, unless whoever refused has put it on record.
+    """
     app = _Documented(title, version, taken)
     app.add_exception_handler(StarletteHTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(MalformedMessage, _malformed)
     for kind in _CANNOT:
         app.add_exception_handler(kind, _cannot)
+    if noted is not None:
+        app.add_middleware(_OnRecord, side=side, noted=noted)
     app.add_middleware(_LastResort)
     return app
 
@@ -136,6 +148,74 @@ async def _cannot(_: Request, exc: Exception) -> Response:
     code, fix = _CANNOT[type(exc)]
     log.warning("cannot", code=code, reason=str(exc))
     return problem_response(Problem(title=code.replace("-", " "), status=503, detail=str(exc), code=code, fix=fix))
+
+
+def known_as(request: Request, actor: str) -> None:
+    """Who the caller is, for the record: said by whoever checked the credentials."""
+    request.state.actor = actor
+
+
+class _OnRecord:
+    """Before a refusal is answered, it is on record."""
+
+    def __init__(self, app: App, *, side: str, noted: Callable[[Refusal], None]) -> None:
+        self._app = app
+        self._side = side
+        self._noted = noted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        written: list[int] = []
+        token = RECORDED.set(written)
+        state = scope.setdefault("state", {})
+        held: list[MutableMapping[str, Any]] = []
+
+        async def looked_at(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and _is_refusal(message):
+                held.append(message)  # the code comes with the body, and is told first
+                return
+            if held and message["type"] == "http.response.body":
+                start = held.pop()
+                if not written:
+                    refusal = _refusal(self._side, scope, state, start, message.get("body", b""))
+                    await run_in_threadpool(self._noted, refusal)
+                await send(start)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, looked_at)
+        finally:
+            RECORDED.reset(token)
+
+
+_PLAN = re.compile(r"^/(?:v1/plans|approvals)/([0-9a-f]{64})(?:/|$)")
+_LEASE = re.compile(r"^/v1/leases/([a-z0-9][a-z0-9-]{0,62})(?:/|$)")
+
+
+def _is_refusal(message: MutableMapping[str, Any]) -> bool:
+    kinds = [value for name, value in message.get("headers", []) if name.lower() == b"content-type"]
+    return 400 <= message["status"] < 500 and kinds == [MEDIA_TYPE.encode()]
+
+
+def _refusal(side: str, scope: Scope, state: Any, start: MutableMapping[str, Any], body: bytes) -> Refusal:
+    try:
+        code = str(json.loads(body)["code"])
+    except (ValueError, KeyError, TypeError):
+        code = "refused"
+    path = escaped(scope.get("path", ""))
+    plan, lease = _PLAN.match(path), _LEASE.match(path)
+    return Refusal(
+        side=side,
+        status=start["status"],
+        code=code,
+        actor=str(state.get("actor") or "unknown"),
+        method=escaped(scope.get("method", ""))[:20],
+        path=path[:200],
+        plan=plan[1] if plan else "",
+        lease=lease[1] if lease else "",
+    )
 
 
 class _LastResort:

@@ -22,6 +22,7 @@ from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
 from sidecar.gate import binding
 from sidecar.gate.hours import Hours
+from sidecar.gate.refusals import RECORDED, Refusals
 from sidecar.ports import Clock
 
 log = structlog.get_logger("sidecar.journal")
@@ -58,6 +59,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
         self.on_close = ExitStack()  # what else ends with it
+        self.refusals = Refusals(self)
 
     def open(self) -> None:
         """Make the tables, and look whether the end of the journal is where it was left.
@@ -78,11 +80,6 @@ class Ledger:
                 f"record {end.seq} {end.reason}; restore the database, and give every sidecar on it the same audit_key_file"
             )
         self.hours.not_before(head.at)
-        if kept is not None and kept.seq > head.seq:
-            raise JournalUnavailable(
-                f"the journal ends at record {head.seq}, but its anchor says {kept.seq}: records are missing; "
-                "restore the database, or start with a new state folder"
-            )
         if kept is None and head.seq > 0:  # a new anchor would hide that a tail may have been cut: the record says so for ever
             with self.write() as transaction:
                 transaction.record("anchor-missing", actor="sidecar", body={"head": head.seq})
@@ -98,6 +95,14 @@ class Ledger:
             self.hours.not_before(transaction.now)
             if transaction.appended:
                 self.committed(transaction.head)
+                written = RECORDED.get()
+                if written is not None:
+                    written.append(transaction.head.seq)
+
+    def one(self, kind: str, *, actor: str, plan: str = "", lease: str = "", body: Mapping[str, Json]) -> None:
+        """One record, of something that changed nothing here. Raises JournalUnavailable."""
+        with self.write() as transaction:
+            transaction.record(kind, actor=actor, plan=plan, lease=lease, body=body)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -140,6 +145,7 @@ class Ledger:
         return head, fault
 
     def close(self) -> None:
+        self.refusals.flush(now=True)
         self._engine.dispose()
         self.on_close.close()
 

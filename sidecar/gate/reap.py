@@ -19,6 +19,7 @@ def reap(*, desk: Desk) -> int:
 
     Never raises: what cannot be done now is done the next time.
     """
+    desk.ledger.refusals.flush()
     done = 0
     for work in (_expire_plans, _end_leases, _sweep):
         try:
