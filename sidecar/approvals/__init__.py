@@ -4,7 +4,7 @@ from sidecar.approvals.directory import Directory, Memberships, Outside, Seen
 from sidecar.approvals.oidc import Claims, Verifier
 from sidecar.approvals.people import People, PeopleFile, Person, known_as
 from sidecar.approvals.provider import Provider
-from sidecar.approvals.rules import GLASS_PEOPLE, GLASS_ROLE, Refusal, Request, admit, is_broken, outcome
+from sidecar.approvals.rules import GLASS_PEOPLE, GLASS_ROLE, Refusal, Request, admit, is_broken, is_requester, outcome
 
 __all__ = [
     "GLASS_PEOPLE",
@@ -23,6 +23,7 @@ __all__ = [
     "Verifier",
     "admit",
     "is_broken",
+    "is_requester",
     "known_as",
     "outcome",
 ]

@@ -40,6 +40,7 @@ _answers = Table(
     Column("document", Text, nullable=False),
     Column("at", Float, nullable=False),
 )
+_lifts = Table("stop_lifts", metadata, Column("person", Text, primary_key=True), Column("at", Float, nullable=False))
 _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
 
 
@@ -134,6 +135,15 @@ def move(
     return changed.rowcount == 1
 
 
+def shorten(connection: Connection, digest: str, *, lease_seconds: int) -> None:
+    """Whatever was decided, the lease will be no longer than this. What was decided stands in the journal."""
+    row = connection.execute(select(_plans.c.decision).where(_plans.c.digest == digest)).one()
+    decision = Decision.model_validate_json(row.decision)
+    shorter = decision.model_copy(update={"lease_seconds": min(decision.lease_seconds, lease_seconds)})
+    text = shorter.model_dump_json(by_alias=True)
+    connection.execute(update(_plans).where(_plans.c.digest == digest).values(decision=text))
+
+
 def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
     query = select(_answers.c.document).where(_answers.c.plan == digest).order_by(_answers.c.at)
     return tuple(Answer.model_validate_json(row.document) for row in connection.execute(query))
@@ -147,19 +157,68 @@ def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
         connection.execute(insert(_answers).values(plan=digest, person=answer.person, **values))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A plan that people were asked about."""
+
+    incident: str
+    namespaces: frozenset[str]
+    at: datetime
+
+
+def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -> list[Asked]:
+    """What people were asked about, the newest first; what was denied never reached them."""
+    query = select(_plans.c.incident, _plans.c.document, _plans.c.decision, _plans.c.requested_at)
+    query = query.where(_plans.c.requested_at >= since.timestamp(), _plans.c.state != "denied")
+    found = []
+    for row in connection.execute(query.order_by(_plans.c.requested_at.desc()).limit(limit)):
+        if json.loads(row.decision)["verdict"] == "review":
+            targets = [step["action"]["target"].get("namespace") or "" for step in json.loads(row.document)["steps"]]
+            at = datetime.fromtimestamp(row.requested_at, UTC)
+            found.append(Asked(incident=row.incident, namespaces=frozenset(targets), at=at))
+    return found
+
+
 def stopped_by(connection: Connection) -> str | None:
     """Who stopped everything, None when nobody did."""
     row = connection.execute(select(_switch.c.by)).first()
     return str(row.by) if row is not None else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """`lifts`: who said that it may be lifted, and when."""
+
+    by: str
+    at: datetime
+    reason: str
+    lifts: tuple[tuple[str, datetime], ...]
+
+
+def stop_of(connection: Connection) -> Stop | None:
+    row = connection.execute(select(_switch)).mappings().first()
+    if row is None:
+        return None
+    lifts = tuple(
+        (str(lift.person), datetime.fromtimestamp(lift.at, UTC))
+        for lift in connection.execute(select(_lifts).order_by(_lifts.c.at))
+    )
+    return Stop(by=row["by"], at=datetime.fromtimestamp(row["at"], UTC), reason=row["reason"], lifts=lifts)
+
+
+def put_lift(connection: Connection, *, person: str, at: datetime) -> None:
+    connection.execute(_lifts.delete().where(_lifts.c.person == person))
+    connection.execute(insert(_lifts).values(person=person, at=at.timestamp()))
+
+
 def stop(connection: Connection, *, by: str, at: datetime, reason: str) -> None:
-    connection.execute(_switch.delete())
+    lift(connection)
     connection.execute(insert(_switch).values(by=by, at=at.timestamp(), reason=reason))
 
 
 def lift(connection: Connection) -> None:
     connection.execute(_switch.delete())
+    connection.execute(_lifts.delete())
 
 
 def counted(connection: Connection) -> dict[str, int]:

@@ -52,6 +52,55 @@ def deny(digest: Digest, reason: Reason = "") -> None:
     _answer(digest, "deny", reason)
 
 
+@app.command(
+    "break-glass",
+    epilog="Example: lestrade-sidecar approvals break-glass 3f9a0c1d2e4b --reason 'checkout is down, nobody of sre answers'",
+)
+def break_glass(digest: Digest, reason: Annotated[str, typer.Option(help="Why; somebody will have to read it.")]) -> None:
+    """In an emergency: yes in place of the usual approvers. Two people of the role break-glass; the lease lasts minutes; a
+    review stays open until somebody else closes it."""
+    with ending():
+        from sidecar.cli.remote import Remote
+
+        view = _find(digest)
+        body: dict[str, object] = {"plan": view["plan"], "revision": view["revision"], "reason": reason}
+        came = Remote.from_environment().post(f"/v1/glass/{view['plan']}", body)
+        more = "" if came["state"] == "approved" else ": one more person of the role break-glass has to say the same"
+        say(f"{came['plan'][:12]} is {came['state']}{more}")
+
+
+@app.command(
+    epilog="Example: lestrade-sidecar approvals reviews --close 3f9a0c1d2e4b --note 'justified, see the incident report'"
+)
+def reviews(
+    every: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    close: Annotated[str, typer.Option(help="The plan's digest, or its beginning: it was looked at.")] = "",
+    note: Annotated[str, typer.Option(help="What came of looking at it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Emergencies in which the usual approvers were passed by, and that nobody else has looked at yet."""
+    with ending():
+        from sidecar.cli.remote import Remote
+
+        remote = Remote.from_environment()
+        found = remote.get("/v1/reviews", state="all" if every else "open")["reviews"]
+        if close:
+            fitting = [review for review in found if review["plan"].startswith(close)]
+            if len(fitting) != 1 or len(close) < 4:
+                fail(2, f"{len(fitting)} open reviews begin with {close}")
+            came = remote.post(f"/v1/reviews/{fitting[0]['plan']}", {"note": note})
+            say(f"{came['plan'][:12]} was looked at by {came['closed_by']}")
+        elif as_json:
+            say({"reviews": found})
+        else:
+            for review in found:
+                ended = f"looked at by {review['closed_by']}: {review['note']}" if review["closed_by"] else "open"
+                head = f"{review['plan'][:12]}  {review['opened_at'][:19]}Z  {', '.join(review['people'])}"
+                say(f"{head}  {ended}\n    {review['reason']}")
+            if not found:
+                say("no review is open")
+
+
 def _answer(digest: str, verdict: str, reason: str) -> None:
     with ending():
         from sidecar.cli.remote import Remote
@@ -83,7 +132,19 @@ def _page(view: Any) -> str:
         f"wanted      {view['count']} of: {', '.join(view['roles'])}",
         f"policy      {view['revision']}",
         f"hypothesis  (the agent's words) {' '.join(view['hypothesis'].split())}",
+        f"cause       {view['cause']}" + (f", environment {view['environment']}" if view["environment"] else ""),
+        f"asked by    {view['requested_by'] or 'the agent'}",
     ]
+    for title, name in (("observed", "observed"), ("touches", "blast_radius"), ("final", "final"), ("evidence", "evidence")):
+        lines += [f"{title if not number else '':<11} {line}" for number, line in enumerate(view[name])]
+    lines += [f"{'because':<11} {ground['rule']}: {ground['message']}" for ground in view["grounds"]]
+    lines += [
+        f"{'answered':<11} {given['verdict']} by {given['person']}{' (break-glass)' if given['glass'] else ''}"
+        f" {given['at'][:19]}Z via {given['via']}{': ' + given['reason'] if given['reason'] else ''}"
+        for given in view["answers"]
+    ]
+    if view["dry_run"]:
+        lines.append(f"{'dry run':<11} {view['dry_run']}")
     for change in view["changes"]:
         undo = f"can be undone: {change['undo']}" if change["reversible"] else "cannot be undone"
         lines += ["", f"{change['step']}  {change['summary']}  ({undo})", change["diff"]]

@@ -6,7 +6,7 @@ Exit codes: 0 yes, 1 no, 2 wrong input, 4 something cannot be reached, 5 the sto
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,20 +78,33 @@ def list_leases(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")
 @app.command(epilog=f"Example: lestrade-sidecar stop --reason 'it misbehaves'. {EXIT_CODES}")
 def stop(
     reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
-    lift: Annotated[bool, typer.Option("--lift", help="Lift a stop (role: operator).")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift a stop (two people of the role operator).")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Only say whether everything is stopped.")] = False,
 ) -> None:
-    """The kill switch: revoke every lease, and lease nothing until the stop is lifted."""
+    """The kill switch: revoke every lease, and lease nothing until two people lift the stop."""
     with ending():
         from sidecar.cli.remote import Remote
 
-        came = Remote.from_environment().post("/v1/stop", {"lift": lift, "reason": reason})
-        if lift:
-            say("the stop is lifted")
+        remote = Remote.from_environment()
+        came = remote.get("/v1/stop") if status else remote.post("/v1/stop", {"lift": lift, "reason": reason})
+        if status or lift:
+            say(_standing(came, lift=lift))
             return
         pending = [found["lease"] for found in came["settlements"] if found["state"] != "settled"]
         say(f"stopped: {len(came['voided'])} plans are void, {len(came['settlements'])} leases ended")
         if pending:
             fail(4, f"not yet seen to be gone: {', '.join(pending)}; the sidecar goes on trying")
+
+
+def _standing(stop: dict[str, Any], *, lift: bool) -> str:
+    if not stop["stopped"]:
+        return "the stop is lifted" if lift else "nothing is stopped"
+    why = f": {stop['reason']}" if stop["reason"] else ""
+    line = f"everything was stopped by {stop['by']} at {stop['at'][:19]}Z{why}"
+    if stop["lifting"]:
+        until = stop["lifting_until"][:19]
+        line += f"\n{', '.join(stop['lifting'])} wants it lifted: one more person of the role operator has to, until {until}Z"
+    return line
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ class ChangePreview(Message):
 
 class Answer(Message):
     """What one person said. `person` and `via` come from the channel, never from the body. `glass`: in an emergency, out of
-    the usual roles."""
+    the usual roles. `called`: how the person calls themselves; no proof of anything."""
 
     person: str
     verdict: Literal["approve", "deny"]
@@ -29,6 +29,7 @@ class Answer(Message):
     at: AwareDatetime
     reason: Line = ""
     glass: bool = False
+    called: Line = ""
 
 
 class ApprovalView(Message):

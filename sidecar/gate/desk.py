@@ -1,13 +1,13 @@
 """What the use cases work with: one object, built once by `app`. Knows no use case."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sidecar.approvals import People
-from sidecar.contract import Problem
+from sidecar.contract import Answer, Problem
 from sidecar.credentials import Issuer
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Clock, Cluster, FactFinder, Judge
@@ -57,6 +57,28 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardLimits:
+    """How many approvals people are asked for: waiting at once, within a minute, within an hour for one incident or namespace."""
+
+    waiting: int = 20
+    a_minute: int = 10
+    an_hour: int = 30
+
+
+class Accounts(Protocol):
+    """What a channel knows of the accounts that answered through it, besides what the people file says of the people."""
+
+    def standing(self, answers: Sequence[Answer]) -> dict[str, Literal["active", "gone", "unknown"]]:
+        """By person; who answered through another channel is not in it."""
+        ...
+
+
+class NoAccounts:
+    def standing(self, answers: Sequence[Answer]) -> dict[str, Literal["active", "gone", "unknown"]]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     ledger: Ledger
     cluster: Cluster
@@ -66,6 +88,8 @@ class Desk:
     issuer: Issuer
     clock: Clock
     turns: Turns = field(default_factory=Turns)
+    limits: CardLimits = CardLimits()
+    accounts: Accounts = field(default_factory=NoAccounts)
     runs: Runs = field(default_factory=Runs)
     streams: Streams = field(default_factory=Streams)
 

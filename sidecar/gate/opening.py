@@ -21,6 +21,10 @@ class WallClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def elapsed(self) -> float:
+        # Counts on while the machine is asleep, where the system has such a clock.
+        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 

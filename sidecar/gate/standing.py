@@ -5,7 +5,7 @@ from typing import Literal
 
 from sidecar.approvals import Request
 from sidecar.approvals import store as approvals
-from sidecar.contract import Answer, ApprovalView, PlanState, PlanStatus
+from sidecar.contract import Answer, ApprovalView, PlanState, PlanStatus, Reason
 from sidecar.execution import escaped
 from sidecar.gate.desk import Desk
 from sidecar.gate.ledger import Transaction
@@ -80,14 +80,21 @@ def view_of(entry: approvals.Entry, answers: tuple[Answer, ...] = ()) -> Approva
         observed=entry.shown.observed,
         blast_radius=entry.shown.blast_radius,
         final=tuple(f"{change.step}: {change.summary}"[:500] for change in entry.previews if not change.reversible),
-        grounds=entry.decision.reasons,
+        grounds=tuple(_plain(reason) for reason in entry.decision.reasons),
         answers=tuple(_readable(answer) for answer in answers),
         dry_run=entry.shown.dry_run,
     )
 
 
+def _plain(reason: Reason) -> Reason:
+    """Messages of rules may quote names out of the plan or the cluster."""
+    return reason.model_copy(update={"message": escaped(reason.message)[:500]})
+
+
 def _readable(answer: Answer) -> Answer:
-    return answer.model_copy(update={"person": escaped(answer.person), "reason": escaped(answer.reason)[:500]})
+    return answer.model_copy(
+        update={"person": escaped(answer.person), "reason": escaped(answer.reason)[:500], "called": escaped(answer.called)[:500]}
+    )
 
 
 _VIEWED: dict[PlanState, Literal["waiting", "approved", "refused", "expired", "used", "void"]] = {

@@ -1,8 +1,10 @@
-"""The kill switch: nothing waits, nothing is approved, no lease lives. It holds until a person lifts it, restarts included."""
+"""The kill switch: nothing waits, nothing is approved, no lease lives. It holds until two people lift it, restarts included."""
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from sidecar.approvals import Person
+from sidecar.approvals import Person, known_as
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
@@ -10,22 +12,31 @@ from sidecar.gate.desk import Desk, problem
 from sidecar.gate.settle import OPEN, revoke
 
 LIFTERS = "operator"  # the role that may lift it; anybody known may stop
+LIFTING_PEOPLE = 2
+LIFT_WITHIN = timedelta(minutes=15)  # between the first who lifts it and the second
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """`settlements`: the leases that were live, and what became of them."""
+    """`settlements`: the leases that were live, and what became of them. `lifting`: who wants it lifted, until
+    `lifting_until`; one more person has to."""
 
     stopped: bool
-    voided: tuple[str, ...]
-    settlements: tuple[Settlement, ...]
+    by: str = ""
+    at: datetime | None = None
+    reason: str = ""
+    lifting: tuple[str, ...] = ()
+    lifting_until: datetime | None = None
+    voided: tuple[str, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
 
 
 def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     """Raises JournalUnavailable."""
     with desk.ledger.write() as transaction:
         approvals.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
-        waiting = [entry.plan.digest for entry in approvals.listed(transaction.connection, ("waiting", "approved"))]
+        waiting = [entry.plan.digest for entry in approvals.listed(transaction.connection, ("waiting", "approved"), limit=10_000)]
         for digest in waiting:
             why = f"everything was stopped by {person.name}"
             approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="void", reason=why)
@@ -34,20 +45,62 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
         ended: list[Json] = [held.lease.id for held in open_leases]
         body: dict[str, Json] = {"reason": reason, "plans": voided, "leases": ended}
         transaction.record("stopped", actor=person.name, body=body)
-    settlements = []
-    for held in open_leases:
+    desk.streams.end_all()  # nobody goes on watching a cluster that was taken out of their hands
+
+    def end(held: leases.Entry) -> Settlement:
         with desk.turns.alone(held.lease.id):
-            settlements.append(end_lease(held, desk=desk, actor=person.name, why="stopped"))
-    return Stopped(stopped=True, voided=tuple(waiting), settlements=tuple(settlements))
+            return end_lease(held, desk=desk, actor=person.name, why="stopped")
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stop") as pool:  # one slow revocation keeps no other waiting
+        settlements = tuple(pool.map(end, open_leases))
+    return replace(state_of_stop(desk=desk), voided=tuple(waiting), settlements=settlements)
 
 
 def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
-    if LIFTERS not in person.roles:
+    """Two different people lift a stop; the first one's word is kept, and lapses. Raises JournalUnavailable."""
+    known = desk.people.by_name(person.name)
+    if known is None or known.bot or LIFTERS not in known.roles:
+        with desk.ledger.write() as transaction:
+            transaction.record("lift-refused", actor=person.name, body={"code": "no-role"})
         return problem(403, "no-role", f"only a person with the role {LIFTERS} lifts a stop")
     with desk.ledger.write() as transaction:
-        approvals.lift(transaction.connection)
-        transaction.record("stop-lifted", actor=person.name)
-    return Stopped(stopped=False, voided=(), settlements=())
+        stopped = approvals.stop_of(transaction.connection)
+        if stopped is None:
+            return Stopped(stopped=False)
+        others = _lifting(stopped, transaction.now, desk=desk) - {known_as(known.name)}
+        if len(others) >= LIFTING_PEOPLE - 1:
+            approvals.lift(transaction.connection)
+            transaction.record("stop-lifted", actor=known.name, body={"with": [*sorted(others)]})
+        else:
+            approvals.put_lift(transaction.connection, person=known.name, at=transaction.now)
+            until: Json = (transaction.now + LIFT_WITHIN).isoformat()
+            transaction.record("stop-lift-asked", actor=known.name, body={"until": until})
+    return state_of_stop(desk=desk)
+
+
+def state_of_stop(*, desk: Desk) -> Stopped:
+    """Whether everything is stopped, and how far the lifting is."""
+    now = desk.ledger.now()
+    with desk.ledger.read() as connection:
+        stopped = approvals.stop_of(connection)
+    if stopped is None:
+        return Stopped(stopped=False)
+    wanted = _lifting(stopped, now, desk=desk)
+    lifts = [(person, at) for person, at in stopped.lifts if known_as(person) in wanted]
+    return Stopped(
+        stopped=True,
+        by=stopped.by,
+        at=stopped.at,
+        reason=stopped.reason,
+        lifting=tuple(person for person, _ in lifts),
+        lifting_until=max((at for _, at in lifts), default=now) + LIFT_WITHIN if lifts else None,
+    )
+
+
+def _lifting(stopped: approvals.Stop, now: datetime, *, desk: Desk) -> set[str]:
+    """Who said so lately, and may still say so: each person once, whatever the account."""
+    lately = (desk.people.by_name(person) for person, at in stopped.lifts if now - at < LIFT_WITHIN)
+    return {known_as(person.name) for person in lately if person is not None and LIFTERS in person.roles and not person.bot}
 
 
 def why_over(lease: Lease, *, desk: Desk) -> str:

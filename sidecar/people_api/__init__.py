@@ -13,28 +13,21 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sidecar.approvals import Person
+from sidecar.approvals import Person, reviews
 from sidecar.approvals import store as approvals
-from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Problem, Settlement
-from sidecar.contract.refs import Line
+from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Settlement
 from sidecar.credentials import store as leases
-from sidecar.edge import answer, bearer, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.execution import store as steps
 from sidecar.gate.answer import answer as give_answer
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.standing import standing
-from sidecar.gate.stop import lift, stop
+from sidecar.people_api.control import GlassRequest, ReviewRequest, StopRequest, control_routes
 from sidecar.people_api.policy import PolicyMetrics, Standing, none_known, policy_routes
+from sidecar.people_api.reading import ReadMetrics
 
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 Body = Annotated[bytes, Depends(whole_body)]
-
-
-class StopRequest(Message):
-    """Stop everything, or lift the stop."""
-
-    lift: bool = False
-    reason: Line = ""
 
 
 class Approvals(Message):
@@ -48,19 +41,26 @@ class Leases(Message):
 
 def people_api(desk: Desk, *, ready: Callable[[], str], version: str, policy: Standing = none_known) -> FastAPI:
     """`ready` says why the sidecar cannot work just now, "" when it can."""
-    app = make_app("Lestrade sidecar, the people's side", version=version, taken=(ApprovalRequest, StopRequest))
+    app = make_app(
+        "Lestrade sidecar, the people's side",
+        version=version,
+        taken=(ApprovalRequest, StopRequest, GlassRequest, ReviewRequest),
+        side="people",
+        noted=desk.ledger.refusals.note,
+    )
 
     def who(request: Request) -> Person:
         person = desk.people.by_token(bearer(request))
         if person is None:
             raise unauthorized()
+        known_as(request, person.name)
         return person
 
     routes = APIRouter(dependencies=[Depends(who)])
     known = Depends(who)
     _approvals(routes, desk, known)
     _records(routes, desk)
-    _stop(routes, desk, known)
+    control_routes(routes, desk, known)
     policy_routes(routes, policy)
     app.include_router(routes)
     _health(app, desk, ready, policy)
@@ -129,22 +129,11 @@ def _records(routes: APIRouter, desk: Desk) -> None:
         return JSONResponse({"records": desk.ledger.documents(after=after, limit=limit, about=about)})
 
 
-def _stop(routes: APIRouter, desk: Desk, known: Any) -> None:
-    @routes.post("/v1/stop", response_model=None, responses=refuses(403, 413), openapi_extra=takes(StopRequest))
-    def post_stop(body: Body, person: Annotated[Person, known]) -> Response:
-        """The kill switch: every lease is revoked, nothing new is leased until a person lifts it."""
-        said = StopRequest.from_bytes(body or b"{}")
-        came = lift(person, desk=desk) if said.lift else stop(person, reason=said.reason, desk=desk)
-        if isinstance(came, Problem):
-            return answer(came)
-        settlements = [settlement.document() for settlement in came.settlements]
-        return JSONResponse({"stopped": came.stopped, "voided": list(came.voided), "settlements": settlements})
-
-
 def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing) -> None:
     registry = CollectorRegistry()
     registry.register(_Counts(desk))
     registry.register(PolicyMetrics(policy))
+    registry.register(ReadMetrics(desk))
 
     @app.get("/metrics", response_model=None)
     def metrics() -> Response:
@@ -180,12 +169,16 @@ class _Counts(Collector):
                 "steps": steps.counted(connection),
             }
             stopped = approvals.stopped_by(connection) is not None
+            unreviewed = reviews.counted(connection)
         for name, states in counts.items():
             family = GaugeMetricFamily(f"lestrade_sidecar_{name}", f"{name} by state", labels=["state"])
             for state, number in sorted(states.items()):
                 family.add_metric([state], number)
             yield family
         yield GaugeMetricFamily("lestrade_sidecar_stopped", "1 while everything is stopped", value=float(stopped))
+        yield GaugeMetricFamily(
+            "lestrade_sidecar_glass_reviews_open", "emergencies nobody looked at yet", value=float(unreviewed)
+        )
 
 
 __all__ = ["StopRequest", "people_api"]

@@ -9,6 +9,10 @@ class Clock(Protocol):
         """Aware UTC."""
         ...
 
+    def elapsed(self) -> float:
+        """Seconds on a clock that nobody can set; only differences mean something."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Wait between two tries."""
         ...

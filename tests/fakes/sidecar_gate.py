@@ -13,7 +13,7 @@ from sidecar.credentials import Issuer
 from sidecar.gate.database import engine_for, turns_of
 from sidecar.gate.desk import Desk, Turns
 from sidecar.gate.ledger import Ledger
-from sidecar.ports import Facts, History
+from sidecar.ports import Cluster, Facts, History
 from tests.fakes.sidecar_cluster import FakeCluster
 
 KEY = b"k" * 32
@@ -21,17 +21,25 @@ KEY = b"k" * 32
 
 @dataclass
 class FakeClock:
-    """Stands still until it is moved."""
+    """Stands still until it is moved. `set` moves what the wall clock says, and no time passes."""
 
     at: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    passed: float = 0.0
 
     def now(self) -> datetime:
         return self.at
 
+    def elapsed(self) -> float:
+        return self.passed
+
     def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
+        self.advance(seconds=seconds)
 
     def advance(self, **delta: float) -> None:
+        self.at += timedelta(**delta)
+        self.passed += timedelta(**delta).total_seconds()
+
+    def set(self, **delta: float) -> None:
         self.at += timedelta(**delta)
 
 
@@ -61,7 +69,7 @@ class FakePeople:
 class FakeFacts:
     asked: list[History] = field(default_factory=list)
 
-    def gather(self, plan: Plan, history: History) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
         self.asked.append(history)
         return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC))
 

@@ -67,7 +67,7 @@ def test_nobody_answered_is_expired_and_stays_so_though_the_clock_goes_back(worl
     came = submit(plan(scale(5)), desk=world.desk)
     world.clock.advance(seconds=601)
     assert standing(came.plan, desk=world.desk).state == "expired"
-    world.clock.advance(seconds=-3600)
+    world.clock.set(seconds=-3600)
     assert code(approve(world, came.plan)) == "expired"
     assert standing(came.plan, desk=world.desk).reason == "nobody answered in time"
 
@@ -76,7 +76,7 @@ def test_a_clock_that_was_set_back_lengthens_no_deadline(world):
     came = submit(plan(scale(5)), desk=world.desk)
     world.clock.advance(seconds=590)
     submit(plan(scale(6), attempt=2), desk=world.desk)  # a record at this time
-    world.clock.advance(seconds=-500)
+    world.clock.set(seconds=-500)
     assert world.desk.ledger.now() >= came.approval.requested_at
     assert (came.approval.expires_at - world.desk.ledger.now()).total_seconds() <= 10
 
@@ -139,8 +139,10 @@ def test_a_policy_that_wants_nobody_in_particular_is_no_policy(world):
 
 
 def test_too_many_cards_are_not_dealt(world):
+    world.judge.expires_seconds = 3600
     for attempt in range(1, 21):
         assert submit(plan(scale(5), attempt=attempt), desk=world.desk).state == "waiting"
+        world.clock.advance(seconds=10)
     assert submit(plan(scale(5), attempt=21), desk=world.desk).decision.reasons[0].rule == "too-many-waiting"
 
 
@@ -308,7 +310,10 @@ def test_a_stop_ends_everything_and_holds_over_a_restart(world):
     assert perform(granted.id, "step-1", desk=world.desk).reason == "lease-over"
     assert submit(plan(scale(7), attempt=3), desk=world.desk).state == "denied"
     assert code(lift(world.people.known["ada"], desk=world.desk)) == "no-role"
-    lift(world.people.add("bob", "operator"), desk=world.desk)
+    assert lift(world.people.add("bob", "operator"), desk=world.desk).lifting == ("bob",)
+    assert lift(world.people.known["bob"], desk=world.desk).stopped, "one person is not two"
+    assert submit(plan(scale(7), attempt=3), desk=world.desk).state == "denied"
+    assert not lift(world.people.add("dan", "operator"), desk=world.desk).stopped
     assert submit(plan(scale(7), attempt=3), desk=world.desk).state == "waiting"
 
 

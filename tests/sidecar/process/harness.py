@@ -21,12 +21,12 @@ import yaml
 
 from lab.laboratory import Laboratory
 from sidecar.policy.admission import SEAL, seal_of
-from sidecar.policy.bundle import load
+from sidecar.policy.bundle import load, merged
 
 ROOT = Path(__file__).resolve().parents[3]
 IDENTITY = "lestrade/lestrade-sidecar"
 AGENT_TOKEN = "agent-token-of-the-tests"
-PEOPLE = {"ada": ("sre",), "bob": ("sre", "operator"), "eve": ("viewer",)}
+PEOPLE = {"ada": ("sre",), "bob": ("sre", "operator"), "dan": ("operator",), "eve": ("viewer",)}
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> Any:
@@ -72,6 +72,9 @@ class Sidecar:
             "LESTRADE_SIDECAR_POLICIES": str(self.policies),
             "LESTRADE_SIDECAR_PEOPLE_LISTEN": "127.0.0.1:0",
             "LESTRADE_SIDECAR_REAP_SECONDS": "0.5",
+            # One person is asked more often here within an hour than anybody should be.
+            "LESTRADE_SIDECAR_MOST_CARDS_A_MINUTE": "1000",
+            "LESTRADE_SIDECAR_MOST_CARDS_AN_HOUR": "1000",
             "PYTHONPATH": str(ROOT),
             **self.environment,
         }
@@ -181,14 +184,29 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sealed_policies(folder: Path) -> Path:
+# One workload sees more changes here than any policy should allow within an hour, by plans that cite nothing and name a
+# cause that is beside the point: what the shipped data says to that has tests of its own (tests/policies, tests/abuse/test_rules.py).
+LENIENT: dict[str, Any] = {
+    "evidence": {"citations": 0, "related": False},
+    "combinations": [],
+    "blast_radius": {"leased": 1000, "share": {"prod": 100}},
+    "images": {"digest": {"prod": False}},
+    "budgets": {
+        **{name: {"hour": 1000, "day": 1000} for name in ("target", "namespace", "team", "incident", "cluster")},
+        "moved": {"replicas": {"dev": 1000, "test": 1000, "prod": 1000}, "fields": 1000},
+        "pods_hour": 1000,
+    },
+}
+
+
+def sealed_policies(folder: Path, over: dict[str, Any] = LENIENT) -> Path:
     """A copy of the bundle whose examination is vouched for: it has tests of its own, and takes half a minute."""
     copy = folder / "policies"
     if not copy.exists():
         shutil.copytree(ROOT / "policies", copy)
         data = copy / "platform" / "data.yaml"
-        # One workload sees more changes here than any policy should allow within an hour.
-        data.write_text(re.sub(r"\{hour: \d+, day: \d+\}", "{hour: 1000, day: 1000}", data.read_text()))
+        # JSON is YAML, and says everything as the bundle's own reader understood it.
+        data.write_text(json.dumps(merged(load(copy).raw_data, over)))
         (copy / SEAL).write_text(seal_of(load(copy)))
     return copy
 

@@ -132,7 +132,7 @@ def test_what_one_holds_live_the_others_reaper_leaves_alone_and_its_stop_ends(tw
 
 
 def lifted(two) -> None:
-    for name in ("bob", "ada", "eve"):
+    for name in ("bob", "dan"):
         two[0].person(name).post("/v1/stop", json={"lift": True, "reason": "over"})
 
 
