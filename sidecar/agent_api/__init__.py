@@ -16,17 +16,16 @@ from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 
 from sidecar.agent_api.handing import Handed
-from sidecar.contract import Lease, Message, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
-from sidecar.edge import answer, bearer, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
+from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
-from sidecar.gate.read import Refusals, read
 from sidecar.gate.settle import settle
 from sidecar.gate.standing import standing
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
-from sidecar.reading import MOST_STREAMS, Gateway, ReadingRules
+from sidecar.reading import MOST_STREAMS, Forbidden, Gateway, ReadingRules
 
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 LeaseId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -49,11 +48,18 @@ def agent_api(
     desk: Desk, *, token: str, ready: Callable[[], str], version: str, rules: Callable[[], ReadingRules] = ReadingRules
 ) -> FastAPI:
     """`ready` says why the sidecar cannot work just now, "" when it can; `rules` what may be read."""
-    app = make_app("Lestrade sidecar, the agent's side", version=version, taken=(Plan, SettleRequest))
+    app = make_app(
+        "Lestrade sidecar, the agent's side",
+        version=version,
+        taken=(Plan, SettleRequest),
+        side="agent",
+        noted=desk.ledger.refusals.note,
+    )
 
     def known(request: Request) -> None:
         if not hmac.compare_digest(bearer(request).encode("utf-8", "surrogateescape"), token.encode()):
             raise unauthorized()
+        known_as(request, "agent")
 
     routes = APIRouter(dependencies=[Depends(known)])
     _plans(routes, desk)
@@ -109,7 +115,6 @@ def _leases(routes: APIRouter, desk: Desk) -> None:
 
 def _reading(routes: APIRouter, desk: Desk, rules: Callable[[], ReadingRules]) -> None:
     gateway = Gateway(cluster=desk.cluster, rules=rules, runs=desk.runs, streams=desk.streams)
-    refusals = Refusals()
     threads, stream_threads = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(MOST_STREAMS)
 
     @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses={200: ANY_READ, **refuses(403, 404, 429)})
@@ -123,12 +128,10 @@ def _reading(routes: APIRouter, desk: Desk, rules: Callable[[], ReadingRules]) -
         raw = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         before, _, below = raw.partition(f"/v1/read/{cluster}/")
         query, accept = request.query_params.multi_items(), request.headers.get("accept", "application/json")
-        opened = partial(
-            read, "" if before else f"/{below}", query, accept, run=lestrade_run, gateway=gateway, refusals=refusals, desk=desk
-        )
+        opened = partial(gateway.open, "" if before else f"/{below}", query, accept, run=lestrade_run)
         reading = await anyio.to_thread.run_sync(opened, limiter=threads)
-        if isinstance(reading, Problem):
-            return answer(reading)
+        if isinstance(reading, Forbidden):
+            return answer(problem(reading.status, reading.code, reading.detail))
         return Handed(reading, stream_threads if reading.streamed else threads)
 
 
