@@ -49,6 +49,11 @@ class SlackDesk:
     def person_of(self, slack_user: str) -> Person | None:
         return self._desk.people.by_slack(slack_user)
 
+    def accounts_of(self, person: str) -> list[str]:
+        known = self._desk.people.by_name(person)
+        also = known.also if known is not None else frozenset()
+        return [account for account in sorted(also) if (found := self.person_of(account)) is not None and found.name == person]
+
     def answer(
         self, plan: str, *, person: Person, verdict: Literal["approve", "deny"], revision: str, reason: str
     ) -> ApprovalView | Problem:

@@ -65,11 +65,11 @@ class FakeSlack:
         app.router.add_route("*", "/api/{method}", self._method)
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_get("/link", self._link)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
         async def go() -> None:
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+            site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
             started.set()

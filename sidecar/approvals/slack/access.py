@@ -32,6 +32,7 @@ def access_from(settings: Settings) -> Access | None:
         app_id=settings.slack_app_id,
         channels=_channels(settings.slack_channel),
         page_url=_url(settings.page_url, "page_url"),
+        cards_a_minute=settings.slack_cards_a_minute,
         api_url=_url(settings.slack_api_url, "slack_api_url").rstrip("/") + "/",
     )
 

@@ -196,22 +196,18 @@ def _characters(changes: Sequence[ChangePreview]) -> int:
 def _risk(view: ApprovalView) -> tuple[Block, int]:
     """How bad it is if it is wrong, and how many characters of that were left out."""
     runs: list[Block] = []
-    hidden = 0
-    room = 2000
+    hidden, room = 0, 2000
     for name, texts in (("CANNOT BE UNDONE", view.final), ("Touches", view.blast_radius)):
-        for text in texts:
+        for number, text in enumerate(texts):
             shown, lost = fitted(text, 600)
             room -= len(json.dumps(shown)) + 150
-            if room < 0:
-                hidden += len(text)
-                continue
-            hidden += lost
-            runs.append(_named(name, kit.literal(shown)))
+            hidden += lost if room > 0 else len(text)
+            if room > 0:
+                runs.append(_named(name, kit.literal(shown)) if number == 0 else kit.section(kit.literal(f"· {shown}\n")))
     irreversible = any(not change.reversible for change in view.changes)
     if not view.final:
-        runs.append(
-            _named("If it is wrong", kit.words("not every step can be undone" if irreversible else "every step can be undone"))
-        )
+        said = "not every step can be undone" if irreversible else "every step can be undone"
+        runs.append(_named("If it is wrong", kit.words(said)))
     if not view.blast_radius:
         runs.append(_named("Touches", kit.words("not counted")))
     return kit.rich(*runs), hidden

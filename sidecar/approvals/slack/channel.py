@@ -4,9 +4,11 @@ Imported only where Slack is configured (slack-bolt takes a while to import). Kn
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -17,11 +19,13 @@ from sidecar.approvals.slack.announcer import Announcer
 from sidecar.approvals.slack.bolt import make_app
 from sidecar.approvals.slack.clicks import Clicks
 from sidecar.approvals.slack.http import Turned, interactions
-from sidecar.approvals.slack.ports import Access, Approvals
+from sidecar.approvals.slack.ports import VIA, Access, Approvals
 from sidecar.approvals.slack.web import Slack, SlackRefused, SlackUnavailable, client, quiet_logger
+from sidecar.contract import Answer
 
 log = structlog.get_logger("sidecar.slack")
 PATH = "/slack/interactions"
+CONFIRM_SECONDS = 5
 CONNECT_SECONDS = 30  # a ticket for a WebSocket is good for about as long
 
 
@@ -36,6 +40,7 @@ class _Connection(Protocol):
 class SlackChannel:
     def __init__(self, approvals: Approvals, access: Access) -> None:
         self._access = access
+        self._approvals = approvals
         self._web = client(access.bot_token, access.api_url)
         self._slack = Slack(self._web)
         self._turned = Turned(approvals)
@@ -57,6 +62,38 @@ class SlackChannel:
         if loop is not None and awake is not None:
             with contextlib.suppress(RuntimeError):  # it ended meanwhile
                 loop.call_soon_threadsafe(awake.set)
+
+    def standing(self, answers: Sequence[Answer]) -> dict[str, Literal["active", "gone", "unknown"]]:
+        """Of everybody who said yes here, whether Slack still knows them as an active human; for other threads."""
+        people = sorted({given.person for given in answers if given.via == VIA and given.verdict == "approve"})
+        loop = self._loop
+        if not people:
+            return {}
+        if loop is None:
+            return dict.fromkeys(people, "unknown")
+        looking = asyncio.run_coroutine_threadsafe(self._stand(people), loop)
+        try:
+            return looking.result(CONFIRM_SECONDS)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            looking.cancel()
+            return dict.fromkeys(people, "unknown")
+
+    async def _stand(self, people: list[str]) -> dict[str, Literal["active", "gone", "unknown"]]:
+        found: dict[str, Literal["active", "gone", "unknown"]] = {}
+        for person in people:
+            found[person] = "gone"
+            for account in await asyncio.to_thread(self._approvals.accounts_of, person):
+                try:
+                    user = await self._slack.user(account)
+                except SlackUnavailable:
+                    found[person] = "unknown"
+                except SlackRefused:  # no such account any more
+                    continue
+                else:
+                    if user.active and user.human:
+                        found[person] = "active"
+                        break
+        return found
 
     def run(self, ended: threading.Event) -> None:
         """The thread: until `ended` is set."""

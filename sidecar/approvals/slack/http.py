@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -22,29 +23,29 @@ RECORDED_A_MINUTE = 20  # a caller without the secret must not fill the journal
 
 
 class Turned:
-    """Refusals go on record; of a flood the first of each minute do, and the next record says how many there were."""
+    """Refusals go on record; of a flood the first of each kind and minute do, and the next record says how many there were."""
 
     def __init__(self, approvals: Approvals) -> None:
         self._approvals = approvals
         self._minute = 0
-        self._recorded = 0
-        self._unrecorded = 0
+        self._recorded: Counter[str] = Counter()
+        self._unrecorded: Counter[str] = Counter()
 
     async def away(self, code: str) -> None:
         log.warning("slack request refused", code=code)
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
-            self._minute, self._recorded = minute, 0
-        if self._recorded >= RECORDED_A_MINUTE:
-            self._unrecorded += 1
+            self._minute = minute
+            self._recorded.clear()
+        if self._recorded[code] >= RECORDED_A_MINUTE:
+            self._unrecorded[code] += 1
             return
-        self._recorded += 1
-        missed, self._unrecorded = self._unrecorded, 0
+        self._recorded[code] += 1
+        missed = self._unrecorded.pop(code, 0)
         try:
-            body = {"unrecorded_before": missed}
-            await asyncio.to_thread(self._approvals.refused, code, actor="unknown", body={**body})
+            await asyncio.to_thread(self._approvals.refused, code, actor="unknown", body={"unrecorded_before": missed})
         except JournalUnavailable as exc:
-            self._unrecorded += 1 + missed
+            self._unrecorded[code] += 1 + missed
             log.error("a refusal is not on record", reason=str(exc))
 
 

@@ -72,6 +72,10 @@ class Approvals(Protocol):
 
     def person_of(self, slack_user: str) -> Person | None: ...
 
+    def accounts_of(self, person: str) -> list[str]:
+        """The Slack accounts of a person, by user id."""
+        ...
+
     def answer(self, plan: str, *, person: Person, verdict: Verdict, revision: str, reason: str) -> ApprovalView | Problem:
         """What the person said of exactly this plan under this policy revision; recorded, also when refused or repeated."""
         ...

@@ -40,17 +40,60 @@ def write_people(sidecar: Sidecar, people: dict[str, tuple[str, tuple[str, ...]]
 
 
 @contextmanager
-def with_slack(folder: Path, *, http: bool = True, socket: bool = False) -> Iterator[tuple[Sidecar, FakeSlack]]:
+def with_slack(folder: Path, *, http: bool = True, socket: bool = False, **settings: str) -> Iterator[tuple[Sidecar, FakeSlack]]:
     slack = FakeSlack().start()
     try:
         for user, _ in PEOPLE.values():
             slack.person(user)
-        with running(folder, environment=settings_of(slack, folder / "slack", http=http, socket=socket)) as sidecar:
+        environment = settings_of(slack, folder / "slack", http=http, socket=socket)
+        over = {VARIABLE + name.upper(): value for name, value in settings.items()}
+        with running(folder, environment={**environment, **over}) as sidecar:
             write_people(sidecar, PEOPLE)
             sidecar.start()
             yield sidecar, slack
     finally:
         slack.end()
+
+
+_COUNT = iter(range(1, 100_000))
+
+
+def target(sidecar: Sidecar, kind: str = "Deployment", name: str = "web", api_version: str = "apps/v1") -> dict[str, Any]:
+    found = sidecar.lab.get(kind, "shop", name)
+    assert found is not None
+    return {"apiVersion": api_version, "kind": kind, "namespace": "shop", "name": name, "uid": found["metadata"]["uid"]}
+
+
+def plan(sidecar: Sidecar, *actions: dict[str, Any], **over: Any) -> dict[str, Any]:
+    return {
+        "incident": f"inc-{next(_COUNT)}",
+        "attempt": 1,
+        "cluster": "lab",
+        "cause": {"slug": "oom-killed", "subject": target(sidecar)},
+        "hypothesis": "too small",
+        "steps": [
+            {"id": f"step-{number}", "action": action, "why": "so", "expect": "better"}
+            for number, action in enumerate(actions or (scale(sidecar),), start=1)
+        ],
+        **over,
+    }
+
+
+def scale(sidecar: Sidecar, replicas: int = 4) -> dict[str, Any]:
+    return {"kind": "scale_workload", "target": target(sidecar), "replicas": replicas}
+
+
+def delete_pod(sidecar: Sidecar) -> dict[str, Any]:
+    """Cannot be undone: two people are asked."""
+    pods = [found for found in sidecar.lab.store.list("", "pods") if found["metadata"]["namespace"] == "shop"]
+    return {"kind": "delete_pod", "target": target(sidecar, "Pod", pods[0]["metadata"]["name"], "v1")}
+
+
+def waiting(sidecar: Sidecar, slack: FakeSlack, *actions: dict[str, Any], **over: Any) -> tuple[str, dict[str, Any]]:
+    """A plan that waits for people, by its digest, and its card."""
+    status = sidecar.submit(plan(sidecar, *actions, **over))
+    assert status["state"] == "waiting", status
+    return status["plan"], card_of(slack, status["plan"])
 
 
 def card_of(slack: FakeSlack, plan: str) -> dict[str, Any]:
