@@ -40,11 +40,13 @@ class ChangeableKind(_Strict):
     api_version: Name
     kind: Name
     paths: Annotated[list[Annotated[str, StringConstraints(pattern=r"^(/[^/]+)+$")]], Field(min_length=1)]
+    forbidden: list[Name] = Field(default_factory=list)
 
 
 class CreatableKind(_Strict):
     api_version: Name
     kind: Name
+    forbidden: list[Name] = Field(default_factory=list)
 
 
 class Fenced(_Strict):
@@ -134,6 +136,8 @@ class PeopleByReversibility(_Strict):
 
 class Approvals(_Strict):
     expires_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    label: Name
+    label_roles: list[Name]
     by_environment: dict[Environment, PeopleByReversibility]
 
 
@@ -146,11 +150,22 @@ class Bounds(_Strict):
     max: Whole
 
 
+class Amount(_Strict):
+    """CPU in thousandths, memory and storage in MiB."""
+
+    cpu_millis: Whole
+    memory_mib: Whole
+    storage_mib: Whole
+
+
 class BlastRadius(_Strict):
     targets: dict[Environment, Whole]
     namespaces: Whole
     nodes: Whole
     pods: dict[Environment, Whole]
+    share: dict[Environment, Annotated[int, Field(ge=0, le=100)]]
+    workloads_behind_service: Whole
+    leased: Whole
 
 
 class Budget(_Strict):
@@ -158,10 +173,22 @@ class Budget(_Strict):
     day: Whole
 
 
+class Moved(_Strict):
+    """How much of one object is changed within a day, in however many plans."""
+
+    replicas: dict[Environment, Whole]
+    fields: Whole
+
+
 class Budgets(_Strict):
     target: Budget
     namespace: Budget
+    team: Budget
     incident: Budget
+    cluster: Budget
+    team_label: Name
+    moved: Moved
+    pods_hour: Whole
 
 
 class Gitops(_Strict):
@@ -171,6 +198,49 @@ class Gitops(_Strict):
 
 class Images(_Strict):
     registries: list[Name]
+    digest: dict[Environment, bool]
+    forbidden_tags: list[Name]
+
+
+class Evidence(_Strict):
+    citations: Annotated[int, Field(ge=0, le=100)]
+    related: bool
+
+
+class Importance(_Strict):
+    asks: bool
+    count: Annotated[int, Field(ge=1, le=10)]
+
+
+class Criticality(_Strict):
+    label: Name
+    levels: dict[Name, Importance]
+
+
+class Ownership(_Strict):
+    recent_minutes: Whole
+    ignored: list[Name]
+
+
+Trait = Literal[
+    "takes-capacity",
+    "scales-to-zero",
+    "loosens-protection",
+    "changes-autoscaler",
+    "changes-data",
+    "weakens-check",
+    "reroutes",
+    "raises-limits",
+]
+
+
+class Combination(_Strict):
+    name: Name
+    why: Name
+    first: Annotated[list[Trait], Field(min_length=1)]
+    second: Annotated[list[Trait], Field(min_length=1)]
+    where: Literal["anywhere", "namespace"]
+    within: Literal["plan", "hour"]
 
 
 class Reading(_Strict):
@@ -193,6 +263,7 @@ class Platform(_Strict):
     changeable: list[ChangeableKind]
     forbidden_keys: list[Name]
     sensitive_keys: list[Name]
+    sensitive_variables: list[Name]
     creatable: list[CreatableKind]
     fenced: Fenced
     freeze_label: Name
@@ -201,6 +272,11 @@ class Platform(_Strict):
     approvals: Approvals
     lease: LeaseTerm
     scale: dict[Environment, Bounds]
+    cost: dict[Environment, Amount]
+    evidence: Evidence
+    criticality: Criticality
+    ownership: Ownership
+    combinations: list[Combination]
     blast_radius: BlastRadius
     budgets: Budgets
     gitops: Gitops
@@ -213,7 +289,19 @@ class Platform(_Strict):
     def _names_known_environments(self) -> "Platform":
         known = set(self.environments.order)
         named = {self.environments.default, *self.environments.by_cluster.values()}
-        for place in (self.autonomy.default, self.autonomy.ceiling, self.windows, self.approvals.by_environment, self.scale):
+        for place in (
+            self.autonomy.default,
+            self.autonomy.ceiling,
+            self.windows,
+            self.approvals.by_environment,
+            self.scale,
+            self.cost,
+            self.blast_radius.targets,
+            self.blast_radius.pods,
+            self.blast_radius.share,
+            self.budgets.moved.replicas,
+            self.images.digest,
+        ):
             named.update(place)
         for freeze in self.freezes:
             named.update(freeze.environments)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +46,7 @@ class Sidecar:
     folder: Path
     arguments: tuple[str, ...] = ("-m", "sidecar.cli", "serve")
     environment: dict[str, str] = field(default_factory=dict)
+    policy_data: dict[str, Any] = field(default_factory=lambda: LENIENT)  # laid over the shipped data
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
     agent: httpx.Client = None  # type: ignore[assignment]
@@ -56,7 +56,7 @@ class Sidecar:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "agent.token").write_text(AGENT_TOKEN + "\n")
-        self.policies = sealed_policies(self.folder)
+        self.policies = sealed_policies(self.folder, self.policy_data)
         entries = [
             f'[[person]]\nname = "{name}"\ntoken_sha256 = "{sha256(token(name))}"\nroles = {json.dumps(roles)}\n'
             for name, roles in PEOPLE.items()
@@ -185,7 +185,7 @@ def sha256(text: str) -> str:
 
 
 # One workload sees more changes here than any policy should allow within an hour, by plans that cite nothing and name a
-# cause that is beside the point: what the shipped data says to that has tests of its own (tests/policies, tests/abuse/test_rules.py).
+# cause that is beside the point: what the shipped data says to that has tests of its own (tests/policies, tests/abuse).
 LENIENT: dict[str, Any] = {
     "evidence": {"citations": 0, "related": False},
     "combinations": [],
