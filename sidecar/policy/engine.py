@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -42,8 +43,10 @@ class Patience:
         self._stuck = 0
         self._lock = threading.Lock()
 
-    def run(self, question: Callable[[], Answer]) -> Answer:
-        """Raises PolicyUnavailable when time is up, and whatever the question raises."""
+    def run(self, question: Callable[[], Answer], *, until: float | None = None) -> Answer:
+        """`until`: on the monotonic clock, when that is sooner. Raises PolicyUnavailable when time is up, and whatever the
+        question raises."""
+        seconds = self._seconds if until is None else max(0.0, min(self._seconds, until - time.monotonic()))
         with self._lock:
             if self._stuck >= STUCK_AT_MOST:
                 raise PolicyUnavailable(f"the policy engine still holds {self._stuck} questions without an answer")
@@ -65,13 +68,13 @@ class Patience:
 
         threading.Thread(target=work, name="policy-question", daemon=True).start()
         try:
-            answer, failure = answers.get(timeout=self._seconds)
+            answer, failure = answers.get(timeout=seconds)
         except queue.Empty:
             with self._lock:
                 if not state["done"]:
                     state["given_up"] = True
                     self._stuck += 1
-            raise PolicyUnavailable(f"the policy engine gave no verdict within {self._seconds:.1f} s") from None
+            raise PolicyUnavailable("the policy engine gave no verdict in time") from None
         if failure is not None:
             raise failure
         return answer  # type: ignore[return-value]

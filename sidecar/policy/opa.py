@@ -1,4 +1,5 @@
-"""The engine on an OPA server, through opa-python-client. The only door to opa_client.
+"""The engine on an OPA server: rules are put there by opa-python-client, questions go over a connection that is kept open.
+The only door to opa_client.
 
 The admitted modules and data are put below a root that carries the revision (data.lestrade.r<revision>), the rule that is
 asked last, so that a half-loaded revision is undefined and two sidecars of different revisions do not meet. A server that
@@ -11,6 +12,7 @@ import time
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 from opa_client.opa import OpaClient
 from requests.adapters import HTTPAdapter
@@ -20,6 +22,7 @@ from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.bundle import PolicyBundle
 from sidecar.policy.engine import RULE, SECONDS, Patience
 from sidecar.policy.tokens import in_order, moved
+from sidecar.policy.wire import Wire
 
 _FAMILY = "lestrade"
 _MOST_REVISIONS = 4
@@ -39,7 +42,7 @@ class OpaEngine:
         self._host, self._port, self._tls = _address(url)
         self._patience = Patience(seconds)
         self._loading = threading.Lock()
-        self._client = self._connect(seconds)
+        self._wire = Wire(self._host, self._port, tls=self._tls)
         self._loader = self._connect(_LOAD_SECONDS)
 
     @property
@@ -47,7 +50,17 @@ class OpaEngine:
         return self._bundle.revision
 
     def ask(self, document: dict[str, Json]) -> Json:
-        return self._patience.run(lambda: self._asked(document))
+        deadline = time.monotonic() + self._seconds
+        answer = self._query("answer", document, deadline)
+        if "result" not in answer:
+            answer = self._patience.run(lambda: self._asked_again(document), until=deadline)
+        match answer.get("result"):
+            case {"revision": self.revision, "value": value}:
+                return cast(Json, value)
+            case None:
+                raise PolicyUnavailable("the rule that is asked is undefined on the OPA server for this document")
+            case _:
+                raise PolicyUnavailable("the OPA server answered by another revision, or with something else")
 
     def load(self) -> None:
         """Puts the rules there now. Raises BundleRefused when the server does not take them, PolicyUnavailable when it
@@ -62,7 +75,7 @@ class OpaEngine:
     def why_not(self) -> str:
         """Asks the server; one that has lost the rules gets them back in the background."""
         try:
-            answer = self._patience.run(self._known)
+            answer = self._query("revision", {})
         except PolicyUnavailable as exc:
             return str(exc)
         if answer.get("result") == self.revision:
@@ -71,24 +84,17 @@ class OpaEngine:
         return "the OPA server has not got the rules yet"
 
     def close(self) -> None:
-        self._client.close_connection()
+        self._wire.close()
         self._loader.close_connection()
 
-    def _asked(self, document: dict[str, Json]) -> Json:
-        answer = self._query(document)
-        if "result" not in answer:
-            with self._loading:
-                answer = self._query(document)  # somebody else may just have put them there
-                if "result" not in answer:
-                    self._put_again()
-                    answer = self._query(document)
-        match answer.get("result"):
-            case {"revision": self.revision, "value": value}:
-                return cast(Json, value)
-            case None:
-                raise PolicyUnavailable("the rule that is asked is undefined on the OPA server for this document")
-            case _:
-                raise PolicyUnavailable("the OPA server answered by another revision, or with something else")
+    def _asked_again(self, document: dict[str, Json]) -> dict[str, Any]:
+        """After the rules were put there (again): a server that was started anew has lost them."""
+        with self._loading:
+            answer = self._query("answer", document)  # somebody else may just have put them there
+            if "result" not in answer:
+                self._put_again()
+                answer = self._query("answer", document)
+            return answer
 
     def _put_again(self) -> None:
         try:
@@ -102,17 +108,19 @@ class OpaEngine:
         with contextlib.suppress(PolicyUnavailable, BundleRefused), self._loading:  # the first question says what is wrong
             self._put_there()
 
-    def _known(self) -> dict[str, Any]:
-        return self._get(f"{self._root}.asked", "revision", {})
-
-    def _query(self, document: dict[str, Json]) -> dict[str, Any]:
-        return self._get(f"{self._root}.asked", "answer", document)
-
-    def _get(self, package: str, rule: str, document: dict[str, Json]) -> dict[str, Any]:
+    def _query(self, rule: str, document: dict[str, Json], deadline: float | None = None) -> dict[str, Any]:
+        until = time.monotonic() + self._seconds if deadline is None else deadline
         try:
-            answer = self._client.query_rule(document, package, rule, query_params={"strict-builtin-errors": "true"})
-        except Exception as exc:
-            raise PolicyUnavailable(f"no verdict from the OPA server: {_why(exc)}") from exc
+            body = orjson.dumps({"input": document})
+        except (TypeError, ValueError) as exc:  # a lone surrogate, a number that JSON of 64 bits has not
+            raise PolicyUnavailable(f"the OPA server cannot be asked about this document: {type(exc).__name__}") from exc
+        text = self._wire.post(
+            f"/v1/data/{self._root.replace('.', '/')}/asked/{rule}?strict-builtin-errors=true", body, until=until
+        )
+        try:
+            answer = orjson.loads(text)
+        except ValueError as exc:
+            raise PolicyUnavailable("the OPA server gave no JSON") from exc
         if not isinstance(answer, dict):
             raise PolicyUnavailable("the OPA server answered with something else than an object")
         return answer
