@@ -78,7 +78,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
     source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     check_rights(cluster, settings.lease_namespace)
-    ledger = open_ledger(settings, make_ledger)
+    ledger = open_ledger(settings, make_ledger, cluster)
     bind_cluster(ledger, cluster)
     turns = turns_of(settings.url_of_database)
     if turns is not None:

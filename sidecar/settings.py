@@ -24,6 +24,8 @@ _PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
 PREFIX = "LESTRADE_SIDECAR_"
 ClusterName = Annotated[str, StringConstraints(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
+ObjectPlace = Annotated[str, StringConstraints(pattern=r"^$|^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9.-]{0,252}$")]
+
 
 def _default_state() -> Path:
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
@@ -80,6 +82,13 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL of the one database; default: sidecar.db in the state folder")
     audit_key_file: Path | None = Field(
         None, description="key of the journal's chain; default: audit.key in the state folder, made when missing"
+    )
+    audit_anchor_file: Path | None = Field(
+        None, description="file, best on another disk or machine, that also keeps the journal's head before anything is answered"
+    )
+    audit_anchor_configmap: ObjectPlace = Field(
+        "",
+        description="namespace/name of a ConfigMap that keeps the journal's head within a second: lestrade/lestrade-audit",
     )
     policies: Path | None = Field(None, description="folder of the policy bundle; default: the one that comes with Lestrade")
     policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")

@@ -1,32 +1,42 @@
-"""The head of the journal kept outside the database, so that a cut tail shows. Knows nothing of what is recorded."""
+"""The head of the journal kept outside the database, so that a cut tail or a rebuilt journal shows. Knows no record's meaning."""
 
 import json
 import os
+import re
+import threading
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from sidecar.audit.chain import Head
-from sidecar.errors import JournalUnavailable
+from sidecar.contract import Json
+from sidecar.errors import ClusterUnavailable, JournalUnavailable, SettingsError
+from sidecar.ports import ApiCall, Cluster
+
+log = structlog.get_logger("sidecar.anchor")
 
 
 class Anchor(Protocol):
     def keep(self, head: Head) -> None:
-        """Durable before it returns; raises JournalUnavailable."""
+        """Raises JournalUnavailable: then nothing is answered."""
         ...
 
     def kept(self) -> Head | None:
         """The last head kept, None when there was never one; raises JournalUnavailable when it cannot be read."""
         ...
 
+    def close(self) -> None: ...
+
 
 class AnchorFile:
-    """One small JSON file, replaced as a whole."""
+    """One small JSON file, replaced as a whole; durable before `keep` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def keep(self, head: Head) -> None:
-        draft = self.path.with_suffix(".new")
+        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")  # two sidecars may share the folder
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
@@ -39,9 +49,128 @@ class AnchorFile:
 
     def kept(self) -> Head | None:
         try:
-            document = json.loads(self.path.read_text())
-            return Head(int(document["seq"]), str(document["mac"]))
+            return _head(json.loads(self.path.read_text()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise JournalUnavailable(f"the journal's anchor {self.path} cannot be read") from exc
+
+    def close(self) -> None:
+        pass
+
+
+class AnchorConfigMap:
+    """A ConfigMap, written at most once a second by a thread of its own: the API server holds no answer up, and a head that it
+    has not taken yet is in the file and in the log. It never goes back to an earlier head."""
+
+    PAUSE_SECONDS = 1.0
+
+    def __init__(self, cluster: Cluster, place: str) -> None:
+        """`place`: "namespace/name"."""
+        namespace, _, name = place.rpartition("/")
+        self.place = f"ConfigMap {namespace}/{name}"
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        self._cluster = cluster
+        self._latest: Head | None = None
+        self._news, self._ended = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failing = False
+
+    def keep(self, head: Head) -> None:
+        self._latest = head
+        self._news.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="anchor", daemon=True)
+            self._thread.start()
+
+    def kept(self) -> Head | None:
+        try:
+            return self._look()[0]
+        except ClusterUnavailable as exc:
+            raise JournalUnavailable(f"the journal's anchor, {self.place}, cannot be read: {exc}") from exc
+
+    def close(self) -> None:
+        """What is known last is written before the process ends."""
+        self._ended.set()
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def _work(self) -> None:
+        while True:
+            self._news.wait()
+            ended = self._ended.is_set()
+            self._news.clear()
+            self._publish()
+            if ended or self._ended.wait(self.PAUSE_SECONDS):
+                self._publish()
+                return
+
+    def _publish(self) -> None:
+        head = self._latest
+        if head is None:
+            return
+        try:
+            known, version = self._look()
+            if known is not None and known.seq >= head.seq:
+                return
+            body: Json = {"metadata": {"resourceVersion": version}, "data": {"seq": str(head.seq), "mac": head.mac}}
+            call = ApiCall(method="PATCH", path=self._path, body=body, content_type="application/merge-patch+json")
+            status = self._cluster.send(call).status
+            if status not in (200, 409):  # 409: another sidecar was faster
+                raise ClusterUnavailable(f"the API server says {status}")
+        except ClusterUnavailable as exc:
+            if not self._failing:
+                log.warning("anchor not written, will be tried again", anchor=self.place, reason=str(exc)[:300])
+            self._failing = True
+            self._news.set()
+        else:
+            self._failing = False
+
+    def _look(self) -> tuple[Head | None, str]:
+        answer = self._cluster.send(ApiCall(method="GET", path=self._path))
+        body = answer.body if isinstance(answer.body, dict) else {}
+        if answer.status != 200:
+            raise ClusterUnavailable(
+                f"the API server says {answer.status}; deploy/rbac/sidecar.yaml has it, and who may write it"
+            )
+        metadata = body.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else ""
+        data = body.get("data")
+        if not isinstance(data, dict) or not data.get("seq"):
+            return None, str(version)
+        try:
+            return _head(data), str(version)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise ClusterUnavailable("it holds no head of a journal") from exc
+
+
+_LOGGED = re.compile(r"\{.*\"journal head\".*\}")
+
+
+def heads_in(path: Path) -> list[Head]:
+    """Every head in a file: an anchor's, or the lines "journal head" of a sidecar's log, whatever stands around them.
+
+    Raises SettingsError when the file cannot be read or holds none.
+    """
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as exc:
+        raise SettingsError(f"anchor {path}: {exc.strerror}") from exc
+    found = [head for line in [text, *_LOGGED.findall(text)] if (head := _parsed(line)) is not None]
+    if not found:
+        raise SettingsError(f"anchor {path}: holds no head of a journal: neither an anchor file nor the log of a sidecar")
+    return found
+
+
+def _parsed(text: str) -> Head | None:
+    try:
+        return _head(json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _head(document: Json) -> Head:
+    if not isinstance(document, dict) or not isinstance(document["mac"], str) or not isinstance(document["seq"], (int, str)):
+        raise ValueError("no head")
+    return Head(int(document["seq"]), document["mac"])

@@ -48,13 +48,17 @@ def mac_of(key: bytes, document: Mapping[str, Json]) -> str:
     return hmac.new(key, canonical(covered), hashlib.sha256).hexdigest()
 
 
-def check(key: bytes, documents: Iterable[Mapping[str, Json]], *, anchor: Head | None = None) -> Fault | None:
+def check(key: bytes, documents: Iterable[Mapping[str, Json]], *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
     """The first fault of a whole journal in the order of `seq`, None when there is none.
 
-    `anchor` is a head that was seen earlier and kept outside: the journal must still hold it.
+    `anchors` are heads that were seen earlier and kept outside, each with the name of the place: the journal must still
+    hold every one of them.
     """
     head = Head()
-    anchored = anchor is None or anchor.seq == 0
+    kept: dict[int, list[tuple[str, str]]] = {}
+    for name, anchor in anchors:
+        if anchor.seq > 0:
+            kept.setdefault(anchor.seq, []).append((name, anchor.mac))
     for document in documents:
         seq = document.get("seq")
         if seq != head.seq + 1:
@@ -69,10 +73,10 @@ def check(key: bytes, documents: Iterable[Mapping[str, Json]], *, anchor: Head |
         if not isinstance(mac, str) or not hmac.compare_digest(mac.encode(), expected.encode()):
             return Fault(head.seq + 1, "a field is not as it was written, or the key is another one")
         head = Head(head.seq + 1, expected)
-        if anchor is not None and head.seq == anchor.seq:
-            if head.mac != anchor.mac:
-                return Fault(head.seq, "is another record than the anchor names: the journal was rebuilt")
-            anchored = True
-    if not anchored and anchor is not None:
-        return Fault(head.seq + 1, f"missing: the journal ends at {head.seq}, but its anchor says {anchor.seq}")
+        for name, mac_kept in kept.pop(head.seq, []):
+            if head.mac != mac_kept:
+                return Fault(head.seq, f"is another record than {name} names: the journal was rebuilt")
+    if kept:
+        seq = max(kept)
+        return Fault(head.seq + 1, f"missing: the journal ends at {head.seq}, but {kept[seq][0][0]} says {seq}")
     return None

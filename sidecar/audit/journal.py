@@ -4,7 +4,7 @@ Knows no meaning of what is recorded, and opens no transaction of its own.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, update
@@ -73,21 +73,20 @@ class Journal:
         row = connection.execute(query.with_for_update() if alone else query).one()
         return Head(row.seq, row.mac, datetime.fromisoformat(row.at))
 
-    def check_end(self, connection: Connection, *, anchor: Head | None = None) -> Fault | None:
-        """A quick look at the start: whether the last record and the anchor's are there, and written with this key."""
+    def check_end(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
+        """A quick look at the start: whether the last record and the anchors' are there, and written with this key."""
         head = self.head(connection)
         last = next(self.documents(connection, after=head.seq - 1), None) if head.seq else None
         if head.seq and (last is None or last["seq"] != head.seq or last["mac"] != head.mac):
             return Fault(head.seq, "is not the one that the head names")
         if last is not None and mac_of(self._key, last) != head.mac:
             return Fault(head.seq, "is not as it was written, or the key is another one")
-        if anchor is None or anchor.seq == 0:
-            return None
-        if anchor.seq > head.seq:
-            return Fault(head.seq + 1, f"is missing: the journal ends at record {head.seq}, but its anchor says {anchor.seq}")
-        kept = next(self.documents(connection, after=anchor.seq - 1, limit=1), None)
-        if kept is None or kept["mac"] != anchor.mac:
-            return Fault(anchor.seq, "is another one than the anchor names: the journal was rebuilt")
+        for name, anchor in anchors:
+            if anchor.seq > head.seq:
+                return Fault(head.seq + 1, f"is missing: the journal ends at record {head.seq}, but {name} says {anchor.seq}")
+            kept = next(self.documents(connection, after=anchor.seq - 1, limit=1), None) if anchor.seq else None
+            if anchor.seq and (kept is None or kept["mac"] != anchor.mac):
+                return Fault(anchor.seq, f"is another one than {name} names: the journal was rebuilt")
         return None
 
     def documents(
@@ -99,12 +98,13 @@ class Journal:
             query = query.where(_records.c.plan.startswith(about, autoescape=True) | (_records.c.lease == about))
         if limit is not None:
             query = query.limit(limit)
-        for row in connection.execute(query).mappings():
+        for row in connection.execution_options(yield_per=500).execute(query).mappings():
             yield {**row, "body": _body(row["body"])}
 
-    def check(self, connection: Connection, *, anchor: Head | None = None) -> Fault | None:
-        """The first record that is not as it was written."""
-        return check(self._key, self.documents(connection), anchor=anchor)
+    def check(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
+        """The first record that is not as it was written, or that the head or an anchor names and is not there."""
+        head = self.head(connection)
+        return check(self._key, self.documents(connection), anchors=[*anchors, ("the head in the database", head)])
 
 
 def _plain(text: str) -> str:

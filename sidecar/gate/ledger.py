@@ -4,7 +4,7 @@ Knows no use case. Whatever goes wrong with the database comes out as JournalUna
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,10 +51,13 @@ class Transaction:
 
 
 class Ledger:
-    def __init__(self, engine: Engine, *, journal: Journal, anchor: Anchor, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, *, journal: Journal, anchor: Anchor, clock: Clock, outside: Mapping[str, Anchor] | None = None
+    ) -> None:
+        """`anchor` is the ledger's own; `outside`: further ones, by the name of the place."""
         self._engine = engine
         self._journal = journal
-        self._anchor = anchor
+        self._anchors = {"its anchor": anchor, **(outside or {})}
         self.hours = Hours(clock)
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
@@ -73,14 +76,15 @@ class Ledger:
                 tables.create_all(connection)
             self._journal.prepare(connection)
             head = self._journal.head(connection)
-            kept = self._anchor.kept()
-            end = self._journal.check_end(connection, anchor=kept)
+            end = self._journal.check_end(connection, anchors=self._kept())
         if end is not None:
             raise JournalUnavailable(
                 f"record {end.seq} {end.reason}; restore the database, and give every sidecar on it the same audit_key_file"
             )
         self.hours.not_before(head.at)
-        if kept is None and head.seq > 0:  # a new anchor would hide that a tail may have been cut: the record says so for ever
+        if (
+            self._anchors["its anchor"].kept() is None and head.seq > 0
+        ):  # a new anchor would hide that a tail may have been cut: the record says so for ever
             with self.write() as transaction:
                 transaction.record("anchor-missing", actor="sidecar", body={"head": head.seq})
 
@@ -112,7 +116,8 @@ class Ledger:
     def committed(self, head: Head) -> None:
         """Called after each commit that appended to the journal: the head goes outside before anything is answered."""
         with self._publishing:
-            self._anchor.keep(head)
+            for anchor in self._anchors.values():
+                anchor.keep(head)
         log.info("journal head", seq=head.seq, mac=head.mac)
 
     def now(self) -> datetime:
@@ -134,18 +139,25 @@ class Ledger:
         with self.read() as connection:
             return self._journal.head(connection)
 
-    def verify(self) -> tuple[Head, Fault | None]:
-        """The head of the whole journal, and the first record that is not as it was written."""
-        kept = self._anchor.kept()
+    def verify(self, anchors: Sequence[tuple[str, Head]] = ()) -> tuple[Head, Fault | None]:
+        """The head of the whole journal, and the first record that is not as it was written, or that one of its anchors or
+        of `anchors` (each with the name of the place) names and that is not there."""
+        kept = self._kept()
         with self.read() as connection:
             head = self._journal.head(connection)
-            fault = self._journal.check(connection, anchor=kept)
-        if fault is None and kept is None and head.seq > 0:
+            fault = self._journal.check(connection, anchors=[*kept, *anchors])
+        if fault is None and head.seq > 0 and self._anchors["its anchor"].kept() is None:
             fault = Fault(head.seq + 1, "unknown: the anchor file is missing, so a cut tail could not be seen")
         return head, fault
 
+    def _kept(self) -> list[tuple[str, Head]]:
+        heads = [(name, anchor.kept()) for name, anchor in self._anchors.items()]
+        return [(name, head) for name, head in heads if head is not None]
+
     def close(self) -> None:
         self.refusals.flush(now=True)
+        for anchor in self._anchors.values():
+            anchor.close()
         self._engine.dispose()
         self.on_close.close()
 

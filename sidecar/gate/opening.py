@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sidecar.audit import AnchorFile, Journal
+from sidecar.audit import Anchor, AnchorConfigMap, AnchorFile, Journal
 from sidecar.errors import JournalUnavailable, SettingsError
 from sidecar.gate import binding
 from sidecar.gate.database import engine_for, sole_use
@@ -29,15 +29,18 @@ class WallClock:
         time.sleep(seconds)
 
 
-def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger) -> Ledger:
-    """The database, the journal and its anchor, ready to be written. Raises JournalUnavailable, SettingsError."""
+def open_ledger(settings: Settings, make: Callable[..., Ledger] = Ledger, cluster: Cluster | None = None) -> Ledger:
+    """The database, the journal and its anchors, ready to be written. `cluster` holds the anchor that is a ConfigMap.
+
+    Raises JournalUnavailable, SettingsError.
+    """
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise SettingsError(f"state folder {settings.state}: {exc.strerror}") from exc
     key = secret_from(settings.audit_key_file, settings.state / "audit.key", what="the journal's key")
     lock = sole_use(settings.url_of_database)
-    ledger = _ledger(settings, key, make)
+    ledger = _ledger(settings, key, make, cluster)
     if lock is not None:
         ledger.on_close.callback(os.close, lock)
     try:
@@ -81,10 +84,17 @@ def open_record(settings: Settings) -> Ledger:
     return _ledger(settings, secret_from(key_file, key_file, what="the journal's key"), Ledger)
 
 
-def _ledger(settings: Settings, key: str, make: Callable[..., Ledger]) -> Ledger:
+def _ledger(settings: Settings, key: str, make: Callable[..., Ledger], cluster: Cluster | None = None) -> Ledger:
+    outside: dict[str, Anchor] = {}
+    if settings.audit_anchor_file is not None:
+        outside[f"the anchor {settings.audit_anchor_file}"] = AnchorFile(settings.audit_anchor_file)
+    if settings.audit_anchor_configmap and cluster is not None:
+        anchor = AnchorConfigMap(cluster, settings.audit_anchor_configmap)
+        outside[anchor.place] = anchor
     return make(
         engine_for(settings.url_of_database),
         journal=Journal(key.encode()),
         anchor=AnchorFile(settings.state / "journal.anchor"),
+        outside=outside,
         clock=WallClock(),
     )

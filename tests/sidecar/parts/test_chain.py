@@ -35,7 +35,7 @@ def head_of(documents: list[dict]) -> Head:
 
 def test_an_untouched_journal_has_no_fault():
     documents = journal()
-    assert check(KEY, documents, anchor=head_of(documents)) is None
+    assert check(KEY, documents, anchors=[("the anchor", head_of(documents))]) is None
     assert check(KEY, []) is None
 
 
@@ -79,7 +79,7 @@ def test_a_cut_tail_is_found_by_the_anchor():
     documents = journal()
     anchor = head_of(documents)
     assert check(KEY, documents[:4]) is None
-    assert check(KEY, documents[:4], anchor=anchor).seq == 5
+    assert check(KEY, documents[:4], anchors=[("the anchor", anchor)]).seq == 5
 
 
 def test_a_journal_rebuilt_without_the_key_is_found():
@@ -93,9 +93,9 @@ def test_a_journal_rebuilt_with_the_key_is_found_by_the_anchor():
     other = seal(KEY, head, at=START, kind="answer", actor="eve", body={})
     rebuilt.append(other.document())
     assert check(KEY, rebuilt) is None
-    assert check(KEY, rebuilt, anchor=anchor).seq == 4
+    assert check(KEY, rebuilt, anchors=[("the anchor", anchor)]).seq == 4
 
 
 def test_records_after_the_anchor_are_fine():
     documents = journal(6)
-    assert check(KEY, documents, anchor=head_of(copy.deepcopy(documents)[:3])) is None
+    assert check(KEY, documents, anchors=[("the anchor", head_of(copy.deepcopy(documents)[:3]))]) is None
