@@ -3,6 +3,7 @@
 from sidecar.execution.compile import calls_for, undo_calls
 from sidecar.execution.effect import Effect, Unfit, effect_of, projected
 from sidecar.execution.live import Live, look, look_back, read
+from sidecar.execution.looks import Looks
 from sidecar.execution.observed import observed
 from sidecar.execution.preview import escaped, masked, preview_of
 from sidecar.execution.recover import arrived
@@ -10,6 +11,7 @@ from sidecar.execution.recover import arrived
 __all__ = [
     "Effect",
     "Live",
+    "Looks",
     "Unfit",
     "arrived",
     "calls_for",

@@ -1,6 +1,5 @@
 """JSON Pointer (RFC 6901) on plain JSON: read, write, compare. What is not there reads as None: Kubernetes keeps no nulls."""
 
-import copy
 import hashlib
 import re
 
@@ -36,44 +35,28 @@ def value_at(document: Json, segments: tuple[str, ...]) -> Json:
 
 
 def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
-    """A copy in which `segments` holds `value`; None takes it away; missing objects on the way are made.
+    """A document in which `segments` holds `value`; None takes it away; missing objects on the way are made. What is not on
+    the way is shared with `document`: neither is ever changed.
 
     In a list, an index equal to its length appends, and None takes the element out. Raises KeyError where a value on
     the way is neither an object nor a list that reaches so far.
     """
-    result = copy.deepcopy(document)
     if not segments:
-        return copy.deepcopy(value)
-    current = result
-    for segment in segments[:-1]:
-        if isinstance(current, dict):
-            if current.get(segment) is None:
-                current[segment] = {}
-            current = current[segment]
-        elif isinstance(current, list) and is_index(segment) and int(segment) < len(current):
-            current = current[int(segment)]
-        else:
-            raise KeyError(segment)
-    _put(current, segments[-1], copy.deepcopy(value))
-    return result
-
-
-def _put(parent: Json, last: str, value: Json) -> None:
-    if isinstance(parent, dict):
-        if value is None:
-            parent.pop(last, None)
-        else:
-            parent[last] = value
-    elif isinstance(parent, list) and is_index(last) and int(last) <= len(parent):
-        index = int(last)
-        if value is None:
-            del parent[index : index + 1]
-        elif index == len(parent):
-            parent.append(value)
-        else:
-            parent[index] = value
-    else:
-        raise KeyError(last)
+        return value
+    first, rest = segments[0], segments[1:]
+    if isinstance(document, dict):
+        held = document.get(first)
+        below = written({} if held is None and rest else held, rest, value)
+        if rest or value is not None:
+            return {**document, first: below}
+        return {name: kept for name, kept in document.items() if name != first}
+    if isinstance(document, list) and is_index(first):
+        index = int(first)
+        if rest and index < len(document):
+            return [*document[:index], written(document[index], rest, value), *document[index + 1 :]]
+        if not rest and index <= len(document):
+            return [*document[:index], *([] if value is None else [value]), *document[index + 1 :]]
+    raise KeyError(first)
 
 
 def same(one: Json, other: Json) -> bool:

@@ -9,30 +9,29 @@ from sidecar.contract import Json, Plan, target_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution import escaped, observed, read
 from sidecar.execution.pointer import value_at
-from sidecar.gate.desk import Desk
-from sidecar.ports import Facts
+from sidecar.ports import Cluster, Facts
 
 _LABEL = "lestrade.dev/environment"
 _MOST_TARGETS = 8
 _UNSEEN = ("Secret",)  # kinds that are never read for being shown
 
 
-def card_of(plan: Plan, facts: Facts, *, desk: Desk, dry_run: str = "") -> approvals.Shown:
-    """Never raises: what cannot be seen is said. `dry_run`: why the diffs are not those of the API server, "" if they are."""
+def card_of(plan: Plan, facts: Facts, *, through: Cluster, dry_run: str = "") -> approvals.Shown:
+    """Never raises: what cannot be seen is said. `dry_run`: whose the diffs are."""
     return approvals.Shown(
         environment=_environment(facts.document),
-        observed=_observed(plan, desk=desk),
+        observed=_observed(plan, through),
         blast_radius=tuple(line[:500] for line in _blast_radius(plan, facts.document)),
         dry_run=dry_run,
     )
 
 
-def _observed(plan: Plan, *, desk: Desk) -> tuple[str, ...]:
+def _observed(plan: Plan, cluster: Cluster) -> tuple[str, ...]:
     subject = plan.cause.subject
     if subject.kind in _UNSEEN:
         return (f"{subject} is not looked at: it holds secrets",)
     try:
-        return observed(subject, read(subject, desk.cluster))
+        return observed(subject, read(subject, cluster))
     except ClusterUnavailable as exc:
         return (escaped(f"not known: {exc}")[:500],)
 

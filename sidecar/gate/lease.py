@@ -10,12 +10,18 @@ from datetime import timedelta
 from sidecar.approvals import outcome
 from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalsWanted, Json, Lease, Problem, target_of
+from sidecar.contract import digest as digest_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
+from sidecar.credentials.admission import Write
+from sidecar.credentials.planbound import INSTALL
+from sidecar.execution import Looks
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.examination import examine
+from sidecar.gate.publish import writes_of
 from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of
-from sidecar.gate.submit import examine, history_of
+from sidecar.gate.submit import history_of
 
 
 def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
@@ -37,7 +43,7 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
         with desk.turns.alone(held.lease.id):  # nobody ends the lease while its rights are being made
             with desk.ledger.read() as connection:
                 held = leases.get(connection, held.lease.id) or held
-            return _minted(held, desk=desk)
+            return _minted(held, entry, desk=desk)
 
 
 def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
@@ -51,6 +57,8 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
         return problem(409, "expired", "the plan was not answered, or not leased, in time")
     if entry.state != "approved":
         return problem(409, "not-approved", f"the plan is {entry.state}" + (f": {entry.reason}" if entry.reason else ""))
+    if wrong := desk.ledger.hours.wrong():
+        return problem(409, "clock-unsure", wrong)
     if desk.judge.revision != entry.decision.revision:
         return void(digest, "policy-changed", "the policy is another one since the plan was judged", desk=desk)
     with desk.ledger.read() as connection:
@@ -59,22 +67,30 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
     if stopped is not None:
         return problem(409, "stopped", f"everything was stopped by {stopped}")
     if entry.decision.verdict == "review":
-        comes_to = outcome(request_of(entry), answers, who=desk.people.by_name, now=desk.ledger.now())
+        accounts = desk.accounts.standing(answers)
+        counted = [given for given in answers if given.verdict == "deny" or accounts.get(given.person, "active") == "active"]
+        comes_to = outcome(request_of(entry), counted, who=desk.people.by_name, now=desk.ledger.now())
+        if comes_to != "approved" and "unknown" in accounts.values():
+            fix = "ask again, or let somebody approve on another channel"
+            return problem(503, "approver-unconfirmed", "whether who approved still has their account cannot be seen", fix=fix)
         if comes_to != "approved":
             return void(digest, "approval-lapsed", "whoever approved may no longer do so", desk=desk)
-    objections, _, effects = examine(entry.plan, desk=desk)
+    looks = Looks(desk.cluster)
+    objections, _, effects = examine(entry.plan, through=looks)
     if objections and objections[0].rule == "target-unreadable":
         return problem(503, "cluster-unavailable", objections[0].message)
     if objections or effects != entry.effects:
         detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
         return void(digest, "target-changed", detail, desk=desk)
-    again = desk.judge.decide(entry.plan, desk.facts.gather(entry.plan, history_of(digest, desk=desk)))
+    again = desk.judge.decide(entry.plan, desk.facts.gather(entry.plan, history_of(digest, desk=desk), through=looks))
     if again.verdict == "deny":
         reason = again.reasons[0] if again.reasons else None
         detail = f"{reason.rule}: {reason.message}" if reason is not None else "the policy says no now"
         return void(digest, "policy-denies", detail, desk=desk)
     if again.verdict == "review" and not _as_strict(entry.decision.approvals, again.approvals):
         return void(digest, "policy-denies", "the policy wants more people, or others, to look at it now", desk=desk)
+    if desk.issuer.plan_bound is not None and (missing := desk.issuer.plan_bound.missing()):
+        return problem(409, "admission-not-in-place", f"leases could not be held to their plans: {missing}", fix=INSTALL)
     return None
 
 
@@ -123,19 +139,22 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
     return leases.Entry(lease=made, incident=entry.plan.incident, outcome=None, settlement=None)
 
 
-def _minted(held: leases.Entry, *, desk: Desk) -> Lease | Problem:
+def _minted(held: leases.Entry, entry: approvals.Entry, *, desk: Desk) -> Lease | Problem:
     lease_ = held.lease
     if lease_.state != "minting":
         return lease_
     if desk.ledger.now() >= lease_.expires_at:
         return problem(409, "lease-over", "the lease ended before its rights were made")
-    minted = desk.issuer.mint(lease_, incident=held.incident)
+    writes = _writes(held, entry, desk=desk)
+    minted = writes if isinstance(writes, Refused) else desk.issuer.mint(lease_, incident=held.incident, writes=writes)
     if isinstance(minted, Refused):
         with desk.ledger.write() as transaction:
-            body: dict[str, Json] = {"status": minted.status, "detail": minted.detail}
+            body: dict[str, Json] = {"status": minted.status, "code": minted.code, "detail": minted.detail}
             transaction.record("lease-refused", actor="sidecar", plan=lease_.plan, lease=lease_.id, body=body)
         revoke(held, outcome="not-performed", desk=desk, actor="sidecar", ends="void", why=minted.detail)
-        return problem(403, "beyond-ceiling", f"the API server does not grant these rights: {minted.detail}")
+        if minted.code == "beyond-ceiling":
+            return problem(403, "beyond-ceiling", f"the API server does not grant these rights: {minted.detail}")
+        return problem(409, minted.code, minted.detail, fix="propose the plan again")
     with desk.ledger.write() as transaction:
         if leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live", granted_at=transaction.now):
             transaction.record(
@@ -143,3 +162,17 @@ def _minted(held: leases.Entry, *, desk: Desk) -> Lease | Problem:
             )
         live = leases.get(transaction.connection, lease_.id)
     return live.lease if live is not None else lease_
+
+
+def _writes(held: leases.Entry, entry: approvals.Entry, *, desk: Desk) -> list[Write] | Refused:
+    """What the API server will hold the lease to; on record before it is published. None where leases are not held so."""
+    if desk.issuer.plan_bound is None:
+        return []
+    writes = writes_of(held, entry, desk=desk)
+    if not isinstance(writes, Refused):
+        named: list[Json] = [str(write) for write in writes]
+        documents: list[Json] = [write.document() for write in writes]
+        body: dict[str, Json] = {"writes": named, "sha256": digest_of(documents)}
+        with desk.ledger.write() as transaction:
+            transaction.record("lease-writes", actor="sidecar", plan=held.lease.plan, lease=held.lease.id, body=body)
+    return writes

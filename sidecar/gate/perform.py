@@ -8,10 +8,10 @@ from sidecar.contract import Problem, Step, StepResult
 from sidecar.credentials import store as leases
 from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
-from sidecar.execution.effect import RESTARTED_AT, WHEN_PERFORMED
 from sidecar.execution.pointer import value_at
 from sidecar.gate.carry import No, Ready, Task, carry_out
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.publish import concrete
 from sidecar.gate.standing import request_of
 
 
@@ -57,6 +57,8 @@ def _may_not(
         )
     if entry.state != "leased":
         return No(status="refused", reason="not-approved", message=f"the plan is {entry.state}")
+    if wrong := desk.ledger.hours.wrong():
+        return No(status="refused", reason="clock-unsure", message=wrong)
     if undone:
         return No(status="refused", reason="not-next", message="the lease is being undone")
     for earlier in entry.plan.steps[: entry.plan.steps.index(step)]:
@@ -95,12 +97,12 @@ def _turned_away(held: leases.Entry, step: Step, no: No, *, desk: Desk, actor: s
 
 def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.Entry | None, *, desk: Desk) -> Task:
     approved = Effect.of(entry.effects[step.id])
-    concrete = Effect.of(begun.effect) if begun is not None else _concrete(approved, desk=desk)
+    performed = Effect.of(begun.effect) if begun is not None else concrete(approved, step, held, entry)
 
     def fitting(resumed: bool) -> Ready | No:
         live = look(step.action, desk.cluster)
         if resumed and step.action.kind == "drain_node" and value_at(live.target, ("metadata", "uid")) == step.action.target.uid:
-            calls = calls_for(step.action, live, concrete, manager=task.manager)
+            calls = calls_for(step.action, live, performed, manager=task.manager)
             return Ready(calls=calls, live=live.target)  # the rest of a drain that began
         effect = effect_of(step.action, live)
         if isinstance(effect, Unfit):
@@ -108,16 +110,10 @@ def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.E
             return No(status="refused", reason=code, message=effect.detail)
         if (effect if approved.sealed else replace(effect, sealed={})) != approved:
             return No(status="refused", reason="target-changed", message=_difference(effect, approved))
-        return Ready(calls=calls_for(step.action, live, concrete, manager=task.manager), live=live.target)
+        return Ready(calls=calls_for(step.action, live, performed, manager=task.manager), live=live.target)
 
-    task = Task(held=held, step=step, direction="do", effect=concrete, fitting=fitting)
+    task = Task(held=held, step=step, direction="do", effect=performed, fitting=fitting)
     return task
-
-
-def _concrete(approved: Effect, *, desk: Desk) -> Effect:
-    if approved.after.get(RESTARTED_AT) != WHEN_PERFORMED:
-        return approved
-    return replace(approved, after={RESTARTED_AT: desk.ledger.now().strftime("%Y-%m-%dT%H:%M:%SZ")})
 
 
 def _difference(found: Effect, approved: Effect) -> str:

@@ -3,50 +3,64 @@
 The same plan again gives where it stands; only a denied one is judged again, since what denied it may have passed.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sidecar.approvals import store as approvals
 from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState, PlanStatus, Reason
 from sidecar.credentials import BeyondCeiling, rights_for
 from sidecar.credentials import store as leases
-from sidecar.errors import ClusterUnavailable
-from sidecar.execution import Live, Unfit, effect_of, look, masked, preview_of, projected
+from sidecar.execution import Looks, masked
 from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
 from sidecar.gate.desk import Desk
+from sidecar.gate.examination import examine
+from sidecar.gate.fatigue import too_many
+from sidecar.gate.laps import Laps
+from sidecar.gate.rehearsal import rehearse
 from sidecar.gate.standing import standing, status_of
 from sidecar.ports import History
 
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
-MOST_WAITING = 20  # more cards than this are not read any more
 
 
-def submit(plan: Plan, *, desk: Desk, actor: str = "agent") -> PlanStatus:
-    """Raises JournalUnavailable."""
+def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = None) -> PlanStatus:
+    """`laps` is told where the time went. Raises JournalUnavailable."""
     digest = plan.digest
     with desk.turns.alone(digest):
         known = standing(digest, desk=desk)
         if known is not None and known.state != "denied":
             return known
-        facts = desk.facts.gather(plan, history_of(digest, desk=desk))
-        decision = desk.judge.decide(plan, facts)
+        looks, laps = Looks(desk.cluster), laps if laps is not None else Laps()
+        history = history_of(digest, desk=desk)
+        with laps.of("facts"):
+            facts = desk.facts.gather(plan, history, through=looks)
+        with laps.of("engine"):
+            decision = desk.judge.decide(plan, facts)
         previews: tuple[ChangePreview, ...] = ()
         effects: dict[str, Json] = {}
+        dry_run = ""
         if decision.verdict != "deny":
-            objections, previews, effects = examine(plan, desk=desk)
-            objections += _own_objections(plan, decision, desk=desk)
+            with laps.of("examination"):
+                objections, examined, effects = examine(plan, through=looks)
+                objections += _own_objections(plan, decision, desk=desk)
+            if not objections and decision.verdict == "review":
+                with laps.of("dry-run"):
+                    rehearsal = rehearse(plan, examined, decision, looks=looks, history=history, desk=desk)
+                objections, decision = rehearsal.objections, rehearsal.decision
+                previews, dry_run = rehearsal.previews, rehearsal.dry_run
             if objections:
                 decision = denied(decision, objections)
-        shown = card_of(plan, facts, desk=desk) if decision.verdict == "review" else approvals.Shown()
-        with desk.ledger.write() as transaction:
+        review = decision.verdict == "review"
+        shown = card_of(plan, facts, through=looks, dry_run=dry_run) if review else approvals.Shown()
+        laps.seconds["cluster"] = looks.waited
+        with laps.of("record"), desk.ledger.write() as transaction:
             now = transaction.now
             entry = approvals.Entry(
                 plan=plan,
                 decision=decision,
                 state=_state(decision),
                 reason=decision.reasons[0].message if decision.verdict == "deny" and decision.reasons else "",
-                previews=previews if decision.verdict != "deny" else (),
+                previews=previews if review else (),
                 effects=effects,
                 requested_at=now,
                 expires_at=_deadline(decision, now),
@@ -77,34 +91,6 @@ def history_of(digest: str, *, desk: Desk) -> History:
         return History(performed=performed, leased=leases.held(connection, but_for=digest))
 
 
-def examine(plan: Plan, *, desk: Desk) -> tuple[list[Reason], tuple[ChangePreview, ...], dict[str, Json]]:
-    """Each step against the live objects, as they will be after the steps before it: objections, previews, effects."""
-    seen: dict[str, Live] = {}
-    previews: list[ChangePreview] = []
-    effects: dict[str, Json] = {}
-    for step in plan.steps:
-        action = step.action
-        try:
-            live = look(action, desk.cluster)
-        except ClusterUnavailable as exc:
-            return [Reason(rule="target-unreadable", step=step.id, message=str(exc)[:500])], (), {}
-        earlier = seen.get(str(action.target))
-        if earlier is not None:
-            live = replace(live, target=earlier.target)
-        effect = effect_of(action, live)
-        if isinstance(effect, Unfit):
-            return [Reason(rule=effect.code, step=step.id, message=effect.detail[:500])], (), {}
-        after = projected(action, live, effect)
-        seen[str(action.target)] = after
-        preview = preview_of(step, live, effect, after)
-        if isinstance(preview, Unfit):
-            return [Reason(rule=preview.code, step=step.id, message=preview.detail)], (), {}
-        previews.append(preview)
-        # After an earlier step the API server may have filled in defaults: a fingerprint of the whole would not hold.
-        effects[step.id] = (effect if earlier is None else replace(effect, sealed={})).document()
-    return [], tuple(previews), effects
-
-
 def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reason]:
     """What the sidecar itself never lets pass, whatever the policy says."""
     reasons: list[Reason] = []
@@ -121,12 +107,12 @@ def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reaso
         reasons.append(Reason(rule="policy-malformed", message="the policy wants a review, and names no one who may give it"))
     with desk.ledger.read() as connection:
         stopped = approvals.stopped_by(connection)
-        waiting = sum(1 for _ in approvals.listed(connection, ("waiting",)))
     if stopped is not None:
         reasons.append(Reason(rule="stopped", message=f"everything was stopped by {stopped}"))
-    if decision.verdict == "review" and waiting >= MOST_WAITING:
-        reasons.append(Reason(rule="too-many-waiting", message=f"{waiting} plans wait for people already"))
-    return reasons
+    if wrong := desk.ledger.hours.wrong():
+        reasons.append(Reason(rule="clock-unsure", message=wrong))
+    crowded = too_many(plan, desk=desk) if decision.verdict == "review" else None
+    return reasons if crowded is None else [*reasons, crowded]
 
 
 def denied(decision: Decision, reasons: list[Reason]) -> Decision:

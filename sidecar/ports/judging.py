@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sidecar.contract import Decision, Json, Plan, digest
+from sidecar.ports.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,9 @@ class Facts:
 
 
 class FactFinder(Protocol):
-    def gather(self, plan: Plan, history: History) -> Facts:
-        """Never raises: what could not be looked up is missing."""
+    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
+        """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
+        everything is looked at anew."""
         ...
 
 

@@ -62,9 +62,9 @@ def test_a_stop_between_the_last_look_and_the_claim_leases_nothing(world):
     digest = approved(world, scale(5))
 
     class Stopping(FakeFacts):
-        def gather(self, plan, history):
+        def gather(self, plan, history, *, through=None):
             stop(world.people.known["ada"], desk=world.desk)
-            return super().gather(plan, history)
+            return super().gather(plan, history, through=through)
 
     assert code(lease(digest, desk=dataclasses.replace(world.desk, facts=Stopping()))) == "not-approved"
     assert left(world) == []

@@ -1,0 +1,48 @@
+"""A plan against the live objects, step by step, each as the steps before it will leave them. Pure but for the looking."""
+
+from dataclasses import dataclass, replace
+
+from sidecar.contract import Json, Plan, Reason, Step, target_of
+from sidecar.errors import ClusterUnavailable
+from sidecar.execution import Effect, Live, Unfit, effect_of, look, projected
+from sidecar.ports import Cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """`live`: what the step finds; `after`: what it leaves, as the sidecar reckons it. `repeated`: an earlier step changes
+    the same object, so that `live` is reckoned as well."""
+
+    step: Step
+    live: Live
+    effect: Effect
+    after: Live
+    repeated: bool
+
+
+def examine(plan: Plan, *, through: Cluster) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json]]:
+    """The first objection, or what each step finds and leaves, and the effects to be kept (JSON, by step)."""
+    left: dict[str, Live] = {}
+    touched: set[str] = set()
+    found: list[Examined] = []
+    effects: dict[str, Json] = {}
+    for step in plan.steps:
+        action = step.action
+        try:
+            live = look(action, through)
+        except ClusterUnavailable as exc:
+            return [Reason(rule="target-unreadable", step=step.id, message=str(exc)[:500])], (), {}
+        names = {str(target) for target in target_of(action)}
+        earlier = left.get(str(action.target))
+        if earlier is not None:
+            live = replace(live, target=earlier.target)
+        effect = effect_of(action, live)
+        if isinstance(effect, Unfit):
+            return [Reason(rule=effect.code, step=step.id, message=effect.detail[:500])], (), {}
+        after = projected(action, live, effect)
+        found.append(Examined(step=step, live=live, effect=effect, after=after, repeated=bool(names & touched)))
+        left[str(action.target)] = after
+        touched |= names
+        # After an earlier step the API server may have filled in defaults: a fingerprint of the whole would not hold.
+        effects[step.id] = (effect if earlier is None else replace(effect, sealed={})).document()
+    return [], tuple(found), effects
