@@ -1,0 +1,203 @@
+"""The lease's own token in a thief's hands, and the API server itself asked: what holds with plan-bound admission, and without.
+
+The bypass variant of the rows: nothing here goes through the sidecar once the lease is live. The token is minted for the lease's
+ServiceAccount as the sidecar does it, which no agent can.
+"""
+
+import json
+import ssl
+
+import httpx
+import pytest
+import yaml
+
+from tests.sidecar.process.harness import ROOT, Sidecar, good, running
+
+LEASES = "lestrade-leases"
+WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+MERGE = "application/merge-patch+json"
+COUNT = iter(range(1, 1000))
+
+
+def installed(lab) -> None:
+    for path in sorted((ROOT / "deploy" / "admission").glob("*.yaml")):
+        lab.apply(list(yaml.safe_load_all(path.read_text())))
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("bound"), environment={"LESTRADE_SIDECAR_PLAN_BOUND_ADMISSION": "true"}) as sidecar:
+        installed(sidecar.lab)
+        furnish(sidecar.lab)
+        yield sidecar.start()
+
+
+@pytest.fixture(scope="module")
+def unbound(tmp_path_factory):
+    """The default: names are held by RBAC, contents by nobody but the sidecar."""
+    with running(tmp_path_factory.mktemp("unbound")) as sidecar:
+        furnish(sidecar.lab)
+        yield sidecar.start()
+
+
+def furnish(lab) -> None:
+    """A second namespace with the same workload, as a target for what goes astray."""
+    web = lab.get("Deployment", "shop", "web")
+    spec = {key: web["spec"][key] for key in ("replicas", "selector", "template")}
+    lab.apply(
+        [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "other"}, "spec": spec},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": "shop"}, "spec": spec},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "shop"}, "data": {"a": "1"}},
+        ]
+    )
+
+
+class Thief:
+    """Whoever has the token of a lease, on another machine."""
+
+    def __init__(self, sidecar: Sidecar, lease: dict) -> None:
+        self.lab, self.identity = sidecar.lab, f"{LEASES}/lestrade-{lease['id']}"
+        token = sidecar.lab.server.mint(self.identity)
+        headers = {"Authorization": f"Bearer {token}", "User-Agent": "curl/8"}
+        self.http = httpx.Client(
+            base_url=sidecar.lab.url,
+            verify=ssl.create_default_context(cafile=str(sidecar.lab.ca_file)),
+            headers=headers,
+            timeout=10,
+        )
+
+    def patch(self, path: str, body, kind: str = MERGE) -> httpx.Response:
+        return self.http.patch(path, content=json.dumps(body), headers={"content-type": kind})
+
+    def wrote(self) -> list:
+        return [r for r in self.lab.requests if r.is_write and r.identity == self.identity]
+
+
+def target(sidecar: Sidecar, kind="Deployment", name="web", api_version="apps/v1") -> dict:
+    uid = sidecar.lab.get(kind, "shop", name)["metadata"]["uid"]
+    return {"apiVersion": api_version, "kind": kind, "namespace": "shop", "name": name, "uid": uid}
+
+
+def plan(sidecar: Sidecar, *actions: dict) -> dict:
+    steps = [{"id": f"step-{n}", "action": action, "why": "so", "expect": "better"} for n, action in enumerate(actions, 1)]
+    cause = {"slug": "oom-killed", "subject": target(sidecar)}
+    incident = f"inc-{next(COUNT)}"
+    return {"incident": incident, "attempt": 1, "cluster": "lab", "cause": cause, "hypothesis": "too small", "steps": steps}
+
+
+def scale(sidecar: Sidecar, replicas: int) -> dict:
+    return {"kind": "scale_workload", "target": target(sidecar), "replicas": replicas}
+
+
+def image(sidecar: Sidecar, tag: str) -> dict:
+    path = "/spec/template/spec/containers/0/image"
+    before = sidecar.lab.get("Deployment", "shop", "web")["spec"]["template"]["spec"]["containers"][0]["image"]
+    change = {"path": path, "before": before, "after": f"registry.k8s.io/web:{tag}"}
+    return {"kind": "change_fields", "target": target(sidecar), "changes": [change]}
+
+
+def now(sidecar: Sidecar, name="web", namespace="shop") -> dict:
+    return sidecar.lab.get("Deployment", namespace, name)
+
+
+def leases_in(sidecar: Sidecar) -> dict:
+    return sidecar.lab.request("GET", "/apis/lestrade.dev/v1/leasedwrites/lestrade")["spec"]["leases"]
+
+
+def leased(sidecar: Sidecar, *actions: dict) -> dict:
+    """A live lease for these actions, whatever people the verdict asks for."""
+    status = sidecar.submit(plan(sidecar, *actions))
+    if status["state"] == "waiting":
+        for name in ("ada", "bob"):
+            status = good(sidecar.approve(status, name)) if status["state"] == "waiting" else status
+    assert status["state"] == "approved", status
+    return good(sidecar.agent.post(f"/v1/plans/{status['plan']}/lease"))
+
+
+@pytest.fixture
+def ended(request):
+    """Leases that a test leaves open are settled after it."""
+    taken: list[tuple[Sidecar, dict]] = []
+    yield lambda sidecar, lease: taken.append((sidecar, lease)) or lease
+    for sidecar, lease in taken:
+        sidecar.settle(lease, "unknown")
+
+
+REFUSED = (401, 403, 405, 422)
+
+
+def test_B4_a_stolen_token_changes_nothing_of_the_approved_object_but_what_was_approved(bound, ended):
+    lease = ended(bound, leased(bound, scale(bound, 4), image(bound, "2")))
+    thief, before = Thief(bound, lease), now(bound)
+    container = before["spec"]["template"]["spec"]["containers"][0]
+    approved = {"spec": {"template": {"spec": {"containers": [{**container, "image": "registry.k8s.io/web:2"}]}}}}
+    bait = {"name": "K", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
+    swapped = {**container, "image": "evil.example/web:2"}
+    leaking = {**container, "image": "registry.k8s.io/web:2", "env": [bait]}
+    second = [{**container, "image": "registry.k8s.io/web:2"}, {"name": "miner", "image": "evil.example/miner"}]
+
+    def containers(*wanted: dict) -> dict:
+        return {"spec": {"template": {"spec": {"containers": list(wanted)}}}}
+
+    attempts = {
+        "another number": thief.patch(f"{WEB}/scale", {"spec": {"replicas": 60}}),
+        "none at all": thief.patch(f"{WEB}/scale", {"spec": {"replicas": 0}}),
+        "the number where it was not approved": thief.patch(WEB, {"spec": {"replicas": 60}}),
+        "the approved number on the other resource": thief.patch(WEB, {"spec": {"replicas": 4}}),
+        "another image": thief.patch(WEB, containers(swapped)),
+        "a secret beside it": thief.patch(WEB, containers(leaking)),
+        "another container": thief.patch(WEB, containers(*second)),
+        "a label alone": thief.patch(WEB, {"metadata": {"labels": {"team": "thieves"}}}),
+        "a label beside it": thief.patch(WEB, approved | {"metadata": {"labels": {"team": "thieves"}}}),
+        "an annotation alone": thief.patch(WEB, {"metadata": {"annotations": {"a": "b"}}}),
+        "a finalizer": thief.patch(WEB, {"metadata": {"finalizers": ["thieves.example/hold"]}}),
+        "an owner": thief.patch(WEB, {"metadata": {"ownerReferences": [owner(bound)]}}),
+        "a field that nobody spoke of": thief.patch(WEB, {"spec": {"paused": True}}),
+        "another field beside it": thief.patch(WEB, approved | {"spec": {**approved["spec"], "revisionHistoryLimit": 1}}),
+        "a JSON patch": thief.patch(
+            WEB, [{"op": "add", "path": "/spec/minReadySeconds", "value": 9}], "application/json-patch+json"
+        ),
+        "a strategic patch": thief.patch(
+            WEB, containers({"name": container["name"], "$patch": "delete"}), "application/strategic-merge-patch+json"
+        ),
+        "an apply": thief.patch(
+            f"{WEB}?fieldManager=x&force=true",
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 60}},
+            "application/apply-patch+yaml",
+        ),
+        "a dry run of it": thief.patch(f"{WEB}?dryRun=All", approved),
+        "its status": thief.patch(f"{WEB}/status", {"status": {"replicas": 0}}),
+        "another name": thief.patch(WEB.replace("web", "api"), approved),
+        "another namespace": thief.patch(WEB.replace("shop", "other"), approved),
+        "the scale of another": thief.patch(f"{WEB.replace('shop', 'other')}/scale", {"spec": {"replicas": 4}}),
+        "its deletion": thief.http.delete(WEB),
+        "the deletion of all": thief.http.delete(WEB.removesuffix("/web")),
+        "what is published": thief.patch("/apis/lestrade.dev/v1/leasedwrites/lestrade", {"spec": {"leases": None}}),
+    }
+
+    assert {name: answer.status_code for name, answer in attempts.items() if answer.status_code not in REFUSED} == {}
+    by_policy = [name for name, answer in attempts.items() if "lestrade-plan-bound" in answer.text]
+    assert {"another number", "another image", "a label alone", "a finalizer", "a dry run of it"} <= set(by_policy)
+    after = now(bound)
+    assert (after["spec"], labels(after)) == (before["spec"], labels(before))
+    assert thief.wrote() == []
+
+    # Honestly: what was approved can be done by whoever has the token, and so can its inverse; nothing else can.
+    assert thief.patch(WEB, approved).status_code == 200
+    assert thief.patch(f"{WEB}/scale", {"spec": {"replicas": 4}}).status_code == 200
+    assert thief.patch(f"{WEB}/scale", {"spec": {"replicas": 5}}).status_code == 403
+    assert thief.patch(WEB, containers(container)).status_code == 200
+    assert now(bound)["spec"]["template"] == before["spec"]["template"]
+
+
+def owner(sidecar: Sidecar) -> dict:
+    found = now(sidecar, "api")
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": found["metadata"]["uid"]}
+
+
+def labels(found: dict) -> tuple:
+    meta = found["metadata"]
+    kept = {name: value for name, value in meta.get("annotations", {}).items() if "kubernetes.io" not in name}
+    return meta.get("labels"), kept, meta.get("finalizers"), meta.get("ownerReferences")
