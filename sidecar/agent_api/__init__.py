@@ -19,6 +19,7 @@ from sidecar.agent_api.handing import Handed
 from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
 from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.laps import Laps
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.settle import settle
@@ -73,8 +74,13 @@ def agent_api(
 def _plans(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/v1/plans", response_model=PlanStatus, responses=refuses(413), openapi_extra=takes(Plan))
     def post_plan(body: Body) -> Response:
-        """Judge a plan; the same plan again gives where it stands."""
-        return answer(submit(Plan.from_bytes(body), desk=desk))
+        """Judge a plan; the same plan again gives where it stands. Where the time went is in the Server-Timing header."""
+        laps = Laps()
+        with laps.of("parse"):
+            plan = Plan.from_bytes(body)
+        response = answer(submit(plan, desk=desk, laps=laps))
+        response.headers["Server-Timing"] = laps.header()
+        return response
 
     @routes.get("/v1/plans/{digest}", response_model=PlanStatus, responses=refuses(404))
     async def get_plan(digest: Digest, wait: Wait = 0) -> Response:

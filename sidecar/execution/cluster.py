@@ -26,6 +26,7 @@ from sidecar.errors import ClusterUnavailable, SettingsError
 from sidecar.ports import ApiAnswer, ApiCall, Credential
 from sidecar.ports.cluster import ApiStream
 
+CONNECTIONS = 32  # kept alive; more are opened when they are needed, and closed again
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 20.0
 TOKEN_SECONDS = 10.0  # tokens in files and of plugins are renewed long before they end
@@ -39,6 +40,7 @@ class KubernetesCluster:
 
     def __init__(self, own: Configuration, *, name: str) -> None:
         own.retries = 0
+        own.connection_pool_maxsize = CONNECTIONS
         self._name = name
         self._own = ApiClient(own)
         self._lent = ApiClient(_without_credentials(own))

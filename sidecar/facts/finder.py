@@ -25,7 +25,8 @@ from sidecar.facts.projection import Document, absent, key_of, mapping
 from sidecar.facts.sight import Sight
 from sidecar.ports import Cluster, Facts, History
 
-_AT_ONCE = 8
+# One for the whole process: threads, and the connections that they keep alive, outlast a gathering. No task waits for another.
+_pool = ThreadPoolExecutor(16, thread_name_prefix="facts")
 
 
 def utc_now() -> datetime:
@@ -66,22 +67,21 @@ class _Search:
         refs = {key_of(ref): ref for ref in _refs(self.plan)}
         named = sorted({ref.namespace for ref in refs.values()} - {""})
         others = sorted(namespaces_of(history) - set(named))
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="facts") as pool:
-            cluster = pool.submit(self._cluster_facts, environment)
-            spaces = {name: pool.submit(self.look.namespace, name) for name in (*named, *others)}
-            cause = pool.submit(self.sight.cause)
-            targets = {key: pool.submit(self._target, ref) for key, ref in refs.items()}
-            found = {key: facts.result() for key, facts in targets.items()}
-            related = {key: pool.submit(self.sight.related, ref) for key, ref in refs.items()}
-            document: Document = {
-                **cluster.result(),
-                "namespaces": {**self._labels_of(named, spaces), **self._labels_of(others, spaces, old=True)},
-                "targets": {key: facts for key, facts in found.items() if facts is not None},
-                "workloads": self.sight.workloads(list(refs.values())),
-                "cause": cause.result(),
-                "related": {key: how.result() for key, how in related.items()},
-                "adds": self.sight.adds(),
-            }
+        cluster = _pool.submit(self._cluster_facts, environment)
+        spaces = {name: _pool.submit(self.look.namespace, name) for name in (*named, *others)}
+        cause = _pool.submit(self.sight.cause)
+        targets = {key: _pool.submit(self._target, ref) for key, ref in refs.items()}
+        found = {key: facts.result() for key, facts in targets.items()}
+        related = {key: _pool.submit(self.sight.related, ref) for key, ref in refs.items()}
+        document: Document = {
+            **cluster.result(),
+            "namespaces": {**self._labels_of(named, spaces), **self._labels_of(others, spaces, old=True)},
+            "targets": {key: facts for key, facts in found.items() if facts is not None},
+            "workloads": self.sight.workloads(list(refs.values())),
+            "cause": cause.result(),
+            "related": {key: how.result() for key, how in related.items()},
+            "adds": self.sight.adds(),
+        }
         return {**document, **self._record(history, at)}
 
     def time(self) -> Document:
