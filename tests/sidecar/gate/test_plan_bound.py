@@ -1,10 +1,12 @@
 """Leases held to their plans by admission, on a laboratory: every kind of step, what is in place, what is published."""
 
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 import yaml
 
@@ -419,3 +421,182 @@ def test_a_mint_that_goes_on_later_publishes_nothing_for_an_object_that_changed_
     assert isinstance(refused, Problem)
     assert refused.code == "target-changed"
     assert published(lab) == {}
+
+
+# In a thief's hands -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def stolen(lab, granted):
+    """The API server as whoever has this lease's token."""
+    token = lab.server.mint(f"lestrade-leases/lestrade-{granted.id}")
+    trusted = ssl.create_default_context(cafile=str(lab.ca_file))
+    with httpx.Client(base_url=lab.url, verify=trusted, headers={"Authorization": f"Bearer {token}"}, timeout=10) as client:
+        yield client
+
+
+def refusals(answers):
+    """Those that were let through, and those that something else than admission or RBAC stopped."""
+    return {name: answer.status_code for name, answer in answers.items() if answer.status_code != 403}
+
+
+def test_a_right_to_create_makes_the_approved_object_and_no_other(world, lab):
+    granted = leased(world, *ACTIONS["a ConfigMap"](lab))
+    path = "/api/v1/namespaces/shop/configmaps"
+    approved = shop("ConfigMap", "made", data={"a": "1"})
+
+    def but(**more):
+        return {**approved, **more}
+
+    def marked(**more):
+        return {**approved, "metadata": {**approved["metadata"], **more}}
+
+    with stolen(lab, granted) as thief:
+        answers = {
+            "another name": thief.post(path, json=marked(name="other")),
+            "a name of the server's": thief.post(path, json={**approved, "metadata": {"generateName": "made"}}),
+            "another value": thief.post(path, json=but(data={"a": "2"})),
+            "one key more": thief.post(path, json=but(data={"a": "1", "b": "2"})),
+            "no key": thief.post(path, json=but(data={})),
+            "binary data": thief.post(path, json=but(binaryData={"b": "AAAA"})),
+            "for ever": thief.post(path, json=but(immutable=True)),
+            "a label": thief.post(path, json=marked(labels={"a": "b"})),
+            "an annotation": thief.post(path, json=marked(annotations={"a": "b"})),
+            "a finalizer": thief.post(path, json=marked(finalizers=["a.example/b"])),
+            "an owner": thief.post(path, json=marked(ownerReferences=[OWNER])),
+            "elsewhere": thief.post(path.replace("shop", "default"), json=marked(namespace="default")),
+            "another kind": thief.post(
+                "/api/v1/namespaces/shop/services", json=shop("Service", "made", {"ports": [{"port": 1}]})
+            ),
+            "as a dry run": thief.post(f"{path}?dryRun=All", json=approved),
+            "the deletion of another": thief.delete(f"{path}/settings"),
+        }
+        assert refusals(answers) == {}
+        assert thief.post(path, json=approved).status_code == 201
+        assert thief.delete(f"{path}/made").status_code == 403  # the sidecar's own step did not make it
+    lab.request("DELETE", f"{path}/made")
+    settle(granted.id, "unknown", desk=world.desk)
+
+
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "uid": "0"}
+
+
+def test_a_job_that_is_run_again_is_that_job(world, lab):
+    """E11: no other image, account, host path or number of pods comes along."""
+    granted = leased(world, *ACTIONS["a job again"](lab))
+    path = "/apis/batch/v1/namespaces/shop/jobs"
+    stored = lab.get("Job", "shop", "once")
+    labels = {k: v for k, v in stored["metadata"].get("labels", {}).items() if "controller-uid" not in k and "job-name" not in k}
+
+    def job(**spec):
+        template = {"spec": {**POD, **spec.pop("pod", {})}, "metadata": spec.pop("metadata", {})}
+        return shop("Job", "again", {"template": template, **spec}, "batch/v1") | ({"labels": labels} if labels else {})
+
+    volume = {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}
+    evil = [{**POD["containers"][0], "image": "evil.example/miner"}]
+    with stolen(lab, granted) as thief:
+        answers = {
+            "another image": thief.post(path, json=job(pod={"containers": evil})),
+            "another account": thief.post(path, json=job(pod={"serviceAccountName": "admin"})),
+            "a host path": thief.post(path, json=job(pod=volume)),
+            "the host's network": thief.post(path, json=job(pod={"hostNetwork": True})),
+            "many pods": thief.post(path, json=job(parallelism=500, completions=500)),
+            "a label on its pods": thief.post(path, json=job(metadata={"labels": {"app": "web"}})),
+            "a pod instead": thief.post("/api/v1/namespaces/shop/pods", json=shop("Pod", "p", POD)),
+        }
+        assert refusals(answers) == {}
+    settle(granted.id, "unknown", desk=world.desk)
+
+
+def test_a_pod_that_may_be_evicted_is_that_pod_within_its_own_grace(world, lab):
+    pod = a_pod(lab)
+    other = next(p for p in pods(lab) if p["metadata"]["uid"] != pod["uid"])["metadata"]["name"]
+    granted = leased(world, {"kind": "evict_pod", "target": pod})
+    path = "/api/v1/namespaces/shop/pods/{}/eviction"
+
+    def eviction(name=pod["name"], **options):
+        metadata = {"name": name, "namespace": "shop"}
+        return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options}
+
+    with stolen(lab, granted) as thief:
+        mine = {"uid": pod["uid"]}
+        answers = {
+            "whichever pod": thief.post(path.format(pod["name"]), json=eviction()),
+            "a namesake": thief.post(path.format(pod["name"]), json=eviction(preconditions={"uid": "0"})),
+            "at once": thief.post(path.format(pod["name"]), json=eviction(preconditions=mine, gracePeriodSeconds=0)),
+            "another": thief.post(path.format(other), json=eviction(other, preconditions=mine)),
+            "deleted": thief.delete(f"/api/v1/namespaces/shop/pods/{pod['name']}"),
+        }
+        assert refusals(answers) == {}
+        assert thief.post(path.format(pod["name"]), json=eviction(preconditions=mine)).status_code == 201
+    settle(granted.id, "unknown", desk=world.desk)
+
+
+def test_a_node_that_may_be_cordoned_gets_no_label_and_no_taint(world, lab):
+    granted = leased(world, *ACTIONS["cordon"](lab))
+    with stolen(lab, granted) as thief:
+
+        def patch(name, body):
+            headers = {"content-type": "application/merge-patch+json"}
+            return thief.patch(f"/api/v1/nodes/{name}", json=body, headers=headers)
+
+        cordoned = {"spec": {"unschedulable": True}}
+        taint = [{"key": "a", "effect": "NoExecute"}]
+        answers = {
+            "a label": patch("worker-1", {"metadata": {"labels": {"role": "admin"}}}),
+            "a label beside it": patch("worker-1", cordoned | {"metadata": {"labels": {"role": "admin"}}}),
+            "a taint": patch("worker-1", {"spec": {"taints": taint}}),
+            "a taint beside it": patch("worker-1", {"spec": {"unschedulable": True, "taints": taint}}),
+            "another node": patch("worker-2", cordoned),
+        }
+        assert refusals(answers) == {}
+        assert patch("worker-1", cordoned).status_code == 200
+    lab.request("PATCH", "/api/v1/nodes/worker-1", {"spec": {"unschedulable": None}}, content_type="application/merge-patch+json")
+    settle(granted.id, "unknown", desk=world.desk)
+
+
+def test_one_lease_is_not_held_to_the_plan_of_another(world, lab):
+    lab.apply([shop("ConfigMap", "second", data={"a": "1"})])
+    one = leased(world, changed(lab, "ConfigMap", "settings", "v1", "/data/mode", "slow", "fast"))
+    two = leased(world, changed(lab, "ConfigMap", "second", "v1", "/data/a", "1", "2"))
+    headers = {"content-type": "application/merge-patch+json"}
+    # RBAC is given away: whoever may do everything as this lease may still do what its plan holds only.
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+    lab.apply([cluster_wide("ClusterRole", rules=rules), cluster_wide("ClusterRoleBinding", roleRef=ALL, subjects=[LEASES])])
+
+    with stolen(lab, two) as thief:
+        answers = {
+            "the other's write": thief.patch(
+                "/api/v1/namespaces/shop/configmaps/settings", json={"data": {"mode": "fast"}}, headers=headers
+            ),
+            "a Secret": thief.post("/api/v1/namespaces/shop/secrets", json=shop("Secret", "s")),
+            "a token": thief.post(
+                "/api/v1/namespaces/lestrade-leases/serviceaccounts/default/token",
+                json={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}},
+            ),
+            "rights": thief.post(
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles", json=cluster_wide("ClusterRole", name="x", rules=rules)
+            ),
+            "its status": thief.patch(
+                "/apis/apps/v1/namespaces/shop/deployments/web/status", json={"status": {}}, headers=headers
+            ),
+            "what is published": thief.patch(WRITES, json={"spec": {"leases": {}}}, headers=headers),
+            "a namespace": thief.delete("/api/v1/namespaces/shop"),
+        }
+        assert refusals(answers) == {}
+        assert (
+            thief.patch("/api/v1/namespaces/shop/configmaps/second", json={"data": {"a": "2"}}, headers=headers).status_code
+            == 200
+        )
+    for kind in ("clusterrolebindings", "clusterroles"):
+        lab.request("DELETE", f"/apis/rbac.authorization.k8s.io/v1/{kind}/all-for-leases")
+    for granted in (one, two):
+        settle(granted.id, "unknown", desk=world.desk)
+
+
+ALL = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "all-for-leases"}
+LEASES = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:serviceaccounts:lestrade-leases"}
+
+
+def cluster_wide(kind, name="all-for-leases", **more):
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, **more}
