@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from sidecar.agent_api import agent_api
-from sidecar.approvals import PeopleFile
+from sidecar.approvals import Directory
 from sidecar.approvals.slack.access import access_from
 from sidecar.approvals.slack.ports import Access
 from sidecar.contract import Json
@@ -29,12 +29,16 @@ from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
 from sidecar.gate.channel import SlackDesk
 from sidecar.gate.database import turns_of
-from sidecar.gate.desk import Desk, Turns
+from sidecar.gate.desk import CardLimits, Desk, Turns
+from sidecar.gate.identity import directory_of, open_people
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.opening import WallClock, bind_cluster, open_ledger
 from sidecar.gate.policies import PolicyRecord
 from sidecar.gate.reap import reap
 from sidecar.people_api import people_api
+from sidecar.people_api.doorway import Client, Doorway
+from sidecar.people_api.pages import Pages
+from sidecar.people_api.seal import Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
@@ -65,16 +69,12 @@ class Built:
     desk: Desk
     policy: CurrentPolicy
     watch: PolicyWatch
+    people: Directory
 
 
 def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Built:
     """Everything that the use cases need. Raises SettingsError, JournalUnavailable, ClusterUnavailable."""
-    people = PeopleFile(settings.people_path)
-    known = people.check()
-    if settings.people_file is not None and not settings.people_file.exists():
-        raise SettingsError(
-            f"the people file {settings.people_file} does not exist: lestrade-sidecar people add NAME --role ROLE"
-        )
+    file, known = open_people(settings)
     source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     check_rights(cluster, settings.lease_namespace)
@@ -90,18 +90,22 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
         "built", cluster=cluster.name, policy=policy.revision, people=known, database=settings.url_of_database.split("://")[0]
     )
     clock = WallClock()
+    people = directory_of(settings, file, ledger)
     desk = Desk(
         ledger=ledger,
         cluster=cluster,
         judge=policy,
         facts=ClusterFacts(cluster, environment=settings.environment),
         people=people,
+        limits=CardLimits(
+            waiting=settings.most_cards_waiting, a_minute=settings.most_cards_a_minute, an_hour=settings.most_cards_an_hour
+        ),
         issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_plan_bound(settings, cluster, clock)),
         clock=clock,
         turns=Turns(elsewhere=turns),
         runs=Runs(ReadBudget(requests=settings.read_requests_per_run, read_bytes=settings.read_megabytes_per_run * 1_048_576)),
     )
-    return Built(desk=desk, policy=policy, watch=watch)
+    return Built(desk=desk, policy=policy, watch=watch, people=people)
 
 
 def _plan_bound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound | None:
@@ -166,13 +170,16 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
     with contextlib.ExitStack() as stack:
         stack.callback(desk.ledger.close)
         agents = agent_api(desk, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
-        people = people_api(desk, ready=ready, version=version, policy=built.policy.standing)
+        pages = Pages(desk=desk, doorway=doorway_of(settings, built.people))
+        people = people_api(desk, ready=ready, version=version, policy=built.policy.standing, pages=pages)
         if slack is not None:
             slack.install(people)
         tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
             stack.enter_context(_bound(agents, settings.agent_socket, settings.listen, tls)),
-            stack.enter_context(_bound(people, None, settings.people_listen)),
+            stack.enter_context(
+                _bound(people, None, settings.people_listen, (settings.people_tls_cert_file, settings.people_tls_key_file))
+            ),
         ]
         ended = threading.Event()
         stack.callback(ended.set)
@@ -195,7 +202,19 @@ def slack_channel(access: Access, desk: Desk) -> "SlackChannel":
     return opened
 
 
+def doorway_of(settings: Settings, people: Directory) -> Doorway:
+    """How browsers come in. Raises SettingsError."""
+    key = secret_from(None, settings.state / "session.key", what="the key of the page's sessions")
+    secret = ""
+    if (file := settings.oidc_client_secret_file) is not None:
+        secret = secret_from(file, file, what="the page's client secret", least=8)
+    client = Client(id=settings.oidc_client_id, secret=secret) if settings.oidc_issuer and settings.oidc_client_id else None
+    return Doorway(directory=people, seal=Seal(key.encode()), url=settings.page_url, client=client)
+
+
 def why_not_ready(desk: Desk) -> str:
+    if wrong := desk.ledger.hours.wrong():
+        return f"{wrong}; set it right, and start the sidecar anew"
     try:
         desk.ledger.head()
         answer = desk.cluster.send(ApiCall(method="GET", path="/version"))

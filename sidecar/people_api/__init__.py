@@ -23,6 +23,7 @@ from sidecar.gate.answer import answer as give_answer
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.standing import standing
 from sidecar.people_api.control import GlassRequest, ReviewRequest, StopRequest, control_routes
+from sidecar.people_api.pages import Pages
 from sidecar.people_api.policy import PolicyMetrics, Standing, none_known, policy_routes
 from sidecar.people_api.reading import ReadMetrics
 
@@ -39,7 +40,9 @@ class Leases(Message):
     settlements: tuple[Settlement, ...]
 
 
-def people_api(desk: Desk, *, ready: Callable[[], str], version: str, policy: Standing = none_known) -> FastAPI:
+def people_api(
+    desk: Desk, *, ready: Callable[[], str], version: str, policy: Standing = none_known, pages: Pages | None = None
+) -> FastAPI:
     """`ready` says why the sidecar cannot work just now, "" when it can."""
     app = make_app(
         "Lestrade sidecar, the people's side",
@@ -62,6 +65,8 @@ def people_api(desk: Desk, *, ready: Callable[[], str], version: str, policy: St
     _records(routes, desk)
     control_routes(routes, desk, known)
     policy_routes(routes, policy)
+    if pages is not None:
+        app.router.routes.extend(pages.routes())  # first: a browser is answered by a page, everybody else by what follows
     app.include_router(routes)
     _health(app, desk, ready, policy)
     return app

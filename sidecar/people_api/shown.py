@@ -1,0 +1,84 @@
+"""What the pages show, out of the use cases and the store. Knows no HTML."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sidecar.approvals import GLASS_ROLE
+from sidecar.approvals import store as approvals
+from sidecar.approvals.reviews import Review
+from sidecar.contract import ApprovalView, Json
+from sidecar.credentials import store as leases
+from sidecar.gate.desk import Desk
+from sidecar.gate.glass import open_reviews
+from sidecar.gate.standing import standing
+from sidecar.gate.stop import Stopped, state_of_stop
+
+_RECORDS = 100
+_GISTS = ("verdict", "comes_to", "code", "step", "reason", "reasons", "note", "outcome", "path")
+
+
+def cards(desk: Desk, state: Literal["waiting", "all"]) -> list[ApprovalView]:
+    with desk.ledger.read() as connection:
+        found = [entry.plan.digest for entry in approvals.listed(connection, ("waiting",) if state == "waiting" else ())]
+    current = (standing(digest, desk=desk) for digest in found)
+    views = [status.approval for status in current if status is not None and status.approval is not None]
+    return [view for view in views if state == "all" or view.state == "waiting"]
+
+
+def card(desk: Desk, digest: str) -> dict[str, Any] | None:
+    """One approval: the view, its diffs line by line, and what may still be said."""
+    status = standing(digest, desk=desk)
+    if status is None or status.approval is None:
+        return None
+    return {
+        "view": status.approval,
+        "state": status.state,
+        "why": status.reason,
+        "diffs": {change.step: _lines(change.diff) for change in status.approval.changes},
+        "answerable": status.state in ("waiting", "approved"),
+        "revocable": status.state == "leased",
+        "glass_role": GLASS_ROLE,
+    }
+
+
+def leases_of(desk: Desk) -> list[dict[str, Any]]:
+    with desk.ledger.read() as connection:
+        return [{"lease": held.lease, "settlement": held.settlement} for held in leases.listed(connection)]
+
+
+def journal(desk: Desk, before: int) -> list[dict[str, Any]]:
+    """The newest first; `before`: only older ones than this, 0 for all."""
+    last = before - 1 if before > 0 else desk.ledger.head().seq
+    first = max(0, last - _RECORDS)
+    found = desk.ledger.documents(after=first, limit=max(0, last - first))
+    return [{**record, "gist": _gist(record["body"])} for record in reversed(found)]
+
+
+def reviews_of(desk: Desk) -> list[Review]:
+    """Open ones first."""
+    return sorted(
+        open_reviews(desk=desk, closed=True), key=lambda review: (review.closed_by is not None, -review.opened_at.timestamp())
+    )
+
+
+def stop(desk: Desk) -> Stopped:
+    return state_of_stop(desk=desk)
+
+
+def _lines(diff: str) -> list[tuple[str, str]]:
+    """Each line with what it is: a person who sees no colours still sees the sign."""
+    return [(_kind(line), line) for line in diff.splitlines()]
+
+
+def _kind(line: str) -> str:
+    if line.startswith(("--- ", "+++ ", "@@")):
+        return "place"
+    return {"+": "added", "-": "removed"}.get(line[:1], "same")
+
+
+def _gist(body: Json) -> str:
+    said: Mapping[str, Json] = body if isinstance(body, dict) else {}
+    decision = said.get("decision")
+    parts = [f"verdict: {decision.get('verdict')}"] if isinstance(decision, dict) else []
+    parts += [f"{name}: {said[name]}" for name in _GISTS if said.get(name) not in (None, "", [], {})]
+    return "; ".join(parts)[:300]
