@@ -17,6 +17,7 @@ from sidecar.contract import Answer, ApprovalView, ChangePreview
 
 APPROVE, DENY, PAGE, SHOW = "approval_approve", "approval_deny", "approval_page", "approval_show"
 WHEN = "{date_short_pretty} {time}"
+_MOST_AROUND = 6000  # JSON of everything but the changes
 _PART = 2800  # characters of one preformatted text, below Slack's 3,000 with every entity
 
 
@@ -35,15 +36,19 @@ class Card:
 
 def card(asked: Asked, *, page_url: str = "") -> Card:
     view = asked.view
-    top = [kit.header(_title(asked)), kit.rich(*_facts(asked))]
     risk, unsaid = _risk(view)
-    end = [risk, *_notes(view), _small_print(view)]
-    reserve = kit.size([*top, *end, *_buttons(asked, page_url, whole=True), _cut(view, 10**6, page_url)])
+    for squeeze in (1, 3, 10):  # of what surrounds the changes, less where it would leave no room for them
+        top = [kit.header(_title(asked)), kit.rich(*_facts(asked, squeeze))]
+        end = [risk, *_notes(view, squeeze), _small_print(view)]
+        if kit.size([*top, *end]) <= _MOST_AROUND:
+            break
+    reserve = kit.size([*top, *end, *_buttons(asked, page_url, whole=True), _cut(view, 10**6, "0" * 64, page_url)])
     changes, hidden = _changes(view.changes, kit.MOST_IN_ALL - reserve)
     hidden += unsaid
-    cut = [_cut(view, hidden, page_url)] if hidden else []
+    whole = whole_text(view) if hidden else ""
+    cut = [_cut(view, hidden, hashlib.sha256(whole.encode()).hexdigest(), page_url)] if hidden else []
     blocks = (*top, *changes, *cut, *end, *_buttons(asked, page_url, whole=not hidden))
-    return Card(text=_notification(asked), blocks=blocks, file=whole_text(view) if hidden else "")
+    return Card(text=_notification(asked), blocks=blocks, file=whole)
 
 
 def whole_text(view: ApprovalView) -> str:
@@ -60,7 +65,7 @@ def whole_text(view: ApprovalView) -> str:
 
 
 def _title(asked: Asked) -> str:
-    where = (asked.view.environment or asked.view.cluster).upper()
+    where = _shortened(asked.view.environment or asked.view.cluster, 30).upper()
     said = {
         "waiting": "approve?",
         "approved": "approved:",
@@ -73,9 +78,14 @@ def _title(asked: Asked) -> str:
 
 
 def _in_short(view: ApprovalView) -> str:
+    """Of several steps the first, and how many more there are."""
     first = view.changes[0].summary if view.changes else "a plan without steps"
     more = len(view.changes) - 1
-    return f"{line(first, 90)} (+{more} more)" if more > 0 else first
+    return f"{_shortened(first, 80)} (+{more} more)" if more > 0 else first
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _notification(asked: Asked) -> str:
@@ -83,15 +93,15 @@ def _notification(asked: Asked) -> str:
     return line(_title(asked).replace("://", ": //").replace("@", "(at)"), 300)
 
 
-def _facts(asked: Asked) -> list[Block]:
+def _facts(asked: Asked, squeeze: int) -> list[Block]:
     view = asked.view
     where = ", ".join(filter(None, (view.environment, f"cluster {view.cluster}", str(view.subject) if view.subject else "")))
     grounds = "; ".join(dict.fromkeys(ground.message for ground in view.grounds))
     cause = f"{view.cause}; " if view.cause else ""
-    runs = [_named("Where", kit.words(where, limit=400))]
-    runs.append(_named("Why", kit.words(f"{cause}incident {view.incident}", limit=300)))
+    runs = [_named("Where", kit.words(where, limit=400 // squeeze))]
+    runs.append(_named("Why", kit.words(f"{cause}incident {view.incident}", limit=300 // squeeze)))
     if grounds:
-        runs.append(_named("You are asked because", kit.words(grounds, limit=600)))
+        runs.append(_named("You are asked because", kit.words(grounds, limit=600 // squeeze)))
     if asked.state == "waiting":
         until = kit.moment(view.expires_at, WHEN)
         runs.append(_named("Until", until, kit.words(" (no answer is a no)")))
@@ -99,21 +109,26 @@ def _facts(asked: Asked) -> list[Block]:
         so_far = f", {given} so far" if given else ""
         roles = ", ".join(view.roles)
         people = "person" if view.count == 1 else "different people"
-        runs.append(_named("Who", kit.words(f"{view.count} {people} with a role of: {roles}{so_far}", limit=300)))
+        runs.append(_named("Who", kit.words(f"{view.count} {people} with a role of: {roles}{so_far}", limit=300 // squeeze)))
     if view.requested_by:
-        runs.append(_named("Asked for by", kit.words(view.requested_by, limit=200), kit.words(", who cannot approve it")))
-    runs += [_said(answer) for answer in asked.answers[-10:]]
+        runs.append(
+            _named("Asked for by", kit.words(view.requested_by, limit=200 // squeeze), kit.words(", who cannot approve it"))
+        )
+    runs += [_said(answer, squeeze) for answer in asked.answers[-6:]]
     if asked.state != "waiting":
-        runs.append(_named("Now", kit.words(_end(asked), limit=600)))
+        runs.append(_named("Now", kit.words(_end(asked), limit=600 // squeeze)))
     return runs
 
 
-def _said(answer: Answer) -> Block:
+def _said(answer: Answer, squeeze: int) -> Block:
     verdict = "said YES" if answer.verdict == "approve" else "said NO"
     reason = f": {answer.reason}" if answer.reason else ""
-    by = kit.words(f"{verdict} ({answer.via}){reason}, ", limit=700)
+    by = kit.words(f"{verdict} ({answer.via}){reason}, ", limit=700 // squeeze)
     return kit.section(
-        kit.words(f"{answer.person} ", bold=True, limit=200), by, kit.moment(answer.at, WHEN), kit.words("\n", lines=True)
+        kit.words(f"{answer.person} ", bold=True, limit=200 // squeeze),
+        by,
+        kit.moment(answer.at, WHEN),
+        kit.words("\n", lines=True),
     )
 
 
@@ -213,17 +228,17 @@ def _risk(view: ApprovalView) -> tuple[Block, int]:
     return kit.rich(*runs), hidden
 
 
-def _notes(view: ApprovalView) -> list[Block]:
+def _notes(view: ApprovalView, squeeze: int) -> list[Block]:
     """What a yes does not depend on; cut where it is long."""
-    runs = [_named("The sidecar sees now", kit.words(text, limit=300)) for text in view.observed[:4]]
+    runs = [_named("The sidecar sees now", kit.words(text, limit=300 // squeeze)) for text in view.observed[:4]]
     if view.evidence:
         more = f" and {len(view.evidence) - 3} more" if len(view.evidence) > 3 else ""
-        runs.append(_named("Evidence", kit.words("; ".join(view.evidence[:3]) + more, limit=400)))
+        runs.append(_named("Evidence", kit.words("; ".join(view.evidence[:3]) + more, limit=400 // squeeze)))
     if view.dry_run:
-        runs.append(_named("The diff", kit.words(view.dry_run, limit=300)))
+        runs.append(_named("The diff", kit.words(view.dry_run, limit=300 // squeeze)))
     if view.hypothesis.strip():
         runs.append(kit.section(kit.words("The agent's words, checked by nobody:", italic=True)))
-        runs.append(kit.quote(view.hypothesis, 600))
+        runs.append(kit.quote(view.hypothesis, 600 // squeeze))
     return [kit.rich(*runs)] if runs else []
 
 
@@ -231,8 +246,7 @@ def _small_print(view: ApprovalView) -> Block:
     return kit.context(f"plan {view.plan} · policy {view.revision} · asked {view.requested_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _cut(view: ApprovalView, hidden: int, page_url: str) -> Block:
-    digest = hashlib.sha256(whole_text(view).encode()).hexdigest()
+def _cut(view: ApprovalView, hidden: int, digest: str, page_url: str) -> Block:
     where = "on the approvals page" if page_url else f"with: lestrade-sidecar approvals show {view.plan[:12]}"
     return kit.rich(
         kit.section(

@@ -4,6 +4,7 @@ Slack takes `&`, `<` and `>` as control characters in every text (mentions, link
 escaped as Slack documents it. Characters that are not seen, or reorder what is seen, are written as escapes.
 """
 
+import functools
 import unicodedata
 from collections.abc import Iterator
 
@@ -12,18 +13,20 @@ _UNSEEN = frozenset(
     map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)))
 ) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
 _HIDING = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARKS = ("Mn", "Me")
 MOST_MARKS = 2  # combining marks on one letter; more of them cover the neighbouring lines
 
 
 def visible(text: str, *, lines: bool = False) -> str:
     """Everything unseen as `\\uXXXX`; line breaks too, unless `lines`. A tab becomes two spaces."""
+    if text.isascii() and (text.replace("\n", "").replace("\t", "").isprintable() if lines else text.isprintable()):
+        return text.replace("\t", "  ")
     return "".join(_pieces(text, lines=lines))
 
 
 def escaped(text: str) -> str:
     """Slack's three control characters as entities; everything else as it is."""
-    return "".join(_ENTITIES.get(character, character) for character in text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def fitted(text: str, limit: int, *, lines: bool = False) -> tuple[str, int]:
@@ -31,14 +34,17 @@ def fitted(text: str, limit: int, *, lines: bool = False) -> tuple[str, int]:
 
     No entity and no escape is cut in half. With something hidden the text ends in "…".
     """
-    pieces = [escaped(piece) for piece in _pieces(text, lines=lines)]
-    if sum(len(piece) for piece in pieces) <= limit:
-        return "".join(pieces), 0
-    room, taken = limit - 1, 0
-    while len(pieces[taken]) <= room:
-        room -= len(pieces[taken])
-        taken += 1
-    return "".join(pieces[:taken]) + "…", len(text) - taken
+    whole = escaped(visible(text, lines=lines))
+    if len(whole) <= limit:
+        return whole, 0
+    shown: list[str] = []
+    room = limit - 1
+    for piece in map(escaped, _pieces(text, lines=lines)):
+        if len(piece) > room:
+            break
+        room -= len(piece)
+        shown.append(piece)
+    return "".join(shown) + "…", len(text) - len(shown)
 
 
 def line(text: str, limit: int) -> str:
@@ -50,16 +56,25 @@ def _pieces(text: str, *, lines: bool) -> Iterator[str]:
     """One for each character of `text`."""
     marks = 0
     for character in text:
-        category = unicodedata.category(character)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if character == "\t":
-            yield "  "
-        elif character == "\n" and lines:
+        piece, is_mark = _piece(character)
+        marks = marks + 1 if is_mark else 0
+        if character == "\n" and lines:
             yield character
-        elif category in _HIDING or character in _UNSEEN or marks > MOST_MARKS or (category == "Zs" and character != " "):
+        elif marks > MOST_MARKS:
             yield _written(character)
         else:
-            yield character
+            yield piece
+
+
+@functools.lru_cache(maxsize=4096)
+def _piece(character: str) -> tuple[str, bool]:
+    """How one character is written, and whether it is a combining mark."""
+    category = unicodedata.category(character)
+    if character == "\t":
+        return "  ", False
+    if category in _HIDING or character in _UNSEEN or (category == "Zs" and character != " "):
+        return _written(character), category in _MARKS
+    return character, category in _MARKS
 
 
 def _written(character: str) -> str:
