@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, func, insert, select, update
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, select, update
 
 from sidecar.contract import Answer, ChangePreview, Decision, Json, Plan, PlanState
 
@@ -30,6 +30,7 @@ _plans = Table(
     Column("expires_at", Float, nullable=False),
     Column("lease", Text),
     Column("shown", Text, nullable=False),
+    Column("cleared", Integer, nullable=False, default=0),
 )
 _answers = Table(
     "answers",
@@ -86,6 +87,7 @@ def put(connection: Connection, entry: Entry) -> None:
         "requested_at": entry.requested_at.timestamp(),
         "expires_at": entry.expires_at.timestamp(),
         "lease": entry.lease,
+        "cleared": 0,
         "shown": json.dumps(asdict(entry.shown)),
     }
     changed = connection.execute(
@@ -142,6 +144,38 @@ def shorten(connection: Connection, digest: str, *, lease_seconds: int) -> None:
     shorter = decision.model_copy(update={"lease_seconds": min(decision.lease_seconds, lease_seconds)})
     text = shorter.model_dump_json(by_alias=True)
     connection.execute(update(_plans).where(_plans.c.digest == digest).values(decision=text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """A plan that is over, with what is kept of it."""
+
+    digest: str
+    document: Json
+    effects: Json
+    lease: str | None
+
+
+OVER: tuple[PlanState, ...] = ("denied", "refused", "expired", "settled", "void")
+
+
+def uncleared(connection: Connection, *, limit: int = 100) -> list[Over]:
+    """Plans that are over and still stand as they were carried out."""
+    query = (
+        select(_plans.c.digest, _plans.c.document, _plans.c.effects, _plans.c.lease)
+        .where(_plans.c.state.in_(OVER), _plans.c.cleared == 0)
+        .limit(limit)
+    )
+    return [
+        Over(digest=row.digest, document=json.loads(row.document), effects=json.loads(row.effects), lease=row.lease)
+        for row in connection.execute(query)
+    ]
+
+
+def clear(connection: Connection, digest: str, document: Json, effects: Json) -> None:
+    """Overwrite what is kept of a plan that is over; it goes by its old digest."""
+    values = {"document": json.dumps(document), "effects": json.dumps(effects), "cleared": 1}
+    connection.execute(update(_plans).where(_plans.c.digest == digest, _plans.c.state.in_(OVER)).values(**values))
 
 
 def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
@@ -228,8 +262,11 @@ def counted(connection: Connection) -> dict[str, int]:
 
 
 def _entry(row: RowMapping) -> Entry:
+    plan = Plan.model_validate_json(row["document"])
+    if row["cleared"]:
+        plan.__dict__["digest"] = row["digest"]  # a cached property: of what was written, not of what is left of it
     return Entry(
-        plan=Plan.model_validate_json(row["document"]),
+        plan=plan,
         decision=Decision.model_validate_json(row["decision"]),
         state=row["state"],
         reason=row["reason"],

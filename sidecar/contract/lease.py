@@ -66,7 +66,9 @@ class Settlement(Message):
     """The end of a lease.
 
     `refused_after_ms`: from the deletion of the binding to the first refused write with the old token. `state` is
-    revocation_pending, never settled, until everything is seen to be gone.
+    revocation_pending, never settled, until everything is seen to be gone. `outcome` is what the agent said; `observed` what
+    the sidecar itself saw after the revocation, step by step and of the cause's subject; `contradictions`: where the two
+    do not fit.
     """
 
     lease: str
@@ -76,3 +78,5 @@ class Settlement(Message):
     refused_after_ms: Annotated[float, Field(ge=0)] | None = None
     refusal: Literal["401", "403", ""] = ""
     settled_at: AwareDatetime
+    observed: tuple[Line, ...] = ()
+    contradictions: tuple[Line, ...] = ()

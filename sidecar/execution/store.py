@@ -4,7 +4,7 @@ Works inside the caller's transaction. A row without a result is a step that beg
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -95,6 +95,16 @@ def of_lease(connection: Connection, lease: str, direction: Direction) -> dict[s
     """In the order of the plan."""
     query = select(_steps).where(_steps.c.lease == lease, _steps.c.direction == direction).order_by(_steps.c.position)
     return {row["step"]: _entry(row) for row in connection.execute(query).mappings()}
+
+
+def rewrite(connection: Connection, lease: str, change: Callable[[Json], Json]) -> None:
+    """Change what is kept of the values of a lease's steps, whose end is known."""
+    for entry in [*of_lease(connection, lease, "do").values(), *of_lease(connection, lease, "undo").values()]:
+        mine = (_steps.c.lease == lease) & (_steps.c.step == entry.step) & (_steps.c.direction == entry.direction)
+        values = {"effect": json.dumps(change({**entry.effect}))}
+        if entry.result is not None:
+            values["result"] = json.dumps(change(entry.result.document()))
+        connection.execute(update(_steps).where(mine).values(**values))
 
 
 def unfinished(connection: Connection) -> list[Entry]:

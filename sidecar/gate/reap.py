@@ -7,6 +7,7 @@ from sidecar.contract import Json
 from sidecar.credentials import store as leases
 from sidecar.errors import SidecarError
 from sidecar.gate.desk import Desk
+from sidecar.gate.discretion import clear_over
 from sidecar.gate.settle import OPEN
 from sidecar.gate.standing import standing
 from sidecar.gate.stop import end_lease
@@ -21,7 +22,7 @@ def reap(*, desk: Desk) -> int:
     """
     desk.ledger.refusals.flush()
     done = 0
-    for work in (_expire_plans, _end_leases, _sweep):
+    for work in (_expire_plans, _end_leases, _sweep, _clear):
         try:
             done += work(desk)
         except SidecarError as exc:
@@ -69,6 +70,11 @@ def _sweep(desk: Desk) -> int:
         with desk.ledger.write() as transaction:
             transaction.record("swept", actor="reaper", body={"removed": swept})
     return len(swept)
+
+
+def _clear(desk: Desk) -> int:
+    clear_over(desk.ledger)
+    return 0
 
 
 def _is_left_over(held: leases.Entry | None, expires: int, now: float) -> bool:

@@ -12,6 +12,7 @@ from sidecar.contract import Json, PlanState, Problem, Settlement
 from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.observation import observe
 
 log = structlog.get_logger("sidecar.leases")
 Outcome = Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
@@ -58,6 +59,7 @@ def revoke(
         current = leases.get(transaction.connection, lease.id) or held
     desk.streams.end_of(held.incident)  # they outlive every revocation: an open watch goes on by itself
     proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
+    seen = observe(held, current.outcome or outcome, desk=desk)
     with desk.ledger.write() as transaction:
         settlement = Settlement(
             lease=lease.id,
@@ -67,6 +69,8 @@ def revoke(
             refused_after_ms=proof.refused_after_ms,
             refusal=proof.refusal,
             settled_at=transaction.now,
+            observed=tuple(f"{step} is {state}" for step, state in seen.steps.items()) + seen.subject if seen is not None else (),
+            contradictions=seen.contradictions if seen is not None else (),
         )
         leases.move(
             transaction.connection,
@@ -79,7 +83,11 @@ def revoke(
             leases.free(transaction.connection, lease.id)
         approvals.move(transaction.connection, lease.plan, was=("leased",), becomes=ends, reason=why)
         pending: list[Json] = list(proof.pending)
-        body = {"settlement": settlement.document(), "pending": pending}
+        body = {
+            "settlement": settlement.document(),
+            "pending": pending,
+            "observed": seen.document() if seen is not None else None,
+        }
         transaction.record(f"lease-{settlement.state.replace('_', '-')}", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     if proof.pending:  # somebody has to know before the next incident: rights may still be there
         log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(proof.pending))

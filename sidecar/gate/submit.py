@@ -13,6 +13,7 @@ from sidecar.execution import Looks, masked
 from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
 from sidecar.gate.desk import Desk
+from sidecar.gate.discretion import recorded
 from sidecar.gate.examination import examine
 from sidecar.gate.fatigue import too_many
 from sidecar.gate.laps import Laps
@@ -68,7 +69,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 shown=shown,
             )
             approvals.put(transaction.connection, entry)
-            document: Json = plan.document() if known is None else None  # the record holds each plan once
+            document = recorded(plan) if known is None else None  # the record holds each plan once
             transaction.record(
                 "plan-decided",
                 actor=actor,
