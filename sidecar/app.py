@@ -75,7 +75,7 @@ class Built:
 def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Built:
     """Everything that the use cases need. Raises SettingsError, JournalUnavailable, ClusterUnavailable."""
     file, known = open_people(settings)
-    source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url)
+    source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url, settings.policy_key_file)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     check_rights(cluster, settings.lease_namespace)
     ledger = open_ledger(settings, make_ledger, cluster)

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     )
     policies: Path | None = Field(None, description="folder of the policy bundle; default: the one that comes with Lestrade")
     policy_overlay: Path | None = Field(None, description="folder laid over the bundle: your own data and guards")
+    policy_key_file: Path | None = Field(
+        None,
+        description="public key (PEM) that the bundle and what is laid over it must be signed with (opa sign); default: unsigned",
+    )
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     plan_bound_admission: bool = Field(

@@ -23,6 +23,7 @@ from sidecar.execution import store as execution
 from sidecar.gate import binding
 from sidecar.gate.hours import Hours
 from sidecar.gate.refusals import RECORDED, Refusals
+from sidecar.policy import store as policies
 from sidecar.ports import Clock
 
 log = structlog.get_logger("sidecar.journal")
@@ -72,7 +73,14 @@ class Ledger:
         with self._guarded(), self._engine.execution_options(writes=True).begin() as connection:
             if connection.dialect.name == "postgresql":  # two that start at once would both make the tables
                 connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
-            for tables in (approvals.metadata, cards.metadata, credentials.metadata, execution.metadata, binding.metadata):
+            for tables in (
+                approvals.metadata,
+                cards.metadata,
+                credentials.metadata,
+                execution.metadata,
+                binding.metadata,
+                policies.metadata,
+            ):
                 tables.create_all(connection)
             self._journal.prepare(connection)
             head = self._journal.head(connection)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sidecar.errors import BundleRefused
 from sidecar.gate.ledger import Ledger
+from sidecar.policy import store
 from sidecar.policy.current import Admitted
 
 
@@ -13,12 +15,17 @@ class PolicyRecord:
 
     def loaded(self, admitted: Admitted) -> datetime:
         with self.ledger.write() as transaction:
+            known = store.highest(transaction.connection)
+            if admitted.signed_by and known is not None and (admitted.version is None or admitted.version < known):
+                said = "no version" if admitted.version is None else f"version {admitted.version}"
+                raise BundleRefused(f"the bundle has {said}, but version {known} was loaded before: an older one is not taken")
+            if admitted.version is not None:
+                store.remember(transaction.connection, admitted.version)
             transaction.record(
                 "policy-loaded",
                 actor="sidecar",
                 body={
                     "revision": admitted.revision,
-                    "base": admitted.base,
                     "engine": admitted.engine,
                     "version": admitted.version,
                     "signed_by": admitted.signed_by,

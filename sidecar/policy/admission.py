@@ -19,6 +19,7 @@ from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.cases import Case, as_input, failure, read
 from sidecar.policy.engine import Engine
+from sidecar.policy.signature import SigningKey
 from sidecar.policy.tokens import in_order
 
 SEAL = "admitted.txt"
@@ -38,14 +39,14 @@ class Findings:
     faults: list[str] = field(default_factory=list)
 
 
-def admit(directory: Path, overlay: Path | None = None) -> tuple[PolicyBundle, EmbeddedEngine]:
+def admit(directory: Path, overlay: Path | None = None, *, key: SigningKey | None = None) -> tuple[PolicyBundle, EmbeddedEngine]:
     """The bundle at `directory` with the overlay over it, and an engine that answers by it. What lies under an overlay is
     held to its own cases, the whole to the overlay's. Raises BundleRefused with the first thing that is wrong."""
-    base = load(directory)
+    base = load(directory, key=key)
     sealed = seal_in(directory) == seal_of(base)
     if overlay is None:
         return base, tried(base, sealed=sealed)
-    whole = load(directory, overlay)
+    whole = load(directory, overlay, key=key)
     if whole.revision == base.revision and not whole.cases:
         return whole, tried(base, sealed=sealed)
     if not sealed:

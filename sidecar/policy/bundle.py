@@ -9,7 +9,7 @@ a bundle hold for the bundle as it is, so those that lie below an overlay are no
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,17 +19,19 @@ from pydantic import ValidationError
 from sidecar.contract import Json, MalformedMessage, canonical
 from sidecar.errors import BundleRefused, SettingsError
 from sidecar.policy.platform import Platform
+from sidecar.policy.signature import MANIFEST, SIGNATURES, Signed, SigningKey, verified
 
 DATA = "platform/data.yaml"
 MOST_BYTES = 4_194_304
 _MOST_FILES = 5_000
 _DEEPEST = 12
+_OF_A_SIGNATURE = frozenset({SIGNATURES, MANIFEST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyBundle:
     """`raw_data` is what the files say, `data` what the rules see. `revision`: SHA-256 over modules and data in canonical
-    form; cases and their documents do not count, they change no verdict."""
+    form; cases and their documents do not count, they change no verdict. `signed`: by whom, where a key was named."""
 
     modules: tuple[tuple[str, str], ...]
     raw_data: dict[str, Json]
@@ -38,6 +40,7 @@ class PolicyBundle:
     cases: tuple[tuple[str, Json], ...]
     documents: dict[str, Json]
     revision: str
+    signed: Signed | None = None
 
 
 def policies_folder() -> Path:
@@ -49,15 +52,14 @@ def policies_folder() -> Path:
     raise SettingsError("no policies were found beside the program: name a folder with LESTRADE_SIDECAR_POLICIES")
 
 
-def load(directory: Path, overlay: Path | None = None) -> PolicyBundle:
-    """Raises BundleRefused, in one line, for what cannot be read as a bundle."""
-    if not directory.is_dir():
-        raise BundleRefused(f"no policy bundle at {directory}: it is not a directory")
-    texts = dict(_files(directory))
+def load(directory: Path, overlay: Path | None = None, *, key: SigningKey | None = None) -> PolicyBundle:
+    """Raises BundleRefused, in one line, for what cannot be read as a bundle; where a key is named, also for everything
+    that is not signed by it."""
+    texts, signed = _read(directory, key)
     raw_data = _mapping(DATA, texts.get(DATA))
     with_cases = texts
     if overlay is not None:
-        with_cases, raw_data = _laid_over(raw_data, overlay)
+        with_cases, raw_data = _laid_over(raw_data, overlay, key)
         texts = {**texts, **with_cases}
     modules = tuple((path, text) for path, text in sorted(texts.items()) if path.endswith(".rego"))
     if not any(path.startswith("remediation/") for path, _ in modules):
@@ -68,7 +70,7 @@ def load(directory: Path, overlay: Path | None = None) -> PolicyBundle:
         for path, text in texts.items()
         if path.startswith("cases/") and path.endswith(".yaml")
     }
-    return assemble(modules, raw_data, cases=cases, documents=documents)
+    return replace(assemble(modules, raw_data, cases=cases, documents=documents), signed=signed)
 
 
 def assemble(
@@ -105,23 +107,38 @@ def merged(under: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
-def _laid_over(raw_data: dict[str, Json], overlay: Path) -> tuple[dict[str, str], dict[str, Json]]:
+def _laid_over(raw_data: dict[str, Json], overlay: Path, key: SigningKey | None) -> tuple[dict[str, str], dict[str, Json]]:
     """The overlay's texts, and the data with the overlay's over it."""
     if overlay.is_dir():
-        texts = dict(_files(overlay))
+        texts, _ = _read(overlay, key)
         return texts, merged(raw_data, _mapping(DATA, texts[DATA])) if DATA in texts else raw_data
+    if key is not None:
+        raise BundleRefused(f"the overlay {overlay} is not signed: make it a folder with {DATA}, and sign that")
     if overlay.is_file():
-        try:
-            text = overlay.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise BundleRefused(f"cannot read {overlay}: {exc}") from exc
+        text = _text(overlay.name, _bytes(overlay))
         return {}, merged(raw_data, _mapping(overlay.name, text)) if text.strip() else raw_data
     raise BundleRefused(f"no policy overlay at {overlay}")
 
 
-def files_in(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Path below the directory, and the file, in order. Symbolic links to files and to folders (as Kubernetes mounts them)
-    are followed; hidden names are not. Raises BundleRefused for a folder without end."""
+def _read(directory: Path, key: SigningKey | None) -> tuple[dict[str, str], Signed | None]:
+    """Texts by path below the directory. What is verified is what is used: every file is read once."""
+    if not directory.is_dir():
+        raise BundleRefused(f"no policy bundle at {directory}: it is not a directory")
+    contents: dict[str, bytes] = {}
+    total = 0
+    for relative, path in files_in(directory, everything=key is not None):
+        contents[relative] = _bytes(path)
+        total += len(contents[relative])
+        if total > MOST_BYTES:
+            raise BundleRefused(f"the bundle at {directory} is larger than {MOST_BYTES} bytes")
+    signed = verified(contents, key) if key is not None else None
+    return {name: _text(name, content) for name, content in contents.items() if _counts(name)}, signed
+
+
+def files_in(directory: Path, *, everything: bool = False) -> Iterator[tuple[str, Path]]:
+    """Path below the directory, and the file, in order: those that a bundle is read from, or `everything` that is there.
+    Symbolic links to files and to folders (as Kubernetes mounts them) are followed; hidden names are not, but for those
+    that belong to a signature. Raises BundleRefused for a folder without end."""
     count = 0
     for folder, below, names in os.walk(directory, followlinks=True):
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -131,22 +148,27 @@ def files_in(directory: Path) -> Iterator[tuple[str, Path]]:
             raise BundleRefused(f"the bundle at {directory} has too many files, or goes round in a circle")
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix in {".rego", ".yaml"} and path.is_file():
+            shown = not name.startswith(".") or (everything and name in _OF_A_SIGNATURE)
+            if shown and (everything or _counts(name)) and path.is_file():
                 yield (relative / name).as_posix(), path
 
 
-def _files(directory: Path) -> Iterator[tuple[str, str]]:
-    """Path below the directory, and text."""
-    total = 0
-    for relative, path in files_in(directory):
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise BundleRefused(f"cannot read {path}: {exc}") from exc
-        total += len(text)
-        if total > MOST_BYTES:
-            raise BundleRefused(f"the bundle at {directory} is larger than {MOST_BYTES} characters")
-        yield relative, text
+def _counts(name: str) -> bool:
+    return name.endswith((".rego", ".yaml")) and not name.rpartition("/")[2].startswith(".")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise BundleRefused(f"cannot read {path}: {exc.strerror or exc}") from exc
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise BundleRefused(f"{name} is not UTF-8") from exc
 
 
 def _mapping(path: str, text: str | None) -> dict[str, Json]:

@@ -14,12 +14,11 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A judge by a bundle that is fit to judge by. `base`: the revision of the bundle without what is laid over it;
-    `version` and `signed_by` as its signature says; `unreached`: why its engine could not be given the rules yet."""
+    """A judge by a bundle that is fit to judge by. `version` and `signed_by` as its signature says, None and "" where none
+    is asked for; `unreached`: why its engine could not be given the rules yet."""
 
     judge: RegoJudge
     engine: str
-    base: str
     version: int | None = None
     signed_by: str = ""
     unreached: str = ""

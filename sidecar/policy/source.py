@@ -4,12 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.contract import Json
 from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.admission import admit
 from sidecar.policy.bundle import PolicyBundle, files_in, policies_folder
 from sidecar.policy.current import Admitted
+from sidecar.policy.engine import Engine
 from sidecar.policy.judge import RegoJudge
+from sidecar.policy.signature import key_from
 
 _ALSO = (".signatures.json", ".manifest", "admitted.txt")
 
@@ -17,14 +18,15 @@ _ALSO = (".signatures.json", ".manifest", "admitted.txt")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
     """`directory`: the bundle; `overlay`: what is laid over it; `opa_url`: the server to judge on, "" for the embedded
-    engine."""
+    engine; `key_file`: the public key that both must be signed with, None where they need not be signed."""
 
     directory: Path
     overlay: Path | None = None
     opa_url: str = ""
+    key_file: Path | None = None
 
     @classmethod
-    def of(cls, directory: Path | None, overlay: Path | None, opa_url: str) -> "PolicySource":
+    def of(cls, directory: Path | None, overlay: Path | None, opa_url: str, key_file: Path | None = None) -> "PolicySource":
         """Raises SettingsError for what can never be a source: a mistyped path should not pass for a refused bundle."""
         chosen = directory or policies_folder()
         if not chosen.is_dir():
@@ -35,39 +37,46 @@ class PolicySource:
             from sidecar.policy.opa import check_address  # noqa: PLC0415  two HTTP clients that only this way needs
 
             check_address(opa_url)
-        return cls(directory=chosen, overlay=overlay, opa_url=opa_url)
+        if key_file is not None:
+            key_from(key_file)
+        return cls(directory=chosen, overlay=overlay, opa_url=opa_url, key_file=key_file)
 
     def fingerprint(self) -> str:
         """Another one after every change of a file that counts, by the file system's word: nothing is read."""
         digest = hashlib.sha256()
-        for place in (self.directory, self.overlay):
+        for place in (self.directory, self.overlay, self.key_file):
             digest.update(_state_of(place).encode())
         return digest.hexdigest()
 
     def admitted(self) -> Admitted:
         """Raises BundleRefused when the bundle is not fit to judge by, or the OPA server does not take it. A server that
         cannot be reached is said in `unreached`: until it is there, every verdict of this judge is a denial."""
-        bundle, engine = admit(self.directory, self.overlay)
+        try:
+            key = key_from(self.key_file) if self.key_file is not None else None
+        except SettingsError as exc:
+            raise BundleRefused(str(exc)) from exc
+        bundle, engine = admit(self.directory, self.overlay, key=key)
         if not self.opa_url:
-            return Admitted(
-                judge=RegoJudge(engine, zones=bundle.zones), engine="embedded", base=bundle.revision, reading=_reading(bundle)
-            )
+            return _admitted(bundle, engine, "embedded")
         engine.close()
         from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  as above
 
         server = OpaEngine(bundle, self.opa_url)
-        unreached = ""
         try:
             server.load()
         except PolicyUnavailable as exc:
-            unreached = str(exc)
-        judge = RegoJudge(server, zones=bundle.zones)
-        return Admitted(judge=judge, engine="opa", base=bundle.revision, unreached=unreached, reading=_reading(bundle))
+            return _admitted(bundle, server, "opa", unreached=str(exc))
+        return _admitted(bundle, server, "opa")
 
 
-def _reading(bundle: PolicyBundle) -> Json:
-    platform = bundle.data["platform"]
-    return platform.get("reading") if isinstance(platform, dict) else None
+def _admitted(bundle: PolicyBundle, engine: Engine, name: str, unreached: str = "") -> Admitted:
+    return Admitted(
+        judge=RegoJudge(engine, zones=bundle.zones),
+        engine=name,
+        version=bundle.signed.version if bundle.signed is not None else None,
+        signed_by=bundle.signed.by if bundle.signed is not None else "",
+        unreached=unreached,
+    )
 
 
 def _state_of(place: Path | None) -> str:
