@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.sidecar.process.harness import ROOT, Sidecar, good, running
+from tests.sidecar.process.harness import AGENT_TOKEN, ROOT, Sidecar, good, running
 
 LEASES = "lestrade-leases"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -80,6 +80,14 @@ def target(sidecar: Sidecar, kind="Deployment", name="web", api_version="apps/v1
     return {"apiVersion": api_version, "kind": kind, "namespace": "shop", "name": name, "uid": uid}
 
 
+def fresh(sidecar: Sidecar) -> Sidecar:
+    """The workload as at the beginning, whatever the test before left."""
+    container = {"name": "main", "image": "registry.k8s.io/web:1"}
+    spec = {"replicas": 2, "template": {"spec": {"containers": [container]}}}
+    sidecar.lab.request("PATCH", WEB, {"spec": spec}, content_type="application/strategic-merge-patch+json")
+    return sidecar
+
+
 def plan(sidecar: Sidecar, *actions: dict) -> dict:
     steps = [{"id": f"step-{n}", "action": action, "why": "so", "expect": "better"} for n, action in enumerate(actions, 1)]
     cause = {"slug": "oom-killed", "subject": target(sidecar)}
@@ -106,13 +114,17 @@ def leases_in(sidecar: Sidecar) -> dict:
     return sidecar.lab.request("GET", "/apis/lestrade.dev/v1/leasedwrites/lestrade")["spec"]["leases"]
 
 
-def leased(sidecar: Sidecar, *actions: dict) -> dict:
-    """A live lease for these actions, whatever people the verdict asks for."""
+def answered(sidecar: Sidecar, *actions: dict) -> dict:
+    """A plan of these actions, answered by as many people as the verdict asks for."""
     status = sidecar.submit(plan(sidecar, *actions))
-    if status["state"] == "waiting":
-        for name in ("ada", "bob"):
-            status = good(sidecar.approve(status, name)) if status["state"] == "waiting" else status
+    for name in ("ada", "bob"):
+        status = good(sidecar.approve(status, name)) if status["state"] == "waiting" else status
     assert status["state"] == "approved", status
+    return status
+
+
+def leased(sidecar: Sidecar, *actions: dict) -> dict:
+    status = answered(sidecar, *actions)
     return good(sidecar.agent.post(f"/v1/plans/{status['plan']}/lease"))
 
 
@@ -129,7 +141,7 @@ REFUSED = (401, 403, 405, 422)
 
 
 def test_B4_a_stolen_token_changes_nothing_of_the_approved_object_but_what_was_approved(bound, ended):
-    lease = ended(bound, leased(bound, scale(bound, 4), image(bound, "2")))
+    lease = ended(bound, leased(bound, scale(fresh(bound), 4), image(bound, "2")))
     thief, before = Thief(bound, lease), now(bound)
     container = before["spec"]["template"]["spec"]["containers"][0]
     approved = {"spec": {"template": {"spec": {"containers": [{**container, "image": "registry.k8s.io/web:2"}]}}}}
@@ -201,3 +213,131 @@ def labels(found: dict) -> tuple:
     meta = found["metadata"]
     kept = {name: value for name, value in meta.get("annotations", {}).items() if "kubernetes.io" not in name}
     return meta.get("labels"), kept, meta.get("finalizers"), meta.get("ownerReferences")
+
+
+def test_B4_the_approved_step_itself_goes_through_the_sidecar_with_admission_on(bound, ended):
+    """What the thief is refused, the sidecar is not: the step, and the way back."""
+    lease = ended(bound, leased(bound, scale(fresh(bound), 4), image(bound, "3")))
+    before = now(bound)["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    assert [bound.perform(lease, step)["status"] for step in ("step-1", "step-2")] == ["performed", "performed"]
+    assert (now(bound)["spec"]["replicas"], leases_in(bound).keys()) == (4, {lease["identity"]})
+    assert bound.undo(lease)["complete"] is True
+
+    after = now(bound)["spec"]
+    assert (after["replicas"], after["template"]["spec"]["containers"][0]["image"]) == (2, before)
+
+
+def test_B4_without_plan_bound_admission_rbac_holds_names_and_not_contents(unbound, ended):
+    """Said honestly: by default, a token that is stolen from the sidecar can write anything into the approved object."""
+    lease = ended(unbound, leased(unbound, image(fresh(unbound), "2")))
+    thief, before = Thief(unbound, lease), now(unbound)
+    evil = [{**before["spec"]["template"]["spec"]["containers"][0], "image": "evil.example/web:2"}]
+    swap = {"spec": {"template": {"spec": {"containers": evil}}}}
+
+    held = {
+        "another name": thief.patch(WEB.replace("web", "api"), swap),
+        "another namespace": thief.patch(WEB.replace("shop", "other"), swap),
+        "the scale": thief.patch(f"{WEB}/scale", {"spec": {"replicas": 60}}),
+        "the status": thief.patch(f"{WEB}/status", {"status": {"replicas": 0}}),
+        "its deletion": thief.http.delete(WEB),
+        "another kind": thief.patch("/api/v1/namespaces/shop/configmaps/settings", {"data": {"mode": "x"}}),
+    }
+    assert {name: answer.status_code for name, answer in held.items() if answer.status_code != 403} == {}
+    assert thief.wrote() == []
+    assert thief.patch(f"{WEB}?dryRun=All", swap).status_code == 200  # not held: this is what plan-bound admission is for
+
+
+@pytest.mark.parametrize("world", ["bound", "unbound"])
+def test_E7_a_token_that_was_copied_out_is_worth_nothing_when_the_lease_is_over(world, request):
+    sidecar = request.getfixturevalue(world)
+    lease = leased(sidecar, image(fresh(sidecar), "7"))
+    thief = Thief(sidecar, lease)
+    approved = [{**now(sidecar)["spec"]["template"]["spec"]["containers"][0], "image": "registry.k8s.io/web:7"}]
+    write = {"spec": {"template": {"spec": {"containers": approved}}}}
+    assert thief.http.get(WEB).status_code == 200  # it is a token that works
+
+    settlement = sidecar.settle(lease, "not-performed")
+    answers = [thief.patch(WEB, write), thief.patch(f"{WEB}?dryRun=All", write), thief.http.get(WEB), thief.http.delete(WEB)]
+
+    assert settlement["state"] == "settled"
+    assert {answer.status_code for answer in answers} <= {401, 403}
+    assert thief.wrote() == []
+    if world == "bound":
+        assert leases_in(sidecar) == {}
+
+
+def test_E7_a_token_used_from_elsewhere_while_the_lease_lives_is_held_to_the_plan(bound, ended):
+    lease = ended(bound, leased(bound, scale(fresh(bound), 3)))
+    thief = Thief(bound, lease)
+
+    assert thief.patch(f"{WEB}/scale", {"spec": {"replicas": 30}}).status_code == 403
+    assert thief.http.post("/api/v1/namespaces/shop/pods", json={"metadata": {"name": "p"}, "spec": {}}).status_code == 403
+    assert thief.http.get("/api/v1/namespaces/shop/secrets").status_code == 403
+    assert thief.wrote() == []
+
+
+def test_E7_no_answer_of_the_sidecar_holds_a_token(bound, ended):
+    lease = ended(bound, leased(bound, scale(fresh(bound), 3)))
+    bound.perform(lease)
+    shown = json.dumps([lease, bound.undo(lease), good(bound.person("ada").get("/v1/audit"))])
+
+    token = Thief(bound, lease).http.headers["authorization"].removeprefix("Bearer ")
+    assert token.startswith("eyJ")  # every token does
+    assert "eyJ" not in shown + "".join(bound.lines)
+
+
+def test_E10_the_agent_has_nothing_that_the_api_server_takes(bound):
+    """The credential that an agent does have opens the sidecar's socket only; and without one there is nothing."""
+    trusted = ssl.create_default_context(cafile=str(bound.lab.ca_file))
+    before = len([r for r in bound.lab.requests if r.is_write])
+    for headers in ({}, {"Authorization": f"Bearer {AGENT_TOKEN}"}):
+        with httpx.Client(base_url=bound.lab.url, verify=trusted, headers=headers) as agent:
+            answers = [
+                agent.get(WEB),
+                agent.get("/api/v1/namespaces/shop/secrets"),
+                agent.patch(f"{WEB}/scale", json={"spec": {"replicas": 60}}, headers={"content-type": MERGE}),
+                agent.delete(WEB),
+                agent.post(f"/api/v1/namespaces/{LEASES}/serviceaccounts/default/token", json={"spec": {}}),
+            ]
+        assert {answer.status_code for answer in answers} <= {401, 403}
+    assert len([r for r in bound.lab.requests if r.is_write]) == before
+
+
+def test_E10_no_account_and_no_pod_of_ours_mounts_a_token_unasked():
+    """Leases' accounts are never mounted, and where a pod is shipped its containers get no token but the sidecar's own."""
+    for path in sorted((ROOT / "deploy").rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            if not document:
+                continue
+            template = (document.get("spec") or {}).get("template") or {}
+            if "containers" in (template.get("spec") or {}):
+                assert template["spec"].get("automountServiceAccountToken") is False, path
+
+
+def test_E10_a_leases_account_is_mounted_into_nothing(bound, ended):
+    lease = ended(bound, leased(bound, scale(fresh(bound), 3)))
+
+    account = bound.lab.get("ServiceAccount", LEASES, f"lestrade-{lease['id']}")
+
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_E2_no_lease_is_minted_while_plan_bound_admission_is_not_in_place(bound):
+    binding = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/lestrade-plan-bound"
+    kept = bound.lab.request("GET", binding)
+    status = answered(bound, scale(fresh(bound), 3))
+    bound.lab.request("DELETE", binding)
+    before = len(bound.lab.writes())
+
+    refused = bound.agent.post(f"/v1/plans/{status['plan']}/lease")
+    bound.lab.apply([{k: kept[k] for k in ("apiVersion", "kind", "spec")} | {"metadata": {"name": kept["metadata"]["name"]}}])
+
+    assert refused.status_code == 409
+    assert refused.json()["code"] in ("admission-not-in-place", "not-enforced")  # seen by the look, or by the lease's own token
+    assert bound.leftovers() == []
+    assert [r for r in bound.lab.writes()[before:] if r.resource in ("deployments", "deployments/scale")] == []
+    kinds = [
+        record["kind"] for record in good(bound.person("ada").get("/v1/audit"))["records"] if record["plan"] == status["plan"]
+    ]
+    assert kinds[-1] != "lease-granted", kinds
