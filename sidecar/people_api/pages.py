@@ -62,6 +62,7 @@ class Pages:
         get, post = self._get, self._post
         return [
             Route("/", lambda request: RedirectResponse("/approvals", 303)),
+            Route("/favicon.ico", lambda request: Response(status_code=204)),
             Route("/style.css", lambda request: _file("style.css", "text/css; charset=utf-8")),
             _ForBrowsers("/approvals", get(self._list)),
             _ForBrowsers("/approvals/{digest}", get(self._one)),
@@ -229,7 +230,7 @@ class Pages:
         return _rendered(
             template,
             status,
-            str(content.get("code", "")) if status >= 400 else "",
+            str(content.pop("code", "")),
             session=session,
             here=request.url.path,
             now=now,

@@ -1,0 +1,298 @@
+"""Tokens of an identity provider: what is believed, and what is not. The provider is a real one on loopback, with real keys."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sidecar.approvals import Directory, Outside, PeopleFile, Provider, Seen, Verifier
+from sidecar.approvals.provider import UNKNOWN_KEY_PAUSE, is_safe
+from sidecar.errors import IdentityUnavailable
+from tests.fakes.oidc_provider import AUDIENCE, CLIENT, FakeProvider, Key, running_provider
+
+
+class Memberships:
+    """What sidecar.gate.memberships keeps in the database, in memory."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Seen] = {}
+        self.at = datetime.now(UTC)
+
+    def keep(self, seen: Seen) -> Seen:
+        known = self.seen.get(seen.name)
+        if known is None or seen.at > known.at:
+            self.seen[seen.name] = seen
+        return self.seen[seen.name]
+
+    def of(self, name: str) -> Seen | None:
+        return self.seen.get(name)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture(scope="module")
+def running():
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def fake(running: FakeProvider):
+    running.keys, running.down, running.discovery = running.keys[:1], False, {}
+    running.asked.clear()
+    return running
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def verifier(fake, clock):
+    return Verifier(provider=Provider(fake.issuer, elapsed=lambda: clock[0]), audience=AUDIENCE)
+
+
+def directory(verifier, tmp_path, *people: str) -> Directory:
+    file = tmp_path / "people.toml"
+    file.write_text("".join(f"[[person]]\n{person}\n" for person in people))
+    roles = {"sre-team": frozenset({"sre"}), "glass-team": frozenset({"break-glass"})}
+    outside = Outside(verifier=verifier, roles=roles, memberships=Memberships(), longest=timedelta(hours=1))
+    return Directory(PeopleFile(file), outside)
+
+
+def test_a_token_of_the_provider_says_who_it_is(fake, verifier):
+    claims = verifier.verify(fake.token(groups=["sre-team"], email="gil@example.com", email_verified=True))
+    assert (claims.subject, claims.called, claims.email, claims.groups) == ("sub-gil", "Gil", "gil@example.com", {"sre-team"})
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256"])
+def test_asymmetric_algorithms_are_taken(fake, verifier, alg):
+    fake.keys.append(Key.make("other", alg))
+    assert verifier.verify(fake.token(key=fake.keys[-1])) is not None
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://elsewhere.example"},
+        {"iss": None},
+        {"aud": "somebody-else"},
+        {"aud": None},
+        {"aud": [AUDIENCE, "other"], "azp": "other"},
+        {"exp": NOW - 3600},
+        {"exp": None},
+        {"exp": "soon"},
+        {"iat": NOW + 3600},
+        {"iat": None},
+        {"nbf": NOW + 3600},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": "a\nb"},
+    ],
+)
+def test_a_claim_that_is_missing_or_wrong_makes_it_nobodys(fake, verifier, claims):
+    assert verifier.verify(fake.token(**claims)) is None
+
+
+def test_a_minute_between_two_clocks_is_forgiven(fake, verifier):
+    assert verifier.verify(fake.token(exp=int(time.time()) - 30)) is not None
+
+
+def unsigned(fake: FakeProvider, alg: str) -> str:
+    header, body, _ = fake.token().split(".")
+    forged = json.loads(base64.urlsafe_b64decode(header + "==")) | {"alg": alg}
+    return f"{base64.urlsafe_b64encode(json.dumps(forged).encode()).rstrip(b'=').decode()}.{body}."
+
+
+def test_no_signature_another_key_and_another_algorithm_are_not_believed(fake, verifier):
+    stranger = Key.make("key-1")
+    pem = fake.keys[0].private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signed = unsigned(fake, "HS256").rstrip(".")  # the public key as if it were a secret that both sides share
+    mac = hmac.new(pem, signed.encode(), hashlib.sha256).digest()
+    symmetric = f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    altered = fake.token().replace(".", ".e", 1)
+    tokens = [
+        unsigned(fake, "none"),
+        unsigned(fake, "None"),
+        unsigned(fake, "RS256"),
+        fake.token(key=stranger),
+        symmetric,
+        altered,
+        fake.token(headers={"crit": ["b64"]}),
+        fake.token(headers={"kid": "nobody-has-it"}),
+        "a.b.c",
+        "..",
+        fake.token() + "." + fake.token(),
+        "é." * 2,
+    ]
+    assert [verifier.verify(token) for token in tokens] == [None] * len(tokens)
+
+
+def test_a_key_that_the_token_brings_along_is_not_used(fake, verifier):
+    stranger = Key.make("stranger")
+    with running_provider() as other:
+        other.keys = [stranger]
+        headers = {"jku": f"{other.issuer}/keys", "jwk": stranger.public(), "x5u": other.issuer}
+        assert verifier.verify(fake.token(key=stranger, headers=headers)) is None
+        assert other.asked == []
+
+
+def test_a_new_key_is_looked_for_but_not_at_every_token(fake, verifier, clock):
+    assert verifier.verify(fake.token()) is not None
+    fake.keys.append(Key.make("key-2"))
+    clock[0] += UNKNOWN_KEY_PAUSE
+    assert verifier.verify(fake.token(key=fake.keys[1])) is not None
+    asked = len(fake.asked)
+    for number in range(20):
+        assert verifier.verify(fake.token(headers={"kid": f"unknown-{number}"})) is None
+    assert len(fake.asked) == asked
+    clock[0] += UNKNOWN_KEY_PAUSE
+    assert verifier.verify(fake.token(headers={"kid": "unknown"})) is None
+    assert len(fake.asked) == asked + 1
+
+
+def test_a_key_that_was_taken_back_counts_until_the_keys_are_fetched_again(fake, verifier, clock):
+    old = fake.keys[0]
+    token = fake.token()
+    assert verifier.verify(token) is not None
+    try:
+        fake.keys = [Key.make("key-9")]
+        clock[0] += 601
+        assert verifier.verify(token) is None
+    finally:
+        fake.keys = [old]
+
+
+def test_a_provider_that_is_down_lets_nobody_in_and_is_asked_again_later(fake, verifier, clock):
+    token = fake.token()
+    fake.down = True
+    for _ in range(5):
+        with pytest.raises(IdentityUnavailable):
+            verifier.verify(token)
+    assert len(fake.asked) == 1
+    fake.down = False
+    clock[0] += 6
+    assert verifier.verify(token) is not None
+    fake.down = True
+    clock[0] += 601
+    with pytest.raises(IdentityUnavailable):
+        verifier.verify(token)
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [
+        {"issuer": "https://elsewhere.example"},
+        {"jwks_uri": "http://keys.example/keys"},
+        {"jwks_uri": ""},
+        {"jwks_uri": "file:///etc"},
+    ],
+)
+def test_a_discovery_document_that_does_not_fit_lets_nobody_in(fake, verifier, discovery):
+    fake.discovery = discovery
+    with pytest.raises(IdentityUnavailable):
+        verifier.verify(fake.token())
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://idp.example", True),
+        ("http://localhost:8080/x", True),
+        ("http://127.0.0.1:1", True),
+        ("http://idp.example", False),
+        ("https://u:p@idp.example", False),
+        ("http://localhost.evil.example", False),
+        ("ftp://localhost", False),
+        ("", False),
+        ("https://[", False),
+    ],
+)
+def test_only_https_and_loopback_are_asked(url, safe):
+    assert is_safe(url) is safe
+
+
+# who that is
+
+
+def test_a_group_means_a_role_and_the_person_is_issuer_and_subject(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path)
+    person = people.by_token(fake.token(groups=["sre-team", "staff"]))
+    assert person.roles == {"sre"}
+    assert person.name == f"oidc:{fake.issuer}#sub-gil"
+    assert people.by_name(person.name) == person
+    assert people.by_token(fake.token("sub-other", name="Gil")).name != person.name
+
+
+def test_whoever_is_in_the_file_has_the_roles_of_the_file_and_one_name(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path, 'name = "gil"\nroles = ["viewer"]\noidc_subject = "sub-gil"\nslack_user = "U1"')
+    person = people.by_token(fake.token(groups=["sre-team"]))
+    assert (person.name, person.roles) == ("gil", {"viewer"})
+    assert people.by_slack("U1") == person
+
+
+def test_an_address_counts_only_when_the_provider_vouches_for_it(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path, 'name = "gil"\nroles = ["sre"]\nemail = "gil@example.com"')
+    assert people.by_token(fake.token(email="GIL@example.com", email_verified=True)).name == "gil"
+    assert people.by_token(fake.token(email="gil@example.com")).name.startswith("oidc:")
+    assert people.by_token(fake.token(email="gil@example.com", email_verified="true")).name.startswith("oidc:")
+
+
+def test_an_entry_with_a_subject_is_not_opened_by_an_address(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path, 'name = "gil"\nroles = ["sre"]\nemail = "g@example.com"\noidc_subject = "sub-gil"')
+    assert people.by_token(fake.token("sub-thief", email="g@example.com", email_verified=True)).name != "gil"
+
+
+def test_whoever_calls_themselves_like_another_is_not_the_other(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path, 'name = "ada"\nroles = ["sre"]\nslack_user = "U1"')
+    person = people.by_token(fake.token("sub-mallory", name="ada", preferred_username="ada", groups=[]))
+    assert person.name != "ada"
+    assert person.roles == frozenset()
+
+
+def test_whoever_left_the_group_counts_no_longer_and_an_old_token_changes_nothing(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path)
+    now = int(time.time())
+    before = fake.token(groups=["sre-team"], iat=now - 60)
+    name = people.by_token(before).name
+    assert people.by_token(fake.token(groups=[], iat=now)).roles == frozenset()
+    assert people.by_name(name).roles == frozenset()
+    assert people.by_token(before).roles == frozenset()
+
+
+def test_a_membership_lasts_for_a_time_only(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path)
+    token = fake.token(groups=["sre-team"])
+    name = people.by_token(token).name
+    people.outside.memberships.at += timedelta(minutes=61)
+    assert people.by_name(name) is None
+    assert people.by_token(token) is None
+
+
+def test_another_issuer_is_another_person(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path)
+    people.by_token(fake.token())
+    assert people.by_name("oidc:https://elsewhere.example#sub-gil") is None
+
+
+def test_listed_meanwhile_is_the_same_person_under_both_names(fake, verifier, tmp_path):
+    people = directory(verifier, tmp_path)
+    name = people.by_token(fake.token(groups=["sre-team"])).name
+    people.file.path.write_text('[[person]]\nname = "gil"\nroles = ["sre"]\noidc_subject = "sub-gil"\n')
+    assert people.by_name(name).name == "gil"
+
+
+def test_groups_may_lie_deeper_and_only_a_list_of_names_counts(fake, verifier):
+    deep = Verifier(provider=verifier.provider, audience=CLIENT, groups_claim="realm_access.roles")
+    assert deep.verify(fake.token(aud=CLIENT, realm_access={"roles": ["a", 7, None]})).groups == {"a"}
+    assert deep.verify(fake.token(aud=CLIENT, realm_access="a")).groups == frozenset()
