@@ -51,9 +51,36 @@ class Message(BaseModel):
 def canonical(document: Json) -> bytes:
     """RFC 8785 bytes of a JSON value; raises MalformedMessage for what JSON cannot say alike everywhere."""
     try:
+        if _plain(document):
+            return _ENCODER.encode(document).encode()
+    except (UnicodeEncodeError, TypeError):
+        pass  # a lone surrogate, a key that is no text: what follows says so in its own words
+    try:
         return rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as exc:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as exc:
         raise MalformedMessage(f"no canonical form: {exc}") from exc
+
+
+# What the standard library writes in C is RFC 8785, in a fifth of the time, for everything but fractions, large integers and
+# keys beyond ASCII, which it sorts by code point, the RFC by UTF-16 unit.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
+def _plain(document: Json) -> bool:
+    stack: list[Json] = [document]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str | bool) or value is None:
+            continue
+        if isinstance(value, dict):
+            if not "".join(value).isascii():
+                return False
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+        elif not isinstance(value, int) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+            return False
+    return True
 
 
 def digest(document: Json) -> str:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,3 +148,32 @@ def test_a_refusal_quotes_nothing_that_was_sent():
         Plan.from_bytes(raw(attempt="sk-very-secret"))
 
     assert "sk-very-secret" not in str(refusal.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**54), 2**54) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_the_canonical_form_is_that_of_the_rfc_whichever_way_it_is_made(document):
+    try:
+        expected = rfc8785.dumps(document)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(MalformedMessage):
+            canonical(document)
+    else:
+        assert canonical(document) == expected
+
+
+@pytest.mark.parametrize("document", ["\ud800", {"\ud800": 1}, {1: 2}, [float("nan")], 2**60])
+def test_what_has_no_canonical_form_is_refused(document):
+    with pytest.raises(MalformedMessage):
+        canonical(document)
+
+
+def test_control_characters_and_everything_beyond_ascii_are_written_as_the_rfc_has_them():
+    document = {"a": "".join(map(chr, range(0x180))), "b": "\u2028\ufeff\U0001f600"}
+    assert canonical(document) == rfc8785.dumps(document)
