@@ -4,8 +4,8 @@ Never from a text of the plan's author. Values that look secret are masked by a 
 and the value does not; control and bidirectional characters are written as escapes. Pure.
 """
 
-import copy
 import difflib
+import functools
 import re
 import unicodedata
 from typing import assert_never
@@ -125,32 +125,34 @@ def _quiet(document: Json) -> Json:
 def masked(document: Json) -> Json:
     """Literal values under names that speak of secrets, and everything in a Secret, become fingerprints. Also for the
     journal, where values stand under JSON Pointers: whose variable `.../env/0/value` is, the pointer does not say."""
-    hidden = copy.deepcopy(document)
-    _mask(hidden, secret=value_at(document, ("kind",)) == "Secret")
-    return hidden
+    return _masked(document, secret=value_at(document, ("kind",)) == "Secret")
 
 
-def _mask(node: Json, *, secret: bool) -> None:
+def _masked(node: Json, *, secret: bool) -> Json:
     if isinstance(node, list):
-        for item in node:
-            _mask(item, secret=secret)
-    elif isinstance(node, dict):
-        named = node.get("name")
-        if isinstance(named, str) and _SECRET_NAME.search(named) and isinstance(node.get("value"), str):
-            node["value"] = _mark(node["value"])
-        for key, value in node.items():
-            if isinstance(value, str) and (
-                (secret and key not in ("kind", "apiVersion", "name", "type")) or _is_secret_entry(key, node)
-            ):
-                node[key] = _mark(value)
-            else:
-                _mask(value, secret=secret)
+        return [_masked(item, secret=secret) for item in node]
+    if not isinstance(node, dict):
+        return node
+    named = node.get("name")
+    whose = "value" if isinstance(named, str) and _speaks_of_secrets(named) else None
+    return {
+        key: _mark(value)
+        if isinstance(value, str)
+        and (key == whose or (secret and key not in ("kind", "apiVersion", "name", "type")) or _is_secret_entry(key, node))
+        else _masked(value, secret=secret)
+        for key, value in node.items()
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _speaks_of_secrets(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _is_secret_entry(key: str, node: dict[str, Json]) -> bool:
     """An entry of a map of texts, such as ConfigMap data; references by name (secretName, tokenPath) are no secrets."""
     return (
-        bool(_SECRET_NAME.search(key) or key.endswith("/value"))
+        (_speaks_of_secrets(key) or key.endswith("/value"))
         and not key.endswith(("Name", "Path", "Ref"))
         and key not in ("secretKeyRef",)
         and "kind" not in node
