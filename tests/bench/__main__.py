@@ -15,7 +15,8 @@ def main(wanted: list[str]) -> int:
     for name in wanted or list(ROWS):
         print(f"measuring {name} ...", file=sys.stderr)
         try:
-            rows.append(ROWS[name]())
+            measured = ROWS[name]()
+            rows += measured if isinstance(measured, list) else [measured]
         except NotYet as exc:
             rows.append(not_yet(name, "", str(exc)))
     show(rows)

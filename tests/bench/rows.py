@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.bench import governing
 from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,45 +78,6 @@ def scan() -> Row:
     return not_yet("5,000 pods / 500 nodes, whole-cluster scan", "5 s, 400 MB", "not yet: there is no `lestrade scan`")
 
 
-def judged() -> Row:
-    """Each plan is new: facts are looked up, OPA is asked, the record is on disk before the answer leaves."""
-    from tests.bench.worlds import sidecar_with_opa, ten_steps
-
-    budget = "p50 5 ms, p99 15 ms"
-    with folder() as base, sidecar_with_opa(base) as sidecar:
-        plans: Iterator[dict[str, Any]] = ten_steps(sidecar)
-
-        def submit() -> None:
-            answer = sidecar.agent.post("/v1/plans", json=next(plans))
-            assert answer.status_code == 200, answer.text
-            assert answer.json()["decision"]["verdict"] in {"allow", "review", "deny"}
-
-        times = milliseconds(submit, rounds=60)
-    return Row(
-        what="plan of 10 steps judged through the socket, OPA, new facts, durable record",
-        budget=budget,
-        measured=f"p50 {p(times, 50):.0f} ms, p99 {p(times, 99):.0f} ms",
-        within=p(times, 50) <= 5 and p(times, 99) <= 15,
-    )
-
-
-def step_checked() -> Row:
-    """That the step asked for is one of the approved plan: the plan's digest over its canonical form, and the step by id."""
-    from sidecar.contract import Plan
-    from tests.bench.worlds import plan_document
-
-    approved = Plan.from_bytes(json.dumps(plan_document(steps=10)).encode())
-    by_digest = {approved.digest: {step.id: step for step in approved.steps}}
-    times = milliseconds(lambda: by_digest[approved.digest]["step-7"].action.kind, rounds=2000)
-    hashed = milliseconds(lambda: Plan.model_validate(approved.model_dump()).digest, rounds=50)
-    return Row(
-        what="approved step looked up and checked by digest",
-        budget="0.1 ms",
-        measured=f"{p(times, 50):.4f} ms (validated and hashed anew: {p(hashed, 50):.2f} ms)",
-        within=p(times, 50) <= 0.1,
-    )
-
-
 def webhook() -> Row:
     return not_yet("webhook accepted at 100/s, none lost across kill -9", "p99 50 ms", "not yet: intake at scale")
 
@@ -135,13 +97,12 @@ def demo() -> Row:
     )
 
 
-ROWS: dict[str, Callable[[], Row]] = {
+ROWS: dict[str, Callable[[], Row | list[Row]]] = {
     "help": help_,
     "wheel": installed,
     "snapshot": snapshot,
     "scan": scan,
-    "plan": judged,
-    "step": step_checked,
+    **governing.ROWS,
     "webhook": webhook,
     "demo": demo,
 }

@@ -1,10 +1,7 @@
 """What the rows measure on: a snapshot taken of the laboratory, a sidecar with a real OPA, plans of ten steps."""
 
 import asyncio
-import itertools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,6 @@ from agent.settings import Settings
 from agent.toolsets.kubernetes import connect
 from lab.laboratory import Laboratory
 from lab.scenarios import load
-from tests.servers import running_opa
-from tests.sidecar.process.harness import Sidecar, running
 
 REF = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web", "uid": "unknown"}
 
@@ -80,16 +75,3 @@ def plan_document(*, steps: int, attempt: int = 1, ref: dict[str, str] = REF, in
             for number in range(1, steps + 1)
         ],
     }
-
-
-@contextmanager
-def sidecar_with_opa(base: Path) -> Iterator[Sidecar]:
-    with running_opa() as opa, running(base / "sidecar", environment={"LESTRADE_OPA_URL": opa.url}) as sidecar:
-        yield sidecar.start()
-
-
-def ten_steps(sidecar: Sidecar) -> Iterator[dict[str, Any]]:
-    live = sidecar.lab.get("Deployment", "shop", "web") or {}
-    ref = {**REF, "uid": live["metadata"]["uid"]}
-    for number in itertools.count():
-        yield plan_document(steps=10, ref=ref, incident=f"inc-{number}")

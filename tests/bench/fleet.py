@@ -1,0 +1,156 @@
+"""A sidecar with a real OPA over a namespace of ten workloads, and plans for them; asked as lean as a socket allows."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.laboratory import Laboratory
+from tests.servers import OpaServer, running_opa
+from tests.sidecar.process.harness import AGENT_TOKEN, Sidecar, running, wait_for
+
+COUNT = 10
+CONFIG = "settings"
+
+
+class _OverSocket(http.client.HTTPConnection):
+    """One kept connection: what is measured is the sidecar, not a client library."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("sidecar", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@dataclass
+class Answer:
+    """`took`: milliseconds by the client's clock; `laps`: the sidecar's own, from the Server-Timing header."""
+
+    status: int
+    document: dict[str, Any]
+    took: float
+    laps: dict[str, float]
+
+
+@dataclass
+class Governed:
+    """`namespace` holds COUNT Deployments that all read one ConfigMap, the cause of every plan."""
+
+    sidecar: Sidecar
+    opa: OpaServer
+    namespace: str
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    connection: http.client.HTTPConnection | None = None
+
+    @property
+    def lab(self) -> Laboratory:
+        return self.sidecar.lab
+
+    def post(self, path: str, document: dict[str, Any] | None = None) -> Answer:
+        if self.connection is None:
+            self.connection = _OverSocket(self.sidecar.agent_url.removeprefix("unix://"))
+        headers = {"Authorization": f"Bearer {AGENT_TOKEN}", "Content-Type": "application/json"}
+        body = json.dumps(document).encode() if document is not None else b""
+        began = time.perf_counter()
+        self.connection.request("POST", path, body, headers)
+        response = self.connection.getresponse()
+        content = response.read()
+        took = (time.perf_counter() - began) * 1000
+        return Answer(response.status, json.loads(content), took, laps_in(response.getheader("Server-Timing", "")))
+
+    def plan(self, *, targets: int = COUNT, steps: int = COUNT, first: int = 0) -> dict[str, Any]:
+        """A new plan: each step sets an environment variable of one workload; more steps than targets go round again."""
+        number = next(self.numbers)
+        names = [f"web-{first + index % targets}" for index in range(steps)]
+        held: dict[str, Any] = {}
+        document = []
+        for index, name in enumerate(names, start=1):
+            before = held.get(name, self.value(name))
+            held[name] = f"{number}-{index}"
+            change = {"path": "/spec/template/spec/containers/0/env/0/value", "before": before, "after": held[name]}
+            action = {"kind": "change_fields", "target": self.ref("apps/v1", "Deployment", name), "changes": [change]}
+            document.append({"id": f"step-{index}", "action": action, "why": "measured", "expect": "an answer"})
+        return {
+            "incident": f"inc-{number}",
+            "attempt": 1,
+            "cluster": "lab",
+            "cause": {"slug": "configuration-changed", "subject": self.ref("v1", "ConfigMap", CONFIG)},
+            "hypothesis": "measured, not meant",
+            "cited": [{"id": "ev-1", "sha256": "0" * 64}],
+            "steps": document,
+        }
+
+    def ref(self, api_version: str, kind: str, name: str) -> dict[str, str]:
+        uid = (self.lab.get(kind, self.namespace, name) or {})["metadata"]["uid"]
+        return {"apiVersion": api_version, "kind": kind, "namespace": self.namespace, "name": name, "uid": uid}
+
+    def value(self, name: str) -> str:
+        live = self.lab.get("Deployment", self.namespace, name) or {}
+        return str(live["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
+
+
+def laps_in(header: str) -> dict[str, float]:
+    pairs = (part.strip().split(";dur=") for part in header.split(",") if ";dur=" in part)
+    return {name: float(value) for name, value in pairs}
+
+
+@contextmanager
+def governed(base: Path, *, environment: str, namespace: str = "fleet") -> Iterator[Governed]:
+    """`environment`: what the settings say of the cluster; in dev a reversible plan is allowed, in prod people are asked."""
+    more = {"LESTRADE_SIDECAR_ENVIRONMENT": environment}
+    with running_opa() as opa, running(base, environment={"LESTRADE_OPA_URL": opa.url, **more}) as sidecar:
+        sidecar.lab.apply(_manifests(namespace))
+        wait_for(lambda: all(_ready(sidecar.lab, namespace, index) for index in range(COUNT)), what="the fleet is ready")
+        sidecar.start()
+        world = Governed(sidecar=sidecar, opa=opa, namespace=namespace)
+        with contextlib.suppress(AssertionError):  # the first question puts the policy into the OPA server
+            wait_for(lambda: world.post("/v1/plans", world.plan()).document["state"] != "denied", seconds=30)
+        yield world
+
+
+def _ready(lab: Laboratory, namespace: str, index: int) -> bool:
+    live = lab.get("Deployment", namespace, f"web-{index}") or {}
+    return bool(live.get("status", {}).get("readyReplicas") == 1)
+
+
+def _manifests(namespace: str) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CONFIG, "namespace": namespace},
+            "data": {"mode": "slow"},
+        },
+    ]
+    return [*made, *(_workload(namespace, f"web-{index}") for index in range(COUNT))]
+
+
+def _workload(namespace: str, name: str) -> dict[str, Any]:
+    container = {
+        "name": "main",
+        "image": "registry.k8s.io/web:1",
+        "env": [{"name": "MODE", "value": "slow"}],
+        "envFrom": [{"configMapRef": {"name": CONFIG}}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
+        },
+    }
