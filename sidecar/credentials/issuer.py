@@ -216,10 +216,16 @@ class Issuer:
                     continue  # somebody's labels do not make it ours to delete
                 piece = Piece(resource=resource, namespace=namespace, name=name, manifest={})
                 found.append((lease, int(expires), piece))
-        for identity, lease, expiry in self.plan_bound.published() if self.plan_bound is not None else ():
-            if identity == self.identity(lease):
-                found.append((lease, expiry, Piece(resource=WRITES, namespace="", name=identity, manifest={})))
-        return found
+        return found + self._published()
+
+    def _published(self) -> list[tuple[str, int, Piece]]:
+        """Entries in the object of the writes; none where it cannot be read: that keeps nothing else from being swept."""
+        try:
+            entries = self.plan_bound.published() if self.plan_bound is not None else []
+        except ClusterUnavailable:
+            return []
+        mine = [(lease, expires, identity) for identity, lease, expires in entries if identity == self.identity(lease)]
+        return [(lease, at, Piece(resource=WRITES, namespace="", name=identity, manifest={})) for lease, at, identity in mine]
 
     def sweep(self, piece: Piece) -> bool:
         """Remove one leftover; whether it is gone."""

@@ -61,6 +61,10 @@ class PlanBound:
         self._seen_at = time.monotonic()
         return ""
 
+    def forget(self) -> None:
+        """Look again the next time."""
+        self._seen_at = float("-inf")
+
     def publish(self, lease: Lease, writes: Sequence[Write]) -> Refused | None:
         """Before the lease gets any right. None when it is done. Raises ClusterUnavailable."""
         missing = self.missing()
@@ -112,6 +116,7 @@ class PlanBound:
             if answer.status == 403 and ENFORCED in said:
                 return None
             if time.monotonic() >= deadline:
+                self.forget()
                 why = (
                     "it lets a dry run pass" if answer.status < 300 else "it does not see the writes" if UNKNOWN in said else said
                 )

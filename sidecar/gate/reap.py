@@ -5,7 +5,7 @@ import structlog
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json
 from sidecar.credentials import store as leases
-from sidecar.errors import SidecarError
+from sidecar.errors import ClusterUnavailable, SidecarError
 from sidecar.gate.desk import Desk
 from sidecar.gate.discretion import clear_over
 from sidecar.gate.settle import OPEN
@@ -45,16 +45,26 @@ def _end_leases(desk: Desk) -> int:
         open_leases = list(leases.listed(connection, OPEN))
         stopped = approvals.stopped_by(connection) is not None
         plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
+    loose = _no_longer_held(desk) if open_leases else ""
     for held in open_leases:
         lease = held.lease
         over = desk.ledger.now() >= lease.expires_at or lease.state in ("settling", "revocation_pending")
         entry = plans[lease.plan]
         refused = entry is not None and entry.state == "refused"  # a no whose revocation was cut short
-        if over or stopped or refused:
+        if over or stopped or refused or loose:
+            why = "stopped" if stopped else "over" if over or refused else f"no longer held to its plan: {loose}"
             with desk.turns.alone(lease.id):
-                end_lease(held, desk=desk, actor="reaper", why="stopped" if stopped else "over")
+                end_lease(held, desk=desk, actor="reaper", why=why)
             ended += 1
     return ended
+
+
+def _no_longer_held(desk: Desk) -> str:
+    """What is missing of plan-bound admission where leases are to be held by it; "" where nothing is, or nobody can tell."""
+    try:
+        return desk.issuer.plan_bound.missing() if desk.issuer.plan_bound is not None else ""
+    except ClusterUnavailable:
+        return ""
 
 
 def _sweep(desk: Desk) -> int:

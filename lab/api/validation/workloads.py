@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from lab.api.cel import Expression, ExpressionError
 from lab.api.cluster import Cluster
 from lab.api.resources import Resource
 from lab.api.selectors import of_label_selector, selects
 from lab.api.status import Cause, invalid_value, not_allowed, required, unsupported_value
 from lab.api.validation.metadata import namespace_labels, quoted
 from lab.api.validation.pods import non_negative, pod_spec
+from lab.api.validation.policies import policy
 from lab.store import Object
 
 LARGEST = 1048576  # bytes in a ConfigMap or Secret
@@ -193,21 +193,6 @@ def _quota(obj: Object) -> list[Cause]:
     return out
 
 
-def _policy(obj: Object) -> list[Cause]:
-    """Expressions must compile; the compiler's words are not those of a real server."""
-    out = []
-    for i, rule in enumerate((obj.get("spec") or {}).get("validations") or []):
-        try:
-            Expression(rule.get("expression", "")).compile()
-        except ExpressionError as exc:
-            out.append(
-                invalid_value(
-                    f"spec.validations[{i}].expression", quoted(rule.get("expression", "")), f"compilation failed: {exc}"
-                )
-            )
-    return out
-
-
 def _definition(obj: Object) -> list[Cause]:
     spec, name = obj["spec"], obj["metadata"]["name"]
     out = []
@@ -220,7 +205,7 @@ def _definition(obj: Object) -> list[Cause]:
 
 _CHECKS: dict[tuple[str, str], Callable[[Object], list[Cause]]] = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _policy,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): policy,
     ("", "pods"): _pod,
     ("", "configmaps"): _data,
     ("", "secrets"): _data,

@@ -197,3 +197,26 @@ def test_identities_are_told_apart_by_their_names(admin, api):
 
     assert worker.post(MAPS, {"metadata": {"name": "a"}}).status_code == 403
     assert admin.post(MAPS, {"metadata": {"name": "a"}}).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["namespace", "in", "1st", "a-b"])
+def test_a_variable_that_no_expression_could_name_is_refused(admin, name):
+    spec = {
+        "matchConstraints": {"resourceRules": [EVERYTHING]},
+        "variables": [{"name": name, "expression": "1"}],
+        "validations": [no("true")],
+    }
+
+    refused = admin.post(f"{GROUP}/validatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": spec})
+
+    assert refused.status_code == 422
+    assert "spec.variables[0].name" in refused.json()["message"]
+
+
+def test_a_rule_of_several_lines_needs_a_message_of_one(admin):
+    spec = {"matchConstraints": {"resourceRules": [EVERYTHING]}, "validations": [no("true &&\ntrue"), no("true", message="a\nb")]}
+
+    refused = admin.post(f"{GROUP}/validatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": spec})
+
+    fields = [cause["field"] for cause in refused.json()["details"]["causes"]]
+    assert fields == ["spec.validations[0].message", "spec.validations[1].message"]

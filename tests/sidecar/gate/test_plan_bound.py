@@ -13,6 +13,7 @@ import yaml
 from lab.laboratory import Laboratory
 from sidecar.contract import Lease, Problem
 from sidecar.credentials import Issuer, PlanBound, admission
+from sidecar.credentials import store as leases
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.gate.answer import answer
 from sidecar.gate.lease import lease
@@ -302,6 +303,36 @@ def test_a_mint_that_the_api_server_does_not_enforce_is_taken_back(world, lab):
     assert (refused.code, "lets a dry run pass" in refused.detail) == ("not-enforced", True)
     assert published(lab) == {}
     assert [s for s in lab.store.list("", "serviceaccounts", "lestrade-leases") if s["metadata"]["name"] != "default"] == []
+
+
+def test_live_leases_end_when_they_are_no_longer_held_to_their_plans(world, lab):
+    """Somebody takes the binding away while a lease lives: the next round of the reaper ends the lease."""
+    granted = leased(world, {"kind": "scale_workload", "target": deployment(lab), "replicas": 5})
+    reap(desk=world.desk)
+    assert perform_state(world, granted) == "live"
+    world.desk.issuer.plan_bound.forget()
+    with otherwise(lab, f"{BINDINGS}/lestrade-plan-bound", None):
+        reap(desk=world.desk)
+
+    assert perform_state(world, granted) == "settled"
+    ending = next(r for r in world.desk.ledger.documents(about=granted.plan) if r["kind"] == "lease-ending")
+    assert "no longer held to its plan" in ending["body"]["why"]
+
+
+def perform_state(world, granted):
+    with world.desk.ledger.read() as connection:
+        return leases.get(connection, granted.id).lease.state
+
+
+def test_what_was_published_is_swept_as_is_everything_else_where_the_object_cannot_be_read(world, lab):
+    issuer = world.desk.issuer
+    with otherwise(lab, WRITES, None):
+        assert issuer.labelled() == []
+    lab.request("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/lestrade-plan-bound")
+
+    assert issuer.labelled() == []
+
+    install_again(lab)
 
 
 # What is published --------------------------------------------------------------------------------------------------------
