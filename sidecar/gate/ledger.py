@@ -142,6 +142,12 @@ class Ledger:
             found = [record for plan in plans for record in self._journal.documents(connection, about=plan)]
         return sorted(found, key=lambda record: int(str(record["seq"])))
 
+    def cluster(self) -> str:
+        """The name of the cluster that the database belongs to, "" before a sidecar's first start."""
+        with self.read() as connection:
+            known = binding.bound_to(connection)
+        return known[1] if known is not None else ""
+
     def head(self) -> Head:
         """Whether the database answers; raises JournalUnavailable."""
         with self.read() as connection:
