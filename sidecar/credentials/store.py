@@ -5,7 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, Connection, Float, MetaData, RowMapping, Table, Text, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from sidecar.contract import Lease, ObjectRef, Right, Settlement
@@ -18,7 +32,9 @@ _leases = Table(
     "leases",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("plan", Text, nullable=False, unique=True),
+    Column("plan", Text, nullable=False),
+    # Of a lease that only takes back: the lease whose steps it undoes. One of each for a plan.
+    Column("undoes", Text, nullable=False, default=""),
     Column("incident", Text, nullable=False),
     Column("state", Text, nullable=False, index=True),
     Column("identity", Text, nullable=False),
@@ -27,6 +43,7 @@ _leases = Table(
     Column("granted_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("settlement", Text),
+    UniqueConstraint("plan", "undoes"),
 )
 _held = Table(
     "held_targets",
@@ -44,13 +61,14 @@ class Entry:
     incident: str
     outcome: str | None
     settlement: Settlement | None
+    undoes: str = ""  # the lease whose steps this one takes back; "" for one that performs its plan
 
 
 class TargetHeld(Exception):
     """Another lease holds one of the targets; the text names it."""
 
 
-def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequence[ObjectRef]) -> None:
+def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequence[ObjectRef], undoes: str = "") -> None:
     """Write a new lease and take its targets; raises TargetHeld when one of them is not free."""
     for key, target in {_key(target): target for target in targets}.items():
         holder = connection.execute(select(_held.c.lease).where(_held.c.target == key)).first()
@@ -66,6 +84,7 @@ def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequenc
         insert(_leases).values(
             id=lease.id,
             plan=lease.plan,
+            undoes=undoes,
             incident=incident,
             state=lease.state,
             identity=lease.identity,
@@ -81,8 +100,9 @@ def get(connection: Connection, lease: str) -> Entry | None:
     return _entry(row) if row is not None else None
 
 
-def of_plan(connection: Connection, plan: str) -> Entry | None:
-    row = connection.execute(select(_leases).where(_leases.c.plan == plan)).mappings().first()
+def of_plan(connection: Connection, plan: str, *, undoes: str = "") -> Entry | None:
+    query = select(_leases).where(_leases.c.plan == plan, _leases.c.undoes == undoes)
+    row = connection.execute(query).mappings().first()
     return _entry(row) if row is not None else None
 
 
@@ -154,4 +174,5 @@ def _entry(row: RowMapping) -> Entry:
         incident=row["incident"],
         outcome=row["outcome"],
         settlement=Settlement.model_validate_json(row["settlement"]) if row["settlement"] else None,
+        undoes=row["undoes"],
     )

@@ -55,6 +55,8 @@ def _may_not(
             reason="lease-over",
             message=f"the lease is {held.lease.state}, until {held.lease.expires_at:%H:%M:%S} UTC",
         )
+    if held.undoes:
+        return No(status="refused", reason="not-next", message="this lease only takes back")
     if entry.state != "leased":
         return No(status="refused", reason="not-approved", message=f"the plan is {entry.state}")
     if wrong := desk.ledger.hours.wrong():

@@ -117,7 +117,8 @@ def why_over(lease: Lease, *, desk: Desk) -> str:
         return f"everything was stopped by {stopped}"
     if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
         return "the lease is over"
-    return "" if entry is not None and entry.state == "leased" else "the plan is no longer approved"
+    still = ("leased", "settled") if held.undoes else ("leased",)  # what takes back outlives the plan's own lease
+    return "" if entry is not None and entry.state in still else "the plan is no longer approved"
 
 
 def end_lease(held: leases.Entry, *, desk: Desk, actor: str, why: str) -> Settlement:

@@ -3,6 +3,7 @@
 An inverse that does not fit any more stops the rest: somebody else is at work, and a person has to look.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sidecar.approvals import store as approvals
@@ -13,36 +14,92 @@ from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
 from sidecar.execution.pointer import value_at
 from sidecar.execution.recover import holds
+from sidecar.gate.afterwards import end_of, lease_to_undo
 from sidecar.gate.carry import No, Ready, Task, carry_out, find_out
 from sidecar.gate.desk import Desk, problem
 
 
 def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Problem:
-    """Raises JournalUnavailable, ClusterUnavailable (then call again)."""
+    """Also within an hour after the lease's time, by a lease of its own. Raises JournalUnavailable, ClusterUnavailable (then
+    call again)."""
     with desk.turns.alone(lease):
         with desk.ledger.read() as connection:
             held = leases.get(connection, lease)
             entry = approvals.get(connection, held.lease.plan) if held is not None else None
             done = steps.of_lease(connection, lease, "do")
-            back = steps.of_lease(connection, lease, "undo")
         if held is None or entry is None:
             return problem(404, "unknown-lease", "no such lease")
         if _find_out(held, entry.plan, done, desk=desk):
             with desk.ledger.read() as connection:
                 done = steps.of_lease(connection, lease, "do")
-        performed = [step for step in entry.plan.steps if _is_done(step, done.get(step.id))]
-        results: list[StepResult] = []
-        for step in reversed(performed):
-            stored = back.get(step.id)
-            if stored is not None and stored.result is not None:
-                results.append(stored.result.model_copy(update={"repeated": True}))
-                continue
-            no = _may_not(held, results, desk=desk)
-            if no is not None:
-                results.append(_held_back(held, step, no, desk=desk))
-            else:
-                results.append(carry_out(_task(held, step, done[step.id], desk=desk), desk=desk, actor=actor))
+        performed = [step for step in reversed(entry.plan.steps) if _is_done(step, done.get(step.id))]
+        if held.lease.state == "live" and desk.ledger.now() < held.lease.expires_at:
+            results = _taken_back(held, performed, done, {}, desk=desk, actor=actor)
+        else:
+            results = _taken_back_late(held, entry, performed, done, desk=desk, actor=actor)
         return UndoResult(lease=lease, steps=tuple(results), complete=all(result.status == "performed" for result in results))
+
+
+def _taken_back(
+    held: leases.Entry,
+    performed: Sequence[Step],
+    done: dict[str, steps.Entry],
+    known: dict[str, StepResult],
+    *,
+    desk: Desk,
+    actor: str,
+) -> list[StepResult]:
+    """`known`: what is back already, under another lease."""
+    with desk.ledger.read() as connection:
+        back = steps.of_lease(connection, held.lease.id, "undo")
+    results: list[StepResult] = []
+    for step in performed:
+        stored = back.get(step.id)
+        if step.id in known:
+            results.append(known[step.id])
+        elif stored is not None and stored.result is not None:
+            results.append(stored.result.model_copy(update={"repeated": True}))
+        elif (no := _may_not(held, results, desk=desk)) is not None:
+            results.append(_held_back(held, step, no, desk=desk))
+        else:
+            results.append(carry_out(_task(held, step, done[step.id], desk=desk), desk=desk, actor=actor))
+    return results
+
+
+def _taken_back_late(
+    held: leases.Entry,
+    entry: approvals.Entry,
+    performed: Sequence[Step],
+    done: dict[str, steps.Entry],
+    *,
+    desk: Desk,
+    actor: str,
+) -> list[StepResult]:
+    """The lease is over. What did not come back under it comes back under a lease for that, where one may be had."""
+    known: dict[str, StepResult] = {}
+    with desk.ledger.read() as connection:
+        back = steps.of_lease(connection, held.lease.id, "undo")
+        late = leases.of_plan(connection, held.lease.plan, undoes=held.lease.id)
+        later = steps.of_lease(connection, late.lease.id, "undo") if late is not None else {}
+    for step in performed:
+        begun = back.get(step.id)
+        if begun is not None and begun.result is None:  # it may have arrived: look, before it is sent again
+            result: StepResult | None = find_out(_task(held, step, done[step.id], desk=desk), desk=desk)
+        else:
+            ended = later.get(step.id) or begun
+            result = ended.result if ended is not None else None
+        if result is not None and (result.status == "performed" or step.id in later or result.reason == "irreversible"):
+            known[step.id] = result.model_copy(update={"repeated": True})
+    left = [step for step in performed if step.id not in known]
+    if not left:
+        return [known[step.id] for step in performed]
+    may = lease_to_undo(held, entry, left, desk=desk, actor=actor)
+    if isinstance(may, No):
+        return [known.get(step.id) or _held_back(held, step, may, desk=desk) for step in performed]
+    with desk.turns.alone(may.lease.id):
+        results = _taken_back(may, performed, done, known, desk=desk, actor=actor)
+        end_of(may, complete=all(result.status == "performed" for result in results), desk=desk, actor=actor)
+    return results
 
 
 def _find_out(held: leases.Entry, plan: Plan, done: dict[str, steps.Entry], *, desk: Desk) -> bool:
