@@ -10,7 +10,9 @@ import pytest
 
 from lab.laboratory import Laboratory
 from lab.scenarios import load
+from tests.cluster import holding
 from tests.cluster.admin import Admin
+from tests.cluster.bypass import HeldToPlans, delays
 from tests.cluster.judging import assert_true_to
 from tests.cluster.playing import play
 from tests.cluster.stage import OURS, Governance, NotHere, Stage
@@ -74,6 +76,19 @@ def test_a_fault_that_does_not_show_is_told_and_not_judged(tmp_path):
             stage.play()
 
         assert lab.get("Namespace", "", "shop") is None
+
+
+def test_leases_are_held_to_their_plans_and_all_that_was_made_for_it_is_gone(tmp_path):
+    with Laboratory.start() as lab:
+        before = everything(lab)
+        admin = Admin(lab.kubeconfig())
+        with Governance(admin), HeldToPlans(admin):
+            holding.b4(admin, tmp_path / "b4")
+            holding.e7(admin, tmp_path / "e7")
+            holding.others_are_let_alone(admin)
+            assert max(delays(admin, tmp_path / "delays")) < 3000
+
+        assert everything(lab) == before
 
 
 def everything(lab):
