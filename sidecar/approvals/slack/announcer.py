@@ -75,6 +75,10 @@ class Announcer:
             except TimeoutError:
                 continue
 
+    def stir(self) -> None:
+        """Whatever the record says, the next look looks at everything."""
+        self._due = None
+
     async def look(self) -> None:
         """One round: what has no card gets one, what changed is said. Raises SlackUnavailable after the first failure."""
         head, now = await asyncio.to_thread(lambda: (self.approvals.head(), self.approvals.now()))
@@ -83,7 +87,7 @@ class Announcer:
         await asyncio.to_thread(self._take_in)
         open_rows = await asyncio.to_thread(self._unfinished)
         due = now + timedelta(seconds=30)  # others may have claimed what is not done
-        self._seen = -1  # until everything is said
+        self._seen, self._due = -1, now  # until everything is said
         for row in sorted(open_rows, key=lambda row: row.kind == "summary"):
             if self._later.get(row.plan, now) > now:
                 due = min(due, self._later[row.plan])
@@ -95,7 +99,8 @@ class Announcer:
                 await self._say(row, asked)
             elif asked is None or asked.is_over or asked.state != "waiting":
                 await asyncio.to_thread(self._close_line, row)
-        self._seen, self._due = head, due
+        if self._due is not None:  # nobody stirred meanwhile
+            self._seen, self._due = head, due
 
     def _take_in(self) -> None:
         """A row for every plan that waits and has none; in a flood, a line in a summary."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 Kind = Literal["card", "grouped", "summary"]
@@ -127,11 +127,11 @@ def unfold(connection: Connection, plan: str) -> bool:
 
 
 def claim(connection: Connection, plan: str, *, owner: str, now: datetime, seconds: float) -> Row | None:
-    """The row as it is now, for `owner` alone until the time runs out; None while another one works on it."""
+    """The row as it is now, for `owner` alone until the time runs out; None while somebody works on it."""
     at = now.timestamp()
-    mine = or_(_cards.c.busy_until < at, _cards.c.owner == owner)
+    free = _cards.c.busy_until <= at
     values = {"owner": owner, "busy_until": at + seconds}
-    changed = connection.execute(update(_cards).where(_cards.c.plan == plan, mine).values(**values))
+    changed = connection.execute(update(_cards).where(_cards.c.plan == plan, free).values(**values))
     return get(connection, plan) if changed.rowcount == 1 else None
 
 

@@ -58,6 +58,7 @@ class SlackChannel:
 
     def wake(self) -> None:
         """From any thread: something changed."""
+        self._announcer.stir()
         loop, awake = self._loop, self._awake
         if loop is not None and awake is not None:
             with contextlib.suppress(RuntimeError):  # it ended meanwhile

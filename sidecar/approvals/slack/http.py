@@ -65,11 +65,15 @@ def interactions(app: AsyncApp, secret: str, turned: Turned) -> Callable[[Reques
             await turned.away(f"slack-{why}")
             return _no(401, f"slack-{why}", "the request is not signed by Slack for this app, now")
         try:
-            asked = AsyncBoltRequest(body=body.decode("utf-8"), headers={key: [value] for key, value in request.headers.items()})
-        except (ValueError, TypeError, RecursionError, AttributeError):
+            headers = {key: [value] for key, value in request.headers.items()}
+            came = await app.async_dispatch(AsyncBoltRequest(body=body.decode("utf-8"), headers=headers))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as exc:  # the library reads what it expects
+            log.warning("slack request not understood", error=type(exc).__name__)
+            came = None
+        if came is None or came.status >= 500:
             await turned.away("slack-malformed")
             return _no(400, "slack-malformed", "the body is not what Slack sends")
-        return to_starlette_response(await app.async_dispatch(asked))
+        return to_starlette_response(came)
 
     return handle
 
