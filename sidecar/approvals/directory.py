@@ -66,8 +66,8 @@ class Directory:
         if self.outside is None:
             return None
         listed = self.file.by_account(subject=claims.subject, email=claims.email)
-        if listed is not None:
-            return listed
+        if listed is not None or self.file.has_address(claims.email):
+            return listed  # a second account with the address of somebody listed is nobody: it may be the same person
         roles = frozenset(role for group in claims.groups for role in self.outside.roles.get(group, ()))
         seen = Seen(
             name=f"{OUTSIDE}{self.outside.verifier.provider.issuer}#{claims.subject}",
@@ -89,8 +89,10 @@ class Directory:
         seen = outside.memberships.of(name)
         if seen is None:
             return None
-        # In the file by now: the same person under both names.
-        return self.file.by_account(subject=seen.subject, email=seen.email) or self._person(seen, outside)
+        listed = self.file.by_account(subject=seen.subject, email=seen.email)
+        if listed is not None or self.file.has_address(seen.email):
+            return listed  # in the file by now: the same person under both names
+        return self._person(seen, outside)
 
     def by_slack(self, user: str) -> Person | None:
         return self.file.by_slack(user)

@@ -129,6 +129,9 @@ class PeopleFile:
             found = self._first(lambda entry: known_as(entry.email) == known_as(email) and not entry.oidc_subject)
         return found
 
+    def has_address(self, email: str) -> bool:
+        return any(email and known_as(entry.email) == known_as(email) for entry in self._read())
+
     def listed(self) -> tuple[Person, ...]:
         """Everybody, in the order of the file."""
         names = dict.fromkeys(entry.name for entry in self._read())
