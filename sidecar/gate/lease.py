@@ -83,6 +83,10 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
         detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
         return void(digest, "target-changed", detail, desk=desk)
     again = desk.judge.decide(entry.plan, desk.facts.gather(entry.plan, history_of(digest, desk=desk), through=looks))
+    if again.verdict == "deny" and any(reason.rule == "policy-unavailable" for reason in again.reasons):
+        return problem(503, "policy-unavailable", again.reasons[0].message, fix="ask again when the policy engine answers")
+    if again.revision != entry.decision.revision:  # replaced between the look above and this verdict
+        return void(digest, "policy-changed", "the policy is another one since the plan was judged", desk=desk)
     if again.verdict == "deny":
         reason = again.reasons[0] if again.reasons else None
         detail = f"{reason.rule}: {reason.message}" if reason is not None else "the policy says no now"
@@ -118,6 +122,8 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
         current = approvals.get(transaction.connection, digest)
         if current is None or current.state != "approved":
             return problem(409, "not-approved", f"the plan is {current.state if current is not None else 'gone'}")
+        if desk.judge.revision != entry.decision.revision:  # the last look; each step looks again
+            return problem(409, "policy-changed", "the policy is another one since the plan was judged", fix="ask again")
         made = Lease(
             id=identifier,
             plan=digest,

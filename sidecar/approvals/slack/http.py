@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from slack_bolt.adapter.starlette.async_handler import to_starlette_response
@@ -65,7 +65,7 @@ def interactions(app: AsyncApp, secret: str, turned: Turned) -> Callable[[Reques
             await turned.away(f"slack-{why}")
             return _no(401, f"slack-{why}", "the request is not signed by Slack for this app, now")
         try:
-            headers = {key: [value] for key, value in request.headers.items()}
+            headers: dict[str, str | Sequence[str]] = dict(request.headers.items())
             came = await app.async_dispatch(AsyncBoltRequest(body=body.decode("utf-8"), headers=headers))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as exc:  # the library reads what it expects
             log.warning("slack request not understood", error=type(exc).__name__)
