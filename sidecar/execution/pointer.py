@@ -61,6 +61,8 @@ def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
 
 def same(one: Json, other: Json) -> bool:
     """Equal as JSON: 6 is 6.0, but true is not 1."""
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
     return canonical(one) == canonical(other)
 
 

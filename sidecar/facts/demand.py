@@ -5,11 +5,10 @@ is not counted; an autoscaler counts with its upper bound.
 """
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 from sidecar.contract import ChangeFields, CreateObject, Json, ScaleWorkload, Step
-from sidecar.facts.projection import Document, at_pointer, documents, key_of, mapping, number, pod_spec, segments_of, text
+from sidecar.facts.projection import Document, documents, key_of, mapping, number, pod_spec, segments_of, text
 from sidecar.facts.quantities import UnreadableQuantity, mebibytes, millis
 
 _COUNTED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"})
@@ -38,7 +37,7 @@ def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[s
 
     `live`: the target of each step by its key, where it is there. `scaled`: by the key of an autoscaler, what it scales.
     """
-    state = {key: deepcopy(found) for key, found in live.items()}
+    state = dict(live)
     found: dict[str, Json] = {}
     for step in steps:
         key = key_of(step.action.target)
@@ -114,24 +113,25 @@ def _after(step: Step, live: Document) -> Document:
 
 
 def _with(live: Document, pointer: str, value: Json) -> Document:
-    """The object with one value put in its place; missing parents appear, as the step makes them. Raises ValueError."""
-    changed = deepcopy(live)
-    node: Json = changed
-    *parents, last = segments_of(pointer)
-    for segment in parents:
-        below = at_pointer(node, [segment])
-        if below is None and isinstance(node, dict):
-            below = node[segment] = {}
-        node = below
-    if isinstance(node, dict):
-        node[last] = value
-    elif isinstance(node, list) and last == "-":
-        node.append(value)
-    elif isinstance(node, list) and last.isdecimal() and int(last) <= len(node):
-        node[int(last) : int(last) + 1] = [value]
-    else:
+    """The object with one value put in its place; missing parents appear, as the step makes them. What is not on the way is
+    shared with the object that came in. Raises ValueError."""
+    changed = _put(live, segments_of(pointer), value)
+    if not isinstance(changed, dict):
         raise ValueError("no such place")
     return changed
+
+
+def _put(node: Json, segments: Sequence[str], value: Json) -> Json:
+    first, rest = segments[0], segments[1:]
+    if isinstance(node, dict):
+        held = node.get(first)
+        return {**node, first: _put({} if held is None else held, rest, value) if rest else value}
+    if isinstance(node, list) and not rest and first == "-":
+        return [*node, value]
+    if isinstance(node, list) and first.isdecimal() and int(first) < len(node) + (not rest):
+        index = int(first)
+        return [*node[:index], _put(node[index], rest, value) if rest else value, *node[index + 1 :]]
+    raise ValueError("no such place")
 
 
 def scales(live: Document) -> tuple[str, str, str]:
