@@ -11,6 +11,7 @@ from sidecar.ports import ApiCall
 from sidecar.reading.rules import ReadingRules
 
 MAX_WATCH_SECONDS = 300
+OURS = "lestrade.dev"  # the group of the sidecar's own objects in the cluster
 # Names of Kubernetes objects may hold dots and, in RBAC, colons; nothing else that a URL could mean something by.
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,252}")
 _ROOTS = frozenset({"api", "apis", "version", "openapi", "healthz", "livez", "readyz"})
@@ -55,6 +56,8 @@ def permit(path: str, query: list[tuple[str, str]], accept: str, rules: ReadingR
         return Forbidden(f"the subresource {place.subresource} is not read through here")
     if place.resource == "secrets" and place.subresource:
         return Forbidden("of Secrets only the objects themselves are read")
+    if place.group == OURS:
+        return Forbidden("what leases may write is between the sidecar and the API server")
     log = (place.resource, place.group, place.subresource) == ("pods", "", "log")
     if place.resource and not rules.shows_kind(place.resource, place.group, log=log):
         return Forbidden(f"policy does not let {place.resource} be read")

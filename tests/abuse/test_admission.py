@@ -304,6 +304,14 @@ def test_E10_the_agent_has_nothing_that_the_api_server_takes(bound):
     assert len([r for r in bound.lab.requests if r.is_write]) == before
 
 
+def test_E10_what_leases_may_write_is_not_read_through_the_gateway(bound):
+    answers = [
+        bound.agent.get(f"/v1/read/lab/apis/lestrade.dev/v1/leasedwrites{tail}") for tail in ("", "/lestrade", "?watch=true")
+    ]
+
+    assert {answer.status_code for answer in answers} == {403}
+
+
 def test_E10_no_account_and_no_pod_of_ours_mounts_a_token_unasked():
     """Leases' accounts are never mounted, and where a pod is shipped its containers get no token but the sidecar's own."""
     for path in sorted((ROOT / "deploy").rglob("*.yaml")):
