@@ -21,6 +21,7 @@ from sidecar.gate.examination import Examined
 from sidecar.ports import ApiAnswer, ApiCall, History
 
 _EASING = ("ResourceQuota", "LimitRange", "PodDisruptionBudget")  # an earlier step on one may be what lets a later one pass
+_STAMPED = (("metadata", "annotations"), ("metadata", "labels"))
 _MOST_NAMED = 5
 WHOLE = "every diff is of the API server's own dry run"
 
@@ -118,16 +119,18 @@ def _eased(step: contract.Step, plan: Plan) -> bool:
 
 
 def _unexplained(found: Examined, call: ApiCall, stored: Json, *, looks: Looks) -> list[tuple[str, ...]]:
-    """What the API server would do beyond the step, without what it does to this object at any write."""
+    """What the API server would do beyond the step, without the labels and annotations that it sets at any write to this
+    object: the stamps of webhooks. What else a webhook does at any write is for the policy to permit."""
     places = beyond(found.step.action, found.after, stored)
-    if not places or call.method != "PATCH" or isinstance(found.step.action, contract.ScaleWorkload):
+    stamps = [place for place in places if place[:2] in _STAMPED]
+    if not stamps or call.method != "PATCH":
         return places
     try:
         idle = looks.send(idle_call(call))
     except ClusterUnavailable:
         return places
     always = set(beyond(found.step.action, found.live, idle.body)) if outcome_of(idle) == "done" else set()
-    return [place for place in places if place not in always]
+    return [place for place in places if place not in stamps or place not in always]
 
 
 def _judged_again(
