@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi import Path as InPath
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -126,7 +126,7 @@ def _records(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("/v1/audit", response_model=None, responses=refuses())
     def audit(
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
         about: Annotated[str, Query(max_length=128)] = "",
     ) -> Response:
@@ -140,7 +140,7 @@ def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing
     registry.register(PolicyMetrics(policy))
     registry.register(ReadMetrics(desk))
 
-    @app.get("/metrics", response_model=None)
+    @app.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
         """Counts of plans, leases and steps by state, and the head of the journal."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
