@@ -6,6 +6,7 @@ or the card has no Approve button and says what is hidden, by how much, under wh
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from sidecar.contract import Answer, ApprovalView, ChangePreview
 APPROVE, DENY, PAGE, SHOW = "approval_approve", "approval_deny", "approval_page", "approval_show"
 WHEN = "{date_short_pretty} {time}"
 _MOST_AROUND = 6000  # JSON of everything but the changes
+_MOST_WHEN_CUT = 2500  # JSON of the changes where they are not shown whole anyway
 _PART = 2800  # characters of one preformatted text, below Slack's 3,000 with every entity
 
 
@@ -35,19 +37,22 @@ class Card:
 
 
 def card(asked: Asked, *, page_url: str = "") -> Card:
+    """The most needed first: long messages are folded by Slack."""
     view = asked.view
     risk, unsaid = _risk(view)
     for squeeze in (1, 3, 10):  # of what surrounds the changes, less where it would leave no room for them
-        top = [kit.header(_title(asked)), kit.rich(*_facts(asked, squeeze))]
-        end = [risk, *_notes(view, squeeze), _small_print(view)]
+        top = [kit.header(_title(asked)), kit.rich(*_facts(asked, squeeze)), risk]
+        end = [*([] if asked.is_over else _notes(view, squeeze)), _small_print(view)]
         if kit.size([*top, *end]) <= _MOST_AROUND:
             break
     reserve = kit.size([*top, *end, *_buttons(asked, page_url, whole=True), _cut(view, 10**6, "0" * 64, page_url)])
     changes, hidden = _changes(view.changes, kit.MOST_IN_ALL - reserve)
-    hidden += unsaid
-    whole = whole_text(view) if hidden else ""
-    cut = [_cut(view, hidden, hashlib.sha256(whole.encode()).hexdigest(), page_url)] if hidden else []
-    blocks = (*top, *changes, *cut, *end, *_buttons(asked, page_url, whole=not hidden))
+    if not (hidden or unsaid):
+        return Card(text=_notification(asked), blocks=(*top, *changes, *end, *_buttons(asked, page_url, whole=True)))
+    changes, hidden = _changes(view.changes, min(_MOST_WHEN_CUT, kit.MOST_IN_ALL - reserve))  # a beginning, to know it by
+    whole = whole_text(view)
+    cut = _cut(view, hidden + unsaid, hashlib.sha256(whole.encode()).hexdigest(), page_url)
+    blocks = (*top, cut, *changes, *end, *_buttons(asked, page_url, whole=False))
     return Card(text=_notification(asked), blocks=blocks, file=whole)
 
 
@@ -122,6 +127,8 @@ def _facts(asked: Asked, squeeze: int) -> list[Block]:
 
 def _said(answer: Answer, squeeze: int) -> Block:
     verdict = "said YES" if answer.verdict == "approve" else "said NO"
+    if answer.glass:
+        verdict = f"BROKE THE GLASS and {verdict}"
     reason = f": {answer.reason}" if answer.reason else ""
     by = kit.words(f"{verdict} ({answer.via}){reason}, ", limit=700 // squeeze)
     return kit.section(
@@ -140,16 +147,22 @@ def _end(asked: Asked) -> str:
             "undone": "performed, and undone again",
             "not-performed": "nothing was performed",
         }.get(asked.settlement.outcome, "ended; whether it helped is not known")
+        outcome = f"the agent says: {outcome}" if asked.settlement.outcome != "not-performed" else outcome
         rights = "the rights are taken back" if asked.settlement.state == "settled" else "the rights are still being taken back"
-        return f"{outcome}; {rights}"
+        seen = "; ".join(asked.settlement.observed[:3])
+        against = "; ".join(asked.settlement.contradictions[:3])
+        return "; ".join(
+            filter(None, (outcome, f"the sidecar saw: {seen}" if seen else "", against and f"BUT: {against}", rights))
+        )
     now = {
         "approved": "approved, not begun yet",
         "leased": "being performed, exactly as shown",
-        "refused": "refused, nothing more is done",
+        "refused": "refused, nothing more is done" + ("; the rights are still being taken back" if not asked.is_over else ""),
         "expired": "nobody answered in time: nothing is done",
         "settled": "ended",
     }.get(asked.state, "not valid any more: nothing is done")
-    return f"{now} ({asked.reason})" if asked.reason else now
+    told = asked.state == "refused" and any(answer.verdict == "deny" for answer in asked.answers)
+    return f"{now} ({asked.reason})" if asked.reason and not told else now
 
 
 def _changes(changes: Sequence[ChangePreview], room: int) -> tuple[list[Block], int]:
@@ -158,8 +171,8 @@ def _changes(changes: Sequence[ChangePreview], room: int) -> tuple[list[Block], 
     for number, change in enumerate(changes, start=1):
         summary, lost = fitted(change.summary, 1000)
         undo, lost_undo = fitted(change.undo, 1000)
-        back = f"can be undone: {undo}" if change.reversible else "CANNOT BE UNDONE"
-        named = kit.section(kit.literal(f"{number}. {summary}\n", bold=True), kit.literal(back))
+        back = kit.literal(f"can be undone: {undo}") if change.reversible else kit.literal("CANNOT BE UNDONE", bold=True)
+        named = kit.section(kit.literal(f"{number}. {summary}\n", bold=True), back)
         left = room - kit.size([kit.rich(named)])
         diff = _head(change.diff, left)
         if left < 0 or (change.diff and not diff and made):
@@ -233,7 +246,8 @@ def _notes(view: ApprovalView, squeeze: int) -> list[Block]:
     runs = [_named("The sidecar sees now", kit.words(text, limit=300 // squeeze)) for text in view.observed[:4]]
     if view.evidence:
         more = f" and {len(view.evidence) - 3} more" if len(view.evidence) > 3 else ""
-        runs.append(_named("Evidence", kit.words("; ".join(view.evidence[:3]) + more, limit=400 // squeeze)))
+        cited = "; ".join(re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"sha256 \1…", found) for found in view.evidence[:3])
+        runs.append(_named("Evidence", kit.words(cited + more, limit=400 // squeeze)))
     if view.dry_run:
         runs.append(_named("The diff", kit.words(view.dry_run, limit=300 // squeeze)))
     if view.hypothesis.strip():
@@ -243,7 +257,7 @@ def _notes(view: ApprovalView, squeeze: int) -> list[Block]:
 
 
 def _small_print(view: ApprovalView) -> Block:
-    return kit.context(f"plan {view.plan} · policy {view.revision} · asked {view.requested_at:%Y-%m-%d %H:%M} UTC")
+    return kit.context(f"plan {view.plan} · policy {view.revision[:12]} · asked {view.requested_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _cut(view: ApprovalView, hidden: int, digest: str, page_url: str) -> Block:
@@ -278,7 +292,8 @@ def value_of(view: ApprovalView) -> str:
 
 
 def page_of(page_url: str, plan: str) -> str:
-    return f"{page_url.rstrip('/')}/{plan}"
+    """`page_url` is the root of the people's listener as browsers reach it."""
+    return f"{page_url.rstrip('/')}/approvals/{plan}"
 
 
 def _named(name: str, *runs: Block) -> Block:

@@ -16,7 +16,7 @@ from sidecar.contract import Answer, ChangePreview, Settlement
 from tests.fakes.slack import buttons_of, words_of
 from tests.sidecar.parts.slack_views import AT, DIFF, asked, hostile
 
-PAGE_URL = "https://lestrade.example/page"
+PAGE_URL = "https://lestrade.example"
 ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 
 
@@ -40,7 +40,7 @@ def test_a_card_says_what_where_why_how_bad_until_when_and_who():
         "running pods replaced or removed: none",
         "2 of 2 replicas ready",
         "The agent's words, checked by nobody",
-        "ev-1 sha256:",
+        "ev-1 sha256 aaaaaaaaaaaa…",
         "3f9a0c1d2e4b",
     ):
         assert needed in said, needed
@@ -80,7 +80,7 @@ def test_a_card_that_was_answered_says_how_it_ended_and_asks_no_more(state, word
 def test_a_settled_card_says_what_came_of_it():
     settlement = Settlement(lease="l", plan="a" * 64, state="settled", outcome="did-not-help", settled_at=AT)
     said = words_of(message(card(asked(state="settled", lease="settled", settlement=settlement))))
-    assert "performed, and it did not help; the rights are taken back" in said
+    assert "the agent says: performed, and it did not help; the rights are taken back" in said
 
 
 def test_of_two_wanted_the_first_yes_is_shown_and_the_buttons_stay():
@@ -145,7 +145,7 @@ def test_no_view_makes_a_card_that_slack_refuses_or_that_lies(found):
             for line in change.diff.split("\n"):
                 assert visible(line)[:250] in said
         assert all(visible(final) in said for final in found.view.final)
-    if len(found.view.hypothesis) > 20:
+    if len(found.view.hypothesis) > 20 and not found.is_over:
         assert "checked by nobody" in words_of(message(made)) or not found.view.hypothesis.strip()
 
 

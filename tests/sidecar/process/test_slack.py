@@ -16,7 +16,7 @@ from tests.sidecar.process.harness import ROOT, good, wait_for
 from tests.sidecar.process.slack_harness import VARIABLE, click, records, state_of, waiting, with_slack
 
 APPROVE, DENY = "approval_approve", "approval_deny"
-PAGE = "https://lestrade.example/approvals"
+PAGE = "https://lestrade.example"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def says(slack, digest: str, words: str) -> dict:
 def test_a_yes_in_slack_the_lease_the_step_and_the_outcome_on_the_same_card(sidecar, slack):
     digest, card = waiting(sidecar, slack)
     posted = len(slack.messages)
-    assert f"{PAGE}/{digest}" in json.dumps(card["blocks"])
+    assert f"{PAGE}/approvals/{digest}" in json.dumps(card["blocks"])
     assert click(sidecar, slack, card, APPROVE, "UADA").status_code == 200
     says(slack, digest, "ada said YES (slack)")
 
