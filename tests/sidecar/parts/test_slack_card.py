@@ -3,8 +3,10 @@
 import json
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 
 from sidecar.approvals.slack import blocks as kit
@@ -16,6 +18,7 @@ from sidecar.contract import Answer, ChangePreview, Settlement
 from tests.fakes.slack import buttons_of, words_of
 from tests.sidecar.parts.slack_views import AT, DIFF, asked, hostile
 
+ROOT = Path(__file__).resolve().parents[3]
 PAGE_URL = "https://lestrade.example"
 ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 
@@ -210,3 +213,15 @@ def test_no_entity_is_cut_in_half_and_what_is_hidden_is_counted():
     assert fitted("abc", 3) == ("abc", 0)
     assert fitted("a\u200bb", 7) == ("a…", 2)
     assert visible("a\u202eb\u00a0c\u3164\ufe0fe\u0301") == "a\\u202eb\\u00a0c\\u3164\\ufe0fe\u0301"
+
+
+def test_the_app_asks_slack_for_nothing_that_it_does_not_use():
+    manifest = yaml.safe_load((ROOT / "deploy" / "slack" / "approvals-app.yaml").read_text())
+    assert manifest["oauth_config"]["scopes"] == {"bot": ["chat:write", "files:write", "users:read"]}
+    assert set(manifest["settings"]) == {
+        "interactivity",
+        "socket_mode_enabled",
+        "org_deploy_enabled",
+        "token_rotation_enabled",
+    }
+    assert manifest["settings"]["interactivity"]["request_url"].endswith("/slack/interactions")
