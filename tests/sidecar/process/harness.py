@@ -90,7 +90,7 @@ class Sidecar:
             cwd=ROOT,
         )
         threading.Thread(target=self._drain, args=(self.process,), daemon=True).start()
-        listening = wait_for(self._listening, what="the sidecar listens")
+        listening = wait_for(self._listening, seconds=60, what="the sidecar listens")
         self._people_url = listening["people"]
         headers = {"Authorization": f"Bearer {AGENT_TOKEN}"}
         self.agent_url = listening["agent"]

@@ -171,17 +171,6 @@ def test_one_that_is_killed_holds_nothing_up_and_the_other_goes_on(two):
         other.start()
 
 
-def test_f6_one_journal_without_fork_or_gap_whole_for_both(two):
-    one = two[0]
-    at_once(*[lambda s=s: s.submit(plan(one, scale(one, 3))) for s in two * 8])
-    journal = good(one.person("ada").get("/v1/audit", params={"limit": 1000}))["records"]
-    assert [record["seq"] for record in journal] == list(range(1, len(journal) + 1))
-    assert [record["previous"] for record in journal] == ["", *[record["mac"] for record in journal[:-1]]]
-    for side in two:
-        said = side.command("audit", "verify")
-        assert said.returncode == 0, said.stderr
-
-
 def refused(sidecar: Sidecar, words: str) -> None:
     """It does not start, and says why in one line."""
     program = [sys.executable, "-m", "sidecar.cli", "serve"]
