@@ -101,7 +101,10 @@ def sole_use(url: str) -> int | None:
     name = make_url(url).database
     if not url.startswith("sqlite") or not name or name == ":memory:":
         return None
-    descriptor = os.open(Path(name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(Path(name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise SettingsError(f"database {name}: {exc.strerror}") from exc
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -160,8 +160,8 @@ class Ledger:
         with self.read() as connection:
             head = self._journal.head(connection)
             fault = self._journal.check(connection, anchors=[*kept, *anchors])
-        if fault is None and head.seq > 0 and self._anchors["its anchor"].kept() is None:
-            fault = Fault(head.seq + 1, "unknown: the anchor file is missing, so a cut tail could not be seen")
+        if fault is None and head.seq > 0 and not kept and not anchors:
+            fault = Fault(head.seq + 1, "unknown: there is no anchor, so a cut tail could not be seen")
         return head, fault
 
     def _kept(self) -> list[tuple[str, Head]]:

@@ -1,0 +1,155 @@
+"""What both databases give the gate: writers alone, turns over all processes on PostgreSQL, one sidecar to a SQLite file."""
+
+import threading
+import time
+
+import pytest
+
+from sidecar.errors import JournalUnavailable, SettingsError
+from sidecar.gate.binding import bound_to
+from sidecar.gate.database import AdvisoryTurns, sole_use
+from sidecar.gate.opening import bind_cluster
+from sidecar.gate.submit import submit
+from sidecar.ports import ApiAnswer
+from tests.fakes.sidecar_gate import make_desk, make_world, plan, scale
+
+
+@pytest.fixture
+def world(tmp_path, database):
+    return make_world(tmp_path, database())
+
+
+def test_two_ledgers_on_one_database_append_one_after_the_other(world):
+    other = make_desk(world)  # as another process has it: nothing in memory is shared
+    began = threading.Event()
+
+    def append() -> None:
+        began.set()
+        for _ in range(10):
+            other.ledger.one("test", actor="other", body={})
+
+    with world.desk.ledger.write() as transaction:
+        thread = threading.Thread(target=append)
+        thread.start()
+        began.wait(5)
+        time.sleep(0.1)  # the other one waits at the head
+        transaction.record("test", actor="one")
+    for _ in range(10):
+        world.desk.ledger.one("test", actor="one", body={})
+    thread.join(20)
+    head, fault = world.desk.ledger.verify()
+    assert (head.seq, fault) == (21, None)
+    other.ledger.close()
+
+
+def test_time_does_not_go_back_where_another_ledger_was_later(world):
+    other = make_desk(world)
+    world.clock.advance(seconds=600)
+    other.ledger.one("test", actor="other", body={})
+    world.clock.advance(seconds=-300)
+    with world.desk.ledger.write() as transaction:
+        assert transaction.now >= world.clock.now()
+        assert transaction.now.isoformat() >= str(world.desk.ledger.documents()[-1]["at"]).replace("Z", "")
+    other.ledger.close()
+
+
+def test_a_text_with_nul_is_kept_as_an_escape_and_the_journal_stays_whole(world):
+    world.desk.ledger.one("test", actor="a\x00b", body={"text": "c\x00d"})
+    (record,) = world.desk.ledger.documents()
+    assert (record["actor"], record["body"]) == ("a\\u0000b", {"text": "c\x00d"})
+    assert world.desk.ledger.verify()[1] is None
+    assert world.desk.ledger.documents(about="\x00") == []
+
+
+def test_a_database_is_bound_to_the_first_cluster_it_meets(world):
+    namespace = {"metadata": {"name": "kube-system", "uid": "uid-one"}}
+    world.cluster.send = lambda call, credential=None: ApiAnswer(status=200, body=namespace)
+    bind_cluster(world.desk.ledger, world.cluster)
+    bind_cluster(world.desk.ledger, world.cluster)
+    namespace["metadata"]["uid"] = "uid-two"
+    with pytest.raises(SettingsError, match=r"uid-one.*uid-two"):
+        bind_cluster(world.desk.ledger, world.cluster)
+    with world.desk.ledger.read() as connection:
+        assert bound_to(connection) == ("uid-one", "lab")
+    world.cluster.send = lambda call, credential=None: ApiAnswer(status=403, body={})
+    with pytest.raises(SettingsError, match="kube-system cannot be read"):
+        bind_cluster(world.desk.ledger, world.cluster)
+
+
+def test_another_key_does_not_open_the_journal(world, monkeypatch):
+    submit(plan(scale(5)), desk=world.desk)
+    monkeypatch.setattr("tests.fakes.sidecar_gate.KEY", b"z" * 32)
+    with pytest.raises(JournalUnavailable, match="audit_key_file"):
+        make_desk(world)
+
+
+def test_sqlite_is_for_one_sidecar(tmp_path):
+    url = f"sqlite:///{tmp_path}/sidecar.db"
+    assert sole_use(url) is not None
+    with pytest.raises(SettingsError, match="another sidecar works on"):
+        sole_use(url)
+    with pytest.raises(SettingsError, match="No such file"):
+        sole_use(f"sqlite:///{tmp_path}/nowhere/sidecar.db")
+
+
+# turns on PostgreSQL: two objects stand for two processes
+
+
+@pytest.fixture
+def turns(postgres):
+    url = postgres.fresh()
+    pair = AdvisoryTurns(url), AdvisoryTurns(url)
+    yield pair
+    for one in pair:
+        one.close()
+    postgres.drop()
+
+
+def in_background(work) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_turn_is_waited_for_over_processes_and_other_names_are_free(turns):
+    one, other = turns
+    seen: list[str] = []
+
+    def second() -> None:
+        with other.alone("lease-b"), other.alone("lease-a"):
+            seen.append("second")
+
+    with one.alone("lease-a"):
+        with one.alone("inner"):
+            pass
+        thread = in_background(second)
+        time.sleep(0.2)
+        seen.append("first")
+        one.assure()
+    thread.join(10)
+    assert seen == ["first", "second"]
+
+
+def test_a_turn_that_was_lost_with_its_connection_is_not_taken_for_held(turns, postgres):
+    one, other = turns
+    with one.alone("lease-a"):
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%'")
+        for _ in range(2):  # and it does not come back by itself
+            with pytest.raises(JournalUnavailable, match="the turn was lost"):
+                one.assure()
+        with other.alone("lease-a"):
+            other.assure()
+    with one.alone("lease-a"):
+        one.assure()
+
+
+def test_a_turn_without_a_server_is_an_answer_and_nothing_is_left_behind(turns, postgres):
+    one, _ = turns
+    postgres.stop()
+    try:
+        with pytest.raises(JournalUnavailable), one.alone("lease-a"):
+            pass
+    finally:
+        postgres.start()
+    with one.alone("lease-a"):
+        one.assure()
