@@ -125,6 +125,12 @@ async def whole_body(request: Request) -> bytes:
     return bytes(body)
 
 
+async def no_body(request: Request) -> None:
+    """What is approved has no parameters: whoever sends some wants something else. Raises a 400."""
+    if (await whole_body(request)).strip() not in (b"", b"{}"):
+        raise MalformedMessage("this call takes no body: it does what was approved, and nothing else")
+
+
 async def _http_problem(_: Request, exc: Exception) -> Response:
     if not isinstance(exc, StarletteHTTPException):
         raise exc

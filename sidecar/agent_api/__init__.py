@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from sidecar.agent_api.handing import Handed
 from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
-from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.edge import answer, bearer, known_as, make_app, no_body, refuses, takes, unauthorized, whole_body
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.laps import Laps
 from sidecar.gate.lease import lease
@@ -32,6 +32,7 @@ Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 LeaseId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 StepId = Annotated[str, InPath(pattern=r"^step-[1-9][0-9]?$")]
 Body = Annotated[bytes, Depends(whole_body)]
+Nothing = Annotated[None, Depends(no_body)]
 Wait = Annotated[int, Query(ge=0, le=60)]
 LOOK_SECONDS = 0.2
 READERS = 16  # threads for reads that have an end; plans and steps have theirs
@@ -94,25 +95,25 @@ def _plans(routes: APIRouter, desk: Desk) -> None:
                 return answer(status)
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
 
-    @routes.post("/v1/plans/{digest}/lease", response_model=Lease, responses=refuses(403, 404, 409))
-    def post_lease(digest: Digest) -> Response:
+    @routes.post("/v1/plans/{digest}/lease", response_model=Lease, responses=refuses(403, 404, 409, 413))
+    def post_lease(digest: Digest, _: Nothing) -> Response:
         """Rights for an approved plan; the same lease again while it lives."""
         return answer(lease(digest, desk=desk))
 
 
 def _leases(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/v1/leases/{lease_id}/steps/{step}", response_model=StepResult, responses=refuses(404))
-    def post_step(lease_id: LeaseId, step: StepId) -> Response:
+    @routes.post("/v1/leases/{lease_id}/steps/{step}", response_model=StepResult, responses=refuses(404, 413))
+    def post_step(lease_id: LeaseId, step: StepId, _: Nothing) -> Response:
         """Carry out one step, once; again gives the stored result."""
         return answer(perform(lease_id, step, desk=desk))
 
-    @routes.post("/v1/leases/{lease_id}/undo", response_model=UndoResult, responses=refuses(404))
-    def post_undo(lease_id: LeaseId) -> Response:
+    @routes.post("/v1/leases/{lease_id}/undo", response_model=UndoResult, responses=refuses(404, 413))
+    def post_undo(lease_id: LeaseId, _: Nothing) -> Response:
         """The inverse of every performed step, the last first."""
         return answer(undo(lease_id, desk=desk))
 
     @routes.post(
-        "/v1/leases/{lease_id}/settle", response_model=Settlement, responses=refuses(404), openapi_extra=takes(SettleRequest)
+        "/v1/leases/{lease_id}/settle", response_model=Settlement, responses=refuses(404, 413), openapi_extra=takes(SettleRequest)
     )
     def post_settle(lease_id: LeaseId, body: Body) -> Response:
         """Take the rights back, and prove it."""

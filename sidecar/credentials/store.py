@@ -53,6 +53,12 @@ _held = Table(
     Column("plan", Text, nullable=False),
     Column("document", Text, nullable=False),
 )
+_suspended = Table(
+    "suspended_leases",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,20 @@ def move(
         values["granted_at"] = granted_at.timestamp()
     changed = connection.execute(update(_leases).where(_leases.c.id == lease, _leases.c.state.in_(was)).values(**values))
     return changed.rowcount == 1
+
+
+def suspend(connection: Connection, lease: str, *, reason: str) -> bool:
+    """No further step is performed under it, for good; undoing and settling go on. False when it was already."""
+    if why_suspended(connection, lease):
+        return False
+    connection.execute(insert(_suspended).values(lease=lease, reason=reason))
+    return True
+
+
+def why_suspended(connection: Connection, lease: str) -> str:
+    """ "" for a lease that is not."""
+    row = connection.execute(select(_suspended.c.reason).where(_suspended.c.lease == lease)).first()
+    return str(row.reason) if row is not None else ""
 
 
 def free(connection: Connection, lease: str) -> None:

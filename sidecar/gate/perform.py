@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sidecar.approvals import outcome
 from sidecar.approvals import store as approvals
-from sidecar.contract import Problem, Step, StepResult
+from sidecar.contract import Json, Problem, Step, StepResult
 from sidecar.credentials import store as leases
 from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
@@ -23,15 +23,16 @@ def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepR
             entry = approvals.get(connection, held.lease.plan) if held is not None else None
             done = steps.of_lease(connection, lease, "do")
             undone = steps.of_lease(connection, lease, "undo")
+            suspended = leases.why_suspended(connection, lease)
         if held is None or entry is None:
             return problem(404, "unknown-lease", "no such lease")
         wanted = next((found for found in entry.plan.steps if found.id == step), None)
         if wanted is None:
-            return problem(404, "unknown-step", "the approved plan has no such step")
+            return _not_in_the_plan(held, step, desk=desk, actor=actor)
         begun = done.get(step)
         if begun is not None and begun.result is not None:
             return begun.result.model_copy(update={"repeated": True})
-        no = _may_not(held, entry, wanted, done, undone, desk=desk)
+        no = _may_not(held, entry, wanted, done, undone, suspended, desk=desk)
         if no is not None:
             return _turned_away(held, wanted, no, desk=desk, actor=actor)
         task = _task(held, entry, wanted, begun, desk=desk)
@@ -44,6 +45,7 @@ def _may_not(
     step: Step,
     done: dict[str, steps.Entry],
     undone: dict[str, steps.Entry],
+    suspended: str,
     *,
     desk: Desk,
 ) -> No | None:
@@ -61,6 +63,8 @@ def _may_not(
         return No(status="refused", reason="not-approved", message=f"the plan is {entry.state}")
     if wrong := desk.ledger.hours.wrong():
         return No(status="refused", reason="clock-unsure", message=wrong)
+    if suspended:
+        return No(status="refused", reason="plan-void", message=f"the plan is suspended: {suspended}; propose it again")
     if undone:
         return No(status="refused", reason="not-next", message="the lease is being undone")
     for earlier in entry.plan.steps[: entry.plan.steps.index(step)]:
@@ -78,6 +82,18 @@ def _may_not(
     if entry.decision.verdict == "review" and outcome(request, answers, who=desk.people.by_name, now=now) != "approved":
         return No(status="refused", reason="not-approved", message="whoever approved may no longer do so")
     return None
+
+
+def _not_in_the_plan(held: leases.Entry, step: str, *, desk: Desk, actor: str) -> Problem:
+    """Whoever asks for what nobody approved has lost the thread, or is no friend: nothing more is performed."""
+    lease = held.lease
+    reason = f"{step} was asked for, which the approved plan does not have"
+    with desk.ledger.write() as transaction:
+        fresh = leases.suspend(transaction.connection, lease.id, reason=reason)
+        body: dict[str, Json] = {"step": step, "reason": "unknown-step", "suspended": fresh}
+        transaction.record("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    detail = "the approved plan has no such step; no further step of it is performed"
+    return problem(404, "unknown-step", detail, fix="settle the lease and propose the plan again")
 
 
 def _turned_away(held: leases.Entry, step: Step, no: No, *, desk: Desk, actor: str) -> StepResult:

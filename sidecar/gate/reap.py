@@ -1,5 +1,7 @@
 """Takes away what a crash or a silent cluster left: at the start, and every minute. Safe to run beside everything else."""
 
+from datetime import timedelta
+
 import structlog
 
 from sidecar.approvals import store as approvals
@@ -12,6 +14,7 @@ from sidecar.gate.settle import OPEN
 from sidecar.gate.standing import standing
 from sidecar.gate.stop import end_lease
 
+MINTED_WITHIN = timedelta(minutes=1)  # rights that were half made longer ago are nobody's any more
 log = structlog.get_logger("sidecar.reaper")
 
 
@@ -65,6 +68,12 @@ def _no_longer_held(desk: Desk) -> str:
         return desk.issuer.plan_bound.missing() if desk.issuer.plan_bound is not None else ""
     except ClusterUnavailable:
         return ""
+
+
+def _state_of(lease: str, desk: Desk) -> str:
+    with desk.ledger.read() as connection:
+        held = leases.get(connection, lease)
+    return held.lease.state if held is not None else ""
 
 
 def _sweep(desk: Desk) -> int:

@@ -6,6 +6,8 @@ An inverse that does not fit any more stops the rest: somebody else is at work, 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
 from sidecar.approvals import store as approvals
 from sidecar.contract import Plan, Problem, Step, StepResult, UndoResult
 from sidecar.credentials import store as leases
@@ -17,6 +19,8 @@ from sidecar.execution.recover import holds
 from sidecar.gate.afterwards import end_of, lease_to_undo
 from sidecar.gate.carry import No, Ready, Task, carry_out, find_out
 from sidecar.gate.desk import Desk, problem
+
+log = structlog.get_logger("sidecar.leases")
 
 
 def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Problem:
@@ -37,7 +41,11 @@ def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Proble
             results = _taken_back(held, performed, done, {}, desk=desk, actor=actor)
         else:
             results = _taken_back_late(held, entry, performed, done, desk=desk, actor=actor)
-        return UndoResult(lease=lease, steps=tuple(results), complete=all(result.status == "performed" for result in results))
+        complete = all(result.status == "performed" for result in results)
+        if not complete:  # nothing tries again by itself
+            left = [f"{result.step}: {result.reason}" for result in results if result.status != "performed"]
+            log.error("an undo is not complete, a person has to look", lease=lease, plan=held.lease.plan, left=left)
+        return UndoResult(lease=lease, steps=tuple(results), complete=complete)
 
 
 def _taken_back(
