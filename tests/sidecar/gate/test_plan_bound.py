@@ -58,7 +58,7 @@ def lab():
         selector = {"matchLabels": {"app": "web"}}
         lab.apply([shop("Deployment", "web", {"replicas": 2, "selector": selector, "template": newer}, "apps/v1")])
         lab.apply([shop("Service", "web", {"selector": {"app": "web"}, "ports": [{"port": 80}]})])
-        lab.apply([shop("Job", "once", {"template": {"spec": POD}}, "batch/v1")])
+        lab.apply([shop("Job", "once", {"template": {"metadata": {"labels": {"part": "job"}}, "spec": POD}}, "batch/v1")])
         wait_for(lambda: len(revisions(lab)) == 2, what="two revisions")
         wait_for(lambda: pods(lab), what="pods")
         yield lab
@@ -519,9 +519,10 @@ def test_a_job_that_is_run_again_is_that_job(world, lab):
     stored = lab.get("Job", "shop", "once")
     labels = {k: v for k, v in stored["metadata"].get("labels", {}).items() if "controller-uid" not in k and "job-name" not in k}
 
-    def job(**spec):
-        template = {"spec": {**POD, **spec.pop("pod", {})}, "metadata": spec.pop("metadata", {})}
-        return shop("Job", "again", {"template": template, **spec}, "batch/v1") | ({"labels": labels} if labels else {})
+    def job(pod=None, labelled=None, **spec):
+        template = {"metadata": {"labels": {"part": "job", **(labelled or {})}}, "spec": {**POD, **(pod or {})}}
+        made = shop("Job", "again", {"template": template, **spec}, "batch/v1")
+        return {**made, "metadata": {**made["metadata"], **({"labels": labels} if labels else {})}}
 
     volume = {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}
     evil = [{**POD["containers"][0], "image": "evil.example/miner"}]
@@ -532,10 +533,13 @@ def test_a_job_that_is_run_again_is_that_job(world, lab):
             "a host path": thief.post(path, json=job(pod=volume)),
             "the host's network": thief.post(path, json=job(pod={"hostNetwork": True})),
             "many pods": thief.post(path, json=job(parallelism=500, completions=500)),
-            "a label on its pods": thief.post(path, json=job(metadata={"labels": {"app": "web"}})),
+            "a label on its pods": thief.post(path, json=job(labelled={"app": "web"})),
+            "another label on its pods": thief.post(path, json=job(labelled={"part": "web"})),
             "a pod instead": thief.post("/api/v1/namespaces/shop/pods", json=shop("Pod", "p", POD)),
         }
         assert refusals(answers) == {}
+        assert thief.post(path, json=job(backoffLimit=stored["spec"]["backoffLimit"])).status_code == 201
+    lab.request("DELETE", f"{path}/again")
     settle(granted.id, "unknown", desk=world.desk)
 
 
@@ -583,6 +587,40 @@ def test_a_node_that_may_be_cordoned_gets_no_label_and_no_taint(world, lab):
         assert refusals(answers) == {}
         assert patch("worker-1", cordoned).status_code == 200
     lab.request("PATCH", "/api/v1/nodes/worker-1", {"spec": {"unschedulable": None}}, content_type="application/merge-patch+json")
+    settle(granted.id, "unknown", desk=world.desk)
+
+
+def test_of_an_object_with_many_keys_the_approved_ones_change_all_together_and_no_others(world, lab):
+    """B9 too: the object made anew under its name is another one."""
+    path, headers = "/api/v1/namespaces/shop/configmaps/many", {"content-type": "application/merge-patch+json"}
+    lab.apply([shop("ConfigMap", "many", data={"a": "1", "b": "1", "c": "1"})])
+    it = target(lab, "ConfigMap", "many")
+    changes = [{"path": "/data/a", "before": "1", "after": "2"}, {"path": "/data/b", "before": "1", "after": None}]
+    granted = leased(world, {"kind": "change_fields", "target": it, "changes": changes})
+    whole = {"data": {"a": "2", "b": None}}
+
+    with stolen(lab, granted) as thief:
+
+        def patch(body):
+            return thief.patch(path, json=body, headers=headers)
+
+        answers = {
+            "one of the two": patch({"data": {"a": "2"}}),
+            "the other of the two": patch({"data": {"b": None}}),
+            "one that goes with them": patch({"data": {"a": "2", "b": None, "c": None}}),
+            "one that comes with them": patch({"data": {"a": "2", "b": None, "d": "1"}}),
+            "one that changes with them": patch({"data": {"a": "2", "b": None, "c": "9"}}),
+            "for ever": patch(whole | {"immutable": True}),
+            "in bytes": patch(whole | {"binaryData": {"e": "AAAA"}}),
+        }
+        assert refusals(answers) == {}
+        assert lab.get("ConfigMap", "shop", "many")["data"] == {"a": "1", "b": "1", "c": "1"}
+        lab.request("PATCH", path, {"data": {"c": "by somebody else"}}, content_type="application/merge-patch+json")
+        assert patch(whole).status_code == 200  # somebody else's key stays as that somebody left it
+        lab.request("DELETE", path)
+        lab.apply([shop("ConfigMap", "many", data={"a": "1", "b": "1", "c": "1"})])
+        assert patch(whole).status_code == 403
+    assert lab.get("ConfigMap", "shop", "many")["data"] == {"a": "1", "b": "1", "c": "1"}
     settle(granted.id, "unknown", desk=world.desk)
 
 
