@@ -1,5 +1,6 @@
 """`lestrade-sidecar policy`: look at a bundle, check it, try its cases, ask it about a plan. Needs no running sidecar."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,8 +49,10 @@ def check(
             engine.close()
         except BundleRefused as exc:
             fail(1, str(exc))
-        for fault in findings.faults[:50]:
+        for number, fault in enumerate(findings.faults[:50]):
             say(fault)
+            if fault in findings.got_through and number < 3:  # whole, so that it can be tried by hand
+                say(f"  input: {json.dumps(findings.got_through[fault])}")
         if findings.faults:
             fail(1, f"not admitted: {len(findings.faults)} of {findings.cases + findings.spoilt} tries went wrong")
         say(

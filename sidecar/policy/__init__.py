@@ -27,4 +27,4 @@ def open_judge(*, directory: Path | None = None, overlay: Path | None = None, op
     Raises BundleRefused when the bundle is not fit to judge by, SettingsError for an address that is none. The OPA server
     need not be there yet: until it is, every verdict is a denial.
     """
-    return PolicySource.of(directory, overlay, opa_url or "").admitted().judge
+    return PolicySource.of(directory, overlay, opa_url or "").admitted(wait=False).judge

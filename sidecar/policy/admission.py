@@ -30,13 +30,23 @@ _WHOLE = "scale"
 _OPENED_BY_DATA = frozenset({"config", "create", "scale", "silence"})
 
 
+class LetThrough(BundleRefused):
+    """`document`: the input that got through, for whoever has to mend the rules."""
+
+    def __init__(self, fault: str, document: Json) -> None:
+        super().__init__(fault)
+        self.document = document
+
+
 @dataclass(slots=True)
 class Findings:
-    """How many cases and spoilt documents were tried, and every fault: the first is the reason to refuse the bundle."""
+    """How many cases and spoilt documents were tried, and every fault: the first is the reason to refuse the bundle.
+    `got_through`: fault to the input, for those where there is one."""
 
     cases: int = 0
     spoilt: int = 0
     faults: list[str] = field(default_factory=list)
+    got_through: dict[str, Json] = field(default_factory=dict)
 
 
 def admit(directory: Path, overlay: Path | None = None, *, key: SigningKey | None = None) -> tuple[PolicyBundle, EmbeddedEngine]:
@@ -62,7 +72,10 @@ def tried(bundle: PolicyBundle, *, sealed: bool = False, depth: Depth = "short")
     try:
         for findings in () if sealed else examine(bundle, engine, depth):
             if findings.faults:
-                raise BundleRefused(findings.faults[0])
+                first = findings.faults[0]
+                if first in findings.got_through:
+                    raise LetThrough(first, findings.got_through[first])
+                raise BundleRefused(first)
     except BaseException:
         engine.close()
         raise
@@ -82,7 +95,9 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
             findings.spoilt += 1
             verdict = _verdict(engine, as_input(wrong, bundle))
             if verdict != "deny":
-                findings.faults.append(f"cases/{name}.yaml with {what}: {verdict}, where only a denial may come")
+                fault = f"cases/{name}.yaml with {what}: {verdict}, where only a denial may come"
+                findings.faults.append(fault)
+                findings.got_through[fault] = as_input(wrong, bundle)
             yield findings
 
 

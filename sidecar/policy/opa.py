@@ -183,8 +183,8 @@ class _Bounded(HTTPAdapter):
         kwargs["stream"] = True
         response = super().send(request, *args, **kwargs)
         body = bytearray()
-        for chunk in response.iter_content(65_536):
-            body += chunk
+        while piece := response.raw.read1(65_536, decode_content=True):  # what is there, without waiting for more
+            body += piece
             if len(body) > _MOST_ANSWER or time.monotonic() > deadline:
                 response.close()
                 raise requests.exceptions.ConnectionError("the answer has no end")

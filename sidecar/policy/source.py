@@ -48,9 +48,11 @@ class PolicySource:
             digest.update(_state_of(place).encode())
         return digest.hexdigest()
 
-    def admitted(self) -> Admitted:
+    def admitted(self, *, wait: bool = True) -> Admitted:
         """Raises BundleRefused when the bundle is not fit to judge by, or the OPA server does not take it. A server that
-        cannot be reached is said in `unreached`: until it is there, every verdict of this judge is a denial."""
+        cannot be reached is said in `unreached`: until it is there, every verdict of this judge is a denial. So it is while
+        the rules are put there in the background (not `wait`): OPA compiles all of them anew for each, which takes seconds.
+        """
         try:
             key = key_from(self.key_file) if self.key_file is not None else None
         except SettingsError as exc:
@@ -62,6 +64,9 @@ class PolicySource:
         from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  as above
 
         server = OpaEngine(bundle, self.opa_url)
+        if not wait:
+            server.prepare()
+            return _admitted(bundle, server, "opa")
         try:
             server.load()
         except PolicyUnavailable as exc:

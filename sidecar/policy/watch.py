@@ -13,7 +13,8 @@ from typing import Protocol
 import structlog
 
 from sidecar.errors import BundleRefused, JournalUnavailable
-from sidecar.policy.current import Admitted, CurrentPolicy
+from sidecar.policy.admission import LetThrough
+from sidecar.policy.current import NONE, Admitted, CurrentPolicy
 from sidecar.policy.source import PolicySource
 
 log = structlog.get_logger("sidecar.policy")
@@ -80,20 +81,23 @@ class PolicyWatch:
 
     def _take(self, found: str) -> None:
         try:
-            admitted = self._source.admitted()
-            if self._source.fingerprint() != found and self._current.revision != "none":
+            # With no good one to fall back on there is nothing to wait for: until the engine can answer, it says no.
+            admitted = self._source.admitted(wait=self._current.revision != NONE)
+            if self._source.fingerprint() != found and self._current.revision != NONE:
                 return  # it changed while it was looked at: the next look decides
             if admitted.revision == self._current.revision:
                 self._settle(found)
                 self._current.unchanged()
                 return
-            if admitted.unreached and self._current.revision != "none":
+            if admitted.unreached and self._current.revision != NONE:
                 self._again_at = time.monotonic() + AGAIN_SECONDS
                 self._refuse(f"{admitted.unreached}; it is tried again", found)
                 return
             at = self._recorder.loaded(admitted)
         except BundleRefused as exc:
             self._refuse(str(exc), found)
+            if isinstance(exc, LetThrough):
+                log.error("this input got through", input=exc.document)
             self._settle(found)
             return
         self._current.put(admitted, at=at)

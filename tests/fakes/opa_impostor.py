@@ -1,6 +1,8 @@
 """An HTTP server in the place of OPA that answers as it is told: garbage, nothing, too late, or well."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -28,11 +30,17 @@ class Impostor:
 
 
 @contextmanager
-def impostor() -> Iterator[Impostor]:
+def impostor(port: int = 0) -> Iterator[Impostor]:
+    open_connections: list[socket.socket] = []
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *args: Any) -> None: ...
+
+        def setup(self) -> None:
+            super().setup()
+            open_connections.append(self.connection)
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -77,7 +85,7 @@ def impostor() -> Iterator[Impostor]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     there = Impostor(server)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -88,3 +96,6 @@ def impostor() -> Iterator[Impostor]:
         there.freed.set()
         server.shutdown()
         server.server_close()
+        for connection in open_connections:  # as the end of a process would
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

@@ -77,6 +77,8 @@ def test_check_refuses_what_would_let_something_through(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "/plan missing: allow, where only a denial may come" in result.stdout
     assert "not admitted" in result.stderr
+    got_through = [line.removeprefix("  input: ") for line in result.stdout.splitlines() if line.startswith("  input: ")]
+    assert "plan" not in json.loads(got_through[0])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sidecar.policy.admission import SEAL, seal_of
 from sidecar.policy.current import Admitted
 from tests.servers import free_port, running_opa
 from tests.sidecar.policy.builders import NOW, facts, plan
+from tests.sidecar.process.harness import wait_for
 
 RULES = """package remediation
 
@@ -239,7 +240,7 @@ def test_on_an_opa_server_a_bundle_is_current_only_after_the_server_took_it(tmp_
     with running_opa() as server:
         there = watched(tmp_path / "policies", server.url)
         there.watch.start()
-        assert there.says() == "first"
+        wait_for(lambda: there.says() == "first", what="the rules are on the server")
         server.stop()
         there.write("second")
         there.twice()
