@@ -85,7 +85,11 @@ objections contains complete(reason) if {
 objections contains complete(reason) if {
 	count(grounds) > 0
 	not approvals
-	reason := {"rule": "approvers-unknown", "message": "people should be asked, but it is not said who"}
+	reason := {
+		"rule": "approvers-unknown",
+		"message": "people should be asked, but it is not said who, or the plan's namespaces do not name the same people",
+		"fix": {"op": "human", "text": "make one plan for each namespace; the platform team says who approves there"},
+	}
 }
 
 grounds contains complete(reason) if {
@@ -93,15 +97,44 @@ grounds contains complete(reason) if {
 	some reason in data.remediation.guards[name].review
 }
 
-complete(reason) := object.union({"step": "", "fix": null}, reason)
+# A name of 253 characters still leaves room for the rest of a line of 500.
+complete(reason) := object.union(
+	object.union({"step": "", "fix": null}, reason),
+	{"message": substring(reason.message, 0, 490)},
+)
 
-# Who is asked, by the strictest environment of the plan and by whether all of it can be undone.
-approvals := {"count": wanted.count, "roles": wanted.roles, "expires_seconds": data.platform.approvals.expires_seconds} if {
+# Who is asked: by the strictest environment of the plan, by whether all of it can be undone, by how important it is, and
+# by whom its namespace names.
+approvals := {"count": most, "roles": roles, "expires_seconds": data.platform.approvals.expires_seconds} if {
 	environment := data.remediation.environment.of_plan
 	wanted := data.platform.approvals.by_environment[environment][reversibility]
-	count(wanted.roles) > 0
-	wanted.count >= 1
+	roles := approvers(wanted.roles)
+	count(roles) > 0
+	most := max([wanted.count, data.remediation.importance.count_of_plan])
+	most >= 1
 }
+
+approvers(usual) := usual if said_approvers == {""}
+
+approvers(_) := roles if {
+	count(said_approvers) == 1
+	some said in said_approvers
+	said != ""
+	roles := split(said, ".")
+	every role in roles {
+		role in data.platform.approvals.label_roles
+	}
+}
+
+# What each namespace says; cluster-scoped objects belong to nobody in particular, and keep the usual ones.
+said_approvers := {said |
+	some namespace in data.remediation.environment.places
+	said := approvers_of(namespace)
+}
+
+approvers_of("") := ""
+
+approvers_of(namespace) := data.remediation.environment.label(namespace, data.platform.approvals.label) if namespace != ""
 
 reversibility := "reversible" if {
 	every step in input.plan.steps {

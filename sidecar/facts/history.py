@@ -47,7 +47,7 @@ def counts(plan: Plan, history: History, *, now: datetime) -> dict[str, Json]:
     incident, cluster {hour, day}
     pods          {"<namespace>": [names of pods that were taken away within the last hour]}
     recent        the steps of the last hour: kind, target (key), target_kind, namespace, replicas (the new number, or
-                  null), fields
+                  null), lowered (whether that was fewer than before), fields
 
     Raises UnreadableHistory.
     """
@@ -108,6 +108,7 @@ def _recent(one: _Done) -> dict[str, Json]:
         "target_kind": one.target.kind,
         "namespace": one.target.namespace,
         "replicas": one.replicas[1] if one.replicas is not None else None,
+        "lowered": one.replicas is not None and (one.replicas[1] or 0) < (one.replicas[0] or 0),
         "fields": [*one.fields],
     }
 

@@ -38,6 +38,7 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
                         "present": value is not None,
                         "as_planned": canonical(value) == canonical(change.before),
                         "managers": managers_of(live, change.path),
+                        "named": named_by(live, segments_of(change.path)),
                     }
             case ScaleWorkload():
                 fields["/spec/replicas"] = {"managers": managers_of(live, "/spec/replicas")}
@@ -48,6 +49,17 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
             case _:
                 continue
     return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
+
+
+def named_by(live: Json, segments: list[str]) -> str:
+    """The name of the innermost list element on the way, such as an environment variable's; "" where there is none."""
+    name, value = "", live
+    for segment in segments:
+        below = at_pointer(value, [segment])
+        if isinstance(value, list) and isinstance(below, dict):
+            name = text(below, "name")[:128]
+        value = below
+    return name
 
 
 def managers_of(live: Document, pointer: str) -> list[Json]:

@@ -42,6 +42,20 @@ deny contains reason if {
 	}
 }
 
+deny contains reason if {
+	not few_leased
+	reason := {
+		"rule": "blast-radius",
+		"message": "too much is under live leases at once, or it is not known how much",
+		"fix": {"op": "wait", "text": "submit it again when other leases are settled"},
+	}
+}
+
+few_leased if {
+	is_array(input.facts.leased)
+	count({key | some key in input.facts.leased} | plan.keys) <= data.platform.blast_radius.leased
+}
+
 few_targets if count(plan.keys) <= data.platform.blast_radius.targets[environment.of_plan]
 
 few_namespaces if count(plan.namespaces) <= data.platform.blast_radius.namespaces

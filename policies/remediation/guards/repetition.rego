@@ -1,10 +1,13 @@
 # METADATA
 # title: Repetition
 # description: >-
-#   How many steps were performed lately on the target, in its namespace and for the incident, counted by the sidecar's own
-#   record, this plan's steps included. A fix that has to be repeated is none; many small plans are one large plan.
+#   How many steps were performed lately on the target, in its namespace, by its team, for the incident and in all, counted by
+#   the sidecar's own record, this plan's steps included; and by how much one object was changed in the day. A fix that has to
+#   be repeated is none; many small plans are one large plan.
 package remediation.guards.repetition
 
+import data.remediation.acts
+import data.remediation.environment
 import data.remediation.plan
 
 deny contains reason if {
@@ -38,6 +41,36 @@ deny contains reason if {
 	}
 }
 
+deny contains reason if {
+	some team in teams
+	not team_rests(team)
+	reason := {
+		"rule": "repetition",
+		"message": concat("", ["the namespaces of team ", team, " were changed as often lately as the budget allows, or that is not known"]),
+		"fix": {"op": "wait", "text": "submit it again when the last hour, and the last day, hold fewer changes by this team"},
+	}
+}
+
+deny contains reason if {
+	not cluster_rests
+	reason := {
+		"rule": "repetition",
+		"message": "the cluster was changed as often lately as the budget allows, or that is not known",
+		"fix": {"op": "wait", "text": "submit it again when the last hour, and the last day, hold fewer changes"},
+	}
+}
+
+deny contains reason if {
+	some place, step in input.plan.steps
+	not moves_little(step)
+	reason := {
+		"rule": "moved-lately",
+		"step": step.id,
+		"message": concat("", [step.action.target.kind, " ", step.action.target.name, " was changed by as much within the day as the budget allows, in however many plans, or that is not known"]),
+		"fix": moved_fix(place, step.action),
+	}
+}
+
 target_rests(target) if {
 	key := plan.key(target)
 	within(input.facts.history.targets[key], asked_of_target[key], data.platform.budgets.target)
@@ -50,9 +83,90 @@ namespace_rests(namespace) if {
 # How many steps of this plan touch each of them.
 asked_of_target := {key: count([touched | some touched in touches; touched == key]) | some key in plan.keys}
 
-asked_of_namespace := {namespace: count([step | some step in input.plan.steps; step.action.target.namespace == namespace]) |
+asked_of_namespace := {namespace: count([target |
+	some step in input.plan.steps
+	some target in plan.targets(step)
+	target.namespace == namespace
+]) |
 	some namespace in plan.namespaces
 }
+
+# The namespaces of a team, of which the plan touches one, and what was done and is asked for in all of them.
+team_of[namespace] := team if {
+	some namespace, _ in input.facts.namespaces
+	team := environment.label(namespace, data.platform.budgets.team_label)
+	team != ""
+}
+
+teams := {team_of[namespace] | some namespace in plan.namespaces}
+
+team_rests(team) if {
+	made := [input.facts.history.namespaces[namespace] | some namespace; team_of[namespace] == team]
+	asked := sum([asked_of_namespace[namespace] | some namespace in plan.namespaces; team_of[namespace] == team])
+	every one in made {
+		plan.whole(one.hour, 0, 1000000)
+		plan.whole(one.day, 0, 1000000)
+	}
+	within({"hour": sum([one.hour | some one in made]), "day": sum([one.day | some one in made])}, asked, data.platform.budgets.team)
+}
+
+cluster_rests if within(input.facts.history.cluster, count(input.plan.steps), data.platform.budgets.cluster)
+
+# Replicas up and down, and fields, of one object within the day.
+moves_little(step) if {
+	key := plan.key(step.action.target)
+	made := input.facts.history.targets[key]
+	plan.whole(made.replicas, 0, 1000000)
+	plan.whole(made.fields, 0, 1000000)
+	countable(step, key)
+	made.replicas + moves[key] <= data.platform.budgets.moved.replicas[environment.of(step.action.target)]
+	made.fields + sets[key] <= data.platform.budgets.moved.fields
+}
+
+countable(step, _) if not sets_count(step)
+
+countable(step, key) if {
+	sets_count(step)
+	is_number(now_of[key])
+}
+
+sets_count(step) if acts.wanted_replicas(step.action) >= 0
+
+moves[key] := moved if {
+	some key in plan.keys
+	moved := sum([distance |
+		some step in input.plan.steps
+		plan.key(step.action.target) == key
+		distance := abs(acts.wanted_replicas(step.action) - now_of[key])
+	])
+}
+
+# What has no number of replicas has none to move; a workload whose number is not known is in no such budget's bounds.
+now_of[key] := found.replicas if {
+	some key in plan.keys
+	found := input.facts.targets[key]
+	is_number(found.replicas)
+}
+
+sets[key] := number if {
+	some key in plan.keys
+	number := sum([count(step.action.changes) |
+		some step in input.plan.steps
+		step.action.kind == "change_fields"
+		plan.key(step.action.target) == key
+	])
+}
+
+# As far as the day's budget still goes, where one scale is all.
+moved_fix(place, action) := {"op": "replace", "text": sprintf("at most %d replicas today", [value]), "path": path, "value": value} if {
+	action.kind == "scale_workload"
+	now := plan.facts(action.target).replicas
+	left := data.platform.budgets.moved.replicas[environment.of(action.target)] - input.facts.history.targets[plan.key(action.target)].replicas
+	left > 0
+	action.replicas > now
+	value := now + left
+	path := sprintf("/steps/%d/action/replicas", [place])
+} else := {"op": "wait", "text": "submit it again when the last day holds less; or a person does it"}
 
 touches := [key |
 	some step in input.plan.steps

@@ -8,7 +8,7 @@ import data.remediation.plan
 
 deny contains reason if {
 	some request in requests
-	not within(request.target, request.value)
+	not within_bounds(request.target, request.value)
 	reason := object.union(
 		{"rule": "scale-bounds", "step": request.step, "message": message(request.target)},
 		fix(request.target, request),
@@ -54,7 +54,7 @@ requests contains request if {
 
 bounds(target) := data.platform.scale[environment.of(target)]
 
-within(target, value) if {
+within_bounds(target, value) if {
 	bound := bounds(target)
 	plan.whole(value, bound.min, bound.max)
 }

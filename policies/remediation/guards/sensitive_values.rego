@@ -1,7 +1,11 @@
 # METADATA
 # title: Values that refer to secrets, or that are run
-# description: A new value that refers to a Secret, or is a command, is put before people, whatever the autonomy of the place.
+# description: >-
+#   A new value that refers to a Secret, is a command, or is of an environment variable that says what programs load is put
+#   before people, whatever the autonomy of the place.
 package remediation.guards.sensitive_values
+
+import data.remediation.plan
 
 review contains reason if {
 	some step in input.plan.steps
@@ -12,6 +16,37 @@ review contains reason if {
 		"step": step.id,
 		"message": "the new value refers to a Secret or is a command: people are asked first",
 	}
+}
+
+review contains reason if {
+	some step in input.plan.steps
+	step.action.kind == "change_fields"
+	not harmless_variables(step.action)
+	reason := {
+		"rule": "sensitive-value",
+		"step": step.id,
+		"message": "an environment variable by which programs are told what to load or whom to ask: people are asked first",
+	}
+}
+
+# By the name in the new value, and by that of the variable whose value is set.
+harmless_variables(action) if {
+	sensitive := data.platform.sensitive_variables
+	is_array(sensitive)
+	said := {value | some change in action.changes; walk(change.after, [_, value]); is_string(value)}
+	count([name | some name in sensitive; name in said]) == 0
+	every change in action.changes {
+		harmless_name(action.target, change.path, sensitive)
+	}
+}
+
+harmless_name(_, path, _) if not contains(path, "/env/")
+
+harmless_name(target, path, sensitive) if {
+	contains(path, "/env/")
+	found := plan.facts(target)
+	is_string(found.live.fields[path].named)
+	not found.live.fields[path].named in sensitive
 }
 
 plain(action) if {

@@ -9,14 +9,13 @@ import data.remediation.permits.fields
 permit contains step.id if {
 	some step in input.plan.steps
 	step.action.kind == "create_object"
-	creatable(step.action.target)
 	same(step.action.manifest, step.action.target)
-	fields.harmless("", step.action.manifest)
+	fields.harmless("", step.action.manifest, entry_of(step.action.target))
 	inside(step.action.manifest)
 	environment.of(step.action.target) in data.platform.permits.create_object
 }
 
-creatable(target) if {
+entry_of(target) := entry if {
 	some entry in data.platform.creatable
 	entry.api_version == target.apiVersion
 	entry.kind == target.kind

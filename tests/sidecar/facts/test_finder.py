@@ -235,7 +235,9 @@ def test_no_value_that_may_be_secret_is_among_the_facts(cluster: FakeCluster) ->
 
     facts = gathered(cluster, change)
 
-    assert target(facts, CHECKOUT)["live"]["fields"] == {path: {"present": True, "as_planned": True, "managers": []}}
+    assert target(facts, CHECKOUT)["live"]["fields"] == {
+        path: {"present": True, "as_planned": True, "managers": [], "named": "PASSWORD"}
+    }
     assert SECRET not in str(facts.document)
     assert SECRET not in str(facts.missing)
 
@@ -247,6 +249,7 @@ def test_a_field_that_somebody_else_changed_is_seen_not_to_be_as_planned(cluster
         "present": True,
         "as_planned": False,
         "managers": [],
+        "named": "",
     }
 
 

@@ -1,0 +1,96 @@
+# METADATA
+# title: Fields that somebody else keeps
+# description: >-
+#   A field that a person or another program changed lately is not overwritten without people being asked; what an operator
+#   keeps, or an autoscaler sets, is changed where they take it from.
+package remediation.guards.ownership
+
+import data.remediation.acts
+import data.remediation.plan
+
+deny contains reason if {
+	some place, step in input.plan.steps
+	asked := acts.wanted_replicas(step.action)
+	not autoscalers_agree(step.action.target, asked)
+	reason := {
+		"rule": "autoscaler-owns",
+		"step": step.id,
+		"message": concat("", ["an autoscaler sets the replicas of ", step.action.target.kind, " ", step.action.target.name, ", within other bounds, or that is not known"]),
+		"fix": autoscaler_fix(place, step.action, asked),
+	}
+}
+
+review contains reason if {
+	some step in input.plan.steps
+	some path, field in plan.facts(step.action.target).live.fields
+	some hand in field.managers
+	somebody(hand)
+	lately(hand)
+	reason := {
+		"rule": "field-owner",
+		"step": step.id,
+		"message": concat("", [
+			hand.manager, " changed ", path, " of ", step.action.target.name, " within the last ",
+			format_int(data.platform.ownership.recent_minutes, 10), " minutes: people are asked before that is overwritten",
+		]),
+	}
+}
+
+review contains reason if {
+	some step in input.plan.steps
+	not step.action.kind in data.platform.gitops.live_kinds
+	owners := plan.facts(step.action.target).owners
+	count(owners) > 0
+	top := owners[count(owners) - 1]
+	not top.api_version in {"v1", "apps/v1", "batch/v1"}
+	reason := {
+		"rule": "operator-owned",
+		"step": step.id,
+		"message": concat("", [step.action.target.kind, " ", step.action.target.name, " is kept by ", top.kind, " ", top.name, ", which may put it back: people are asked first"]),
+	}
+}
+
+autoscalers_agree(target, asked) if {
+	found := plan.facts(target).autoscalers
+	is_array(found)
+	every autoscaler in found {
+		plan.whole(asked, autoscaler.min, autoscaler.max)
+	}
+}
+
+autoscaler_fix(place, action, asked) := {
+	"op": "replace",
+	"text": sprintf("%d replicas, or change the autoscaler's bounds", [value]),
+	"path": sprintf("/steps/%d/action/replicas", [place]),
+	"value": value,
+} if {
+	action.kind == "scale_workload"
+	some autoscaler in plan.facts(action.target).autoscalers
+	is_number(autoscaler.min)
+	is_number(autoscaler.max)
+	value := min([max([asked, autoscaler.min]), autoscaler.max])
+	count(plan.facts(action.target).autoscalers) == 1
+} else := {"op": "human", "text": "change the bounds of the autoscaler instead"}
+
+# Whose hand counts: not the cluster's own, and not the sidecar's.
+somebody(hand) if {
+	ignored := data.platform.ownership.ignored
+	is_array(ignored)
+	count([name | some name in ignored; is_of(hand.manager, name)]) == 0
+}
+
+is_of(manager, name) if manager == name
+
+is_of(manager, name) if {
+	endswith(name, "*")
+	startswith(manager, trim_suffix(name, "*"))
+}
+
+lately(hand) if {
+	is_number(hand.at_epoch)
+	age := input.facts.now_epoch - hand.at_epoch
+	age <= data.platform.ownership.recent_minutes * 60
+}
+
+# The cluster does not say when: it may have been just now.
+lately(hand) if not is_number(hand.at_epoch)
