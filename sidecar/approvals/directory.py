@@ -98,6 +98,6 @@ class Directory:
         return self.file.by_slack(user)
 
     def _person(self, seen: Seen, outside: Outside) -> Person | None:
-        if outside.memberships.now() - seen.at > outside.longest:
-            return None
+        if outside.memberships.now() - seen.at > outside.longest or not seen.roles:
+            return None  # whom no group gives a role is nobody here: not even the record is for everybody
         return Person(name=seen.name, roles=seen.roles, also=seen.also, called=seen.called, seen_at=seen.at)

@@ -17,6 +17,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = 60  # seconds between two clocks
 LONGEST_TOKEN = 16_384
 MOST_GROUPS = 1000
+_TYPES = ("jwt", "at+jwt")
 _NEEDED = ("iss", "sub", "aud", "exp", "iat")
 
 
@@ -54,6 +55,8 @@ class Verifier:
             algorithm, kid = header.get("alg"), header.get("kid", "")
             if algorithm not in ALGORITHMS or "crit" in header or not isinstance(kid, str):
                 return None
+            if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
+                return None  # such as a log-out token: for us too, and no proof of anybody being there
             key = self.provider.key(kid)
             if key is None or key.get("alg", algorithm) != algorithm:
                 return None

@@ -8,6 +8,7 @@ from sidecar.approvals import GLASS_ROLE, Person, Refusal, admit, is_broken, kno
 from sidecar.approvals import store as approvals
 from sidecar.contract import Answer, ApprovalView, Json, PlanStatus, Problem
 from sidecar.credentials import store as leases
+from sidecar.execution import escaped
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.glass import LEAST_REASON, shatter
 from sidecar.gate.ledger import Transaction
@@ -62,7 +63,8 @@ def answer(
     """
     if glass and (verdict != "approve" or len(reason.strip()) < LEAST_REASON):
         return problem(409, "reason-wanted", f"breaking the glass is a yes, with a reason of at least {LEAST_REASON} characters")
-    said = _Said(person=person, verdict=verdict, plan=plan, revision=revision, via=via, reason=reason, glass=glass)
+    words = escaped(reason)[:500]
+    said = _Said(person=person, verdict=verdict, plan=plan, revision=revision, via=via, reason=words, glass=glass)
     came = _given(digest, said, desk=desk)
     current = standing(digest, desk=desk) if isinstance(came, Problem) and came.code == "not-waiting" else None
     if current is not None and current.state == "leased" and verdict == "deny":

@@ -1,6 +1,8 @@
 """How many cards people are dealt: beyond that nobody reads them, and a yes means nothing. What is too many is denied."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from sidecar.approvals import store as approvals
 from sidecar.contract import Fix, Plan, Reason, target_of
@@ -9,12 +11,11 @@ from sidecar.gate.desk import Desk
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
-def too_many(plan: Plan, *, desk: Desk) -> Reason | None:
+def too_many(plan: Plan, connection: Connection, *, now: datetime, desk: Desk) -> Reason | None:
     """Whether one more card for this plan would be one too many: waiting, in a minute, in an hour for one cause of trouble."""
-    limits, now = desk.limits, desk.ledger.now()
-    with desk.ledger.read() as connection:
-        waiting = approvals.counted(connection).get("waiting", 0)
-        asked = approvals.asked_since(connection, now - _HOUR)
+    limits = desk.limits
+    waiting = approvals.counted(connection).get("waiting", 0)
+    asked = approvals.asked_since(connection, now - _HOUR)
     if waiting >= limits.waiting:
         return _reason("too-many-waiting", f"{waiting} plans wait for people already", "people have answered some of them")
     last_minute = sum(1 for card in asked if now - card.at < _MINUTE)

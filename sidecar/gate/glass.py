@@ -13,6 +13,7 @@ from sidecar.approvals import Person, known_as, reviews
 from sidecar.approvals import store as approvals
 from sidecar.approvals.reviews import Review
 from sidecar.contract import Answer, Json, Problem
+from sidecar.execution import escaped
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.ledger import Transaction
 
@@ -52,7 +53,7 @@ def open_reviews(*, desk: Desk, closed: bool = False) -> list[Review]:
 
 def close_review(digest: str, *, person: Person, note: str, desk: Desk) -> Review | Problem:
     """Somebody who did not break the glass, and did not ask for the plan, says that it was looked at."""
-    known = desk.people.by_name(person.name)
+    known, note = desk.people.by_name(person.name), escaped(note)[:500]
     with desk.ledger.write() as transaction:
         found, entry = reviews.get(transaction.connection, digest), approvals.get(transaction.connection, digest)
         if found is None or entry is None:

@@ -8,6 +8,7 @@ from sidecar.approvals import Person, known_as
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
+from sidecar.execution import escaped
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.settle import OPEN, revoke
 
@@ -34,13 +35,14 @@ class Stopped:
 
 def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     """Raises JournalUnavailable."""
+    reason = escaped(reason)[:500]
     with desk.ledger.write() as transaction:
         approvals.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
         waiting = [entry.plan.digest for entry in approvals.listed(transaction.connection, ("waiting", "approved"), limit=10_000)]
         for digest in waiting:
             why = f"everything was stopped by {person.name}"
             approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="void", reason=why)
-        open_leases = list(leases.listed(transaction.connection, OPEN))
+        open_leases = list(leases.listed(transaction.connection, OPEN, limit=10_000))
         voided: list[Json] = [*waiting]
         ended: list[Json] = [held.lease.id for held in open_leases]
         body: dict[str, Json] = {"reason": reason, "plans": voided, "leases": ended}

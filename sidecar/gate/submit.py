@@ -17,6 +17,7 @@ from sidecar.gate.discretion import recorded
 from sidecar.gate.examination import examine
 from sidecar.gate.fatigue import too_many
 from sidecar.gate.laps import Laps
+from sidecar.gate.ledger import Transaction
 from sidecar.gate.rehearsal import rehearse
 from sidecar.gate.standing import standing, status_of
 from sidecar.ports import History
@@ -56,6 +57,8 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         laps.seconds["cluster"] = looks.waited
         with laps.of("record"), desk.ledger.write() as transaction:
             now = transaction.now
+            if decision.verdict != "deny" and (last := _shut_meanwhile(plan, decision, transaction, desk=desk)):
+                decision, shown, review = denied(decision, last), approvals.Shown(), False
             entry = approvals.Entry(
                 plan=plan,
                 decision=decision,
@@ -92,6 +95,14 @@ def history_of(digest: str, *, desk: Desk) -> History:
         return History(performed=performed, leased=leases.held(connection, but_for=digest))
 
 
+def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *, desk: Desk) -> list[Reason]:
+    """Alone with the store: whether everything was stopped, or too many cards were dealt, while this plan was looked at."""
+    stopped = approvals.stopped_by(transaction.connection)
+    reasons = [Reason(rule="stopped", message=f"everything was stopped by {stopped}")] if stopped is not None else []
+    crowded = too_many(plan, transaction.connection, now=transaction.now, desk=desk) if decision.verdict == "review" else None
+    return reasons if crowded is None else [*reasons, crowded]
+
+
 def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reason]:
     """What the sidecar itself never lets pass, whatever the policy says."""
     reasons: list[Reason] = []
@@ -108,11 +119,11 @@ def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reaso
         reasons.append(Reason(rule="policy-malformed", message="the policy wants a review, and names no one who may give it"))
     with desk.ledger.read() as connection:
         stopped = approvals.stopped_by(connection)
+        crowded = too_many(plan, connection, now=desk.ledger.now(), desk=desk) if decision.verdict == "review" else None
     if stopped is not None:
         reasons.append(Reason(rule="stopped", message=f"everything was stopped by {stopped}"))
     if wrong := desk.ledger.hours.wrong():
         reasons.append(Reason(rule="clock-unsure", message=wrong))
-    crowded = too_many(plan, desk=desk) if decision.verdict == "review" else None
     return reasons if crowded is None else [*reasons, crowded]
 
 

@@ -128,7 +128,7 @@ def _records(routes: APIRouter, desk: Desk) -> None:
     def audit(
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        about: Annotated[str, Query(max_length=128)] = "",
+        about: Annotated[str, Query(max_length=128, pattern=r"^[\x20-\x7e]*$")] = "",
     ) -> Response:
         """Records of the journal, in order; `about` is a plan's digest or a lease's id."""
         return JSONResponse({"records": desk.ledger.documents(after=after, limit=limit, about=about)})

@@ -15,6 +15,7 @@ import jinja2
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
@@ -43,6 +44,19 @@ _HEADERS = {
 Form = dict[str, str]
 
 
+class _Digest(Convertor[str]):
+    regex = "[0-9a-f]{64}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("digest", _Digest())
+
+
 class _ForBrowsers(Route):
     """Stands only for those who want HTML; everybody else goes on to the JSON side of the same address."""
 
@@ -65,12 +79,12 @@ class Pages:
             Route("/favicon.ico", lambda request: Response(status_code=204)),
             Route("/style.css", lambda request: _file("style.css", "text/css; charset=utf-8")),
             _ForBrowsers("/approvals", get(self._list)),
-            _ForBrowsers("/approvals/{digest}", get(self._one)),
-            Route("/approvals/{digest}/answer", post(self._answer), methods=["POST"]),
+            _ForBrowsers("/approvals/{digest:digest}", get(self._one)),
+            Route("/approvals/{digest:digest}/answer", post(self._answer), methods=["POST"]),
             Route("/leases", get(self._leases)),
             Route("/journal", get(self._journal)),
             Route("/reviews", get(self._reviews)),
-            Route("/reviews/{digest}", post(self._review), methods=["POST"]),
+            Route("/reviews/{digest:digest}", post(self._review), methods=["POST"]),
             Route("/stop", get(self._stop)),
             Route("/stop", post(self._stopped), methods=["POST"]),
             Route("/login", self._log_in_form),
