@@ -32,6 +32,7 @@ class FakeSlack:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     down: bool = False
     too_many: int = 0  # this many requests get a 429
+    retry_after: str = "1"
     refusing: dict[str, str] = field(default_factory=dict)  # error code by method
     acknowledged: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
@@ -87,7 +88,7 @@ class FakeSlack:
             return web.Response(status=503, text="down")
         if self.too_many > 0:
             self.too_many -= 1
-            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "1"})
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": self.retry_after})
         token = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
         if request.headers.get("Authorization") != f"Bearer {token}":
             return web.json_response({"ok": False, "error": "invalid_auth"})

@@ -24,6 +24,7 @@ from sidecar.errors import JournalUnavailable
 log = structlog.get_logger("sidecar.slack")
 LOOK_SECONDS = 1.0  # between two looks at the database
 LONGEST_PAUSE = 60.0  # between two tries while Slack is down
+LONGEST_QUIET = 600.0
 CLAIM_SECONDS = 120.0  # longer than one post with its waiting on a 429 takes
 FLOOD_SECONDS = 60.0
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
@@ -62,7 +63,8 @@ class Announcer:
             except SlackUnavailable as exc:
                 failures += 1
                 pause = min(LONGEST_PAUSE, 2.0 ** min(failures, 6) / 2)
-                log.warning("Slack cannot be reached, cards wait", reason=str(exc), again_in=pause)
+                log.warning("Slack cannot be reached, cards wait", reason=str(exc), again_in=max(pause, exc.wait))
+                await asyncio.sleep(min(exc.wait, LONGEST_QUIET))  # whoever clicks meanwhile does not cut this short
             except JournalUnavailable as exc:
                 pause = 5.0
                 log.warning("cards wait", reason=str(exc))

@@ -12,8 +12,9 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sidecar.approvals.slack.card import APPROVE, DENY, PAGE, SHOW
-from sidecar.approvals.slack.clicks import Clicks, reason_in
+from sidecar.approvals.slack.clicks import Clicks
 from sidecar.approvals.slack.modal import FIELD, WHY
+from sidecar.approvals.slack.payload import reason_in
 from sidecar.approvals.slack.ports import Access
 from sidecar.approvals.slack.web import quiet_logger
 from sidecar.contract import Problem

@@ -12,13 +12,14 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from sidecar.approvals.people import Person
 from sidecar.approvals.slack import cards
 from sidecar.approvals.slack.blocks import Block
 from sidecar.approvals.slack.card import card
-from sidecar.approvals.slack.modal import MOST_REASON, Question, question_from, why
+from sidecar.approvals.slack.modal import Question, question_from, why
+from sidecar.approvals.slack.payload import Place, User, click_of, reason_in, submission_of, value_of
 from sidecar.approvals.slack.ports import Access, Approvals, Asked, Verdict
 from sidecar.approvals.slack.text import visible
 from sidecar.approvals.slack.web import SlackRefused, SlackUnavailable, SlackUser
@@ -26,7 +27,6 @@ from sidecar.contract import Json, Problem
 from sidecar.errors import JournalUnavailable
 
 log = structlog.get_logger("sidecar.slack")
-_VALUE = re.compile(r"([0-9a-f]{64}):(.{1,80})", re.DOTALL)
 _SLACK_HOSTS = ("slack.com", "slack-gov.com")
 
 
@@ -38,52 +38,6 @@ class Speaks(Protocol):
     async def ask(self, trigger: str, view: Block) -> None: ...
 
     async def user(self, user: str) -> SlackUser: ...
-
-
-class _Read(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Named(_Read):
-    id: str = Field(pattern=r"^[A-Z0-9]{1,32}$")
-
-
-class _User(_Named):
-    team_id: str = ""
-
-
-class _Action(_Read):
-    value: str = Field("", max_length=2000)
-
-
-class _Container(_Read):
-    message_ts: str = Field(pattern=r"^[0-9.]{1,32}$")
-    channel_id: str = Field(pattern=r"^[A-Z0-9]{1,32}$")
-
-
-class _Click(_Read):
-    user: _User
-    container: _Container
-    actions: tuple[_Action, ...] = Field(min_length=1, max_length=1)
-    trigger_id: str = Field("", max_length=200)
-
-
-class _Field(_Read):
-    value: str | None = Field(None, max_length=3000)
-
-
-class _State(_Read):
-    values: dict[str, dict[str, _Field]]
-
-
-class _View(_Read):
-    private_metadata: str = Field(max_length=3000)
-    state: _State
-
-
-class _Submission(_Read):
-    user: _User
-    view: _View
 
 
 class Refused(Exception):
@@ -115,17 +69,17 @@ class Clicks:
         return ""
 
     async def approve(self, body: dict[str, Json]) -> None:
-        click = _click(body)
+        click = click_of(body)
         if click is not None:
-            plan, revision = _value(click)
+            plan, revision = value_of(click)
             await self._answer(click.user, click.container, plan, revision, "approve", "")
 
     async def ask_why(self, body: dict[str, Json]) -> None:
         """Deny was clicked: who may not answer is told so at once, the others are asked for the reason."""
-        click = _click(body)
+        click = click_of(body)
         if click is None:
             return
-        plan, revision = _value(click)
+        plan, revision = value_of(click)
         where = click.container
         try:
             asked = await self._card_of(where, plan)
@@ -142,13 +96,13 @@ class Clicks:
             await self._cannot(click.user.id, where.channel_id, exc)
 
     async def deny(self, body: dict[str, Json]) -> None:
-        submission = _submission(body)
+        submission = submission_of(body)
         question = question_from(submission.view.private_metadata) if submission is not None else None
         if submission is None or question is None:
             await asyncio.to_thread(self._approvals.refused, "slack-malformed", actor="slack")
             return
         try:
-            where = _Container(message_ts=question.ts, channel_id=question.channel)
+            where = Place(message_ts=question.ts, channel_id=question.channel)
         except ValidationError:
             await asyncio.to_thread(self._approvals.refused, "slack-malformed", actor="slack")
             return
@@ -156,7 +110,7 @@ class Clicks:
 
     async def show(self, body: dict[str, Json]) -> None:
         """Give a plan of a summary a card of its own."""
-        click = _click(body)
+        click = click_of(body)
         if click is None:
             return
         plan = click.actions[0].value
@@ -168,7 +122,7 @@ class Clicks:
         except JournalUnavailable as exc:
             await self._cannot(click.user.id, click.container.channel_id, exc)
 
-    async def _answer(self, user: _User, where: _Container, plan: str, revision: str, verdict: Verdict, reason: str) -> None:
+    async def _answer(self, user: User, where: Place, plan: str, revision: str, verdict: Verdict, reason: str) -> None:
         try:
             asked = await self._card_of(where, plan)
             if verdict == "approve" and card(asked).file:
@@ -187,7 +141,7 @@ class Clicks:
             await self._tell(where.channel_id, user.id, f"Not taken ({came.code}): {came.detail}")
         self._wake()
 
-    async def _card_of(self, where: _Container, plan: str) -> Asked:
+    async def _card_of(self, where: Place, plan: str) -> Asked:
         """The plan that is asked about there. Raises Refused unless that message is the card of this plan."""
         asked = await asyncio.to_thread(self._approvals.asked, plan) if _is_digest(plan) else None
         row = await asyncio.to_thread(self._row, plan)
@@ -197,7 +151,7 @@ class Clicks:
             )
         return asked
 
-    async def _person(self, user: _User) -> Person:
+    async def _person(self, user: User) -> Person:
         """Whose click it is, as Slack and the people file have it now. Raises Refused."""
         if user.team_id and user.team_id != self._access.team:
             raise Refused(code="slack-other-workspace", said="People of another workspace cannot answer.")
@@ -224,7 +178,7 @@ class Clicks:
         with self._approvals.read() as connection:
             return cards.get(connection, plan)
 
-    def _unfold(self, where: _Container, plan: str) -> None:
+    def _unfold(self, where: Place, plan: str) -> None:
         with self._approvals.write() as writing:
             row = cards.get(writing.connection, plan)
             listed = cards.get(writing.connection, row.summary) if row is not None else None
@@ -242,14 +196,16 @@ class Clicks:
             await asyncio.to_thread(self._approvals.refused, refused.code, actor=f"slack:{user}", plan=known, body=body)
         except JournalUnavailable as exc:
             log.error("a refusal is not on record", reason=str(exc))
-        if channel in self._access.channels.values():
-            await self._tell(channel, user, refused.said)
+        await self._tell(channel, user, refused.said)
 
     async def _cannot(self, user: str, channel: str, exc: JournalUnavailable) -> None:
         log.error("no answer taken", reason=str(exc))
         await self._tell(channel, user, "Nothing was done: the record cannot be written just now. Try again.")
 
     async def _tell(self, channel: str, user: str, text: str) -> None:
+        """Only this person sees it, and only in a channel of ours."""
+        if channel not in self._access.channels.values():
+            return
         try:
             await self._slack.tell(channel, user, text)
         except (SlackUnavailable, SlackRefused) as exc:
@@ -263,35 +219,6 @@ class Clicks:
             and parts.scheme == "https"
             and (host in _SLACK_HOSTS or host.endswith(tuple(f".{known}" for known in _SLACK_HOSTS)))
         )
-
-
-def reason_in(body: dict[str, Json]) -> str:
-    """What was written into the dialogue, "" for nothing."""
-    submission = _submission(body)
-    fields = [field for block in submission.view.state.values.values() for field in block.values()] if submission else []
-    return " ".join((fields[0].value or "").split())[:MOST_REASON] if fields else ""
-
-
-def _click(body: dict[str, Json]) -> _Click | None:
-    try:
-        return _Click.model_validate(body)
-    except ValidationError as exc:
-        log.warning("malformed click", faults=exc.error_count())
-        return None
-
-
-def _submission(body: dict[str, Json]) -> _Submission | None:
-    try:
-        return _Submission.model_validate(body)
-    except ValidationError as exc:
-        log.warning("malformed submission", faults=exc.error_count())
-        return None
-
-
-def _value(click: _Click) -> tuple[str, str]:
-    """Digest and revision of a button; two empty texts for anything else."""
-    found = _VALUE.fullmatch(click.actions[0].value)
-    return (found[1], found[2]) if found else ("", "")
 
 
 def _is_digest(plan: str) -> bool:

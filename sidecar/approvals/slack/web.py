@@ -3,6 +3,7 @@
 SlackUnavailable: ask again later. SlackRefused: Slack understood, and says no to this very request.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -19,6 +23,7 @@ from sidecar.contract import Json
 
 log = structlog.get_logger("sidecar.slack")
 TIMEOUT_SECONDS = 10
+LONGEST_WAIT_SECONDS = 15
 # Not about the request but about the moment, or about the app's standing, which an operator may put right.
 _LATER = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "accesslimited"}
@@ -28,7 +33,14 @@ _LATER = frozenset(
 
 
 class SlackUnavailable(Exception):
-    """Slack cannot be asked now; the text is Slack's error code or the kind of failure, never a secret."""
+    """Slack cannot be asked now; the text is Slack's error code or the kind of failure, never a secret.
+
+    `wait`: for how many seconds Slack asked us to be quiet, 0 where it did not say.
+    """
+
+    def __init__(self, reason: str, *, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 class SlackRefused(Exception):
@@ -49,10 +61,44 @@ class SlackUser:
     human: bool
 
 
+class _ShortWaits(AsyncRateLimitErrorRetryHandler):
+    """A 429 with a long pause is for the caller: nobody who clicked waits that long."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        return response is not None and response.status_code == 429 and _wait(response) <= LONGEST_WAIT_SECONDS
+
+    async def prepare_for_next_attempt_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        state.next_attempt_requested = True
+        await asyncio.sleep(_wait(response))  # the library's own would take any number for seconds
+        state.increment_current_attempt()
+
+
+def _wait(response: object) -> float:
+    """`Retry-After` of an answer in seconds, at most an hour; one second where there is none that can be read."""
+    headers = getattr(response, "headers", None) or {}
+    found = next((value for name, value in headers.items() if str(name).lower() == "retry-after"), "")
+    text = str(found[0] if isinstance(found, list) and found else found)
+    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else 1.0
+
+
 def client(token: str, api_url: str) -> AsyncWebClient:
     """Waits once for as long as a 429 says; everything else is for the caller to try again."""
     made = AsyncWebClient(token=token, base_url=api_url, timeout=TIMEOUT_SECONDS, logger=quiet_logger())
-    made.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=1))
+    made.retry_handlers.append(_ShortWaits(max_retry_count=1))
     return made
 
 
@@ -122,7 +168,9 @@ async def _asked(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> dict[str,
         answer = await call()
     except SlackApiError as exc:
         code = _code(exc)
-        raise (SlackUnavailable(code) if code in _LATER or code.startswith("http ") else SlackRefused(code)) from None
+        raise (
+            SlackUnavailable(code, wait=_wait(exc.response)) if code in _LATER or code.startswith("http ") else SlackRefused(code)
+        ) from None
     except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as exc:
         raise SlackUnavailable(type(exc).__name__) from None  # its text may hold what was sent
     return answer.data if isinstance(answer.data, dict) else {}
