@@ -1,9 +1,11 @@
 """The approvals page in a real browser, against the real process: log-in, reading, answering, on a phone, without script."""
 
 import re
+import ssl
 
 import httpx
 import pytest
+import trustme
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from tests.fakes.oidc_provider import CLIENT, running_provider
@@ -342,3 +344,26 @@ def test_who_wants_json_gets_json(sidecar):
     assert answer.headers["content-type"].startswith("application/json")
     html: Response | httpx.Response = sidecar.person("ada").get("/approvals", headers={"Accept": "text/html,*/*;q=0.8"})
     assert html.status_code == 303, "a bearer token opens the API, not the pages"
+
+
+def test_the_peoples_listener_speaks_tls_and_the_cookie_is_secure(sidecar, tmp_path):
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert")
+    made.private_key_pem.write_to_path(tmp_path / "key")
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    sidecar.end()
+    files = {"CERT": str(tmp_path / "cert"), "KEY": str(tmp_path / "key")}
+    sidecar.start(**{f"LESTRADE_SIDECAR_PEOPLE_TLS_{name}_FILE": path for name, path in files.items()})
+    try:
+        url = sidecar._people_url
+        assert url.startswith("https://")
+        with httpx.Client(base_url=url, verify=trusted, headers={"Accept": "text/html", "Origin": url}) as browser:
+            answer = browser.post("/login", data={"token": token("ada")})
+            assert answer.headers["set-cookie"].startswith("__Host-lestrade-session=")
+            assert "Secure" in answer.headers["set-cookie"]
+            assert browser.get("/approvals").status_code == 200
+    finally:
+        sidecar.end()
+        sidecar.start()
