@@ -10,6 +10,8 @@ import typer
 from sidecar.cli.ending import ending, fail, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sidecar.contract import Json, Plan
     from sidecar.policy import PolicyBundle
 
@@ -66,10 +68,11 @@ def check(
 
 @app.command("test", epilog=f"Example: lestrade-sidecar policy test policies. {EXIT_CODES}")
 def try_cases(directory: Directory = None, overlay: Overlay = None) -> None:
-    """The bundle's own cases (*_cases.yaml)."""
+    """The bundle's own cases (*_cases.yaml): which fail, and which guards and rules no case is about."""
     with ending():
         from sidecar.policy import admission
         from sidecar.policy.caged import EmbeddedEngine
+        from sidecar.policy.coverage import uncovered
 
         bundle = _loaded(_where(directory), overlay)
         engine = EmbeddedEngine(bundle)
@@ -77,6 +80,8 @@ def try_cases(directory: Directory = None, overlay: Overlay = None) -> None:
         engine.close()
         for fault in findings.faults:
             say(fault)
+        for without in uncovered(bundle):
+            say(f"no case: {without}")
         if findings.faults:
             fail(1, f"{len(findings.faults)} of {findings.cases} cases fail")
         if not findings.cases:
@@ -116,6 +121,40 @@ def explain(
             for line in account.lines():
                 say(line)
         if account.decision.verdict == "deny":
+            raise typer.Exit(1)
+
+
+@app.command(epilog=f"Example: lestrade-sidecar policy replay --policies new-policies --since 2026-11-01. {EXIT_CODES}")
+def replay(
+    policies: Annotated[Path | None, typer.Option("--policies", help="The bundle's folder.")] = None,
+    overlay: Overlay = None,
+    since: Annotated[str, typer.Option("--since", help="Only verdicts from this day or time on (ISO 8601, UTC).")] = "",
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file of the sidecar's settings, for its record.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that would be decided as they were.")] = False,
+) -> None:
+    """Judge the plans of the record again by another bundle, from the facts of that day: what would be decided otherwise.
+    Nothing is changed. Exit 1 if anything would be."""
+    with ending():
+        from sidecar.gate.opening import open_record
+        from sidecar.policy import RegoJudge
+        from sidecar.policy.caged import EmbeddedEngine
+        from sidecar.policy.replay import replayed
+        from sidecar.settings import load
+
+        bundle = _loaded(_where(policies), overlay)
+        earliest = _moment(since)
+        engine = EmbeddedEngine(bundle)
+        try:
+            judge = RegoJudge(engine, zones=bundle.zones)
+            found = list(replayed(open_record(load(config)).documents(), judge, since=earliest))
+        finally:
+            engine.close()
+        for one in found:
+            if one.changed or one.unknown or everything:
+                say(one.line())
+        changed, unknown = sum(one.changed for one in found), sum(bool(one.unknown) for one in found)
+        say(f"{len(found)} verdicts judged again by revision {bundle.revision[:12]}: {changed} would change, {unknown} not known")
+        if changed:
             raise typer.Exit(1)
 
 
@@ -190,6 +229,18 @@ def _looked_up(plan: "Plan", config: Path | None) -> "dict[str, Json]":
     for what in found.missing:
         typer.echo(f"could not be looked up: {what}", err=True)
     return found.document
+
+
+def _moment(text: str) -> "datetime | None":
+    from datetime import UTC, datetime
+
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(2, f"--since {text}: expected a day or a time, such as 2026-11-01 or 2026-11-01T12:00:00Z")
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _environments(bundle: "PolicyBundle") -> list[str]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.contract import Cause, Json, ObjectRef, Plan, ScaleWorkload, Step
+from sidecar.contract import Cause, Citation, Json, ObjectRef, Plan, ScaleWorkload, Step
 from sidecar.policy import PolicyBundle, load, policies_folder
 from sidecar.policy.bundle import assemble
 from sidecar.ports import Facts
@@ -19,6 +19,7 @@ def plan(replicas: int = 6, **changes: Any) -> Plan:
         "cluster": "main",
         "cause": Cause(slug="oom-killed", subject=CHECKOUT),
         "hypothesis": "It is what the evidence says.",
+        "cited": (Citation(id="evidence-1", sha256="ab" * 32),),
         "steps": (Step(id="step-1", action=ScaleWorkload(target=CHECKOUT, replicas=replicas), why="why", expect="better"),),
     }
     return Plan(**(whole | changes))
