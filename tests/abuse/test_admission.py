@@ -313,7 +313,7 @@ def test_E10_what_leases_may_write_is_not_read_through_the_gateway(bound):
 
 
 def test_E10_no_account_and_no_pod_of_ours_mounts_a_token_unasked():
-    """Leases' accounts are never mounted, and where a pod is shipped its containers get no token but the sidecar's own."""
+    """So far no manifest of ours makes a pod; the first one that does has to say that no token is mounted."""
     for path in sorted((ROOT / "deploy").rglob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             if not document:

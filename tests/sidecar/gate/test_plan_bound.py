@@ -595,9 +595,10 @@ def test_of_an_object_with_many_keys_the_approved_ones_change_all_together_and_n
     path, headers = "/api/v1/namespaces/shop/configmaps/many", {"content-type": "application/merge-patch+json"}
     lab.apply([shop("ConfigMap", "many", data={"a": "1", "b": "1", "c": "1"})])
     it = target(lab, "ConfigMap", "many")
-    changes = [{"path": "/data/a", "before": "1", "after": "2"}, {"path": "/data/b", "before": "1", "after": None}]
+    new = {"path": "/data/new", "before": None, "after": "1"}
+    changes = [{"path": "/data/a", "before": "1", "after": "2"}, {"path": "/data/b", "before": "1", "after": None}, new]
     granted = leased(world, {"kind": "change_fields", "target": it, "changes": changes})
-    whole = {"data": {"a": "2", "b": None}}
+    whole = {"data": {"a": "2", "b": None, "new": "1"}}
 
     with stolen(lab, granted) as thief:
 
@@ -605,11 +606,12 @@ def test_of_an_object_with_many_keys_the_approved_ones_change_all_together_and_n
             return thief.patch(path, json=body, headers=headers)
 
         answers = {
-            "one of the two": patch({"data": {"a": "2"}}),
-            "the other of the two": patch({"data": {"b": None}}),
-            "one that goes with them": patch({"data": {"a": "2", "b": None, "c": None}}),
-            "one that comes with them": patch({"data": {"a": "2", "b": None, "d": "1"}}),
-            "one that changes with them": patch({"data": {"a": "2", "b": None, "c": "9"}}),
+            "one that changes alone": patch({"data": {"a": "2"}}),
+            "one that goes alone": patch({"data": {"b": None}}),
+            "all but the new one": patch({"data": {"a": "2", "b": None}}),
+            "another that goes with them": patch({"data": {**whole["data"], "c": None}}),
+            "another that comes with them": patch({"data": {**whole["data"], "d": "1"}}),
+            "another that changes with them": patch({"data": {**whole["data"], "c": "9"}}),
             "for ever": patch(whole | {"immutable": True}),
             "in bytes": patch(whole | {"binaryData": {"e": "AAAA"}}),
         }
