@@ -37,7 +37,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         with laps.of("facts"):
             facts = desk.facts.gather(plan, history, through=looks)
         with laps.of("engine"):
-            decision = desk.judge.decide(plan, facts)
+            decision = by_policy = desk.judge.decide(plan, facts)
         previews: tuple[ChangePreview, ...] = ()
         effects: dict[str, Json] = {}
         dry_run = ""
@@ -80,7 +80,9 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 body={
                     "plan": document,
                     "decision": decision.document(),
-                    "facts": masked(facts.document),  # by which the plan can be judged again
+                    # What the policy alone said, and by which facts: so that the plan can be judged again.
+                    "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
+                    "facts": masked(facts.document),
                     "effects": masked(effects),
                 },
             )
