@@ -159,7 +159,7 @@ class Over:
 OVER: tuple[PlanState, ...] = ("denied", "refused", "expired", "settled", "void")
 
 
-def uncleared(connection: Connection, *, limit: int = 100) -> list[Over]:
+def uncleared(connection: Connection, *, limit: int = 1000) -> list[Over]:
     """Plans that are over and still stand as they were carried out."""
     query = (
         select(_plans.c.digest, _plans.c.document, _plans.c.effects, _plans.c.lease)

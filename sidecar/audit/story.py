@@ -61,6 +61,7 @@ class Story:
     policy: str = ""
     answers: tuple[Event, ...] = ()
     lease: str = ""
+    late: tuple[str, ...] = ()
     identity: str = ""
     claimed_at: str = ""
     granted_at: str = ""
@@ -93,6 +94,13 @@ def story_of(plan: str, records: Sequence[Document]) -> Story:
 
 def _told(story: Story, record: Document, body: dict[str, Any]) -> Story:
     kind, at, actor = str(record["kind"]), str(record["at"]), str(record["actor"])
+    if kind == "lease-claimed" and body.get("undoes"):
+        story = replace(story, late=(*story.late, str(record["lease"])))
+    if kind.startswith("lease-") and record["lease"] in story.late:
+        settlement = _dict(body.get("settlement"))
+        after = f", refused {settlement.get('refusal')} after {settlement.get('refused_after_ms')} ms" if settlement else ""
+        what = f"{kind.replace('-', ' ')} {record['lease']}, to take back after its time{after}"
+        return replace(story, others=(*story.others, _event(record, what, str(body.get("detail") or ""))))
     match kind:
         case "plan-decided":
             return _decided(story, record, body)

@@ -5,17 +5,22 @@ stands whole in the store until its end, and is then overwritten by what the rec
 """
 
 import json
+from datetime import datetime
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Plan
+from sidecar.credentials import store as leases
 from sidecar.execution import masked
 from sidecar.execution import store as steps
+from sidecar.gate.afterwards import UNDO_TIME, UNDO_WITHIN
 from sidecar.gate.ledger import Ledger
 from sidecar.reading.shapes import Mask
 
 _MASK = Mask()
+FOR_GOOD = ("helped", "undone", "not-performed")  # ends after which nothing is taken back
 _NAMES = ("digest", "sha256", "uid")
 
 
@@ -37,15 +42,33 @@ def clear_over(ledger: Ledger) -> int:
     Raises JournalUnavailable.
     """
     with ledger.read() as connection:
-        if not approvals.uncleared(connection):
+        if not _over(connection, ledger.now()):
             return 0
     with ledger.write() as transaction:
-        found = approvals.uncleared(transaction.connection)
-        for over in found:
+        found = _over(transaction.connection, transaction.now)
+        for over, held in found:
             approvals.clear(transaction.connection, over.digest, _left(over.document), masked(over.effects))
-            if over.lease is not None:
-                steps.rewrite(transaction.connection, over.lease, masked)
+            for lease in held:
+                steps.rewrite(transaction.connection, lease, masked)
     return len(found)
+
+
+def _over(connection: Connection, now: datetime) -> list[tuple[approvals.Over, list[str]]]:
+    """Plans of which nothing can be needed any more, with their leases: what may still be taken back is kept whole."""
+    found = []
+    for over in approvals.uncleared(connection):
+        held = leases.get(connection, over.lease) if over.lease is not None else None
+        late = leases.of_plan(connection, over.digest, undoes=held.lease.id) if held is not None else None
+        both = [lease for lease in (held, late) if lease is not None]
+        if not any(_needed(lease, now) for lease in both):
+            found.append((over, [lease.lease.id for lease in both]))
+    return found
+
+
+def _needed(held: leases.Entry, now: datetime) -> bool:
+    if held.lease.state != "settled":
+        return True
+    return held.outcome not in FOR_GOOD and now < held.lease.expires_at + UNDO_WITHIN + UNDO_TIME
 
 
 def _left(document: Json) -> Json:

@@ -5,12 +5,15 @@ import json
 import pytest
 from sqlalchemy import text
 
+from sidecar.audit.page import page_of
 from sidecar.gate.database import engine_for
 from sidecar.gate.perform import perform
 from sidecar.gate.reap import reap
 from sidecar.gate.settle import settle
 from sidecar.gate.standing import standing
 from sidecar.gate.submit import submit
+from sidecar.gate.telling import stories
+from sidecar.gate.undo import undo
 from tests.fakes.sidecar_gate import change, deployment, make_world, plan, ref, scale
 from tests.sidecar.gate.test_refusals import WEB, approved, leased
 
@@ -142,3 +145,23 @@ def test_the_clear_text_of_a_plan_that_is_not_over_stays(world):
     reap(desk=world.desk)
     assert CANARY in stored(world)
     assert standing(digest, desk=world.desk).state == "approved"
+
+
+def test_what_can_still_be_taken_back_is_kept_whole_until_it_cannot(world):
+    granted = leased(world, *secretive())
+    for step in ("step-1", "step-2"):
+        perform(granted.id, step, desk=world.desk)
+    world.clock.advance(seconds=301)
+    reap(desk=world.desk)  # the lease is over, and nobody said what came of it
+    assert CANARY in stored(world)
+    came = undo(granted.id, desk=world.desk)
+    assert came.complete, came
+    assert world.cluster.objects[("", "configmaps", "shop", "settings")]["data"] == {}
+    page = "\n".join(page_of(stories(granted.id, ledger=world.desk.ledger)[0][0], whole=None))
+    assert f"LEASE     {granted.granted_at:%H:%M}" in page
+    assert granted.id in page
+    assert "to take back after its time" in page
+    world.clock.advance(seconds=3600 + 301)
+    reap(desk=world.desk)
+    assert CANARY not in stored(world)
+    assert world.desk.ledger.verify()[1] is None
