@@ -306,6 +306,7 @@ def _run(listeners: list[Listener]) -> None:
                 access_log=False,
                 date_header=False,  # the edge sets it, or hands on the cluster's
                 server_header=False,
+                proxy_headers=False,  # where somebody comes from is what the socket says: a header would hide who guesses
                 timeout_graceful_shutdown=LINGER_SECONDS,
                 lifespan="off",
                 ssl_certfile=listener.certificate,

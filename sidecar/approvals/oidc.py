@@ -82,6 +82,8 @@ class Verifier:
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
             return None
+        if subject in (claims.get("client_id"), claims.get("azp")):
+            return None  # what a program got for itself (RFC 9068 section 2.2) speaks of no person
         email = _text(claims, "email") if claims.get("email_verified") is True else ""
         groups: Any = claims
         for part in self.groups_claim.split("."):  # such as realm_access.roles

@@ -18,6 +18,8 @@ class KeptMemberships:
         known = self.of(seen.name)
         if known is not None and _adds_nothing(known, seen):
             return known
+        if known is None and not seen.roles:
+            return seen  # nobody, and never was anybody: not worth keeping
         with self._ledger.write() as transaction:
             known = store.get(transaction.connection, seen.name)
             if known is not None and _adds_nothing(known, seen):

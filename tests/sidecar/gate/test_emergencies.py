@@ -1,5 +1,6 @@
 """The clock that moves, the stop that two people lift, the glass that two people break: at the gate, with a clock of our own."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -246,3 +247,5 @@ def test_what_a_provider_said_is_kept_over_a_restart_and_only_the_newest_counts(
     again = KeptMemberships(world.desk.ledger).of("oidc:x#1")
     assert (again.roles, again.also, again.called) == (frozenset(), {"1", "gil"}, "Gil")
     assert kinds(world).count("membership-seen") == 3
+    assert KeptMemberships(world.desk.ledger).keep(replace(seen(0), name="oidc:x#2")).roles == frozenset()
+    assert KeptMemberships(world.desk.ledger).of("oidc:x#2") is None, "nobody is not kept"

@@ -98,6 +98,8 @@ NOW = int(time.time())
         {"sub": None},
         {"sub": ""},
         {"sub": "a\nb"},
+        {"client_id": "sub-gil"},
+        {"azp": "sub-gil"},
     ],
 )
 def test_a_claim_that_is_missing_or_wrong_makes_it_nobodys(fake, verifier, claims):
