@@ -106,57 +106,6 @@ def test_a_plan_changed_by_one_value_is_another_plan_and_not_approved(sidecar):
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_steps_are_performed_in_order_only(sidecar):
-    restart = {"kind": "restart_workload", "target": target(sidecar)}
-    lease = sidecar.leased(plan(sidecar, scale(sidecar), restart))
-    early = sidecar.perform(lease, "step-2")
-    assert (early["status"], early["reason"]) == ("refused", "not-next")
-    assert sidecar.perform(lease, "step-1")["status"] == "performed"
-    assert sidecar.perform(lease, "step-2")["status"] == "performed"
-    assert sidecar.agent.post(f"/v1/leases/{lease['id']}/steps/step-3").json()["code"] == "unknown-step"
-    sidecar.settle(lease)
-
-
-def test_a_target_that_changed_after_the_approval_is_refused_before_any_right_is_made(sidecar):
-    status = sidecar.submit(plan(sidecar, scale(sidecar)))
-    good(sidecar.approve(status))
-    sidecar.lab.request("PATCH", DEPLOYMENT, {"spec": {"replicas": 3}}, content_type="application/merge-patch+json")
-    refused = sidecar.agent.post(f"/v1/plans/{status['plan']}/lease")
-    assert refused.json()["code"] == "target-changed"
-    assert good(sidecar.agent.get(f"/v1/plans/{status['plan']}"))["state"] == "void"
-    assert replicas(sidecar) == 3
-    assert sidecar.leftovers() == []
-
-
-def test_a_target_that_changed_under_the_lease_is_left_alone(sidecar):
-    lease = sidecar.leased(plan(sidecar, scale(sidecar)))
-    sidecar.lab.request("PATCH", DEPLOYMENT, {"spec": {"replicas": 3}}, content_type="application/merge-patch+json")
-    result = sidecar.perform(lease)
-    assert (result["status"], result["reason"]) == ("refused", "target-changed")
-    assert replicas(sidecar) == 3
-    assert sidecar.settle(lease)["outcome"] == "not-performed"
-
-
-def test_a_step_is_done_once_however_often_and_from_wherever_it_is_asked_for(sidecar):
-    lease = sidecar.leased(plan(sidecar, scale(sidecar)))
-    with ThreadPoolExecutor(6) as pool:
-        results = list(pool.map(lambda _: sidecar.perform(lease), range(6)))
-    assert {result["status"] for result in results} == {"performed"}
-    assert sorted(result["repeated"] for result in results) == [False] + [True] * 5
-    account = "lestrade-leases/" + lease["identity"].rpartition(":")[2]
-    assert len([entry for entry in sidecar.lab.writes() if entry.identity == account]) == 1
-    sidecar.settle(lease)
-
-
-def test_two_who_ask_for_the_lease_get_the_same(sidecar):
-    status = sidecar.submit(plan(sidecar, scale(sidecar)))
-    good(sidecar.approve(status))
-    with ThreadPoolExecutor(6) as pool:
-        leases = list(pool.map(lambda _: good(sidecar.agent.post(f"/v1/plans/{status['plan']}/lease")), range(6)))
-    assert len({lease["id"] for lease in leases}) == 1
-    sidecar.settle(leases[0])
-
-
 def test_what_was_performed_is_undone(sidecar):
     image = {
         "path": "/spec/template/spec/containers/0/image",
