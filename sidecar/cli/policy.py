@@ -98,15 +98,20 @@ def explain(
     policies: Annotated[Path | None, typer.Option("--policies", help="The bundle's folder.")] = None,
     overlay: Overlay = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file of the sidecar's settings, for the cluster.")] = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="Let the running sidecar look the facts up, its own record included.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What the rules say to a plan, which of them speak, and by which facts. Nothing is submitted. Exit 1 for a denial."""
     with ending():
         from sidecar.policy.explanation import explained
 
+        if running and facts is not None:
+            fail(2, "--running looks the facts up itself: leave --facts out")
         bundle = _loaded(_where(policies), overlay)
         parsed = _plan(plan)
-        known = _facts(facts) if facts is not None else _looked_up(parsed, config)
+        known = _considered(parsed, bundle) if running else _facts(facts) if facts is not None else _looked_up(parsed, config)
         account = explained(parsed, known, bundle)
         if as_json:
             say(
@@ -241,6 +246,21 @@ def _moment(text: str) -> "datetime | None":
     except ValueError:
         fail(2, f"--since {text}: expected a day or a time, such as 2026-11-01 or 2026-11-01T12:00:00Z")
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _considered(plan: "Plan", bundle: "PolicyBundle") -> "dict[str, Json]":
+    """By the sidecar at LESTRADE_SIDECAR_PEOPLE_URL. Whether it judges by another bundle than this one is said."""
+    from sidecar.cli.remote import Remote
+
+    found = Remote.from_environment().post("/v1/policy/consider", {**plan.document()})
+    for what in found["missing"]:
+        typer.echo(f"could not be looked up: {what}", err=True)
+    judging = str(found["decision"]["revision"])
+    if judging != bundle.revision:
+        verdict = found["decision"]["verdict"]
+        typer.echo(f"the sidecar judges by another bundle, revision {judging[:12]}, which says {verdict}", err=True)
+    document: dict[str, Json] = found["facts"]
+    return document
 
 
 def _environments(bundle: "PolicyBundle") -> list[str]:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sidecar.contract import Decision, Plan
 from sidecar.errors import BundleRefused
+from sidecar.gate.desk import Desk
 from sidecar.gate.ledger import Ledger
+from sidecar.gate.submit import history_of
 from sidecar.policy import store
 from sidecar.policy.current import Admitted
+from sidecar.ports import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,9 @@ class PolicyRecord:
         with self.ledger.write() as transaction:
             transaction.record("policy-refused", actor="sidecar", body={"reason": why[:2000]})
             return transaction.now
+
+
+def considered(plan: Plan, *, desk: Desk) -> tuple[Facts, Decision]:
+    """What would be known about the plan and said to it now. Nothing is kept, and nobody is asked."""
+    facts = desk.facts.gather(plan, history_of(plan.digest, desk=desk))
+    return facts, desk.judge.decide(plan, facts)

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from sidecar.approvals import Person, reviews
 from sidecar.approvals import store as approvals
-from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Settlement
+from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Plan, Settlement
 from sidecar.credentials import store as leases
 from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.execution import store as steps
@@ -47,7 +47,7 @@ def people_api(
     app = make_app(
         "Lestrade sidecar, the people's side",
         version=version,
-        taken=(ApprovalRequest, StopRequest, GlassRequest, ReviewRequest),
+        taken=(ApprovalRequest, StopRequest, GlassRequest, ReviewRequest, Plan),
         side="people",
         noted=desk.ledger.refusals.note,
     )
@@ -64,7 +64,7 @@ def people_api(
     _approvals(routes, desk, known)
     _records(routes, desk)
     control_routes(routes, desk, known)
-    policy_routes(routes, policy)
+    policy_routes(routes, desk, policy)
     if pages is not None:
         app.router.routes.extend(pages.routes())  # first: a browser is answered by a page, everybody else by what follows
     app.include_router(routes)

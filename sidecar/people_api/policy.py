@@ -1,17 +1,22 @@
 """Which policy judges, for people: revision, since when, the last refusal, the engine; and the same as metrics."""
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import AwareDatetime
 
-from sidecar.contract import Message
-from sidecar.edge import answer, refuses
+from sidecar.contract import Decision, Json, Message, Plan
+from sidecar.edge import answer, refuses, takes, whole_body
+from sidecar.execution import masked
+from sidecar.gate.desk import Desk
+from sidecar.gate.policies import considered
 from sidecar.ports import PolicyStanding
 
 Standing = Callable[[], PolicyStanding]
+Body = Annotated[bytes, Depends(whole_body)]
 
 
 def none_known() -> PolicyStanding:
@@ -33,7 +38,22 @@ class PolicyView(Message):
     unavailable: str
 
 
-def policy_routes(routes: APIRouter, standing: Standing) -> None:
+class Considered(Message):
+    """What is known about a plan just now, and what the policy that judges says to it. Values that look secret are masked."""
+
+    facts: dict[str, Json]
+    missing: tuple[str, ...]
+    decision: Decision
+
+
+def policy_routes(routes: APIRouter, desk: Desk, standing: Standing) -> None:
+    @routes.post("/v1/policy/consider", response_model=Considered, responses=refuses(413), openapi_extra=takes(Plan))
+    def consider(body: Body) -> Response:
+        """Look the facts of a plan up and judge it, as if it were submitted. Nothing is kept, and nobody is asked."""
+        facts, decision = considered(Plan.from_bytes(body), desk=desk)
+        shown = masked(facts.document)
+        return answer(Considered(facts=shown if isinstance(shown, dict) else {}, missing=facts.missing, decision=decision))
+
     @routes.get("/v1/policy", response_model=PolicyView, responses=refuses())
     def show_policy() -> Response:
         """By which revision plans are judged at present, and what became of the last bundle that was laid there."""
