@@ -58,8 +58,13 @@ ACCESS = Access(bot_token="xoxb-x", team="T0", app_id="A0", channels={"": "C0", 
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = make_world(tmp_path)
+def url(database):
+    return database()
+
+
+@pytest.fixture
+def world(tmp_path, url):
+    world = make_world(tmp_path, url)
     world.cluster.put("deployments", deployment(), "apps")
     world.people.add("ada", "approver", "sre", "platform")
     return world
@@ -113,13 +118,17 @@ async def test_a_plan_that_nobody_answers_says_expired_without_anybody_asking(wo
     assert "EXPIRED, not approved" in words_of(posts.only())
 
 
-async def test_two_sidecars_post_one_card(world, posts):
+async def test_two_sidecars_post_one_card(world, posts, tmp_path, url):
     posts.slow = 0.05
-    for number in (5, 6):
-        waiting(world, number)
-    one, two = announcer(world, posts), announcer(world, posts)
+    digests = [waiting(world, number) for number in (5, 6)]
+    other = make_world(tmp_path, url)  # a process of its own would have its own desk on the same database
+    one, two = announcer(world, posts), announcer(other, posts)
     await asyncio.gather(one.look(), two.look(), one.look(), two.look())
     assert len(posts.messages) == 2
+
+    said(world, digests[0], "deny")
+    await asyncio.gather(one.look(), two.look())
+    assert posts.updates == 1
 
 
 async def test_what_a_killed_sidecar_had_claimed_is_posted_by_another_one_later(world, posts):

@@ -132,7 +132,7 @@ def test_twenty_usual_steps_either_fit_or_are_not_approved_here():
     assert (APPROVE in buttons_of(message(made))) == (shown == 19) == (not made.file)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(hostile())
 def test_no_view_makes_a_card_that_slack_refuses_or_that_lies(found):
     made = card(found, page_url=PAGE_URL)
