@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.contract import Json
 from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.admission import admit
 from sidecar.policy.bundle import PolicyBundle, files_in, policies_folder
@@ -81,7 +82,14 @@ def _admitted(bundle: PolicyBundle, engine: Engine, name: str, unreached: str = 
         version=bundle.signed.version if bundle.signed is not None else None,
         signed_by=bundle.signed.by if bundle.signed is not None else "",
         unreached=unreached,
+        reading=_reading(bundle.data),
     )
+
+
+def _reading(data: dict[str, Json]) -> Json:
+    """What the platform team says about reading."""
+    platform = data.get("platform")
+    return platform.get("reading") if isinstance(platform, dict) else None
 
 
 def _state_of(place: Path | None) -> str:

@@ -9,6 +9,7 @@ from sidecar.contract import (
     Action,
     Cause,
     ChangeFields,
+    Citation,
     CreateObject,
     DeletePod,
     DrainNode,
@@ -43,6 +44,7 @@ def plan_of(*actions: Action) -> Plan:
         cluster="lab",
         cause=Cause(slug="oom-killed", subject=actions[0].target),
         hypothesis="h",
+        cited=(Citation(id="evidence-1", sha256="ab" * 32),),
         steps=tuple(Step(id=f"step-{n}", action=action, why="w", expect="e") for n, action in enumerate(actions, 1)),
     )
 
@@ -114,7 +116,7 @@ def test_the_facts_are_what_the_rules_read(cluster: FakeCluster) -> None:
     denied = judge.decide(plan := plan_of(ScaleWorkload(target=CHECKOUT, replicas=60)), gathered(cluster, plan.steps[0].action))
 
     assert allowed.verdict == "review"  # the cluster is a test cluster: a dev label does not make it milder
-    assert [reason.rule for reason in denied.reasons] == ["scale-bounds"]
+    assert [reason.rule for reason in denied.reasons] == ["moved-lately", "scale-bounds"]
 
 
 def test_the_time_is_the_clusters_own(cluster: FakeCluster) -> None:
