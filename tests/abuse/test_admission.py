@@ -331,7 +331,7 @@ def test_E10_a_leases_account_is_mounted_into_nothing(bound, ended):
     assert account["automountServiceAccountToken"] is False
 
 
-def test_E2_no_lease_is_minted_while_plan_bound_admission_is_not_in_place(bound):
+def test_E7_no_lease_is_minted_while_plan_bound_admission_is_not_in_place(bound):
     binding = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/lestrade-plan-bound"
     kept = bound.lab.request("GET", binding)
     status = answered(bound, scale(fresh(bound), 3))

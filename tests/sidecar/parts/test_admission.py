@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from sidecar.credentials.admission import created, difference, entry, replaced, shipped, update
+from sidecar.credentials.admission import ENFORCED, UNKNOWN, created, difference, entry, replaced, shipped, update
 from sidecar.ports import Resource
 from tests.sidecar.process.harness import ROOT
 
@@ -62,6 +62,13 @@ def test_no_policy_but_the_one_on_our_own_objects_touches_anybody_but_leases():
         [condition] = named(name)["spec"]["matchConditions"]
         assert "startsWith('system:serviceaccount:lestrade-leases:')" in condition["expression"]
         assert condition["expression"].startswith("has(request.userInfo.username) && ")
+
+
+def test_what_the_sidecar_listens_for_is_what_the_policy_says():
+    messages = [rule["message"] for rule in named("lestrade-plan-bound")["spec"]["validations"]]
+
+    assert messages[0] == UNKNOWN
+    assert messages[1].startswith(ENFORCED)
 
 
 def test_params_are_of_a_kind_of_ours_in_one_named_object():
