@@ -38,11 +38,12 @@ def access_from(settings: Settings) -> Access | None:
 
 
 def channel_of(access: Access, environment: str, namespace: str) -> str:
-    """The most exact entry wins."""
-    for key in (f"{environment}/{namespace}", environment, ""):
-        if key in access.channels:
+    """The most exact entry wins. A plan may touch several environments ("prod, test"): the first that has an entry."""
+    words = [word.strip() for word in environment.split(",")]
+    for key in [*(f"{word}/{namespace}" for word in words), *words]:
+        if key and key in access.channels:
             return access.channels[key]
-    raise SettingsError("Slack approvals: no channel")  # `_channels` sees to it that "" is there
+    return access.channels[""]  # `_channels` sees to it that it is there
 
 
 def _token(path: Path | None, name: str, prefix: str) -> str:

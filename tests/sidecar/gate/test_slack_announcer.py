@@ -215,9 +215,13 @@ async def test_more_than_a_few_in_a_minute_are_one_message_and_each_can_be_shown
 
 async def test_the_channel_is_that_of_the_environment(world, posts):
     access = Access(bot_token="x", team="T0", app_id="A0", channels={"": "C0", "prod/shop": "C0SHOP", "prod": "C0PROD"})
-    assert [channel_of(access, *where) for where in (("prod", "shop"), ("prod", "pay"), ("dev", "shop"), ("", ""))] == [
+    assert [
+        channel_of(access, *where)
+        for where in (("prod", "shop"), ("prod", "pay"), ("dev", "shop"), ("", ""), ("test, prod", "pay"))
+    ] == [
         "C0SHOP",
         "C0PROD",
         "C0",
         "C0",
+        "C0PROD",
     ]
