@@ -91,25 +91,25 @@ def _not_in_the_plan(held: leases.Entry, step: str, *, desk: Desk, actor: str) -
     with desk.ledger.write() as transaction:
         fresh = leases.suspend(transaction.connection, lease.id, reason=reason)
         body: dict[str, Json] = {"step": step, "reason": "unknown-step", "suspended": fresh}
-        transaction.record("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+        if fresh:  # asked for again it is a refusal as any other
+            transaction.record("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     detail = "the approved plan has no such step; no further step of it is performed"
     return problem(404, "unknown-step", detail, fix="settle the lease and propose the plan again")
 
 
 def _turned_away(held: leases.Entry, step: Step, no: No, *, desk: Desk, actor: str) -> StepResult:
     lease = held.lease
-    with desk.ledger.write() as transaction:
-        result = StepResult(
-            lease=lease.id,
-            step=step.id,
-            status=no.status,
-            reason=no.reason,
-            message=no.message[:500],
-            target=step.action.target,
-            at=transaction.now,
-        )
-        body = {"step": step.id, "reason": no.reason, "message": no.message}
-        transaction.record("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body={**body})
+    result = StepResult(
+        lease=lease.id,
+        step=step.id,
+        status=no.status,
+        reason=no.reason,
+        message=no.message[:500],
+        target=step.action.target,
+        at=desk.ledger.now(),
+    )
+    body: dict[str, Json] = {"step": step.id, "reason": no.reason, "message": no.message}
+    desk.ledger.refusals.once("step-turned-away", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     return result
 
 

@@ -18,7 +18,7 @@ from sidecar.errors import JournalUnavailable
 log = structlog.get_logger("sidecar.refusals")
 
 WINDOW_SECONDS = 60.0
-MOST_A_WINDOW = 60  # records of their own; all beyond are counted under their kind
+MOST_A_WINDOW = 100  # records of their own; all beyond are counted under their kind
 RECORDED: ContextVar[list[int] | None] = ContextVar("records written for this request", default=None)
 
 
@@ -84,6 +84,24 @@ class Refusals:
         except JournalUnavailable:
             with self._lock:
                 window.further += 1
+
+    def once(self, kind: str, *, actor: str, plan: str, lease: str, body: Mapping[str, Json]) -> None:
+        """A no of a use case, to somebody who is known and may ask again and again: the same no about the same thing is on
+        record once in a window, and counted beyond. Raises JournalUnavailable."""
+        self.flush()
+        about = (kind, plan, lease, *(str(body.get(name)) for name in ("step", "reason", "code")))
+        with self._lock:
+            window = self._windows.setdefault(("agent", 0, kind), _Window(time.monotonic()))
+            if about in self._seen or len(self._seen) >= MOST_A_WINDOW:
+                window.further += 1
+                return
+            self._seen.add(about)
+        try:
+            self.recorder.one(kind, actor=actor, plan=plan, lease=lease, body=body)
+        except JournalUnavailable:
+            with self._lock:
+                self._seen.discard(about)
+            raise
 
     def flush(self, *, now: bool = False) -> None:
         """Put on record what was counted in windows that are over (`now`: in all of them)."""

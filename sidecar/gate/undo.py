@@ -44,6 +44,13 @@ def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Proble
         complete = all(result.status == "performed" for result in results)
         if not complete:  # nothing tries again by itself
             left = [f"{result.step}: {result.reason}" for result in results if result.status != "performed"]
+            desk.ledger.refusals.once(
+                "undo-incomplete",
+                actor="sidecar",
+                plan=held.lease.plan,
+                lease=lease,
+                body={"left": [*left], "reason": "; ".join(left)},
+            )
             log.error("an undo is not complete, a person has to look", lease=lease, plan=held.lease.plan, left=left)
         return UndoResult(lease=lease, steps=tuple(results), complete=complete)
 
