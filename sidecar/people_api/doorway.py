@@ -24,6 +24,7 @@ from sidecar.approvals import Directory, Person
 from sidecar.errors import IdentityUnavailable
 from sidecar.people_api.seal import LOG_IN_LASTS, SESSION_LASTS, Seal, Session
 
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|stop|reviews)?")
 TRIES, TRIES_WITHIN, MOST_ADDRESSES = 10, 60.0, 10_000
 
@@ -85,8 +86,12 @@ class Doorway:
         return hmac.compare_digest(session.csrf, given if given.isascii() else "")
 
     def origin(self, request: Request) -> str:
-        found = urlsplit(self.url) if self.url else urlsplit(f"{request.url.scheme}://{request.headers.get('host', '')}")
-        return f"{found.scheme}://{found.netloc}"
+        """Scheme and host; without a host that is one, no form is ours."""
+        if self.url:
+            found = urlsplit(self.url)
+            return f"{found.scheme}://{found.netloc}"
+        host = request.headers.get("host", "")
+        return f"{request.scope['scheme']}://{host if _HOST.fullmatch(host) else ''}"
 
     def let_in(self, person: Person, request: Request, now: datetime, goes_to: str) -> Response:
         response = RedirectResponse(ours(goes_to), 303)
@@ -127,7 +132,7 @@ class Doorway:
         """Back from there; None for a log-in that was not begun in this browser, or is not valid. Raises IdentityUnavailable,
         JournalUnavailable."""
         begun = self.seal.open("log-in", request.cookies.get(self._cookie("log-in", request), ""), now=now)
-        said = dict(parse_qsl(request.url.query))
+        said = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
         state, code = said.get("state", ""), said.get("code", "")
         if begun is None or self.client is None or self.directory.outside is None or not code:
             return None

@@ -201,7 +201,7 @@ class Pages:
         async def handle(request: Request) -> Response:
             session = await run_in_threadpool(self.doorway.session, request, self.desk.ledger.now())
             if session is None:
-                return RedirectResponse(f"/login?goes_to={ours(request.url.path)}", 303)
+                return RedirectResponse(f"/login?goes_to={ours(str(request.scope['path']))}", 303)
             known_as(request, session.person.name)
             return await run_in_threadpool(self._guarded, lambda: show(request, session), request, session)
 
@@ -246,7 +246,7 @@ class Pages:
             status,
             str(content.pop("code", "")),
             session=session,
-            here=request.url.path,
+            here=request.scope["path"],
             now=now,
             name=self.name,
             cluster=self.desk.cluster.name,

@@ -619,6 +619,37 @@ def test_D6_a_session_opens_pages_only_and_its_forms_come_from_its_own_pages(peo
     assert token("ada") not in json.dumps(records(people, status)) + "".join(people.sidecar.lines)
 
 
+def test_D6_what_no_browser_sends_is_refused_and_never_a_fault_of_ours(people):
+    url = people.sidecar._people_url
+    bodies = (b"", b"\xff\xfe", b"a=b&" * 5000, b"csrf=%C3%A9&verdict=approve", b"token=%00", b"x" * 2_000_000)
+    with httpx.Client(base_url=url, headers={"Accept": "text/html", "Origin": url}, follow_redirects=False) as browser:
+        assert browser.post("/login", data={"token": token("ada")}).status_code == 303
+        for path in (
+            "/stop",
+            "/logout",
+            "/login",
+            f"/reviews/{'a' * 64}",
+            f"/approvals/{'a' * 64}/answer",
+            "/approvals/x/answer",
+        ):
+            for body in bodies:
+                came = browser.post(path, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+                assert 400 <= came.status_code < 500, (path, body[:20], came.status_code)
+        for host in ("[", "a:b:c", "x y", "[::1", "\u00e9".encode()):
+            for path in ("/login", "/approvals", "/login/callback?code=x"):
+                assert browser.get(path, headers={"Host": host}).status_code < 500
+            assert browser.post("/login", headers={"Host": host}, data={"token": token("ada")}).status_code == 403
+        for path in (
+            "/approvals/%00",
+            "/journal?before=%00",
+            "/journal?before=" + "9" * 30,
+            "/login?goes_to=//evil",
+            "/reviews/%2e%2e",
+        ):
+            assert browser.get(path).status_code < 500
+    assert good(people.sidecar.person("bob").get("/v1/stop"))["stopped"] is False
+
+
 def test_D6_guessing_tokens_is_slowed_down(people):
     url = people.sidecar._people_url
     with httpx.Client(base_url=url, headers={"Accept": "text/html", "Origin": url}) as browser:
