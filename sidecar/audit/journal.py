@@ -98,7 +98,7 @@ class Journal:
             query = query.where(_records.c.plan.startswith(about, autoescape=True) | (_records.c.lease == about))
         if limit is not None:
             query = query.limit(limit)
-        for row in connection.execution_options(yield_per=500).execute(query).mappings():
+        for row in connection.execute(query.execution_options(yield_per=500)).mappings():
             yield {**row, "body": _body(row["body"])}
 
     def check(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
