@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -28,9 +28,22 @@ NEVER_GRANTED = NEVER_RESOURCES | {
 WORKLOADS = {"deployments", "statefulsets", "daemonsets", "replicasets", "cronjobs", "pods", "replicationcontrollers"}
 
 
+WORKLOAD = [("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")]
+FITTING = {  # kinds that an action is meant for; it is tried on every other as well
+    **dict.fromkeys(("restart_workload", "rollback_workload", "scale_workload"), WORKLOAD),
+    **{key: [("v1", "Pod")] for key in ("delete_pod", "evict_pod")},
+    **{key: [("v1", "Node")] for key in ("cordon_node", "uncordon_node", "drain_node")},
+    **{
+        key: [("v1", "ConfigMap"), ("v1", "Service"), ("autoscaling/v2", "HorizontalPodAutoscaler")]
+        for key in ("change_fields", "create_object")
+    },
+    "rerun_job": [("batch/v1", "Job")],
+}
+
+
 @st.composite
-def targets(draw):
-    api_version, kind = draw(KINDS)
+def targets(draw, fitting=()):
+    api_version, kind = draw(st.sampled_from(fitting)) if fitting else draw(KINDS)
     namespaced = RESOURCES[(api_version, kind)].namespaced if (api_version, kind) in RESOURCES else True
     namespace = draw(NAMESPACES) if draw(st.integers(0, 9)) == 0 else "shop" if namespaced else ""
     return {"apiVersion": api_version, "kind": kind, "namespace": namespace, "name": draw(NAMES), "uid": draw(NAMES)}
@@ -38,31 +51,24 @@ def targets(draw):
 
 @st.composite
 def actions(draw):
-    target = draw(targets())
+    kind = draw(st.sampled_from(sorted(FITTING)))
+    target = draw(targets(FITTING[kind] if draw(st.integers(0, 3)) else ()))
     pods = st.lists(targets().map(lambda pod: {**pod, "apiVersion": "v1", "kind": "Pod", "namespace": "shop"}), max_size=3)
     manifest = {
         "apiVersion": target["apiVersion"],
         "kind": target["kind"],
         "metadata": {"name": target["name"], **({"namespace": target["namespace"]} if target["namespace"] else {})},
     }
-    more = draw(
-        st.sampled_from(
-            [
-                {"kind": "restart_workload"},
-                {"kind": "rollback_workload", "to_revision": 1},
-                {"kind": "scale_workload", "replicas": 3},
-                {"kind": "change_fields", "changes": [{"path": "/spec/x", "before": None, "after": 1}]},
-                {"kind": "delete_pod"},
-                {"kind": "evict_pod"},
-                {"kind": "cordon_node"},
-                {"kind": "uncordon_node"},
-                {"kind": "drain_node", "pods": draw(pods)},
-                {"kind": "create_object", "manifest": manifest},
-                {"kind": "rerun_job", "new_name": draw(NAMES)},
-            ]
-        )
-    )
-    return {"target": {**target, **({"uid": "new"} if more["kind"] == "create_object" else {})}, **more}
+    more = {
+        "rollback_workload": {"to_revision": 1},
+        "scale_workload": {"replicas": 3},
+        "change_fields": {"changes": [{"path": "/spec/x", "before": None, "after": 1}]},
+        "drain_node": {"pods": draw(pods)},
+        "create_object": {"manifest": manifest},
+        "rerun_job": {"new_name": draw(NAMES)},
+    }.get(kind, {})
+    named = {**target, "uid": "new"} if kind == "create_object" else target
+    return {"kind": kind, "target": named, **more}
 
 
 @st.composite
@@ -76,9 +82,8 @@ def plans(draw):
     return [Step(id=f"step-{n}", action=action, why="so", expect="better") for n, action in enumerate(found, start=1)]
 
 
-@settings(max_examples=400, deadline=None)
-@given(plans())
-def test_the_rights_of_a_lease_are_within_its_plan_and_within_the_sidecars(steps):
+def within(steps) -> int:
+    """Asserts it; how many steps were given any right."""
     granted = []
     for step in steps:
         try:
@@ -106,6 +111,19 @@ def test_the_rights_of_a_lease_are_within_its_plan_and_within_the_sidecars(steps
         for name in r.names
     }
     assert whole == single, "all together give no more than each by itself"
+    return len(granted)
+
+
+def test_the_rights_of_a_lease_are_within_its_plan_and_within_the_sidecars():
+    seen = []
+
+    @settings(max_examples=120, deadline=None)
+    @given(plans())
+    def every(steps):
+        seen.append(within(steps))
+
+    every()
+    assert sum(seen) > 60  # else it says nothing
 
 
 @settings(max_examples=50, deadline=None)
@@ -116,10 +134,6 @@ def test_a_plan_with_one_step_that_no_lease_can_hold_has_no_rights_at_all(steps)
         with pytest.raises(BeyondCeiling) as caught:
             rights_for(steps)
         assert caught.value.step == beyond[0].id
-
-
-def test_the_plans_that_are_made_up_here_hold_something():
-    find(plans(), lambda steps: len([step for step in steps if not _is_beyond(step)]) >= 3)
 
 
 def _is_beyond(step) -> bool:
