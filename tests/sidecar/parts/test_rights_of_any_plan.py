@@ -29,15 +29,20 @@ WORKLOADS = {"deployments", "statefulsets", "daemonsets", "replicasets", "cronjo
 
 
 WORKLOAD = [("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")]
+PODS, NODES, JOBS = [("v1", "Pod")], [("v1", "Node")], [("batch/v1", "Job")]
+SETTINGS = [("v1", "ConfigMap"), ("v1", "Service"), ("autoscaling/v2", "HorizontalPodAutoscaler")]
 FITTING = {  # kinds that an action is meant for; it is tried on every other as well
-    **dict.fromkeys(("restart_workload", "rollback_workload", "scale_workload"), WORKLOAD),
-    **{key: [("v1", "Pod")] for key in ("delete_pod", "evict_pod")},
-    **{key: [("v1", "Node")] for key in ("cordon_node", "uncordon_node", "drain_node")},
-    **{
-        key: [("v1", "ConfigMap"), ("v1", "Service"), ("autoscaling/v2", "HorizontalPodAutoscaler")]
-        for key in ("change_fields", "create_object")
-    },
-    "rerun_job": [("batch/v1", "Job")],
+    "restart_workload": WORKLOAD,
+    "rollback_workload": WORKLOAD,
+    "scale_workload": WORKLOAD,
+    "delete_pod": PODS,
+    "evict_pod": PODS,
+    "cordon_node": NODES,
+    "uncordon_node": NODES,
+    "drain_node": NODES,
+    "change_fields": SETTINGS,
+    "create_object": SETTINGS,
+    "rerun_job": JOBS,
 }
 
 
