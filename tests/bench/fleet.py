@@ -112,6 +112,7 @@ def governed(base: Path, *, environment: str, namespace: str = "fleet") -> Itera
     with running_opa() as opa, running(base, environment={"LESTRADE_OPA_URL": opa.url, **more}) as sidecar:
         sidecar.lab.apply(_manifests(namespace))
         wait_for(lambda: all(_ready(sidecar.lab, namespace, index) for index in range(COUNT)), what="the fleet is ready")
+        sidecar.lab.advance(2 * 3600)  # what somebody changed within the hour, people are asked about
         sidecar.start()
         world = Governed(sidecar=sidecar, opa=opa, namespace=namespace)
         with contextlib.suppress(AssertionError):  # the first question puts the policy into the OPA server
