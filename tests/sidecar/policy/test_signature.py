@@ -92,7 +92,9 @@ def test_what_opa_signed_is_taken(bundle: Signing, inside: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("private", "algorithm"), [(ec.generate_private_key(ec.SECP256R1()), "ES256"), (RSA, "PS256"), (RSA, "RS512")], ids=str
+    ("private", "algorithm"),
+    [(ec.generate_private_key(ec.SECP256R1()), "ES256"), (RSA, "PS256"), (RSA, "RS512")],
+    ids=["ES256", "PS256", "RS512"],
 )
 def test_other_kinds_of_keys_are_taken(bundle: Signing, private: Any, algorithm: str) -> None:
     bundle.public = write_keys(bundle.public.parent, private, "other")
