@@ -174,10 +174,13 @@ def _in_other_namespaces(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _with_facts_of(document: Json, copy: Json) -> Json:
-    for place in ("/facts/targets", "/facts/history/targets"):
+    """Whatever is known about the target before is known about the one it is now: only what it is may speak against it."""
+    before, now = (_key(one).replace("~1", "/") for one in (document, copy))
+    for place in ("/facts", "/facts/history"):
         there = found(copy, place)
-        if isinstance(there, dict):
-            there[_key(copy).replace("~1", "/")] = deepcopy(found(document, f"{place}/{_key(document)}"))
+        for part in there.values() if isinstance(there, dict) else ():
+            if isinstance(part, dict) and before in part:
+                part[now] = deepcopy(part[before])
     return copy
 
 
