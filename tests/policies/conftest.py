@@ -50,6 +50,13 @@ def verdict_of(engine: Engine, document: dict[str, Json]) -> Json:
     return {**answer, "reasons": sorted(reasons, key=canonical)}
 
 
+def spoken(answer: dict[str, Json]) -> tuple[Json, set[tuple[str, str]]]:
+    """The verdict, and which rule spoke of which step."""
+    reasons = answer["reasons"]
+    assert isinstance(reasons, list)
+    return answer["verdict"], {(str(r["rule"]), str(r["step"])) for r in reasons if isinstance(r, dict)}
+
+
 @pytest.fixture(scope="session")
 def same() -> Callable[[Engine, Engine, dict[str, Json]], None]:
     """Asserts that two engines say the same; where one of them fails, the other must deny."""
@@ -60,6 +67,9 @@ def same() -> Callable[[Engine, Engine, dict[str, Json]], None]:
             left = there if here == "no" else here
             assert left == "no" or (isinstance(left, dict) and left["verdict"] == "deny")
             return
+        assert isinstance(here, dict)
+        assert isinstance(there, dict)
+        assert spoken(here) == spoken(there)
         assert here == there
 
     return check

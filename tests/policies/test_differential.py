@@ -49,6 +49,29 @@ VALUES = st.one_of(
         ["registry.k8s.io/a:1", "registry.example/checkout:2", None, {"secretKeyRef": {"name": "a"}}, [{"hostPath": 1}]]
     ),
 )
+LABELS: list[dict[str, str]] = [
+    {},
+    {"team": "commerce"},
+    {"lestrade.dev/criticality": "critical"},
+    {"lestrade.dev/criticality": "?"},
+    {"lestrade.dev/approvers": "somebody"},
+]
+HANDS: list[list[dict[str, Any]]] = [
+    [],
+    [{"manager": "kubectl-edit", "operation": "Update", "at_epoch": 1794995990}],
+    [{"manager": "lestrade-x", "operation": "Update", "at_epoch": 1794995990}],
+    [{"manager": "ci", "operation": "Apply", "at_epoch": None}],
+]
+ACTS: list[dict[str, Any]] = [
+    {"kind": kind, "target": f"{of}/shop/x", "target_kind": of, "namespace": "shop", "replicas": count, "lowered": count == 0,
+     "fields": [path]}
+    for kind, of, count, path in (
+        ("scale_workload", "Deployment", 0, "/spec/replicas"),
+        ("change_fields", "PodDisruptionBudget", None, "/spec/minAvailable"),
+        ("change_fields", "Deployment", None, "/spec/template/spec/containers/0/readinessProbe"),
+        ("delete_pod", "Pod", None, ""),
+    )
+]  # fmt: skip
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -71,6 +94,8 @@ def plans(draw: st.DrawFn) -> dict[str, Json]:
         document["facts"]["history"]["targets"].update(other["facts"]["history"]["targets"])
         document["facts"]["namespaces"].update(other["facts"]["namespaces"])
         document["facts"]["history"]["namespaces"].update(other["facts"]["history"]["namespaces"])
+        document["facts"]["related"].update(other["facts"]["related"])
+        document["facts"]["workloads"].update(other["facts"]["workloads"])
     for number, step in enumerate(document["plan"]["steps"], 1):
         step["id"] = f"step-{number}"
         action = step["action"]
@@ -92,6 +117,27 @@ def plans(draw: st.DrawFn) -> dict[str, Json]:
         target["gitops"] = draw(GITOPS)
     for count in facts["history"]["targets"].values():
         count["hour"] = draw(st.sampled_from([0, 0, 0, 2, 5, 6]))
+        count["replicas"] = draw(st.sampled_from([0, 0, 0, 38, 100]))
+    facts["adds"] = {
+        step["id"]: {
+            "cpu_millis": draw(st.sampled_from([0, 0, 500, 9000, -200])),
+            "memory_mib": draw(st.sampled_from([0, 128, 40_000])),
+            "storage_mib": 0,
+        }
+        for step in document["plan"]["steps"]
+    }
+    for key in facts["related"]:
+        facts["related"][key] = draw(st.sampled_from(["same", "same", "same", "refers-to", "", "trust-me"]))
+    for workload in facts["workloads"].values():
+        workload["replicas"] = draw(st.sampled_from([3, 3, 1, 10, None]))
+    for target in facts["targets"].values():
+        target["autoscalers"] = draw(st.sampled_from([[], [], [{"name": "a", "min": 2, "max": 5}], None]))
+        for field in target.get("live", {}).get("fields", {}).values():
+            field["managers"] = draw(st.sampled_from(HANDS))
+    facts["history"]["recent"] = draw(st.lists(st.sampled_from(ACTS), max_size=2))
+    facts["history"]["pods"] = draw(st.sampled_from([{}, {"shop": [f"checkout-{n}" for n in range(10)]}]))
+    for namespace in facts["namespaces"].values():
+        namespace["labels"].update(draw(st.sampled_from(LABELS)))
     facts["leased"] = [sorted(facts["targets"])[0]] if draw(st.integers(0, 9)) == 0 else []
     document["clock"] = {}
     whole: dict[str, Json] = document
