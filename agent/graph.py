@@ -22,6 +22,7 @@ from langgraph.graph import END, START, StateGraph
 from agent.course import Bounds, Course, Means, State
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import RunRow
+from agent.ports.cluster import READING_FOR
 from agent.stages.telling import Tell
 from sidecar.contract import Json
 
@@ -50,6 +51,7 @@ class Investigation:
     async def run(self, row: RunRow) -> None:
         """Start the run, or go on where its last checkpoint stands. Raises StoreUnavailable."""
         config: RunnableConfig = {"configurable": {"thread_id": row.id}, "recursion_limit": RECURSION_LIMIT}
+        READING_FOR.set(row.incident.id)
         try:
             kept = await self._graph.aget_state(config)
             beginning: State | None = None

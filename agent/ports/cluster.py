@@ -1,6 +1,7 @@
 """Reading one cluster: live, through the sidecar's gateway, or from a snapshot file. There is no writing here."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +25,9 @@ class Observed:
     objects: tuple[Manifest, ...] = ()
     logs: tuple[ContainerLog, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+
+READING_FOR: ContextVar[str] = ContextVar("the incident that the cluster is read for", default="")
 
 
 class ClusterReader(Protocol):

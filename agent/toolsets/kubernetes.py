@@ -6,9 +6,11 @@ The only user of `kubernetes` in the agent, and it can only read: every request 
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +24,7 @@ import urllib3
 
 from agent.domain.objects import ContainerLog, Manifest, Ref
 from agent.errors import ClusterUnreachable, InputError, ReadRefused
-from agent.ports.cluster import Gap, Observed
+from agent.ports.cluster import READING_FOR, Gap, Observed
 from agent.toolsets.gateway import SocketPoolManager
 from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of
 from agent.toolsets.redaction import without_secrets
@@ -33,6 +35,7 @@ THREADS = 8
 TIMEOUT = (3.0, 30.0)  # seconds: connect, read
 MANY = 8  # from so many namespaces on, one list over all of them is cheaper
 TRIES = 3
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # as the gateway takes it
 PAUSE = 0.3  # seconds before the second, twice that before the third try
 _T = TypeVar("_T")
 
@@ -120,7 +123,8 @@ class KubernetesCluster:
         return without_secrets({**_parse(answer.body), "kind": ref.kind, "apiVersion": api_version})
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        within = copy_context().run  # whose run it is goes along
+        return await asyncio.get_running_loop().run_in_executor(self._threads, within, work)
 
     def _list(
         self, resource: Resource, namespace: str, query: tuple[tuple[str, str], ...] = ()
@@ -179,8 +183,10 @@ class KubernetesCluster:
         raise ClusterUnreachable(f"no answer from cluster {self._name}{f' ({self._source})' if self._source else ''}: {last}")
 
     def _send(self, path: str, query: list[tuple[str, str]], accept: str) -> _Answer:
+        run = READING_FOR.get()
+        headers = {"Accept": accept, **({"Lestrade-Run": run} if self._prefix and RUN_NAME.fullmatch(run) else {})}
         request = self._api.param_serialize(
-            "GET", f"{self._prefix}{path}", query_params=query, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+            "GET", f"{self._prefix}{path}", query_params=query, header_params=headers, auth_settings=["BearerToken"]
         )
         response = self._api.call_api(*request, _request_timeout=TIMEOUT)
         raw = response.response

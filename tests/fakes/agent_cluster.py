@@ -27,6 +27,7 @@ class FakeApi:
     fail_first: int = 0  # so many requests are answered with 503
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)  # what readers named themselves
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, str, str]:
         self.asked.append((path, query))
@@ -78,6 +79,7 @@ def _handler(api: FakeApi, prefix: str) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             api.tokens.add(self.headers.get("Authorization", ""))
+            api.runs.add(self.headers.get("Lestrade-Run", ""))
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             path = unquote(parts.path)
             if not path.startswith(prefix):

@@ -7,6 +7,7 @@ import yaml
 
 from agent.domain.objects import Ref
 from agent.errors import ClusterUnreachable, InputError, ReadRefused
+from agent.ports.cluster import READING_FOR
 from agent.toolsets.kubernetes import connect, connect_gateway
 from tests.agent.builders import node, obj
 from tests.fakes.agent_cluster import FakeApi, serving
@@ -196,11 +197,13 @@ async def test_reading_through_the_gateway(api, tmp_path, over):
     path = tmp_path / "gate.sock" if over == "socket" else None
     with serving(api, socket_path=path, prefix="/v1/read/prod") as url:
         cluster = connect_gateway(url, cluster="prod", token_file=token)
+        READING_FOR.set("inc-1")
         seen = await cluster.overview(["shop"])
         cluster.close()
 
     assert [one["metadata"]["name"] for one in seen.objects if one["kind"] == "Pod"] == ["web-1"]
     assert api.tokens == {"Bearer agent-token"}
+    assert api.runs == {"inc-1"}
     assert cluster.name == "prod"
 
 
