@@ -58,7 +58,12 @@ def verdict() -> list[Row]:
             measured=_percentiles(own),
             within=_met(own),
         ),
-        Row(what="... of which OPA, asked by the sidecar", budget="", measured=_percentiles(engine), within=None),
+        Row(
+            what="... of which the engine alone: OPA asked and answering over HTTP",
+            budget=budget,
+            measured=_percentiles(engine),
+            within=_met(engine),
+        ),
         Row(
             what="... of which the sidecar itself, its durable record included",
             budget="",
