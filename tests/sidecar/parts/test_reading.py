@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.ports import ApiAnswer, ApiCall
 from sidecar.ports.cluster import ApiStream
-from sidecar.reading import Forbidden, Gateway, Reading
+from sidecar.reading import Forbidden, Gateway, Reading, ReadingRules, rules_from
 from sidecar.reading.permitted import MAX_WATCH_SECONDS, Permitted, permit
 
 VALUE = base64.b64encode(b"canary-value").decode()
@@ -167,3 +167,38 @@ def test_secrets_that_are_watched_lose_their_values_line_by_line():
 def test_secrets_in_a_form_that_cannot_be_cleaned_are_not_shown(content_type):
     cluster = OneAnswer(VALUE.encode(), content_type=content_type)
     assert isinstance(open_reading("/api/v1/secrets", [], "*/*", cluster=cluster), Forbidden)
+
+
+def read_by(rules: ReadingRules, path: str, document: object, query: list[tuple[str, str]] | None = None) -> Reading | Forbidden:
+    cluster = OneAnswer(json.dumps(document).encode())
+    return Gateway(cluster=cluster, rules=lambda: rules).open(path, query or [], "*/*")
+
+
+def test_what_policy_hides_is_refused_and_left_out_of_lists():
+    rules = ReadingRules(namespaces=("shop", "team-*"), hidden_namespaces=("team-secret",), hidden_kinds=("pods/log", "leases.*"))
+    for path in (
+        "/api/v1/namespaces/bank/pods",
+        "/api/v1/namespaces/team-secret/pods",
+        "/api/v1/namespaces/bank",
+        "/api/v1/namespaces/shop/pods/web/log",
+        "/apis/coordination.k8s.io/v1/namespaces/shop/leases",
+    ):
+        assert isinstance(read_by(rules, path, {}), Forbidden), path
+    pods = [{"metadata": {"name": "p", "namespace": name}} for name in ("shop", "bank", "team-a", "team-secret")]
+    everywhere = read_by(rules, "/api/v1/pods", {"items": pods, "metadata": {"continue": "x"}})
+    shown = json.loads(b"".join(everywhere.pieces))
+    assert [item["metadata"]["namespace"] for item in shown["items"]] == ["shop", "team-a"]
+    assert shown["metadata"] == {"continue": "x"}
+    names = [{"metadata": {"name": name}} for name in ("shop", "bank")]
+    listed = json.loads(b"".join(read_by(rules, "/api/v1/namespaces", {"items": names}).pieces))
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["shop"]
+    nodes = json.loads(b"".join(read_by(rules, "/api/v1/nodes", {"items": [{"metadata": {"name": "n"}}]}).pieces))
+    assert len(nodes["items"]) == 1
+    rows = {"rows": [{"cells": [], "object": pod} for pod in pods]}
+    assert len(json.loads(b"".join(read_by(rules, "/api/v1/pods", rows).pieces))["rows"]) == 2
+    assert isinstance(read_by(rules, "/api/v1/pods", rows, [("includeObject", "None")]), Forbidden)
+
+
+def test_where_there_is_no_policy_nothing_is_read():
+    assert isinstance(read_by(rules_from(None), "/api/v1/nodes", {}), Forbidden)
+    assert isinstance(read_by(rules_from({"namespaces": ["*"], "kinds": ["*"]}), "/api/v1/nodes", {}), Reading)
