@@ -33,6 +33,7 @@ decision := {
 	"reasons": [reason | some reason in grounds],
 	"approvals": approvals,
 	"lease_seconds": data.platform.lease.seconds,
+	"environment": data.remediation.environment.of_plan,
 } if {
 	passes
 	count(grounds) > 0

@@ -43,7 +43,10 @@ class ApprovalsWanted(Message):
 
 
 class Decision(Message):
-    """The verdict on one plan. allow: may be leased at once. review: after approvals. deny: not as it stands."""
+    """The verdict on one plan. allow: may be leased at once. review: after approvals. deny: not as it stands.
+
+    `environment`: the strictest one that the rules took the plan's targets for, where they say it.
+    """
 
     plan: Sha256
     verdict: Verdict
@@ -51,5 +54,6 @@ class Decision(Message):
     approvals: ApprovalsWanted | None = None
     lease_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
     revision: Annotated[str, StringConstraints(max_length=80)]
+    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,63}$")] = ""
     facts: Sha256
     decided_at: AwareDatetime

@@ -12,6 +12,7 @@ from sidecar.ports import Facts
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = {"verdict", "reasons", "approvals", "lease_seconds"}
+_MAY = {"environment"}  # what the rules took the plan's targets for; shown to people
 
 
 class MalformedVerdict(ValueError):
@@ -25,7 +26,7 @@ def to_input(plan: dict[str, Json], facts: dict[str, Json], zones: Sequence[str]
 
 def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: datetime) -> Decision:
     """Raises MalformedVerdict for anything but a whole, consistent verdict: `"true"`, a list, a review without people."""
-    if not isinstance(value, dict) or set(value) != _KEYS:
+    if not isinstance(value, dict) or set(value) - _MAY != _KEYS:
         raise MalformedVerdict(f"the verdict is not an object of {', '.join(sorted(_KEYS))}")
     verdict, raw_reasons, raw_approvals, lease_seconds = (
         value[key] for key in ("verdict", "reasons", "approvals", "lease_seconds")
@@ -41,6 +42,7 @@ def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: dat
                     "plan": plan.digest,
                     "verdict": verdict,
                     "lease_seconds": lease_seconds,
+                    "environment": value.get("environment", ""),
                     "revision": revision,
                     "facts": facts.digest,
                     "decided_at": at.isoformat(),
