@@ -75,30 +75,29 @@ class TargetHeld(Exception):
 
 
 def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequence[ObjectRef], undoes: str = "") -> None:
-    """Write a new lease and take its targets; raises TargetHeld when one of them is not free."""
-    for key, target in {_key(target): target for target in targets}.items():
-        holder = connection.execute(select(_held.c.lease).where(_held.c.target == key)).first()
-        if holder is not None:
-            raise TargetHeld(str(target))
-        try:
-            with connection.begin_nested():
-                document = json.dumps(target.document())
+    """Write a new lease and take its targets, or nothing at all; raises TargetHeld when one of them is not free."""
+    with connection.begin_nested():  # whoever is told no goes on with the transaction: no target may stay with nobody
+        for key, target in {_key(target): target for target in targets}.items():
+            if connection.execute(select(_held.c.lease).where(_held.c.target == key)).first() is not None:
+                raise TargetHeld(str(target))
+            document = json.dumps(target.document())
+            try:
                 connection.execute(insert(_held).values(target=key, lease=lease.id, plan=lease.plan, document=document))
-        except IntegrityError as exc:
-            raise TargetHeld(str(target)) from exc
-    connection.execute(
-        insert(_leases).values(
-            id=lease.id,
-            plan=lease.plan,
-            undoes=undoes,
-            incident=incident,
-            state=lease.state,
-            identity=lease.identity,
-            rights=json.dumps([right.document() for right in lease.rights]),
-            granted_at=lease.granted_at.timestamp(),
-            expires_at=lease.expires_at.timestamp(),
+            except IntegrityError as exc:
+                raise TargetHeld(str(target)) from exc
+        connection.execute(
+            insert(_leases).values(
+                id=lease.id,
+                plan=lease.plan,
+                undoes=undoes,
+                incident=incident,
+                state=lease.state,
+                identity=lease.identity,
+                rights=json.dumps([right.document() for right in lease.rights]),
+                granted_at=lease.granted_at.timestamp(),
+                expires_at=lease.expires_at.timestamp(),
+            )
         )
-    )
 
 
 def get(connection: Connection, lease: str) -> Entry | None:

@@ -15,10 +15,12 @@ from sidecar.gate.desk import Turns
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.reap import reap
+from sidecar.gate.settle import settle
 from sidecar.gate.standing import standing
 from sidecar.gate.stop import stop
+from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
-from tests.fakes.sidecar_gate import FakeFacts, deployment, make_world, ref, scale
+from tests.fakes.sidecar_gate import FakeFacts, deployment, make_world, plan, ref, scale
 from tests.sidecar.gate.test_refusals import WEB, approve, approved, code, leased
 
 BOUND = ("serviceaccounts", "roles", "rolebindings", "clusterroles", "clusterrolebindings")
@@ -216,3 +218,20 @@ def test_labels_alone_do_not_make_an_object_the_reapers(world):
         world.cluster.put("rolebindings", binding, "rbac.authorization.k8s.io")
     reap(desk=world.desk)
     assert world.cluster.names("rolebindings") == ["lestrade-x", "somebodys"]
+
+
+def test_a_plan_that_gets_only_some_of_its_targets_keeps_none_of_them(world):
+    world.cluster.put("deployments", deployment("api", replicas=3), "apps")
+    first = leased(world, scale(5, "api"))
+    both = submit(plan(scale(7), scale(7, "api"), attempt=2), desk=world.desk).plan
+    approve(world, both)
+
+    assert code(lease(both, desk=world.desk)) == "target-leased"
+
+    third = submit(plan(scale(6), attempt=3), desk=world.desk).plan
+    approve(world, third)
+    web = lease(third, desk=world.desk)
+    assert isinstance(web, Lease), web  # nobody holds it: the plan that did not get all of its targets has none
+    settle(web.id, "not-performed", desk=world.desk)
+    settle(first.id, "not-performed", desk=world.desk)
+    assert isinstance(lease(both, desk=world.desk), Lease)
