@@ -69,6 +69,7 @@ def test_plan_review_approve_lease_perform_settle(sidecar):
     status = sidecar.submit(plan(sidecar, scale(sidecar)))
     assert status["state"] == "waiting"
     assert "+  replicas: 4" in status["approval"]["changes"][0]["diff"]
+    assert status["approval"]["environment"] == "prod"  # nothing says what the cluster is: the strictest holds
     assert sidecar.agent.post(f"/v1/plans/{status['plan']}/lease").json()["code"] == "not-approved"
 
     good(sidecar.approve(status))
