@@ -20,6 +20,7 @@ SILENCE_SECONDS = 20.0  # of an answer that has an end
 STREAM_SILENCE_SECONDS = MAX_WATCH_SECONDS + 30.0
 MOST_REFUSAL = 65_536  # bytes of an answer that is a refusal in plain text
 _LOG_BLOCK = 65_536
+_CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,10 @@ def _events(pieces: Iterator[bytes], clear: Callable[[Any], Any], mine: _Namespa
             event = json.loads(line)
         except (ValueError, RecursionError) as exc:
             raise Unreadable("an event is no JSON") from exc
-        if mine is not None and isinstance(event, dict) and event.get("type") in ("ADDED", "MODIFIED", "DELETED"):
+        kind = event.get("type") if isinstance(event, dict) else None
+        if kind not in (*_CHANGES, "BOOKMARK", "ERROR"):
+            raise Unreadable("a line of a watch is no event")  # a list, say: whose items nobody has looked at
+        if mine is not None and kind in _CHANGES:
             rows = event["object"].get("rows") if isinstance(event.get("object"), dict) else None
             if isinstance(rows, list):
                 event["object"]["rows"] = [row for row in rows if mine.shown(row)]

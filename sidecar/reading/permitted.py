@@ -67,11 +67,17 @@ def permit(path: str, query: list[tuple[str, str]], accept: str, rules: ReadingR
         return Forbidden("no parameter of the Kubernetes API has such a name")
     if not rules.everywhere and any(name == "includeObject" and value == "None" for name, value in query):
         return Forbidden("rows are shown with their namespace only, since not every namespace may be read")
-    # The API server reads every value but these two as true, the empty one too.
-    streamed = any(name in ("watch", "follow") and value.lower() not in ("false", "0") for name, value in query)
     form: Form = "log" if place.subresource == "log" else "objects" if place.resource else "plain"
+    # One word each: of two the API server reads the first, and of the other's word it takes no notice.
+    asked = [value for name, value in query if name == ("follow" if form == "log" else "watch")]
+    if len(asked) > 1:
+        return Forbidden("a parameter is there twice")
+    # The API server reads every value but these two as true, the empty one too.
+    streamed = form != "plain" and any(value.lower() not in ("false", "0") for value in asked)
     wanted = "*/*" if form == "log" else _accept(accept)
-    call = ApiCall(method="GET", path="/" + "/".join(segments), query=_bounded(query, streamed), accept=wanted)
+    call = ApiCall(
+        method="GET", path="/" + "/".join(segments), query=_bounded(query, streamed and form == "objects"), accept=wanted
+    )
     return Permitted(call=call, form=form, resource=place.resource, namespace=place.namespace, streamed=streamed)
 
 
@@ -96,9 +102,9 @@ def _place(segments: list[str]) -> _Place:
     return _Place(group, namespace, rest[0] if rest else "", "/".join(rest[2:]) if len(rest) > 2 else "")
 
 
-def _bounded(query: list[tuple[str, str]], streamed: bool) -> tuple[tuple[str, str], ...]:
+def _bounded(query: list[tuple[str, str]], watched: bool) -> tuple[tuple[str, str], ...]:
     """A watch ends: within the time asked for, and never later than MAX_WATCH_SECONDS."""
-    if not streamed or any(name == "follow" for name, _ in query):
+    if not watched:
         return tuple(query)
     asked = [value for name, value in query if name == "timeoutSeconds"]
     seconds = min(int(asked[0]), MAX_WATCH_SECONDS) if asked and re.fullmatch("[0-9]{1,9}", asked[0]) else MAX_WATCH_SECONDS

@@ -1,10 +1,12 @@
 """The read gateway: reads only, no door into a pod, no value of a Secret."""
 
 import base64
+import contextlib
 import json
 
 import pytest
 
+from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall
 from sidecar.ports.cluster import ApiStream
 from sidecar.reading import Forbidden, Gateway, Reading, ReadingRules, rules_from
@@ -101,9 +103,9 @@ def test_every_watch_ends(asked, given):
 
 
 @pytest.mark.parametrize("value", ["true", "1", "yes", "T", ""])
-@pytest.mark.parametrize("name", ["watch", "follow"])
-def test_whatever_the_api_server_takes_for_true_is_a_stream(name, value):
-    permitted = permit("/api/v1/pods", [(name, value)], "*/*")
+@pytest.mark.parametrize(("path", "name"), [("/api/v1/pods", "watch"), ("/api/v1/namespaces/shop/pods/web/log", "follow")])
+def test_whatever_the_api_server_takes_for_true_is_a_stream(path, name, value):
+    permitted = permit(path, [(name, value)], "*/*")
     assert isinstance(permitted, Permitted)
     assert permitted.streamed
 
@@ -197,6 +199,16 @@ def test_what_policy_hides_is_refused_and_left_out_of_lists():
     rows = {"rows": [{"cells": [], "object": pod} for pod in pods]}
     assert len(json.loads(b"".join(read_by(rules, "/api/v1/pods", rows).pieces))["rows"]) == 2
     assert isinstance(read_by(rules, "/api/v1/pods", rows, [("includeObject", "None")]), Forbidden)
+
+
+@pytest.mark.parametrize("query", [[("follow", "1")], [("watch", "0"), ("watch", "1")], [("watch", "1")], [("watch", "false")]])
+def test_a_list_that_is_asked_for_like_a_stream_shows_nothing_that_is_hidden(query):
+    pods = {"items": [{"metadata": {"name": "p", "namespace": name}} for name in ("shop", "bank")]}
+    reading = read_by(ReadingRules(hidden_namespaces=("bank",)), "/api/v1/pods", pods, query)
+    shown = b""
+    with contextlib.suppress(ClusterUnavailable):
+        shown = b"" if isinstance(reading, Forbidden) else b"".join(reading.pieces)
+    assert b"bank" not in shown
 
 
 def test_where_there_is_no_policy_nothing_is_read():
