@@ -153,6 +153,7 @@ class Over:
     digest: str
     document: Json
     effects: Json
+    previews: list[Json]
     lease: str | None
 
 
@@ -162,19 +163,30 @@ OVER: tuple[PlanState, ...] = ("denied", "refused", "expired", "settled", "void"
 def uncleared(connection: Connection, *, limit: int = 1000) -> list[Over]:
     """Plans that are over and still stand as they were carried out."""
     query = (
-        select(_plans.c.digest, _plans.c.document, _plans.c.effects, _plans.c.lease)
+        select(_plans.c.digest, _plans.c.document, _plans.c.effects, _plans.c.previews, _plans.c.lease)
         .where(_plans.c.state.in_(OVER), _plans.c.cleared == 0)
         .limit(limit)
     )
     return [
-        Over(digest=row.digest, document=json.loads(row.document), effects=json.loads(row.effects), lease=row.lease)
+        Over(
+            digest=row.digest,
+            document=json.loads(row.document),
+            effects=json.loads(row.effects),
+            previews=json.loads(row.previews),
+            lease=row.lease,
+        )
         for row in connection.execute(query)
     ]
 
 
-def clear(connection: Connection, digest: str, document: Json, effects: Json) -> None:
+def clear(connection: Connection, digest: str, document: Json, *, effects: Json, previews: Sequence[Json]) -> None:
     """Overwrite what is kept of a plan that is over; it goes by its old digest."""
-    values = {"document": json.dumps(document), "effects": json.dumps(effects), "cleared": 1}
+    values = {
+        "document": json.dumps(document),
+        "effects": json.dumps(effects),
+        "previews": json.dumps([*previews]),
+        "cleared": 1,
+    }
     connection.execute(update(_plans).where(_plans.c.digest == digest, _plans.c.state.in_(OVER)).values(**values))
 
 

@@ -133,6 +133,7 @@ def _masked(node: Json, *, secret: bool) -> Json:
         return [_masked(item, secret=secret) for item in node]
     if not isinstance(node, dict):
         return node
+    secret = secret or (node.get("kind") == "Secret" and not {"data", "stringData"}.isdisjoint(node))
     named = node.get("name")
     whose = "value" if isinstance(named, str) and _speaks_of_secrets(named) else None
     return {

@@ -97,13 +97,15 @@ def of_lease(connection: Connection, lease: str, direction: Direction) -> dict[s
     return {row["step"]: _entry(row) for row in connection.execute(query).mappings()}
 
 
-def rewrite(connection: Connection, lease: str, change: Callable[[Json], Json]) -> None:
-    """Change what is kept of the values of a lease's steps, whose end is known."""
+def rewrite(
+    connection: Connection, lease: str, *, effect: Callable[[Json], Json], result: Callable[[dict[str, Json]], Json]
+) -> None:
+    """Change what is kept of the values of a lease's steps; `result` has to give a StepResult's document again."""
     for entry in [*of_lease(connection, lease, "do").values(), *of_lease(connection, lease, "undo").values()]:
         mine = (_steps.c.lease == lease) & (_steps.c.step == entry.step) & (_steps.c.direction == entry.direction)
-        values = {"effect": json.dumps(change({**entry.effect}))}
+        values = {"effect": json.dumps(effect({**entry.effect}))}
         if entry.result is not None:
-            values["result"] = json.dumps(change(entry.result.document()))
+            values["result"] = json.dumps(result(entry.result.document()))
         connection.execute(update(_steps).where(mine).values(**values))
 
 

@@ -12,10 +12,11 @@ from sidecar.contract import Json, Step, StepResult
 from sidecar.credentials import Refused, message_of
 from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable
-from sidecar.execution import Effect, Live, arrived, look, masked
+from sidecar.execution import Effect, Live, arrived, look
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, UID
 from sidecar.execution.pointer import differences, joined, parts, value_at
+from sidecar.gate.concealment import concealed, result_left
 from sidecar.gate.desk import Desk
 from sidecar.gate.stop import why_over
 from sidecar.ports import ApiAnswer, ApiCall, Credential
@@ -92,7 +93,11 @@ def _begin(task: Task, *, desk: Desk, actor: str, said: No | None) -> bool:
             at=transaction.now,
         )
         if fresh and said is None:
-            body: dict[str, Json] = {"step": task.step.id, "direction": task.direction, "effect": masked(task.effect.document())}
+            body: dict[str, Json] = {
+                "step": task.step.id,
+                "direction": task.direction,
+                "effect": concealed(task.effect.document()),
+            }
             transaction.record("step-began", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     return fresh
 
@@ -239,7 +244,7 @@ def _end(task: Task, came: Json | No, *, desk: Desk, was: Json = None) -> StepRe
         if not steps.end(transaction.connection, result, direction=task.direction):
             stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
             return (stored or result).model_copy(update={"repeated": True})
-        body: dict[str, Json] = {"direction": task.direction, "result": masked(result.document())}
+        body: dict[str, Json] = {"direction": task.direction, "result": result_left(result.document())}
         transaction.record(f"step-{result.status}", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
     return result
 

@@ -12,8 +12,8 @@ from sidecar.credentials import store as leases
 from sidecar.execution import Looks, masked
 from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
+from sidecar.gate.concealment import concealed, discreet
 from sidecar.gate.desk import Desk
-from sidecar.gate.discretion import recorded
 from sidecar.gate.examination import examine
 from sidecar.gate.fatigue import too_many
 from sidecar.gate.laps import Laps
@@ -72,7 +72,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 shown=shown,
             )
             approvals.put(transaction.connection, entry)
-            document = recorded(plan) if known is None else None  # the record holds each plan once
+            document = discreet(plan.document()) if known is None else None  # the record holds each plan once
             transaction.record(
                 "plan-decided",
                 actor=actor,
@@ -83,7 +83,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                     # What the policy alone said, and by which facts: so that the plan can be judged again.
                     "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
                     "facts": masked(facts.document),
-                    "effects": masked(effects),
+                    "effects": concealed(effects),
                 },
             )
         return status_of(entry, ())

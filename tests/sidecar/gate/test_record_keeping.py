@@ -5,6 +5,7 @@ import json
 import pytest
 from sqlalchemy import text
 
+from sidecar.approvals import store as approvals
 from sidecar.audit.page import page_of
 from sidecar.gate.database import engine_for
 from sidecar.gate.perform import perform
@@ -165,3 +166,69 @@ def test_what_can_still_be_taken_back_is_kept_whole_until_it_cannot(world):
     reap(desk=world.desk)
     assert CANARY not in stored(world)
     assert world.desk.ledger.verify()[1] is None
+
+
+URL = f"url: postgres://shop:{CANARY}@db/shop"
+
+
+def test_a_credential_within_a_file_of_settings_is_in_no_record_and_forgotten_at_the_end(world):
+    settings = ref("ConfigMap", "settings", api_version="v1")
+    granted = leased(world, change("/data/app.yaml", None, URL, settings))
+    perform(granted.id, "step-1", desk=world.desk)
+    assert world.cluster.objects[("", "configmaps", "shop", "settings")]["data"]["app.yaml"] == URL
+    settle(granted.id, "helped", desk=world.desk)
+    assert CANARY not in json.dumps(world.desk.ledger.documents())
+    reap(desk=world.desk)
+    assert CANARY not in stored(world)
+    assert (
+        standing(granted.plan, desk=world.desk).approval.changes[0].summary == "change /data/app.yaml of ConfigMap shop/settings"
+    )
+
+
+LONG = "a token=x " * 49
+LOOKS_LIKE = "sk-inference-gateway-of-the-shop"  # a name like any other, and like a key of an API
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "keys", "namespace": "shop"},
+    "stringData": {"plain": CANARY},
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [
+        (scale(5, LOOKS_LIKE), {"incident": LOOKS_LIKE}),
+        (scale(5), {"hypothesis": LONG * 4, "requested_by": "token=x " * 25}),
+        (scale(5), {"cited": [{"id": LOOKS_LIKE, "sha256": "0" * 64}]}),
+        (scale(5), {"verification": [{"description": LONG, "promql": LONG, "within_seconds": 60}]}),
+        ({"kind": "create_object", "target": ref("Secret", "keys", api_version="v1", uid="new"), "manifest": SECRET}, {}),
+        (change("/data/app.yaml", "token='x'", "token=x", ref("ConfigMap", "settings", api_version="v1")), {}),
+        (
+            {
+                "kind": "silence_alert",
+                "target": ref("Deployment", "web"),
+                "minutes": 5,
+                "matchers": [{"name": "alertname", "value": "token=x " * 32}],
+                "comment": LONG,
+            },
+            {},
+        ),
+    ],
+    ids=["names", "texts", "citations", "verification", "secret", "quotes", "silence"],
+)
+def test_what_is_left_of_a_plan_can_still_be_read_and_says_what_it_was_about(world, action, more):
+    given = plan(action, **more)
+    world.judge.verdict = "deny"
+    assert submit(given, desk=world.desk).state == "denied"
+    recorded = last(world, "plan-decided")["body"]["plan"]
+    reap(desk=world.desk)
+
+    assert standing(given.digest, desk=world.desk).state == "denied"  # nobody's page breaks over it
+    with world.desk.ledger.read() as connection:
+        left = approvals.get(connection, given.digest).plan
+    assert (left.incident, left.cited) == (given.incident, given.cited)
+    assert left.steps[0].action.target == given.steps[0].action.target
+    assert recorded["incident"] == given.incident
+    assert recorded["steps"][0]["action"]["target"] == given.steps[0].action.target.document()
+    assert CANARY not in stored(world)

@@ -1,0 +1,155 @@
+"""Plans, effects and results without values that look secret: for the record, and for what is left of a plan that is over.
+
+What an object, an incident or a file of evidence is called is never touched, or the record would not say what was done to
+what. Pure; knows no store.
+"""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from sidecar.contract import Json, Plan
+from sidecar.execution import masked
+from sidecar.reading.shapes import Mask
+
+_MASK = Mask()
+_NAMES = frozenset(
+    {
+        *("digest", "sha256", "uid", "id", "incident", "cluster", "slug", "apiVersion", "kind", "namespace", "name", "path"),
+        *("new_name", "lease", "step", "status"),
+    }
+)
+_HIDDEN = "*hidden*"
+
+
+def concealed(values: Json) -> Json:
+    """Any JSON, such as the effects of steps: values under names that speak of secrets, and credentials in texts."""
+    return _texts(masked(values))
+
+
+def discreet(document: Json, *, fitted: bool = False) -> Json:
+    """A plan's document without values that look secret. `fitted`: no text gets longer than it was, as the contract bounds
+    it; then the end of a text may be missing."""
+    if not isinstance(document, dict):
+        return document
+    steps: list[Json] = [_step(step, fitted=fitted) for step in _list(document.get("steps"))]
+    others = {name: value for name, value in document.items() if name != "steps"}
+    return {**_dict(_named(others, fitted=fitted)), "steps": steps}
+
+
+def left_of(document: Json) -> Json:
+    """What is kept of a plan that is over: still a plan to whoever reads it."""
+    left = discreet(document, fitted=True)
+    try:
+        Plan.model_validate_json(json.dumps(left))
+    except ValidationError:
+        return _bare(document)
+    return left
+
+
+def result_left(document: Mapping[str, Json]) -> Json:
+    """Of the result of a step, which stays one."""
+    shown = {name: concealed(document[name]) for name in ("before", "after") if name in document}
+    return {**document, **shown, "message": _fitted(str(document.get("message", "")))}
+
+
+def preview_left(document: Json) -> Json:
+    """Of what people were shown."""
+    return _named(document, fitted=True)
+
+
+def _step(step: Json, *, fitted: bool) -> Json:
+    action = step.get("action") if isinstance(step, dict) else None
+    if not isinstance(step, dict) or not isinstance(action, dict):
+        return _named(step, fitted=fitted)
+    target = action.get("target")
+    secret = isinstance(target, dict) and target.get("kind") == "Secret"
+    free = ("manifest", "changes")
+    shown = _dict(_named({name: value for name, value in action.items() if name not in free}, fitted=fitted))
+    if isinstance(action.get("manifest"), dict):
+        shown["manifest"] = _manifest(_dict(action["manifest"]))
+    if isinstance(action.get("changes"), list):
+        shown["changes"] = [_change(change, secret=secret) for change in _list(action["changes"])]
+    others = {name: value for name, value in step.items() if name != "action"}
+    return {**_dict(_named(others, fitted=fitted)), "action": shown}
+
+
+def _manifest(manifest: dict[str, Json]) -> dict[str, Json]:
+    """Without its values; it is still of the same object."""
+    return {**_dict(concealed(manifest)), **_identity(manifest, _dict(_dict(concealed(manifest)).get("metadata")))}
+
+
+def _identity(manifest: dict[str, Json], metadata: dict[str, Json]) -> dict[str, Json]:
+    given = _dict(manifest.get("metadata"))
+    names: dict[str, Json] = {name: given[name] for name in ("name", "namespace") if name in given}
+    kind: dict[str, Json] = {name: manifest[name] for name in ("apiVersion", "kind") if name in manifest}
+    return {**kind, "metadata": {**metadata, **names}}
+
+
+def _change(change: Json, *, secret: bool) -> Json:
+    if not isinstance(change, dict):
+        return change
+    path = str(change.get("path"))
+    hidden: dict[str, Json] = {}
+    for name in ("before", "after"):
+        value = change.get(name)
+        within = concealed({"kind": "Secret", "data": value}) if secret else concealed({path: value})
+        hidden[name] = within.get("data" if secret else path) if isinstance(within, dict) else None
+    return {**change, **hidden}
+
+
+def _bare(document: Json) -> Json:
+    """What is done to what, without any value or text: a plan of it can always be read."""
+    steps: list[Json] = []
+    for step in _list(_dict(document).get("steps")):
+        action = {**_dict(_dict(step).get("action"))}
+        if "manifest" in action:
+            action["manifest"] = _identity(_dict(action["manifest"]), {})
+        if "changes" in action:
+            paths = [_dict(change).get("path") for change in _list(action["changes"])]
+            action["changes"] = [{"path": path, "before": None, "after": _HIDDEN} for path in paths]
+        if "matchers" in action:
+            names = [_dict(matcher).get("name") for matcher in _list(action["matchers"])]
+            action["matchers"] = [{"name": name, "value": _HIDDEN} for name in names]
+        if "comment" in action:
+            action["comment"] = ""
+        steps.append({**_dict(step), "action": action, "why": "", "expect": ""})
+    return {**_dict(document), "requested_by": "", "hypothesis": "", "verification": [], "steps": steps}
+
+
+def _named(node: Json, *, fitted: bool) -> Json:
+    """Texts of a message of the contract, but for what says which thing is meant."""
+    match node:
+        case str():
+            return _fitted(node) if fitted else _MASK.text(node)
+        case list():
+            return [_named(item, fitted=fitted) for item in node]
+        case dict():
+            return {name: value if name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
+        case _:
+            return node
+
+
+def _fitted(text: str) -> str:
+    return _MASK.text(text)[: len(text)]
+
+
+def _texts(node: Json) -> Json:
+    match node:
+        case str():
+            return _MASK.text(node)
+        case list():
+            return [_texts(item) for item in node]
+        case dict():
+            return {name: _texts(value) for name, value in node.items()}
+        case _:
+            return node
+
+
+def _list(node: Json) -> list[Json]:
+    return node if isinstance(node, list) else []
+
+
+def _dict(node: Json) -> dict[str, Json]:
+    return node if isinstance(node, dict) else {}
