@@ -65,8 +65,15 @@ class People(Protocol):
 
 
 def known_as(name: str) -> str:
-    """Spelling differences do not make another person of somebody."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    """Spelling differences do not make another person of somebody: for saying no. What opens a door is compared exactly."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", seen).strip()
+
+
+def _is_address(one: str, other: str) -> bool:
+    """Whether mail to one is mail to the other, as far as everybody agrees: ASCII letters may be large or small."""
+    return bool(one.strip()) and (one == other or (one.isascii() and other.isascii() and one.lower() == other.lower()))
 
 
 class _Entry(BaseModel):
@@ -124,13 +131,14 @@ class PeopleFile:
     def by_account(self, *, subject: str, email: str = "") -> Person | None:
         """Whose account at the identity provider this is; `email` only if the provider vouches for it."""
         found = self._first(lambda entry: bool(subject) and entry.oidc_subject == subject)
-        if found is None and email:
+        if found is None:
             # An entry that names another subject is about another account, whatever its address.
-            found = self._first(lambda entry: known_as(entry.email) == known_as(email) and not entry.oidc_subject)
+            found = self._first(lambda entry: _is_address(entry.email, email) and not entry.oidc_subject)
         return found
 
     def has_address(self, email: str) -> bool:
-        return any(email and known_as(entry.email) == known_as(email) for entry in self._read())
+        """This address, or one that looks like it."""
+        return bool(known_as(email)) and any(known_as(entry.email) == known_as(email) for entry in self._read())
 
     def listed(self) -> tuple[Person, ...]:
         """Everybody, in the order of the file."""

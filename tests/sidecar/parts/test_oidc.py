@@ -253,6 +253,14 @@ def test_an_address_counts_only_when_the_provider_vouches_for_it(fake, verifier,
     ).name.startswith("oidc:")
 
 
+@pytest.mark.parametrize("other", ["gro\u00df@example.com", "gros\uff53@example.com", "gro\u00adss@example.com", " ", "\u00ad"])
+def test_an_address_that_only_looks_like_that_of_somebody_listed_is_nobodys(fake, verifier, tmp_path, other):
+    people = directory(
+        verifier, tmp_path, 'name = "jim"\nroles = ["sre"]\nslack_user = "U2"', 'name = "gross"\nemail = "gross@example.com"'
+    )
+    assert people.by_token(fake.token("sub-thief", email=other, email_verified=True)) is None
+
+
 def test_an_entry_with_a_subject_is_not_opened_by_an_address(fake, verifier, tmp_path):
     people = directory(verifier, tmp_path, 'name = "gil"\nroles = ["sre"]\nemail = "g@example.com"\noidc_subject = "sub-gil"')
     assert people.by_token(fake.token("sub-thief", email="g@example.com", email_verified=True)) is None
