@@ -9,7 +9,8 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +22,10 @@ from sidecar.errors import IdentityUnavailable
 KEYS_LAST = 600.0  # seconds until keys are fetched again
 UNKNOWN_KEY_PAUSE = 30.0  # a key id that nobody knows makes us look again, but not more often than this
 FAILURE_PAUSE = 5.0
+WAIT_FOR_SILENT = 0.2
 MOST_BYTES = 512 * 1024
 TIMEOUT = httpx.Timeout(4.0, connect=3.0)
+MOST_SECONDS = 8.0  # of one answer, however slowly it drips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +48,24 @@ class Provider:
 
     def key(self, kid: str) -> dict[str, Any] | None:
         """The public key (a JWK) of this id; with "" the only one there is. Raises IdentityUnavailable."""
-        with self._lock:
+        with self._turn():
             now, state = self._elapsed(), self._state
             if now - state.keys_at >= KEYS_LAST:
                 state.keys = {}
-                if now - state.tried_at < FAILURE_PAUSE:
-                    raise IdentityUnavailable(f"the keys of {self.issuer} could not be had a moment ago")
-                self._fetch(now)
+                self._careful(lambda: self._fetch(now))
             found = _pick(state.keys, kid)
             if found is None and now - state.tried_at >= UNKNOWN_KEY_PAUSE:
-                self._fetch(now)
+                self._careful(lambda: self._fetch(now))
                 found = _pick(state.keys, kid)
             return found
 
     def endpoints(self) -> Endpoints:
         """Raises IdentityUnavailable."""
-        with self._lock:
+        with self._turn():
             if self._state.endpoints is None:
-                self._state.endpoints = self._discover()
+                self._careful(self._look)
+            if self._state.endpoints is None:
+                raise IdentityUnavailable(f"{self.issuer} says nothing of itself")
             return self._state.endpoints
 
     def exchange(self, form: Mapping[str, str], *, client: str, secret: str) -> str:
@@ -78,13 +81,38 @@ class Provider:
             raise IdentityUnavailable(f"{self.issuer} gave no ID token for the log-in")
         return token
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One asks, the others wait: but while the provider is silent not for long, or callers without any right would hold
+        every thread."""
+        if not self._lock.acquire(timeout=-1 if self._state.failed_at is None else WAIT_FOR_SILENT):
+            raise IdentityUnavailable(f"{self.issuer} is being asked, and does not answer")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _careful(self, ask: Callable[[], None]) -> None:
+        """Nobody asks again a moment after an answer did not come."""
+        state = self._state
+        if state.failed_at is not None and self._elapsed() - state.failed_at < FAILURE_PAUSE:
+            raise IdentityUnavailable(f"{self.issuer} could not be asked a moment ago")
+        try:
+            ask()
+        except IdentityUnavailable:
+            state.failed_at = self._elapsed()
+            raise
+        state.failed_at = None
+
+    def _look(self) -> None:
+        self._state.endpoints = self._discover()
+
     def _fetch(self, now: float) -> None:
         state = self._state
         state.tried_at = now
-        if state.endpoints is None:
-            state.endpoints = self._discover()
+        where = state.endpoints = state.endpoints or self._discover()
         try:
-            document = self._ask("GET", state.endpoints.keys)
+            document = self._ask("GET", where.keys)
         except IdentityUnavailable:
             state.endpoints = None  # it may have moved
             raise
@@ -114,12 +142,15 @@ class Provider:
         if not is_safe(url):
             raise IdentityUnavailable(f"{self.issuer}: only https is asked, and http on loopback")
         body = bytearray()
+        until = time.monotonic() + MOST_SECONDS
         try:
             with self._http.stream(method, url, data=dict(data) if data else None, auth=auth) as response:
                 for piece in response.iter_bytes():
                     body += piece
                     if len(body) > MOST_BYTES:
                         raise IdentityUnavailable(f"{self.issuer} answers with more than {MOST_BYTES} bytes")
+                    if time.monotonic() > until:
+                        raise IdentityUnavailable(f"{self.issuer} takes longer than {MOST_SECONDS:.0f} s to answer")
                 status = response.status_code
             document = json.loads(body)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as exc:
@@ -135,6 +166,7 @@ class _State:
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys_at: float = float("-inf")
     tried_at: float = float("-inf")
+    failed_at: float | None = None  # when an answer did not come, if the last one did not
 
 
 def is_safe(url: str) -> bool:

@@ -4,8 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -190,6 +193,58 @@ def test_a_provider_that_is_down_lets_nobody_in_and_is_asked_again_later(fake, v
     clock[0] += 601
     with pytest.raises(IdentityUnavailable):
         verifier.verify(token)
+
+
+def test_a_provider_that_drips_or_is_silent_holds_nobody_up(monkeypatch):
+    """It takes every connection, sends a head, and then a blank now and then."""
+    monkeypatch.setattr("sidecar.approvals.provider.MOST_SECONDS", 0.5)
+    with dripping() as (issuer, asked):
+        provider = Provider(issuer)
+        took = []
+
+        def ask() -> None:
+            began = time.monotonic()
+            with pytest.raises(IdentityUnavailable):
+                provider.endpoints() if len(took) % 2 else provider.key("any")
+            took.append(time.monotonic() - began)
+
+        ask()
+        assert took[0] < 2
+        callers = [threading.Thread(target=ask) for _ in range(20)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(10)
+        assert len(took) == 21
+        assert max(took[1:]) < 0.4
+        assert len(asked) == 1
+
+
+@contextmanager
+def dripping():
+    asked: list[str] = []
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(0.1):
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(
