@@ -42,7 +42,7 @@ from sidecar.people_api.seal import Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
-from sidecar.settings import Settings, host_and_port, secret_from
+from sidecar.settings import Settings, check_certificate, host_and_port, secret_from
 
 if TYPE_CHECKING:
     from sidecar.approvals.slack.channel import SlackChannel
@@ -155,6 +155,8 @@ def _no_rights(cluster: Cluster, what: str, status: int) -> str:
 def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> None:
     """Run until SIGTERM or SIGINT. Raises what `build` raises, before anything listens."""
     configure_log(settings.log_level)
+    check_certificate(settings.tls_cert_file, settings.tls_key_file)
+    check_certificate(settings.people_tls_cert_file, settings.people_tls_key_file)
     token = secret_from(settings.token_file, settings.state / "agent.token", what="the agent's token")
     access = access_from(settings)
     built = build(settings, make_ledger)
@@ -316,6 +318,8 @@ def _run(listeners: list[Listener]) -> None:
         for listener in listeners
     ]
 
+    failures: list[Exception] = []
+
     def end(*_: object) -> None:
         for server in servers:
             server.should_exit = True
@@ -323,6 +327,8 @@ def _run(listeners: list[Listener]) -> None:
     def work(server: _Server, listener: Listener) -> None:
         try:
             server.run(sockets=[listener.socket])
+        except Exception as exc:  # noqa: BLE001  it is said below, in the thread that the process ends with
+            failures.append(exc)
         finally:
             end()  # one side alone is no sidecar
 
@@ -333,6 +339,8 @@ def _run(listeners: list[Listener]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:  # not an orderly end, and whoever watches the process has to see that
+        raise failures[0]
 
 
 def configure_log(level: str) -> None:

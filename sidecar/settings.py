@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,19 +180,20 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         fault = exc.errors(include_url=False, include_input=False)[0]
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = VARIABLES[name] if name in given else f"{name} in {path}"
-        raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade-sidecar config`)") from None
+        said = f"{name} is no setting" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {where}: {said} (see `lestrade-sidecar config`)") from None
     if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
         raise SettingsError(f"settings {VARIABLES['tls_cert_file']} and {VARIABLES['tls_key_file']} belong together")
     if (settings.people_tls_cert_file is None) != (settings.people_tls_key_file is None):
         raise SettingsError(
             f"settings {VARIABLES['people_tls_cert_file']} and {VARIABLES['people_tls_key_file']} belong together"
         )
-    tls = (settings.tls_cert_file, settings.tls_key_file, settings.people_tls_cert_file, settings.people_tls_key_file)
-    for file in filter(None, tls):
-        if not os.access(file, os.R_OK):
-            raise SettingsError(f"TLS file {file} cannot be read")
-    for address in filter(None, (settings.listen, settings.people_listen)):
-        host_and_port(address)
+    for name in ("listen", "people_listen"):
+        try:
+            if address := getattr(settings, name):
+                host_and_port(address)
+        except SettingsError as exc:
+            raise SettingsError(f"setting {VARIABLES[name]}: {exc}, such as 127.0.0.1:8182") from None
     if settings.listen and host_and_port(settings.listen)[0] not in ("127.0.0.1", "::1", "localhost"):
         raise SettingsError(f"setting {VARIABLES['listen']}: the agent's listener is for loopback only")
     return settings
@@ -227,6 +229,23 @@ def describe(settings: Settings, config: Path | None = None, environ: Mapping[st
         )
         for name, field in Settings.model_fields.items()
     ]
+
+
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Before anything listens: a listener without its certificate would end the process. Raises SettingsError."""
+    if certificate is None or key is None:
+        return
+    for file in (certificate, key):
+        if not os.access(file, os.R_OK) or not file.is_file():
+            raise SettingsError(f"TLS file {file} cannot be read")
+    try:
+        # A key that wants a pass phrase is refused: there is nobody to ask.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, OSError, ValueError) as exc:
+        reason = getattr(exc, "reason", None) or "not usable"
+        raise SettingsError(
+            f"TLS files {certificate} and {key} are no certificate (PEM) with its key, unencrypted: {reason}"
+        ) from None
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -304,5 +304,7 @@ def _quoted(text: str) -> str:
 def _first_line(exc: Exception) -> str:
     if isinstance(exc, ValidationError):
         error = exc.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+        said = 'a list is wanted, such as ["sre"]' if error["type"] == "tuple_type" else error["msg"]
+        where = ".".join(str(part + 1) if isinstance(part, int) else part for part in error["loc"])
+        return f"{where}: {said.removeprefix('Value error, ')}".removeprefix(": ")
     return str(exc).splitlines()[0]

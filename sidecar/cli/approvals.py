@@ -26,7 +26,7 @@ def list_approvals(
             say(document)
             return
         for view in document["approvals"]:
-            changes = "; ".join(change["summary"] for change in view["changes"])
+            changes = _short("; ".join(change["summary"] for change in view["changes"]))
             say(f"{view['plan'][:12]}  {view['state']:<8}  until {view['expires_at'][:19]}Z  {view['incident']}: {changes}")
         if not document["approvals"]:
             say("nothing waits")
@@ -119,9 +119,15 @@ def _find(digest: str) -> Any:
     if len(digest) == 64:
         return remote.get(f"/approvals/{digest}") if digest.isalnum() else fail(2, f"{digest[:20]} is no digest")
     found = [view for view in remote.get("/approvals", state="all")["approvals"] if view["plan"].startswith(digest)]
-    if len(found) != 1 or len(digest) < 4:
-        fail(2, f"{len(found)} plans begin with {digest}" if len(digest) >= 4 else "give at least 4 digits of the digest")
+    if len(digest) < 4:
+        fail(2, "give at least 4 digits of the plan's digest")
+    if len(found) != 1:
+        fail(2, f"{len(found) or 'no'} plans begin with {digest}: lestrade-sidecar approvals list --all names them")
     return found[0]
+
+
+def _short(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _page(view: Any) -> str:

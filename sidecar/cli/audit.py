@@ -27,7 +27,7 @@ def verify(config: ConfigFile = None, anchor: AnchorFiles = None, anchor_configm
     """Check every record against the key, the chain and every anchor; name the first that is not as it was written."""
     with ending():
         from sidecar.audit import heads_in
-        from sidecar.gate.opening import open_record
+        from sidecar.cli.record import record_by
         from sidecar.settings import load
 
         settings = load(config)
@@ -35,7 +35,7 @@ def verify(config: ConfigFile = None, anchor: AnchorFiles = None, anchor_configm
         place = anchor_configmap or settings.audit_anchor_configmap
         if place:
             anchors += _in_cluster(settings, place)
-        head, fault = open_record(settings).verify(anchors)
+        head, fault = record_by(settings).verify(anchors)
         if fault is not None:
             fail(1, f"record {fault.seq}: {fault.reason}")
         said = f"; {len(anchors)} heads from elsewhere agree" if anchors else ""
@@ -59,11 +59,10 @@ def show(
         from dataclasses import asdict
 
         from sidecar.audit.page import page_of
-        from sidecar.gate.opening import open_record
+        from sidecar.cli.record import record_of
         from sidecar.gate.telling import stories
-        from sidecar.settings import load
 
-        ledger = open_record(load(config))
+        ledger = record_of(config)
         if not about:
             _list(ledger.documents(), as_json=as_json)
             return
@@ -98,10 +97,9 @@ def export(
         import time
 
         from sidecar.audit.export import cloud_event
-        from sidecar.gate.opening import open_record
-        from sidecar.settings import load
+        from sidecar.cli.record import record_of
 
-        ledger = open_record(load(config))
+        ledger = record_of(config)
         cluster = ledger.cluster()
         while True:
             found = ledger.documents(after=after, limit=500)
@@ -163,4 +161,4 @@ def _gist(record: Mapping[str, Any]) -> str:
             return f"{body.get('count')} more: {body.get('status')} {body.get('code')} on the {body.get('side')}'s side"
         case _:
             said = body.get("step") or body.get("reason") or body.get("code") or body.get("revision") or ""
-            return f"{record['lease'] or str(record['plan'])[:12]} {said}".rstrip()
+            return f"{record['lease'] or str(record['plan'])[:12]} {said}".strip()

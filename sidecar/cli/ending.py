@@ -45,6 +45,7 @@ def _code(exc: Exception) -> tuple[int, str]:
         case ClusterUnavailable() | PolicyUnavailable():
             return 4, str(exc)
         case JournalUnavailable():
-            return 5, str(exc)
+            cause = str(getattr(exc.__cause__, "orig", None) or "").partition("\n")[0]  # what the database's own driver says
+            return 5, f"{exc} ({cause})" if cause and cause not in str(exc) else str(exc)
         case _:
             return 1, f"a fault of its own: {type(exc).__name__}; please report it"

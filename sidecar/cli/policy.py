@@ -140,18 +140,17 @@ def replay(
     """Judge the plans of the record again by another bundle, from the facts of that day: what would be decided otherwise.
     Nothing is changed. Exit 1 if anything would be."""
     with ending():
-        from sidecar.gate.opening import open_record
+        from sidecar.cli.record import record_of
         from sidecar.policy import RegoJudge
         from sidecar.policy.caged import EmbeddedEngine
         from sidecar.policy.replay import replayed
-        from sidecar.settings import load
 
         bundle = _loaded(_where(policies), overlay)
         earliest = _moment(since)
         engine = EmbeddedEngine(bundle)
         try:
             judge = RegoJudge(engine, zones=bundle.zones)
-            found = list(replayed(open_record(load(config)).documents(), judge, since=earliest))
+            found = list(replayed(record_of(config).documents(), judge, since=earliest))
         finally:
             engine.close()
         for one in found:

@@ -70,7 +70,7 @@ def list_leases(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")
         for lease in document["leases"]:
             settlement = ended.get(lease["id"])
             refused = settlement and settlement["refused_after_ms"]
-            proof = f", refused {settlement['refusal']} after {refused} ms" if settlement and refused is not None else ""
+            proof = f", refused {settlement['refusal']} after {refused:.0f} ms" if settlement and refused is not None else ""
             outcome = f" {settlement['outcome']}{proof}" if settlement else ""
             say(f"{lease['id']}  {lease['state']:<18}  plan {lease['plan'][:12]}  until {lease['expires_at'][:19]}Z {outcome}")
 
@@ -88,7 +88,7 @@ def stop(
         remote = Remote.from_environment()
         came = remote.get("/v1/stop") if status else remote.post("/v1/stop", {"lift": lift, "reason": reason})
         if status or lift:
-            say(_standing(came, lift=lift))
+            say(_standing(came, lift=lift and not status))
             return
         pending = [found["lease"] for found in came["settlements"] if found["state"] != "settled"]
         say(f"stopped: {len(came['voided'])} plans are void, {len(came['settlements'])} leases ended")

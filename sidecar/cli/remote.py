@@ -29,7 +29,10 @@ class Remote:
             fail(2, "LESTRADE_OPERATOR_TOKEN holds no token")
         if not url.startswith(("http://", "https://")):
             fail(2, "LESTRADE_SIDECAR_PEOPLE_URL: expected http://host:port")
-        return cls(url, token)
+        try:
+            return cls(url, token)
+        except httpx.InvalidURL:
+            fail(2, "LESTRADE_SIDECAR_PEOPLE_URL: expected http://host:port")
 
     def get(self, path: str, **params: str | int) -> Any:
         return self._ask("GET", path, params=params)
@@ -42,10 +45,16 @@ class Remote:
             response = self._http.request(method, path, params=params, json=body)
             document = response.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-            fail(4, f"no sidecar answers at {self._url} ({type(exc).__name__})")
+            fail(
+                4,
+                f"no sidecar answers at {self._url} ({type(exc).__name__}): is `lestrade-sidecar serve` running, and does "
+                "LESTRADE_SIDECAR_PEOPLE_URL lead to it?",
+            )
         if response.status_code < 300:
             return document
         said = document if isinstance(document, dict) else {}
         line = f"{said.get('code', response.status_code)}: {said.get('detail') or said.get('title') or 'refused'}"
+        if response.status_code == 401:
+            line += "; LESTRADE_OPERATOR_TOKEN holds none that this sidecar knows"
         code = {401: 2, 400: 2, 404: 2, 503: 5 if said.get("code") == "journal-unavailable" else 4}.get(response.status_code, 1)
         return fail(code, line)

@@ -33,17 +33,29 @@ TURN_SECONDS = 60  # what another process may take for one step or one revocatio
 
 
 def engine_for(url: str) -> Engine:
-    """Every commit is on disk before it returns. Raises JournalUnavailable for a bad URL."""
-    try:
+    """Every commit is on disk before it returns. Raises SettingsError for a bad URL."""
+    with _as_setting():
         name = make_url(url).get_backend_name()
+        if name not in ("sqlite", "postgresql"):
+            raise ValueError(name)
         engine = _postgres(url, "lock_timeout=10s") if name == "postgresql" else create_engine(url)
-    except (SQLAlchemyError, ImportError) as exc:
-        raise JournalUnavailable(f"the database URL cannot be used: {str(exc).splitlines()[0]}") from exc
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "before_cursor_execute", _without_nul, retval=True)
     return engine
+
+
+@contextmanager
+def _as_setting() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, ValueError):
+        # Not in the library's words: they would repeat the URL, password and all.
+        raise SettingsError(
+            "setting LESTRADE_SIDECAR_DATABASE_URL is no URL of a database that can be used: write sqlite:///path or "
+            "postgresql+psycopg://user@host/database"
+        ) from None
 
 
 def _postgres(url: str, *settings: str, **more: Any) -> Engine:
@@ -98,7 +110,8 @@ def sole_use(url: str) -> int | None:
 
     Raises SettingsError while another sidecar works on the same file. The lock ends with the process, however it ends.
     """
-    name = make_url(url).database
+    with _as_setting():
+        name = make_url(url).database
     if not url.startswith("sqlite") or not name or name == ":memory:":
         return None
     try:

@@ -56,7 +56,9 @@ def load(directory: Path, overlay: Path | None = None, *, key: SigningKey | None
     """Raises BundleRefused, in one line, for what cannot be read as a bundle; where a key is named, also for everything
     that is not signed by it."""
     texts, signed = _read(directory, key)
-    raw_data = _mapping(DATA, texts.get(DATA))
+    if DATA not in texts:
+        raise BundleRefused(f"no policy bundle at {directory}: it has no {DATA}")
+    raw_data = _mapping(DATA, texts[DATA])
     with_cases = texts
     if overlay is not None:
         with_cases, raw_data = _laid_over(raw_data, overlay, key)
@@ -171,9 +173,7 @@ def _text(name: str, content: bytes) -> str:
         raise BundleRefused(f"{name} is not UTF-8") from exc
 
 
-def _mapping(path: str, text: str | None) -> dict[str, Json]:
-    if text is None:
-        raise BundleRefused(f"the bundle has no {path}")
+def _mapping(path: str, text: str) -> dict[str, Json]:
     value = _yaml(path, text)
     if not isinstance(value, dict):
         raise BundleRefused(f"{path}: not a mapping")
