@@ -39,7 +39,16 @@ def lease_to_undo(
     if why:
         return No(status="refused", reason="lease-over", message=why)
     claimed = late if late is not None else _claim(held, left, desk=desk, actor=actor)
-    return claimed if isinstance(claimed, No) else _minted(claimed, desk=desk)
+    if isinstance(claimed, No):
+        return claimed
+    with desk.turns.alone(claimed.lease.id):  # nobody ends it while its rights are being made
+        with desk.ledger.read() as connection:
+            claimed = leases.get(connection, claimed.lease.id) or claimed
+            stopped = approvals.stopped_by(connection)
+        if stopped is not None or claimed.lease.state not in ("minting", "live"):
+            why = f"everything was stopped by {stopped}" if stopped is not None else f"the lease is {claimed.lease.state}"
+            return No(status="refused", reason="lease-over", message=why)
+        return _minted(claimed, desk=desk)
 
 
 def end_of(late: leases.Entry, *, complete: bool, desk: Desk, actor: str) -> None:
@@ -53,6 +62,8 @@ def _why_not(held: leases.Entry, entry: approvals.Entry, late: leases.Entry | No
     now = desk.ledger.now()
     if stopped is not None:
         return f"everything was stopped by {stopped}"
+    if wrong := desk.ledger.hours.wrong():
+        return wrong
     if held.undoes:
         return "this lease only took back"
     if held.lease.state != "settled":
@@ -75,6 +86,8 @@ def _claim(held: leases.Entry, left: Sequence[Step], *, desk: Desk, actor: str) 
     identifier = f"{held.lease.plan[:12]}-{secrets.token_hex(3)}"
     targets = [target for step in left for target in target_of(step.action)]
     with desk.ledger.write() as transaction:
+        if (stopped := approvals.stopped_by(transaction.connection)) is not None:  # since the look
+            return No(status="refused", reason="lease-over", message=f"everything was stopped by {stopped}")
         made = Lease(
             id=identifier,
             plan=held.lease.plan,

@@ -43,6 +43,12 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
         with desk.turns.alone(held.lease.id):  # nobody ends the lease while its rights are being made
             with desk.ledger.read() as connection:
                 held = leases.get(connection, held.lease.id) or held
+                entry = approvals.get(connection, digest) or entry
+                stopped = approvals.stopped_by(connection)
+            if held.lease.state == "minting" and stopped is not None:
+                return problem(409, "stopped", f"everything was stopped by {stopped}")
+            if held.lease.state == "minting" and entry.state != "leased":  # a no came in between
+                return problem(409, "not-approved", f"the plan is {entry.state}" + (f": {entry.reason}" if entry.reason else ""))
             return _minted(held, entry, desk=desk)
 
 
@@ -122,6 +128,9 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
         current = approvals.get(transaction.connection, digest)
         if current is None or current.state != "approved":
             return problem(409, "not-approved", f"the plan is {current.state if current is not None else 'gone'}")
+        if is_over(current, transaction.now):  # the looks above may have taken their time
+            expire(current, transaction)
+            return problem(409, "expired", "the plan was not leased in time")
         if desk.judge.revision != entry.decision.revision:  # the last look; each step looks again
             return problem(409, "policy-changed", "the policy is another one since the plan was judged", fix="ask again")
         made = Lease(
@@ -151,6 +160,8 @@ def _minted(held: leases.Entry, entry: approvals.Entry, *, desk: Desk) -> Lease 
         return lease_
     if desk.ledger.now() >= lease_.expires_at:
         return problem(409, "lease-over", "the lease ended before its rights were made")
+    if wrong := desk.ledger.hours.wrong():
+        return problem(409, "clock-unsure", wrong)
     writes = _writes(held, entry, desk=desk)
     minted = writes if isinstance(writes, Refused) else desk.issuer.mint(lease_, incident=held.incident, writes=writes)
     if isinstance(minted, Refused):

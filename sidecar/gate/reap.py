@@ -50,16 +50,33 @@ def _end_leases(desk: Desk) -> int:
         plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
     loose = _no_longer_held(desk) if open_leases else ""
     for held in open_leases:
-        lease = held.lease
-        over = desk.ledger.now() >= lease.expires_at or lease.state in ("settling", "revocation_pending")
-        entry = plans[lease.plan]
-        refused = entry is not None and entry.state == "refused"  # a no whose revocation was cut short
-        if over or stopped or refused or loose:
-            why = "stopped" if stopped else "over" if over or refused else f"no longer held to its plan: {loose}"
-            with desk.turns.alone(lease.id):
-                end_lease(held, desk=desk, actor="reaper", why=why)
-            ended += 1
+        why = "stopped" if stopped else _over(held, plans[held.lease.plan], desk)
+        why = why or (f"no longer held to its plan: {loose}" if loose else "")
+        half_made = held.lease.state == "minting" and desk.ledger.now() >= held.lease.granted_at + MINTED_WITHIN
+        if why:
+            ended += _end(held, why, desk)
+        elif half_made:
+            ended += _end(held, "its rights were half made", desk, still="minting")
     return ended
+
+
+def _over(held: leases.Entry, plan: approvals.Entry | None, desk: Desk) -> str:
+    over = desk.ledger.now() >= held.lease.expires_at or held.lease.state in ("settling", "revocation_pending")
+    refused = plan is not None and plan.state == "refused"  # a no whose revocation was cut short
+    return "over" if over or refused else ""
+
+
+def _end(held: leases.Entry, why: str, desk: Desk, *, still: str = "") -> int:
+    """One whose turn cannot be had now keeps no other waiting. `still`: only if that is its state when its turn comes."""
+    try:
+        with desk.turns.alone(held.lease.id):
+            if still and _state_of(held.lease.id, desk) != still:
+                return 0
+            end_lease(held, desk=desk, actor="reaper", why=why)
+    except SidecarError as exc:
+        log.warning("not ended, will be tried again", lease=held.lease.id, reason=str(exc))
+        return 0
+    return 1
 
 
 def _no_longer_held(desk: Desk) -> str:

@@ -4,14 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import structlog
+
 from sidecar.approvals import Person, known_as
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
+from sidecar.errors import JournalUnavailable
 from sidecar.execution import escaped
 from sidecar.gate.desk import Desk, problem
-from sidecar.gate.settle import OPEN, revoke
+from sidecar.gate.settle import OPEN, Outcome, revoke
 
+log = structlog.get_logger("sidecar.leases")
 LIFTERS = "operator"  # the role that may lift it; anybody known may stop
 LIFTING_PEOPLE = 2
 LIFT_WITHIN = timedelta(minutes=15)  # between the first who lifts it and the second
@@ -49,12 +53,16 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
         transaction.record("stopped", actor=person.name, body=body)
     desk.streams.end_all()  # nobody goes on watching a cluster that was taken out of their hands
 
-    def end(held: leases.Entry) -> Settlement:
-        with desk.turns.alone(held.lease.id):
-            return end_lease(held, desk=desk, actor=person.name, why="stopped")
+    def end(held: leases.Entry) -> Settlement | None:
+        try:
+            with desk.turns.alone(held.lease.id):
+                return end_lease(held, desk=desk, actor=person.name, why="stopped")
+        except JournalUnavailable as exc:  # it may write nothing any more; the reaper takes its rights
+            log.error("not revoked yet", lease=held.lease.id, reason=str(exc))
+            return None
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stop") as pool:  # one slow revocation keeps no other waiting
-        settlements = tuple(pool.map(end, open_leases))
+        settlements = tuple(settled for settled in pool.map(end, open_leases) if settled is not None)
     return replace(state_of_stop(desk=desk), voided=tuple(waiting), settlements=settlements)
 
 
@@ -129,4 +137,5 @@ def end_lease(held: leases.Entry, *, desk: Desk, actor: str, why: str) -> Settle
         current = leases.get(connection, held.lease.id) or held
     if current.settlement is not None and current.settlement.state == "settled":
         return current.settlement
-    return revoke(current, outcome="unknown", desk=desk, actor=actor, why=why)
+    outcome: Outcome = "not-performed" if current.lease.state == "minting" else "unknown"
+    return revoke(current, outcome=outcome, desk=desk, actor=actor, why=why)

@@ -9,7 +9,8 @@ import pytest
 
 from sidecar.approvals import store as approvals
 from sidecar.contract import Lease, Problem
-from sidecar.errors import ClusterUnavailable
+from sidecar.credentials import store as leases
+from sidecar.errors import ClusterUnavailable, JournalUnavailable
 from sidecar.gate.answer import answer
 from sidecar.gate.desk import Turns
 from sidecar.gate.lease import lease
@@ -235,3 +236,100 @@ def test_a_plan_that_gets_only_some_of_its_targets_keeps_none_of_them(world):
     settle(web.id, "not-performed", desk=world.desk)
     settle(first.id, "not-performed", desk=world.desk)
     assert isinstance(lease(both, desk=world.desk), Lease)
+
+
+def half_minted(world) -> tuple[str, str]:
+    """A plan whose lease is on record, and whose rights the API server's silence left half made: plan and lease."""
+    digest = approved(world, scale(5))
+
+    def vanish(call, identity):
+        if call.method == "POST" and call.path.endswith("/roles"):
+            world.cluster.down = True
+            raise ClusterUnavailable("the connection broke")
+
+    world.cluster.after = vanish
+    with pytest.raises(ClusterUnavailable):
+        lease(digest, desk=world.desk)
+    world.cluster.down, world.cluster.after = False, lambda *_: None
+    return digest, standing(digest, desk=world.desk).lease
+
+
+def mints(world) -> list[str]:
+    return [request.path for request in world.cluster.requests if request.verb == "POST" and "/token" in request.path]
+
+
+def test_rights_that_were_half_made_are_not_finished_after_a_stop_whose_process_died(world):
+    digest, _ = half_minted(world)
+    with world.desk.ledger.write() as transaction:  # that far it came
+        approvals.stop(transaction.connection, by="ada", at=transaction.now, reason="")
+    assert code(lease(digest, desk=world.desk)) == "stopped"
+    assert mints(world) == []
+    reap(desk=world.desk)
+    assert left(world) == []
+
+
+def test_rights_that_were_half_made_are_not_finished_after_a_no_whose_process_died(world):
+    digest, _ = half_minted(world)
+    with world.desk.ledger.write() as transaction:
+        approvals.move(transaction.connection, digest, was=("leased",), becomes="refused", reason="ada said no")
+    assert code(lease(digest, desk=world.desk)) == "not-approved"
+    assert mints(world) == []
+
+
+def test_rights_that_were_half_made_are_not_finished_by_a_clock_that_is_wrong(world):
+    digest, _ = half_minted(world)
+    world.clock.set(hours=-1)
+    assert code(lease(digest, desk=world.desk)) == "clock-unsure"
+    assert mints(world) == []
+
+
+def test_rights_that_nobody_goes_on_making_are_gone_after_a_minute_and_what_nobody_holds_is_free(world):
+    _, half = half_minted(world)
+    reap(desk=world.desk)
+    assert left(world) != []  # somebody may still ask again
+    world.clock.advance(seconds=61)
+    reap(desk=world.desk)
+    assert left(world) == []
+    with world.desk.ledger.read() as connection:
+        ended = leases.get(connection, half)
+    assert (ended.lease.state, ended.outcome) == ("settled", "not-performed")
+
+
+def test_an_approval_that_runs_out_while_everything_is_looked_at_once_more_is_not_used(world):
+    digest = approved(world, scale(5))
+
+    class Slow(FakeFacts):
+        def gather(self, plan, history, *, through=None):
+            world.clock.advance(seconds=16 * 60)
+            return super().gather(plan, history, through=through)
+
+    assert code(lease(digest, desk=dataclasses.replace(world.desk, facts=Slow()))) == "expired"
+    assert left(world) == []
+    assert standing(digest, desk=world.desk).state == "void"
+
+
+def test_a_stop_is_no_fault_when_one_lease_is_at_work_elsewhere(world):
+    world.cluster.put("deployments", deployment("api", replicas=3), "apps")
+    first = leased(world, scale(5))
+    second = submit(plan(scale(6, "api"), attempt=2), desk=world.desk).plan
+    approve(world, second)
+    other = lease(second, desk=world.desk)
+
+    class Busy(Turns):
+        @contextmanager
+        def alone(self, name):
+            if name == first.id:
+                raise JournalUnavailable("another sidecar is at work")
+            with Turns.alone(self, name):
+                yield
+
+    busy = dataclasses.replace(world.desk, turns=Busy())
+    done = stop(world.people.known["ada"], desk=busy)
+    assert done.stopped
+    assert [settlement.lease for settlement in done.settlements] == [other.id]
+    assert perform(first.id, "step-1", desk=world.desk).status == "refused"
+
+    lost = reap(desk=busy)  # neither does it keep the reaper from the others
+    assert lost == 0
+    assert reap(desk=world.desk) == 1
+    assert left(world) == []

@@ -11,6 +11,7 @@ from sidecar.gate.stop import stop
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from tests.fakes.sidecar_gate import World, deployment, make_world, plan, scale
+from tests.sidecar.gate.test_races import in_a_thread, left, stopped
 from tests.sidecar.gate.test_refusals import approve, leased
 
 WEB = ("apps", "deployments", "shop", "web")
@@ -181,3 +182,28 @@ def test_what_an_interrupted_undo_left_is_finished_after_the_time(world):
     came = undo(granted.id, desk=world.desk)
     assert came.complete, came
     assert (replicas(world), replicas(world, "api")) == (3, 3)
+
+
+def test_a_stop_while_the_rights_for_going_back_are_made_leaves_none_of_them(world):
+    lease = performed(world, scale(5))
+    threads = []
+
+    def stop_at_the_role(call, identity):
+        if call.path.endswith("/roles") and call.method == "POST" and not threads:
+            threads.append(in_a_thread(lambda: stop(world.people.known["ada"], desk=world.desk), lambda: stopped(world)))
+
+    world.cluster.before = stop_at_the_role
+    came = undo(lease, desk=world.desk)
+    threads[0].join()
+    assert not came.complete
+    assert replicas(world) == 5
+    assert left(world) == []  # at once, and not when the reaper comes by
+
+
+def test_a_clock_that_is_wrong_lends_no_rights_for_going_back(world):
+    lease = performed(world, scale(5))
+    world.clock.set(hours=-1)
+    came = undo(lease, desk=world.desk)
+    assert [(result.status, result.reason) for result in came.steps] == [("refused", "lease-over")]
+    assert left(world) == []
+    assert replicas(world) == 5
