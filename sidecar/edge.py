@@ -26,6 +26,7 @@ from sidecar.execution import escaped
 from sidecar.gate.refusals import RECORDED, Refusal
 
 log = structlog.get_logger("sidecar.http")
+CODE_HEADER = "X-Lestrade-Code"  # of a page that says no
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -201,13 +202,21 @@ _LEASE = re.compile(r"^/v1/leases/([a-z0-9][a-z0-9-]{0,62})(?:/|$)")
 
 
 def _is_refusal(message: MutableMapping[str, Any]) -> bool:
-    kinds = [value for name, value in message.get("headers", []) if name.lower() == b"content-type"]
-    return 400 <= message["status"] < 500 and kinds == [MEDIA_TYPE.encode()]
+    """A problem, or a page that says its code in a header; an answer of the cluster's that is handed on is neither."""
+    return 400 <= message["status"] < 500 and (_header(message, b"content-type") == MEDIA_TYPE or bool(_code_of(message)))
+
+
+def _code_of(message: MutableMapping[str, Any]) -> str:
+    return _header(message, CODE_HEADER.lower().encode())
+
+
+def _header(message: MutableMapping[str, Any], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in message.get("headers", []) if name.lower() == wanted), "")
 
 
 def _refusal(side: str, scope: Scope, state: Any, start: MutableMapping[str, Any], body: bytes) -> Refusal:
     try:
-        code = str(json.loads(body)["code"])
+        code = _code_of(start) or str(json.loads(body)["code"])
     except (ValueError, KeyError, TypeError):
         code = "refused"
     path = escaped(scope.get("path", ""))

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from sidecar.contract import Problem
-from sidecar.edge import known_as, whole_body
+from sidecar.edge import CODE_HEADER, known_as, whole_body
 from sidecar.errors import IdentityUnavailable, SidecarError
 from sidecar.execution import escaped
 from sidecar.gate.answer import answer
@@ -104,7 +104,7 @@ class Pages:
     def _one(self, request: Request, session: Session) -> Response:
         found = shown.card(self.desk, str(request.path_params["digest"]))
         if found is None:
-            return self._no(request, session, 404, "unknown plan", "No plan with this digest waits for people.")
+            return self._no(request, session, 404, "unknown-plan", "No plan with this digest waits for people.")
         return self._page("approval.html", request, session, **found)
 
     def _leases(self, request: Request, session: Session) -> Response:
@@ -224,7 +224,7 @@ class Pages:
         try:
             return work()
         except SidecarError as exc:
-            return self._no(request, session, 503, "cannot now", str(exc))
+            return self._no(request, session, 503, "cannot-now", str(exc))
 
     def _done(self, came: object, request: Request, session: Session, goes_to: str) -> Response:
         if isinstance(came, Problem):
@@ -256,7 +256,7 @@ class Pages:
 
 def _rendered(template: str, status: int, code: str, **content: Any) -> Response:
     text = _templates.get_template(template).render(code=code, **content)
-    headers = _HEADERS | ({"X-Lestrade-Code": code} if code else {})
+    headers = _HEADERS | ({CODE_HEADER: code} if code else {})
     return Response(text, status, headers, "text/html; charset=utf-8")
 
 

@@ -1,8 +1,9 @@
 """Refusals at the edge are on record before they are answered, and a flood of them fills no journal."""
 
+import httpx
 import pytest
 
-from tests.sidecar.process.harness import good, running
+from tests.sidecar.process.harness import good, running, token
 from tests.sidecar.process.test_lab_way import plan, scale
 
 
@@ -53,6 +54,27 @@ def test_a_plan_that_may_not_be_leased_says_so_in_its_own_record(sidecar):
     assert sidecar.agent.post(f"/v1/plans/{status['plan']}/lease").status_code == 409
     (record,) = records(sidecar, before)
     assert (record["kind"], record["plan"], record["body"]["code"]) == ("refused", status["plan"], "not-approved")
+
+
+def test_a_page_that_says_no_is_on_record_too(sidecar):
+    origin = {"Origin": sidecar._people_url}
+    browser = httpx.Client(base_url=sidecar._people_url, headers={"Accept": "text/html"})
+    before = head(sidecar)
+    assert browser.post("/login", data={"token": "a guess at a token"}, headers=origin).status_code == 401
+    assert browser.post("/login", data={"token": token("ada")}, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert browser.post("/login", data={"token": token("ada")}, headers=origin).status_code == 303
+    assert browser.post("/stop", data={"csrf": "0" * 64}, headers=origin).status_code == 403
+    assert browser.get(f"/approvals/{'0' * 64}").status_code == 404
+    assert [(record["actor"], record["body"]["code"], record["body"]["path"]) for record in records(sidecar, before)] == [
+        ("unknown", "not-authenticated", "/login"),
+        ("unknown", "foreign-form", "/login"),
+        ("ada", "unknown-plan", f"/approvals/{'0' * 64}"),
+    ]
+    sidecar.end()
+    sidecar.start()
+    (more,) = [r["body"] for r in records(sidecar, before) if r["kind"] == "refused-more"]
+    assert (more["code"], more["count"]) == ("foreign-form", 1)  # the same no within a minute is counted
+    assert "guess" not in str(records(sidecar, before))
 
 
 def test_a_flood_is_one_record_and_a_count_when_the_process_ends(sidecar):
