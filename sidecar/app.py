@@ -22,6 +22,7 @@ from sidecar.agent_api import agent_api
 from sidecar.approvals import Directory
 from sidecar.approvals.slack.access import access_from
 from sidecar.approvals.slack.ports import Access
+from sidecar.connections import Impatient
 from sidecar.contract import Json
 from sidecar.credentials import Issuer, PlanBound
 from sidecar.errors import SettingsError, SidecarError
@@ -304,6 +305,8 @@ def _run(listeners: list[Listener]) -> None:
         _Server(
             uvicorn.Config(
                 listener.app,
+                http=Impatient,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 date_header=False,  # the edge sets it, or hands on the cluster's
