@@ -34,7 +34,7 @@ def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live) -> 
     undo = reversible(step.action)
     return ChangePreview(
         step=step.id,
-        summary=escaped(summary_of(step.action, effect))[:500],
+        summary=_cut(escaped(summary_of(step.action, effect)), 500),
         diff=diff,
         reversible=bool(undo),
         undo=undo,
@@ -51,7 +51,7 @@ def summary_of(action: contract.Action, effect: Effect) -> str:
         case contract.ScaleWorkload(replicas=replicas):
             return f"scale {target} from {effect.before.get(REPLICAS)} to {replicas} replicas"
         case contract.ChangeFields():
-            return f"change {', '.join(effect.after)} of {target}"
+            return _fields(list(effect.after), str(target))
         case contract.DeletePod():
             return f"delete {target}"
         case contract.EvictPod():
@@ -70,6 +70,19 @@ def summary_of(action: contract.Action, effect: Effect) -> str:
             return f"silence alerts about {target} for {minutes} minutes"
         case _:
             assert_never(action)
+
+
+def _fields(paths: list[str], target: str) -> str:
+    """Which object is said before anything that can be too long; the diff shows every field."""
+    named = ", ".join(paths[:3])
+    if len(paths) <= 3 and len(named) <= 200:
+        return f"change {named} of {target}"
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"change {len(paths)} field{'s' if len(paths) > 1 else ''} of {target}: {_cut(named, 200)}{more}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _before_and_after(action: contract.Action, live: Live, effect: Effect, after: Live) -> tuple[Json, Json]:

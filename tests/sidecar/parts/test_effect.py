@@ -142,6 +142,32 @@ def test_characters_that_could_hide_a_change_are_written_out():
     assert "\\u202e" in shown.diff
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["a", "b"], "change /data/a, /data/b of ConfigMap shop/c"),
+        (
+            [f"k{number}" for number in range(40)],
+            "change 40 fields of ConfigMap shop/c: /data/k0, /data/k1, /data/k2 and 37 more",
+        ),
+        (["x" * 240], f"change 1 field of ConfigMap shop/c: /data/{'x' * 193}…"),
+    ],
+)
+def test_a_summary_names_the_object_and_says_how_much_it_leaves_out(keys, said):
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": "shop", "uid": "u"},
+        "data": {"y": "1"},
+    }
+    wanted = {
+        "kind": "change_fields",
+        "target": ref("ConfigMap", "c", api_version="v1", uid="u"),
+        "changes": [{"path": f"/data/{key}", "before": None, "after": "new"} for key in keys],
+    }
+    assert preview(wanted, document).summary == said
+
+
 def test_what_is_too_long_to_show_whole_is_not_put_before_people():
     data = {f"key-{number:05}": "x" * 60 for number in range(2000)}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": data}
