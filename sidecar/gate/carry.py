@@ -18,6 +18,7 @@ from sidecar.execution.effect import REPLICAS, UID
 from sidecar.execution.pointer import differences, joined, parts, value_at
 from sidecar.gate.concealment import concealed, result_left
 from sidecar.gate.desk import Desk
+from sidecar.gate.ledger import Transaction
 from sidecar.gate.stop import why_over
 from sidecar.ports import ApiAnswer, ApiCall, Credential
 
@@ -65,10 +66,11 @@ def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
         begun = steps.of_lease(connection, task.held.lease.id, task.direction).get(task.step.id)
     if begun is None:
         fit = task.fitting(False)
-        if not _begin(task, desk=desk, actor=actor, said=fit if isinstance(fit, No) else None):
-            raise ClusterUnavailable(f"{task.step.id} is being carried out elsewhere")
-        if isinstance(fit, No):
-            return _end(task, fit, desk=desk)
+        with desk.ledger.write() as transaction:  # what does not fit begins and ends in one: it can never be sent later
+            if not _begin(task, transaction, actor=actor, fits=not isinstance(fit, No)):
+                raise ClusterUnavailable(f"{task.step.id} is being carried out elsewhere")
+            if isinstance(fit, No):
+                return _ended(task, fit, transaction)
     else:
         known = _known(task, desk=desk)
         if known is not None:
@@ -77,28 +79,24 @@ def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
     return _send(task, fit, desk=desk)
 
 
-def _begin(task: Task, *, desk: Desk, actor: str, said: No | None) -> bool:
+def _begin(task: Task, transaction: Transaction, *, actor: str, fits: bool) -> bool:
     """Keep that it is about to be tried. A step that does not fit is kept too, but nothing is said to have begun."""
-    with desk.ledger.write() as transaction:
-        lease, action = task.held.lease, task.step.action
-        fresh = steps.begin(
-            transaction.connection,
-            lease=lease.id,
-            step=task.step.id,
-            direction=task.direction,
-            incident=task.held.incident,
-            kind=action.kind,
-            target=action.target.document(),
-            effect=task.effect.document(),
-            at=transaction.now,
-        )
-        if fresh and said is None:
-            body: dict[str, Json] = {
-                "step": task.step.id,
-                "direction": task.direction,
-                "effect": concealed(task.effect.document()),
-            }
-            transaction.record("step-began", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    lease, action = task.held.lease, task.step.action
+    fresh = steps.begin(
+        transaction.connection,
+        lease=lease.id,
+        step=task.step.id,
+        direction=task.direction,
+        incident=task.held.incident,
+        kind=action.kind,
+        target=action.target.document(),
+        effect=task.effect.document(),
+        at=transaction.now,
+    )
+    if fresh and fits:
+        effect = concealed(task.effect.document())
+        body: dict[str, Json] = {"step": task.step.id, "direction": task.direction, "effect": effect}
+        transaction.record("step-began", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     return fresh
 
 
@@ -237,15 +235,19 @@ def _judged(answer: ApiAnswer, call: ApiCall) -> No | None:
 
 
 def _end(task: Task, came: Json | No, *, desk: Desk, was: Json = None) -> StepResult:
+    with desk.ledger.write() as transaction:
+        return _ended(task, came, transaction, was)
+
+
+def _ended(task: Task, came: Json | No, transaction: Transaction, was: Json = None) -> StepResult:
     """The one and only end, in the store and in the record. `was`: the object in the version that the write was made on."""
     lease = task.held.lease
-    with desk.ledger.write() as transaction:
-        result = _result(task, came, was, at=transaction.now)
-        if not steps.end(transaction.connection, result, direction=task.direction):
-            stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
-            return (stored or result).model_copy(update={"repeated": True})
-        body: dict[str, Json] = {"direction": task.direction, "result": result_left(result.document())}
-        transaction.record(f"step-{result.status}", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
+    result = _result(task, came, was, at=transaction.now)
+    if not steps.end(transaction.connection, result, direction=task.direction):
+        stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
+        return (stored or result).model_copy(update={"repeated": True})
+    body: dict[str, Json] = {"direction": task.direction, "result": result_left(result.document())}
+    transaction.record(f"step-{result.status}", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
     return result
 
 

@@ -1,8 +1,11 @@
 """The sidecar dies after any record and after any request: started again, everything ends as it would have."""
 
+from contextlib import suppress
+
 import pytest
 
 from sidecar.contract import Lease, PlanStatus
+from sidecar.errors import JournalUnavailable
 from sidecar.gate.answer import answer
 from sidecar.gate.lease import lease
 from sidecar.gate.ledger import Ledger
@@ -12,6 +15,7 @@ from sidecar.gate.settle import settle
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from tests.fakes.sidecar_gate import World, change, deployment, make_world, plan, ref, scale
+from tests.sidecar.gate.test_refusals import WEB, leased
 
 
 class Crash(BaseException):
@@ -189,3 +193,34 @@ def test_a_death_in_the_middle_of_revoking_ends_in_a_settled_lease(tmp_path, dat
     assert reap(desk=world.desk) >= 1
     agent(world, "helped")
     check(world, "helped")
+
+
+def full_after(writes: int) -> type[Ledger]:
+    """A journal that takes so many more transactions, and then none."""
+    left = iter(range(writes))
+
+    class Full(Ledger):
+        def write(self):
+            if next(left, None) is None:
+                raise JournalUnavailable("the disk is full")
+            return super().write()
+
+    return Full
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_step_that_did_not_fit_when_the_journal_gave_out_is_never_sent_without_its_record(tmp_path, database, writes):
+    """Somebody scaled the target, the sidecar saw that and got no further, and somebody scaled it back."""
+    world = furnished(tmp_path, database)
+    granted = leased(world, scale(5))
+    world.cluster.edit(*WEB, replicas=9)
+    world.restart(full_after(writes))
+    with suppress(JournalUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.restart()
+    world.cluster.edit(*WEB, replicas=3)
+    came = perform(granted.id, "step-1", desk=world.desk)
+    kinds = [record["kind"] for record in world.desk.ledger.documents()]
+    written = [request for request in world.cluster.writes() if request.path.endswith("/scale")]
+    assert len(written) == kinds.count("step-began"), came
+    assert (came.status == "performed") is (writes == 0)
