@@ -21,7 +21,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sidecar.contract.refs import DnsLabel, Slug
 from sidecar.errors import SettingsError
 
-_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
+# As SQLAlchemy reads a URL: a password may hold a slash, and may stand among the parameters.
+_PASSWORD = re.compile(r"(?P<before>://[^/@:\s]*:)[^@\s]+(?=@)|(?P<name>[?&](?:ssl)?password=)[^&\s]+", re.IGNORECASE)
 PREFIX = "LESTRADE_SIDECAR_"
 ClusterName = Annotated[str, StringConstraints(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -223,7 +224,7 @@ def describe(settings: Settings, config: Path | None = None, environ: Mapping[st
             name=name,
             variable=VARIABLES[name],
             # A URL is shown without its password.
-            value="" if (value := getattr(settings, name)) is None else _PASSWORD.sub(r"\1***@", str(value)),
+            value="" if (value := getattr(settings, name)) is None else _without_password(str(value)),
             source="environment" if VARIABLES[name] in environment else str(path) if name in in_file else "default",
             doc=field.description or "",
         )
@@ -246,6 +247,10 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
         raise SettingsError(
             f"TLS files {certificate} and {key} are no certificate (PEM) with its key, unencrypted: {reason}"
         ) from None
+
+
+def _without_password(text: str) -> str:
+    return _PASSWORD.sub(lambda found: f"{found['before'] or found['name']}***", text)
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -1,5 +1,7 @@
 """What `config` shows of either program never holds a password."""
 
+import pytest
+
 import agent.settings
 import sidecar.settings
 
@@ -13,10 +15,21 @@ def test_the_agent_shows_urls_without_their_password():
     assert not any("hunter2" in value for value in rows.values())
 
 
-def test_the_sidecar_shows_urls_without_their_password():
-    settings = sidecar.settings.Settings(database_url="postgresql://lestrade:hunter2@db/lestrade")
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://lestrade:hunter2@db/lestrade", "postgresql://lestrade:***@db/lestrade"),
+        ("postgresql://lestrade:a/hunter2@db/lestrade", "postgresql://lestrade:***@db/lestrade"),
+        (
+            "postgresql://db/lestrade?user=x&password=hunter2&sslmode=require",
+            "postgresql://db/lestrade?user=x&password=***&sslmode=require",
+        ),
+    ],
+)
+def test_the_sidecar_shows_urls_without_their_password(url, shown):
+    settings = sidecar.settings.Settings(database_url=url)
 
     rows = sidecar.settings.describe(settings, None)
 
-    assert "postgresql://lestrade:***@db/lestrade" in [row.value for row in rows]
+    assert shown in [row.value for row in rows]
     assert not any("hunter2" in row.value for row in rows)
