@@ -7,17 +7,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, insert, select, update
 
 from sidecar.audit.chain import NEVER, Fault, Head, check, mac_of, seal
 from sidecar.contract import Json, Record
 
 metadata = MetaData()
+# 64 bits: no journal gets there, but whoever reads may name a number that does not fit into 32. SQLite's own have 64.
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 _records = Table(
     "journal",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
     Column("at", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("actor", Text, nullable=False),
@@ -32,7 +34,7 @@ _head = Table(
     "journal_head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", _NUMBER, nullable=False),
     Column("mac", Text, nullable=False),
     Column("at", Text, nullable=False),
 )

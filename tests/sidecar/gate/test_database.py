@@ -153,3 +153,9 @@ def test_a_turn_without_a_server_is_an_answer_and_nothing_is_left_behind(turns, 
         postgres.start()
     with one.alone("lease-a"):
         one.assure()
+
+
+@pytest.mark.parametrize("after", [2**31, 99_999_999_999, 2**53])
+def test_records_after_a_number_that_will_never_be_are_none(world, after):
+    world.desk.ledger.one("test", actor="one", body={})
+    assert world.desk.ledger.documents(after=after, limit=5) == []
