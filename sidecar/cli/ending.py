@@ -17,7 +17,7 @@ def ending() -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        fail(1, "interrupted")
+        fail(130, "interrupted")
     except BrokenPipeError:
         raise typer.Exit(0) from None
     except Exception as exc:  # noqa: BLE001  the last edge: a user sees a line, never a traceback
