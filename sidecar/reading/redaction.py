@@ -29,6 +29,8 @@ _FIELDS = frozenset(
     }
 )
 _BOOKKEEPING = frozenset({"managedFields", "uid", "resourceVersion", "creationTimestamp", "containerID", "imageID"})
+_PACKED = ("H4sI", "UEsDB")  # gzip and zip in base64
+_SHORT = 128
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 
 
@@ -62,7 +64,8 @@ class Redaction:
     def _map(self, node: dict[str, Any], kind: str) -> None:
         if kind != "Secret":  # what stands within a Secret stays one
             own = node.get("kind")
-            kind = own if own in ("Secret", "ConfigMap") else kind
+            # SealedSecret, ExternalSecret: what they make a Secret of stands in them under the same names.
+            kind = "Secret" if isinstance(own, str) and own.endswith("Secret") else "ConfigMap" if own == "ConfigMap" else kind
         named = node.get("name")
         for key, value in node.items():
             if key in _BOOKKEEPING:
@@ -110,9 +113,18 @@ class Redaction:
         copied = node.pop(LAST_APPLIED, None)
         for name, value in node.items():
             if isinstance(value, str):
-                node[name] = self._copy(value, kind) if value.startswith(("{", "[")) else self._mask.text(value)
+                node[name] = self._annotation(name, value, kind)
         if isinstance(copied, str) and kind != "Secret":
             node[LAST_APPLIED] = self._copy(copied, kind)
+
+    def _annotation(self, name: str, value: str, kind: str) -> str:
+        """Tools keep copies of whole objects here, each in its own form: of a Secret only what is short and plain is shown."""
+        copied = value.startswith(("{", "["))
+        if value.startswith(_PACKED) or (kind == "Secret" and (copied or len(value) > _SHORT or "\n" in value)):
+            return self._mask.mark(value)
+        if kind == "Secret":
+            return self._mask.named(name, value)
+        return self._copy(value, kind) if copied else self._mask.text(value)
 
     def _copy(self, text: str, kind: str) -> str:
         """An object within a text, cleared as the object itself is."""

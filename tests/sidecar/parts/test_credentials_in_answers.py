@@ -1,6 +1,7 @@
 """What looks like a credential goes, wherever it stands in an answer; what only talks about one stays."""
 
 import base64
+import gzip
 import json
 import time
 
@@ -194,6 +195,37 @@ def test_a_secret_within_something_else_is_one_too(mask):
     shown = Redaction(mask, "templates").clear({"spec": {"manifests": [inner]}})
     assert CANARY not in json.dumps(shown)
     assert shown["spec"]["manifests"][0]["data"] == {"a": ""}
+
+
+def test_copies_of_a_secret_in_its_annotations_are_not_shown_in_any_form(mask):
+    manifest = {"kind": "Secret", "metadata": {"name": "db"}, "data": {"a": CANARY}}
+    packed = base64.b64encode(gzip.compress(json.dumps(manifest).encode())).decode()
+    copies = {
+        "objectset.rio.cattle.io/applied": packed,
+        "tool/json-patch": json.dumps([{"op": "add", "path": "/data/a", "value": CANARY}]),
+        "tool/flat": json.dumps({"a": CANARY}),
+        "tool/yaml": f"kind: Secret\ndata:\n  a: {CANARY}\n",
+        "tool/words": f"{CANARY} " * 12,
+        "tool/password": CANARY,
+    }
+    kept = {"kubernetes.io/service-account.name": "web"}
+    document = {"items": [{"metadata": {"name": "db", "annotations": {**copies, **kept}}, "data": {"a": CANARY}}]}
+    shown = Redaction(mask, "secrets").clear(document)
+    text = json.dumps(shown)
+    assert CANARY not in text
+    assert packed not in text
+    assert kept.items() <= shown["items"][0]["metadata"]["annotations"].items()
+    deployment = {"kind": "Deployment", "metadata": {"annotations": {"objectset.rio.cattle.io/applied": packed}}}
+    assert packed not in json.dumps(Redaction(mask, "deployments").clear(deployment))
+
+
+@pytest.mark.parametrize("kind", ["SealedSecret", "ExternalSecret"])
+def test_what_a_secret_is_made_of_keeps_its_keys_only(mask, kind):
+    spec = {"template": {"data": {"a": CANARY}}, "target": {"template": {"data": {"a": CANARY}}}, "data": [{"secretKey": "a"}]}
+    shown = Redaction(mask, kind.lower() + "s").clear({"kind": kind, "spec": spec})
+    assert CANARY not in json.dumps(shown)
+    assert shown["spec"]["template"]["data"] == {"a": ""}
+    assert shown["spec"]["data"] == [{"secretKey": "a"}]
 
 
 def test_messages_of_events_and_conditions_lose_them_too(mask):
