@@ -2,7 +2,7 @@
 
 from sidecar.credentials.issuer import Issuer, Minted, Proof
 from sidecar.credentials.planbound import PlanBound
-from sidecar.credentials.refusals import Refused, message_of
+from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.credentials.scope import BeyondCeiling, Grant, rights_for
 
-__all__ = ["BeyondCeiling", "Grant", "Issuer", "Minted", "PlanBound", "Proof", "Refused", "message_of", "rights_for"]
+__all__ = ["BeyondCeiling", "Grant", "Issuer", "Minted", "PlanBound", "Proof", "Refused", "decided", "message_of", "rights_for"]

@@ -31,7 +31,7 @@ from sidecar.credentials.manifests import (
     token_request,
 )
 from sidecar.credentials.planbound import PlanBound, by_admission
-from sidecar.credentials.refusals import Refused, message_of
+from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
 
@@ -84,9 +84,9 @@ class Issuer:
             if refused is not None:
                 return refused
         for piece in pieces(lease, incident, self.namespace):
-            answer = self._cluster.send(piece.create)
+            answer = decided(self._cluster.send(piece.create))
             if answer.status == 409:
-                answer = self._cluster.send(piece.read)
+                answer = decided(self._cluster.send(piece.read))
                 if _label(answer, LABEL_LEASE) != lease.id:
                     return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
             if answer.status not in (200, 201):
@@ -109,7 +109,7 @@ class Issuer:
             self._tokens.pop(lease, None)
 
     def _token(self, lease: str) -> Minted | Refused:
-        answer = self._cluster.send(token_request(lease, self.namespace))
+        answer = decided(self._cluster.send(token_request(lease, self.namespace)))
         body = answer.body if isinstance(answer.body, dict) else {}
         status = body.get("status")
         token = status.get("token") if isinstance(status, dict) else None

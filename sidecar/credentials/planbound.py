@@ -25,7 +25,7 @@ from sidecar.credentials.admission import (
     shipped,
     size_of,
 )
-from sidecar.credentials.refusals import Refused, message_of
+from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiCall, Clock, Cluster, Credential, object_path
 
@@ -49,13 +49,13 @@ class PlanBound:
             return ""
         for path, manifest in self._shipped.items():
             name = f"{manifest['kind']} {manifest['metadata']['name']}"
-            answer = self._cluster.send(ApiCall(method="GET", path=path))
+            answer = decided(self._cluster.send(ApiCall(method="GET", path=path)))
             if answer.status != 200:
                 return f"{name} cannot be read: {answer.status} {message_of(answer)}"
             found = difference(answer.body, manifest)
             if found:
                 return f"{name} is not as shipped: {found}"
-        answer = self._cluster.send(ApiCall(method="GET", path=object_path(WRITES, "", NAME)))
+        answer = decided(self._cluster.send(ApiCall(method="GET", path=object_path(WRITES, "", NAME))))
         if answer.status != 200:
             return f"LeasedWrites {NAME} cannot be read: {answer.status} {message_of(answer)}"
         self._seen_at = time.monotonic()
@@ -89,7 +89,7 @@ class PlanBound:
         for attempt in range(TRIES):
             if attempt:
                 self._clock.sleep(random.uniform(0.005, 0.02) * attempt)  # noqa: S311  spreads tries, keeps no secret
-            holder = self._cluster.send(ApiCall(method="GET", path=object_path(WRITES, "", NAME)))
+            holder = decided(self._cluster.send(ApiCall(method="GET", path=object_path(WRITES, "", NAME))))
             if document is None and (holder.status == 404 or (holder.status == 200 and identity not in leases_in(holder.body))):
                 return None
             if holder.status != 200:
@@ -101,6 +101,7 @@ class PlanBound:
                 return None
             if answer.status not in (409, 422, 429, 500, 503, 504):  # 422: the test of the version failed
                 break
+        answer = decided(answer)
         return Refused(status=answer.status, detail=message_of(answer), code="admission-not-in-place")
 
     def enforced(self, credential: Credential, writes: Sequence[Write]) -> Refused | None:
@@ -117,6 +118,7 @@ class PlanBound:
                 return None
             if time.monotonic() >= deadline:
                 self.forget()
+                decided(answer)
                 why = (
                     "it lets a dry run pass" if answer.status < 300 else "it does not see the writes" if UNKNOWN in said else said
                 )

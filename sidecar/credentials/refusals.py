@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer
 
 
@@ -13,6 +14,14 @@ class Refused:
     status: int
     detail: str
     code: str = "beyond-ceiling"
+
+
+def decided(answer: ApiAnswer) -> ApiAnswer:
+    """The answer, where it is one: an API server that is busy, broken or does not take the sidecar's own token has refused
+    nobody anything. Raises ClusterUnavailable: ask again."""
+    if answer.status in (401, 408, 429) or answer.status >= 500:
+        raise ClusterUnavailable(f"the API server says {answer.status}: {message_of(answer)}")
+    return answer
 
 
 def message_of(answer: ApiAnswer, most: int = 300) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from sidecar import contract
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, ObjectRef, Step
-from sidecar.credentials import Refused, message_of
+from sidecar.credentials import Refused, decided, message_of
 from sidecar.credentials import store as leases
 from sidecar.credentials.admission import Write, created, deleted, evicted, scaled, sections, update
 from sidecar.execution import Effect, Live, Unfit, effect_of, look, projected
@@ -148,7 +148,7 @@ class _Work:
 
     def _dry(self, call: ApiCall) -> Json:
         """The object as the API server would store it, asked with the sidecar's own rights."""
-        answer = self.desk.cluster.send(call)
+        answer = decided(self.desk.cluster.send(call))
         if answer.status not in (200, 201):
             detail = f"{self.step.id}: the API server does not take it: {message_of(answer)}"
             raise _Stop(Refused(status=answer.status, detail=detail, code="target-changed"))

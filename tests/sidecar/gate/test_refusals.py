@@ -1,8 +1,12 @@
 """What the gate does not do: every no has its reason, and nothing is written."""
 
+import dataclasses
+
 import pytest
 
 from sidecar.contract import Lease, Problem
+from sidecar.credentials import Issuer, PlanBound
+from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable, JournalUnavailable
 from sidecar.gate.answer import answer
 from sidecar.gate.lease import lease
@@ -363,3 +367,38 @@ def test_an_alert_is_not_silenced_by_a_sidecar_that_cannot(world):
         "minutes": 5,
     }
     assert [reason.rule for reason in submit(plan(silence), desk=world.desk).decision.reasons] == ["unsupported"]
+
+
+@pytest.mark.parametrize("answered", [401, 429, 500, 503])
+@pytest.mark.parametrize("what", ["serviceaccounts", "roles", "rolebindings", "token"])
+def test_an_api_server_that_is_busy_or_broken_has_refused_no_right(world, what, answered):
+    digest = approved(world, scale(5))
+
+    def busy(call, identity):
+        return status(answered, "later") if call.method == "POST" and call.path.endswith(f"/{what}") else None
+
+    world.cluster.before = busy
+    with pytest.raises(ClusterUnavailable):
+        lease(digest, desk=world.desk)
+    assert "lease-refused" not in [record["kind"] for record in world.desk.ledger.documents()]
+
+    world.cluster.before = lambda call, identity: None
+    granted = lease(digest, desk=world.desk)
+    assert (granted.state, perform(granted.id, "step-1", desk=world.desk).status) == ("live", "performed")
+
+
+@pytest.mark.parametrize("answered", [401, 429, 500, 503])
+def test_nobody_can_tell_from_a_busy_api_server_that_leases_are_not_held_to_their_plans(world, answered):
+    bound = PlanBound(world.cluster, namespace="lestrade-leases", clock=world.clock)
+    desk = dataclasses.replace(
+        world.desk, issuer=Issuer(world.cluster, namespace="lestrade-leases", clock=world.clock, plan_bound=bound)
+    )
+    granted = leased(world, scale(5))
+    world.cluster.before = lambda call, identity: status(answered, "later") if "apiextensions" in call.path else None
+    reap(desk=desk)
+    with world.desk.ledger.read() as connection:
+        assert leases.get(connection, granted.id).lease.state == "live"
+    world.cluster.before = lambda call, identity: status(404, "gone") if "apiextensions" in call.path else None
+    reap(desk=desk)
+    with world.desk.ledger.read() as connection:
+        assert leases.get(connection, granted.id).lease.state in ("settled", "revocation_pending")
