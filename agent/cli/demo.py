@@ -99,14 +99,14 @@ class _Play:
     async def _investigated(self, demonstration: Demonstration) -> Report:
         async with demonstration.shop() as shop:
             row = await demonstration.open_run(shop)
-            helpers = [asyncio.create_task(self._progress(shop, row)), asyncio.create_task(self._approver(demonstration))]
+            companions = [asyncio.create_task(self._progress(shop, row)), asyncio.create_task(self._approver(demonstration))]
             try:
                 await shop.work(row)
-                await asyncio.wait({helpers[0]}, timeout=5)
+                await asyncio.wait({companions[0]}, timeout=5)
             finally:
-                for helper in helpers:
-                    helper.cancel()
-                await asyncio.gather(*helpers, return_exceptions=True)
+                for companion in companions:
+                    companion.cancel()
+                await asyncio.gather(*companions, return_exceptions=True)
             report = await shop.report(row.id)
             finished = await shop.store.row(row.id)
         if report is None:

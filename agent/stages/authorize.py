@@ -70,6 +70,6 @@ async def _tell_wait(status: PlanStatus, tell: Tell) -> None:
         return
     who = " or ".join(wanted.roles)
     await tell(
-        f"waiting for {wanted.count} approval(s) by {who} until {wanted.expires_at:%H:%M:%S} UTC",
+        f"waiting for {wanted.count} approval{'' if wanted.count == 1 else 's'} by {who} until {wanted.expires_at:%H:%M:%S} UTC",
         {"plan": status.plan, "roles": list(wanted.roles), "count": wanted.count, "expires_at": wanted.expires_at.isoformat()},
     )
