@@ -81,6 +81,8 @@ def _given(digest: str, said: _Said, *, desk: Desk) -> ApprovalView | Problem:
             return problem(404, "unknown-plan", "no plan with this digest waits for people")
         if is_over(entry, transaction.now):
             expire(entry, transaction)
+            body: dict[str, Json] = {"verdict": said.verdict, "via": said.via, "code": "expired", "glass": said.glass}
+            transaction.record("answer-refused", actor=said.person.name, plan=digest, body=body)
             return problem(409, "expired", "nobody answered in time")
         mine = next((answer for answer in before if _same(answer.person, said.person, desk=desk)), None)
         if mine is not None and (mine.verdict == "deny" or (mine.verdict, mine.glass) == (said.verdict, said.glass)):
@@ -88,7 +90,7 @@ def _given(digest: str, said: _Said, *, desk: Desk) -> ApprovalView | Problem:
         refusal = _refused(said, entry, transaction, desk=desk)
         if refusal is not None:
             if refusal.code != "not-waiting" or entry.state != "leased" or said.verdict != "deny":
-                body: dict[str, Json] = {"verdict": said.verdict, "via": said.via, "code": refusal.code, "glass": said.glass}
+                body = {"verdict": said.verdict, "via": said.via, "code": refusal.code, "glass": said.glass}
                 transaction.record("answer-refused", actor=said.person.name, plan=digest, body=body)
             return problem(_STATUS.get(refusal.code, 409), refusal.code, refusal.detail)
         return _take(said.at(transaction.now), entry, transaction, desk=desk) or view
@@ -128,8 +130,11 @@ def _called_back(status: PlanStatus, said: _Said, *, desk: Desk) -> ApprovalView
         return problem(403, "no-role", f"{person.name} holds none of the roles asked for")
     why = f"{person.name} said no"
     with desk.ledger.write() as transaction:  # without waiting for a turn: a step under way sees it and goes no further
+        if not approvals.move(transaction.connection, status.plan, was=("leased",), becomes="refused", reason=why):
+            body = {"verdict": "deny", "via": said.via, "code": "not-waiting"}
+            transaction.record("answer-refused", actor=person.name, plan=status.plan, body={**body})
+            return problem(409, "not-waiting", "it was over already")
         approvals.put_answer(transaction.connection, status.plan, said.at(transaction.now))
-        approvals.move(transaction.connection, status.plan, was=("leased",), becomes="refused", reason=why)
         body = {"verdict": "deny", "via": said.via, "reason": said.reason, "comes_to": "refused"}
         transaction.record("answer", actor=person.name, plan=status.plan, lease=held.lease.id, body={**body})
     with desk.turns.alone(held.lease.id):

@@ -35,12 +35,12 @@ def expire(entry: approvals.Entry, transaction: Transaction) -> None:
     """Nobody answered in time, or nobody used the approval in time: two different ends."""
     digest = entry.plan.digest
     if entry.state == "waiting":
-        approvals.move(transaction.connection, digest, was=("waiting",), becomes="expired", reason="nobody answered in time")
-        transaction.record("plan-expired", actor="sidecar", plan=digest, body={"expires_at": entry.expires_at.isoformat()})
+        if approvals.move(transaction.connection, digest, was=("waiting",), becomes="expired", reason="nobody answered in time"):
+            transaction.record("plan-expired", actor="sidecar", plan=digest, body={"expires_at": entry.expires_at.isoformat()})
     else:
         reason = "it was allowed, and not leased in time"
-        approvals.move(transaction.connection, digest, was=("approved",), becomes="void", reason=reason)
-        transaction.record("plan-void", actor="sidecar", plan=digest, body={"reason": reason})
+        if approvals.move(transaction.connection, digest, was=("approved",), becomes="void", reason=reason):
+            transaction.record("plan-void", actor="sidecar", plan=digest, body={"reason": reason})
 
 
 def status_of(entry: approvals.Entry, answers: tuple[Answer, ...]) -> PlanStatus:

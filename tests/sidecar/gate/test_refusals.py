@@ -402,3 +402,13 @@ def test_nobody_can_tell_from_a_busy_api_server_that_leases_are_not_held_to_thei
     reap(desk=desk)
     with world.desk.ledger.read() as connection:
         assert leases.get(connection, granted.id).lease.state in ("settled", "revocation_pending")
+
+
+def test_whoever_answers_too_late_is_on_record_by_name_each_time(world):
+    digest = submit(plan(scale(5)), desk=world.desk).plan
+    world.clock.advance(seconds=601)
+    for _ in range(2):
+        assert approve(world, digest).code == "expired"
+    kinds = [(record["kind"], record["actor"]) for record in world.desk.ledger.documents()]
+    assert kinds.count(("answer-refused", "ada")) == 2
+    assert kinds.count(("plan-expired", "sidecar")) == 1

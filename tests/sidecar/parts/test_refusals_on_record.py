@@ -80,3 +80,10 @@ def test_a_no_of_the_gate_is_recorded_once_for_each_reason_and_fails_closed(reco
     assert [body["reason"] for _, body in records.kept] == ["not-next", "lease-over"]
     refusals.flush(now=True)
     assert records.counted() == 8
+
+
+def test_a_flood_at_the_edge_drowns_no_refusal_of_the_gate(records, refusals):
+    for number in range(MOST_A_WINDOW + 1):
+        refusals.note(refusal(409, "not-approved", plan=f"{number:064x}"))
+    refusals.once("undo-incomplete", actor="sidecar", plan="p", lease="l", body={"reason": "step-1: target-changed"})
+    assert records.kept[-1][0] == "undo-incomplete"
