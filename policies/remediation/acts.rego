@@ -11,8 +11,8 @@ nothing := {trait | some trait in []}
 
 # {"trait", "step" ("" for what was performed before), "target", "namespace"}
 planned contains act if {
-	some step in input.plan.steps
-	some trait in traits(step)
+	some place, step in input.plan.steps
+	some trait in traits(place, step)
 	some namespace in {target.namespace | some target in plan.targets(step)}
 	act := {"trait": trait, "step": step.id, "target": plan.key(step.action.target), "namespace": namespace}
 }
@@ -36,9 +36,15 @@ wanted_replicas(action) := change.after if {
 	is_number(change.after)
 }
 
-traits(step) := union({
+# By the step's place in the plan; worked out once.
+wanted[place] := wanted_replicas(step.action) if {
+	some place, step in input.plan.steps
+	step.action.kind in {"scale_workload", "change_fields"}
+}
+
+traits(place, step) := union({
 	by_kind(step.action.kind),
-	by_replicas(step.action),
+	by_replicas(place, step.action.target),
 	by_target(step.action.kind, step.action.target.kind),
 	by_fields(step.action),
 })
@@ -56,12 +62,13 @@ by_kind(kind) := {"takes-capacity"} if {
 	kind == "silence_alert"
 } else := nothing
 
-by_replicas(action) := {"takes-capacity", "scales-to-zero"} if {
-	wanted_replicas(action) == 0
+by_replicas(place, target) := {"takes-capacity", "scales-to-zero"} if {
+	wanted[place] == 0
 } else := {"takes-capacity"} if {
-	found := plan.facts(action.target)
+	least := wanted[place]
+	found := plan.facts(target)
 	is_number(found.replicas)
-	wanted_replicas(action) < found.replicas
+	least < found.replicas
 } else := nothing
 
 past_replicas(done) := {"takes-capacity", "scales-to-zero"} if {

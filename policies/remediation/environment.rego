@@ -10,9 +10,6 @@ import data.remediation.plan
 # The environment of a target: its namespace's label, but not milder than what is said about its cluster.
 of(target) := by_namespace[target.namespace]
 
-# How far the agent may go with a target: the label or the default, but never above the ceiling.
-autonomy(target) := autonomy_by_namespace[target.namespace]
-
 # The strictest environment of the plan's targets; undefined unless every target has one.
 of_plan := data.platform.environments.order[strictest] if {
 	every namespace in places {
@@ -96,6 +93,7 @@ levels := ["observe", "review", "auto"]
 
 level_of := {"observe": 0, "review": 1, "auto": 2}
 
+# How far the agent may go there: the label or the default, but never above the ceiling.
 autonomy_by_namespace[namespace] := levels[bounded] if {
 	some namespace in places
 	environment := by_namespace[namespace]

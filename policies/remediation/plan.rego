@@ -86,6 +86,11 @@ key(target) := concat("/", [target.kind, target.namespace, target.name])
 
 facts(target) := input.facts.targets[key(target)]
 
+# The segments of a JSON Pointer, and the keys within a value, wherever they stand.
+segments(path) := {segment | some segment in split(path, "/")}
+
+keys_within(value) := {key | walk(value, [below, _]); some key in below}
+
 # Distinct objects, namespaces and environments of the whole plan.
 keys := {key(target) |
 	some step in input.plan.steps
@@ -96,6 +101,11 @@ namespaces := {target.namespace |
 	some step in input.plan.steps
 	some target in targets(step)
 	target.namespace != ""
+}
+
+kinds := {target.kind |
+	some step in input.plan.steps
+	some target in targets(step)
 }
 
 # A number without a fraction, between two bounds.

@@ -9,9 +9,9 @@ import data.remediation.environment
 import data.remediation.plan
 
 deny contains reason if {
+	some freeze in data.platform.freezes
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	some freeze in data.platform.freezes
 	environment.of(target) in freeze.environments
 	not over(freeze)
 	reason := {
@@ -28,10 +28,11 @@ deny contains reason if {
 }
 
 deny contains reason if {
+	some namespace in plan.namespaces
+	not unfrozen(namespace)
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	target.namespace != ""
-	not unfrozen(target.namespace)
+	target.namespace == namespace
 	reason := {
 		"rule": "change-freeze",
 		"step": step.id,
@@ -41,9 +42,11 @@ deny contains reason if {
 }
 
 deny contains reason if {
+	some namespace in environment.places
+	not in_window(namespace)
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	not in_window(target)
+	target.namespace == namespace
 	reason := {
 		"rule": "change-window",
 		"step": step.id,
@@ -77,11 +80,11 @@ labels(namespace) := found if {
 	is_object(found)
 }
 
-in_window(target) if data.platform.windows[environment.of(target)] == "always"
+in_window(namespace) if data.platform.windows[environment.by_namespace[namespace]] == "always"
 
-in_window(target) if {
+in_window(namespace) if {
 	is_number(input.facts.now_epoch)
-	windows := data.platform.windows[environment.of(target)]
+	windows := data.platform.windows[environment.by_namespace[namespace]]
 	is_array(windows)
 	some window in windows
 	local := input.clock[window.zone]

@@ -9,9 +9,11 @@ import data.remediation.environment
 import data.remediation.plan
 
 deny contains reason if {
+	some namespace in environment.places
+	not may_change(namespace)
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	not may_change(target)
+	target.namespace == namespace
 	reason := {
 		"rule": "environment-autonomy",
 		"step": step.id,
@@ -21,10 +23,12 @@ deny contains reason if {
 }
 
 review contains reason if {
+	some namespace in environment.places
+	may_change(namespace)
+	not by_itself(namespace)
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	may_change(target)
-	not by_itself(target)
+	target.namespace == namespace
 	reason := {
 		"rule": "environment-autonomy",
 		"step": step.id,
@@ -42,8 +46,8 @@ review contains reason if {
 	}
 }
 
-may_change(target) if environment.autonomy(target) in {"review", "auto"}
+may_change(namespace) if environment.autonomy_by_namespace[namespace] in {"review", "auto"}
 
-by_itself(target) if environment.autonomy(target) == "auto"
+by_itself(namespace) if environment.autonomy_by_namespace[namespace] == "auto"
 
 reversible(step) if step.action.kind in data.platform.reversible

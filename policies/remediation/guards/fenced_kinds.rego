@@ -6,9 +6,11 @@ package remediation.guards.fenced_kinds
 import data.remediation.plan
 
 deny contains reason if {
+	some kind in plan.kinds
+	not open(kind)
 	some step in input.plan.steps
 	some target in plan.targets(step)
-	not open(target.kind)
+	target.kind == kind
 	reason := {
 		"rule": "fenced-kind",
 		"step": step.id,

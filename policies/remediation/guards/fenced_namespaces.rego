@@ -23,13 +23,16 @@ open(target) if {
 	target.namespace == ""
 }
 
-open(target) if {
+open(target) if unfenced(target.namespace)
+
+# Asked by name: what is said of a namespace holds for everything in it.
+unfenced(namespace) if {
 	fenced := data.platform.fenced.namespaces # looked up first: no fence known is not "open"
 	prefixes := data.platform.fenced.namespace_prefixes
 	is_array(fenced)
 	is_array(prefixes)
-	is_string(target.namespace)
-	target.namespace != ""
-	not target.namespace in fenced
-	count([prefix | some prefix in prefixes; startswith(target.namespace, prefix)]) == 0
+	is_string(namespace)
+	namespace != ""
+	not namespace in fenced
+	count([prefix | some prefix in prefixes; startswith(namespace, prefix)]) == 0
 }

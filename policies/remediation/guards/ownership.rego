@@ -10,7 +10,7 @@ import data.remediation.plan
 
 deny contains reason if {
 	some place, step in input.plan.steps
-	asked := acts.wanted_replicas(step.action)
+	asked := acts.wanted[place]
 	not autoscalers_agree(step.action.target, asked)
 	reason := {
 		"rule": "autoscaler-owns",
@@ -24,7 +24,7 @@ review contains reason if {
 	some step in input.plan.steps
 	some path, field in plan.facts(step.action.target).live.fields
 	some hand in field.managers
-	somebody(hand)
+	somebody(hand.manager) == true
 	lately(hand)
 	reason := {
 		"rule": "field-owner",
@@ -72,11 +72,11 @@ autoscaler_fix(place, action, asked) := {
 	count(plan.facts(action.target).autoscalers) == 1
 } else := {"op": "human", "text": "change the bounds of the autoscaler instead"}
 
-# Whose hand counts: not the cluster's own, and not the sidecar's.
-somebody(hand) if {
+# Whose hand counts: not the cluster's own, and not the sidecar's. False rather than undefined, which would be worked out
+# for each field again.
+somebody(manager) := count([name | some name in ignored; is_of(manager, name)]) == 0 if {
 	ignored := data.platform.ownership.ignored
 	is_array(ignored)
-	count([name | some name in ignored; is_of(hand.manager, name)]) == 0
 }
 
 is_of(manager, name) if manager == name

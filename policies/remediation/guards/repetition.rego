@@ -62,7 +62,7 @@ deny contains reason if {
 
 deny contains reason if {
 	some place, step in input.plan.steps
-	not moves_little(step)
+	not moves_little(place, step)
 	reason := {
 		"rule": "moved-lately",
 		"step": step.id,
@@ -73,7 +73,7 @@ deny contains reason if {
 
 target_rests(target) if {
 	key := plan.key(target)
-	within(input.facts.history.targets[key], asked_of_target[key], data.platform.budgets.target)
+	within(input.facts.history.targets[key], count(object.get(touches, key, {})), data.platform.budgets.target)
 }
 
 namespace_rests(namespace) if {
@@ -81,8 +81,6 @@ namespace_rests(namespace) if {
 }
 
 # How many steps of this plan touch each of them.
-asked_of_target := {key: count([touched | some touched in touches; touched == key]) | some key in plan.keys}
-
 asked_of_namespace := {namespace: count([target |
 	some step in input.plan.steps
 	some target in plan.targets(step)
@@ -113,32 +111,30 @@ team_rests(team) if {
 cluster_rests if within(input.facts.history.cluster, count(input.plan.steps), data.platform.budgets.cluster)
 
 # Replicas up and down, and fields, of one object within the day.
-moves_little(step) if {
+moves_little(place, step) if {
 	key := plan.key(step.action.target)
 	made := input.facts.history.targets[key]
 	plan.whole(made.replicas, 0, 1000000)
 	plan.whole(made.fields, 0, 1000000)
-	countable(step, key)
-	made.replicas + moves[key] <= data.platform.budgets.moved.replicas[environment.of(step.action.target)]
-	made.fields + sets[key] <= data.platform.budgets.moved.fields
+	countable(place, key)
+	made.replicas + moves(key) <= data.platform.budgets.moved.replicas[environment.of(step.action.target)]
+	made.fields + sets(key) <= data.platform.budgets.moved.fields
 }
 
-countable(step, _) if not sets_count(step)
+countable(place, _) if not sets_count(place)
 
-countable(step, key) if {
-	sets_count(step)
+countable(place, key) if {
+	sets_count(place)
 	is_number(now_of[key])
 }
 
-sets_count(step) if acts.wanted_replicas(step.action) >= 0
+sets_count(place) if acts.wanted[place] >= 0
 
-moves[key] := moved if {
-	some key in plan.keys
-	moved := sum([distance |
-		some step in input.plan.steps
-		plan.key(step.action.target) == key
-		distance := abs(acts.wanted_replicas(step.action) - now_of[key])
-	])
+moves(key) := sum([distance | some distance in object.get(distances, key, {})])
+
+distances[key][place] := abs(number - now_of[key]) if {
+	some place, number in acts.wanted
+	key := plan.key(input.plan.steps[place].action.target)
 }
 
 # What has no number of replicas has none to move; a workload whose number is not known is in no such budget's bounds.
@@ -148,13 +144,12 @@ now_of[key] := found.replicas if {
 	is_number(found.replicas)
 }
 
-sets[key] := number if {
-	some key in plan.keys
-	number := sum([count(step.action.changes) |
-		some step in input.plan.steps
-		step.action.kind == "change_fields"
-		plan.key(step.action.target) == key
-	])
+sets(key) := sum([number | some number in object.get(changed, key, {})])
+
+changed[key][place] := count(step.action.changes) if {
+	some place, step in input.plan.steps
+	step.action.kind == "change_fields"
+	key := plan.key(step.action.target)
 }
 
 # As far as the day's budget still goes, where one scale is all.
@@ -168,11 +163,12 @@ moved_fix(place, action) := {"op": "replace", "text": sprintf("at most %d replic
 	path := sprintf("/steps/%d/action/replicas", [place])
 } else := {"op": "wait", "text": "submit it again when the last day holds less; or a person does it"}
 
-touches := [key |
-	some step in input.plan.steps
-	some target in plan.targets(step)
+# Place of the step, and place among what it touches: a step may name a pod twice.
+touches[key][sprintf("%d %d", [place, number])] if {
+	some place, step in input.plan.steps
+	some number, target in plan.targets(step)
 	key := plan.key(target)
-]
+}
 
 incident_rests if within(input.facts.history.incident, count(input.plan.steps), data.platform.budgets.incident)
 

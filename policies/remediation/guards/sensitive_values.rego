@@ -34,7 +34,7 @@ harmless_variables(action) if {
 	sensitive := data.platform.sensitive_variables
 	is_array(sensitive)
 	said := {value | some change in action.changes; walk(change.after, [_, value]); is_string(value)}
-	count([name | some name in sensitive; name in said]) == 0
+	count(variables & said) == 0
 	every change in action.changes {
 		harmless_name(action.target, change.path, sensitive)
 	}
@@ -51,19 +51,22 @@ harmless_name(target, path, sensitive) if {
 
 plain(action) if {
 	action.kind == "change_fields"
-	keys := {key | some change in action.changes; walk(change.after, [below, _]); some key in below}
-	segments := {segment | some change in action.changes; some segment in split(change.path, "/")}
-	unnamed(keys | segments)
+	every change in action.changes {
+		unnamed(plan.segments(change.path))
+		unnamed(plan.keys_within(change.after))
+	}
 }
 
 plain(action) if {
 	action.kind == "create_object"
-	keys := {key | walk(action.manifest, [below, _]); some key in below}
-	unnamed(keys)
+	unnamed(plan.keys_within(action.manifest))
 }
 
 unnamed(keys) if {
-	sensitive := data.platform.sensitive_keys
-	is_array(sensitive)
-	count([key | some key in sensitive; key in keys]) == 0
+	is_array(data.platform.sensitive_keys)
+	count(words & keys) == 0
 }
+
+words := {key | some key in data.platform.sensitive_keys}
+
+variables := {name | some name in data.platform.sensitive_variables}

@@ -4,6 +4,7 @@
 package remediation.permits.fields
 
 import data.remediation.environment
+import data.remediation.plan
 
 permit contains step.id if {
 	some step in input.plan.steps
@@ -13,36 +14,48 @@ permit contains step.id if {
 	count(step.action.changes) <= 50
 	every change in step.action.changes {
 		changeable(step.action.target, change)
-		harmless(change.path, change.after, entry_of(step.action.target))
+		harmless(change.path, change.after, entry_of(step.action.target.apiVersion, step.action.target.kind))
 	}
 	environment.of(step.action.target) in data.platform.permits.change_fields
 }
 
-changeable(target, change) if {
-	some pattern in entry_of(target).paths
-	covers(split(pattern, "/"), split(change.path, "/"))
+changeable(target, change) if listed(target.apiVersion, target.kind, change.path)
+
+# Asked by names alone: what is said once of a path holds for every step that changes it.
+listed(api_version, kind, path) if {
+	segments := split(path, "/")
+	some pattern in entry_of(api_version, kind).paths
+	covers(split(pattern, "/"), segments)
 }
 
+# The last segment first: it tells most patterns apart.
 covers(pattern, path) if {
-	count(path) >= count(pattern)
+	last := count(pattern) - 1
+	pattern[last] in {"*", path[last]}
 	every place, segment in pattern {
 		segment in {"*", path[place]}
 	}
 }
 
 # What data says about the kind; two entries of one kind are a fault of the data, and no permit.
-entry_of(target) := entry if {
+entry_of(api_version, kind) := entry if {
 	some entry in data.platform.changeable
-	entry.api_version == target.apiVersion
-	entry.kind == target.kind
+	entry.api_version == api_version
+	entry.kind == kind
 }
 
 # `entry`: what data says about the kind. A key that begins with $ is a directive of a patch, and never a field.
 harmless(path, value, entry) if {
-	keys := {key | some key in split(path, "/")} | {key | walk(value, [below, _]); some key in below}
 	is_array(data.platform.forbidden_keys)
 	is_array(entry.forbidden)
-	forbidden := {key | some key in data.platform.forbidden_keys} | {key | some key in entry.forbidden}
-	count(forbidden & keys) == 0
+	inoffensive(plan.segments(path), entry.forbidden)
+	inoffensive(plan.keys_within(value), entry.forbidden)
+}
+
+inoffensive(keys, more) if {
+	count(forbidden_everywhere & keys) == 0
+	count([key | some key in more; key in keys]) == 0
 	count([key | some key in keys; is_string(key); startswith(key, "$")]) == 0
 }
+
+forbidden_everywhere := {key | some key in data.platform.forbidden_keys}
