@@ -6,7 +6,8 @@ Knows the use cases, no agent: the agent's token opens nothing here.
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,6 +19,7 @@ from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Plan, Settlement
 from sidecar.credentials import store as leases
 from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
+from sidecar.errors import SidecarError
 from sidecar.execution import store as steps
 from sidecar.gate.answer import answer as give_answer
 from sidecar.gate.desk import Desk, problem
@@ -27,6 +29,7 @@ from sidecar.people_api.pages import Pages
 from sidecar.people_api.policy import PolicyMetrics, Standing, none_known, policy_routes
 from sidecar.people_api.reading import ReadMetrics
 
+log = structlog.get_logger("sidecar.people")
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 Body = Annotated[bytes, Depends(whole_body)]
 
@@ -68,7 +71,7 @@ def people_api(
     if pages is not None:
         app.router.routes.extend(pages.routes())  # first: a browser is answered by a page, everybody else by what follows
     app.include_router(routes)
-    _health(app, desk, ready, policy)
+    _health(app, desk, ready, policy, who)
     return app
 
 
@@ -134,7 +137,7 @@ def _records(routes: APIRouter, desk: Desk) -> None:
         return JSONResponse({"records": desk.ledger.documents(after=after, limit=limit, about=about)})
 
 
-def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing) -> None:
+def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing, who: Callable[[Request], Person]) -> None:
     registry = CollectorRegistry()
     registry.register(_Counts(desk))
     registry.register(PolicyMetrics(policy))
@@ -151,10 +154,21 @@ def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing
         return {"status": "ok"}
 
     @app.get("/readyz", response_model=dict[str, str], responses=refuses())
-    def readyz() -> Any:
-        """The database, the cluster and the policy can be used."""
+    def readyz(request: Request) -> Any:
+        """The database, the cluster and the policy can be used. Why not is said to whom is known, and in the log."""
         why_not = ready()
-        return answer(problem(503, "not-ready", why_not)) if why_not else {"status": "ready"}
+        if not why_not:
+            return {"status": "ready"}
+        log.warning("not ready", reason=why_not)
+        return answer(problem(503, "not-ready", why_not if _is_known(request, who) else "ask with a token, or look into the log"))
+
+
+def _is_known(request: Request, who: Callable[[Request], Person]) -> bool:
+    try:
+        who(request)
+    except (HTTPException, SidecarError):
+        return False
+    return True
 
 
 class _Counts(Collector):

@@ -1,6 +1,7 @@
 """What comes over the wire from anybody, and how the process starts and does not start."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from sidecar.agent_api import agent_api
+from sidecar.approvals import Directory, PeopleFile
 from sidecar.people_api import people_api
+from sidecar.people_api.doorway import Doorway
+from sidecar.people_api.pages import Pages
+from sidecar.people_api.seal import Seal
 from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
 from tests.sidecar.process.harness import ROOT
 
@@ -102,6 +107,51 @@ def test_without_the_token_nothing_is_read(world, agent):
     assert TestClient(agent.app).get("/healthz").status_code == 200
 
 
+OPEN_TO_ALL = {
+    "agent": {"/healthz", "/readyz", "/openapi.json"},
+    "people": {"/healthz", "/readyz", "/openapi.json", "/metrics", "/", "/style.css", "/favicon.ico"}
+    | {"/login", "/login/provider", "/login/callback"},
+}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize("side", ["agent", "people"])
+def test_every_route_but_the_few_that_are_open_wants_to_know_who_asks(world, tmp_path, side, accept):
+    """Read from the applications: a route that is added tomorrow is asked too."""
+    doorway = Doorway(directory=Directory(PeopleFile(tmp_path / "nobody.toml")), seal=Seal(b"k" * 32))
+    app = (
+        agent_api(world.desk, token="agent-token-1234567", ready=lambda: "", version="0")
+        if side == "agent"
+        else people_api(world.desk, ready=lambda: "", version="0", pages=Pages(desk=world.desk, doorway=doorway))
+    )
+    other = PERSON if side == "agent" else AGENT
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    asked = set()
+    for path, method in routes_of(app):
+        if path in OPEN_TO_ALL[side]:
+            continue
+        asked.add(path)
+        address = re.sub(r"\{[^}]*digest[^}]*\}", "a" * 64, path)
+        address = re.sub(r"\{[^}]*\}", "step-1", address)
+        for headers in ({}, other, {"Cookie": "lestrade-session=x.y"}):
+            response = client.request(method, address, headers={"Accept": accept, "Origin": "http://testserver", **headers})
+            to_the_door = response.status_code == 303 and response.headers["location"].startswith("/login")
+            assert response.status_code == 401 or to_the_door, (method, address, response.status_code)
+    assert len(asked) >= (7 if side == "agent" else 18)
+
+
+def routes_of(app) -> list[tuple[str, str]]:
+    """Every path and method, those of included routers too."""
+
+    def found(routes) -> list[tuple[str, str]]:
+        here = [(route.path, method) for route in routes for method in getattr(route, "methods", None) or ()]
+        return here + [
+            pair for route in routes for pair in found(getattr(getattr(route, "original_router", route), "routes", None) or ())
+        ]
+
+    return [(path, method) for path, method in found(app.routes) if method not in ("HEAD", "OPTIONS")]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.text(max_size=40))
 def test_no_input_is_a_500(agent, body, path):
@@ -122,6 +172,10 @@ def test_people_answer_and_a_wrong_answer_is_refused(world, people, agent):
     assert people.post(f"/approvals/{digest}", json=said).json()["state"] == "approved"
     assert "lestrade_sidecar_plans" in people.get("/metrics").text
     is_problem(people.get("/readyz"), 503, "not-ready")
+    assert "the cluster is away" in people.get("/readyz").json()["detail"]
+    for headers in ({"Authorization": ""}, AGENT):
+        is_problem(unknown := people.get("/readyz", headers=headers), 503, "not-ready")
+        assert "the cluster is away" not in unknown.text
 
 
 def test_a_record_that_cannot_be_kept_is_a_503(world, agent):
