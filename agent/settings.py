@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
+_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^@\s]+@")  # a password may hold a slash
 PREFIX = "LESTRADE_"
 
 

@@ -7,7 +7,7 @@ import sidecar.settings
 
 
 def test_the_agent_shows_urls_without_their_password():
-    settings = agent.settings.Settings(prometheus_url="https://reader:hunter2@prometheus.example:9090/x")
+    settings = agent.settings.Settings(prometheus_url="https://reader:a/hunter2@prometheus.example:9090/x")
 
     rows = {row.name: row.value for row in agent.settings.describe(settings, environ={})}
 
