@@ -6,12 +6,14 @@ from sidecar.execution.live import Live, look, look_back, read
 from sidecar.execution.looks import Looks
 from sidecar.execution.observed import observed
 from sidecar.execution.preview import escaped, masked, preview_of
+from sidecar.execution.recent import Recent
 from sidecar.execution.recover import arrived
 
 __all__ = [
     "Effect",
     "Live",
     "Looks",
+    "Recent",
     "Unfit",
     "arrived",
     "calls_for",

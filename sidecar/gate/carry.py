@@ -185,7 +185,10 @@ def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
         over = why_over(task.held.lease, desk=desk)
         if over:
             return No(status="refused", reason="lease-over", message=over)
-        answer = desk.cluster.send(call, credential)
+        try:
+            answer = desk.cluster.send(call, credential)
+        finally:
+            desk.recent.forget()
         if answer.status == 401 and not stale:  # the token is older than the API server's clock allows
             stale += 1
             desk.issuer.forget(task.held.lease.id)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from sidecar.approvals import People
 from sidecar.contract import Answer, Problem
 from sidecar.credentials import Issuer
+from sidecar.execution import Recent
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Clock, Cluster, FactFinder, Judge
 from sidecar.reading import Runs, Streams
@@ -92,6 +93,7 @@ class Desk:
     accounts: Accounts = field(default_factory=NoAccounts)
     runs: Runs = field(default_factory=Runs)
     streams: Streams = field(default_factory=Streams)
+    recent: Recent = field(default_factory=Recent)
 
 
 def problem(status: int, code: str, detail: str, *, title: str = "", fix: str = "") -> Problem:

@@ -1,8 +1,12 @@
 """A plan comes in: look the facts up, ask the judge, keep the verdict, and where people are wanted, ask them.
 
 The same plan again gives where it stands; only a denied one is judged again, since what denied it may have passed.
+
+A plan may be allowed by looks of the last two seconds (sidecar.execution.recent): nothing happens by it yet, and the lease
+looks at everything anew and judges again. A denial, and whatever people are shown, never rests on them.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sidecar.approvals import store as approvals
@@ -14,15 +18,32 @@ from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
 from sidecar.gate.concealment import concealed, discreet
 from sidecar.gate.desk import Desk
-from sidecar.gate.examination import examine
+from sidecar.gate.examination import Examined, examine
 from sidecar.gate.fatigue import too_many
 from sidecar.gate.laps import Laps
 from sidecar.gate.ledger import Transaction
 from sidecar.gate.rehearsal import rehearse
 from sidecar.gate.standing import standing, status_of
-from sidecar.ports import History
+from sidecar.ports import Facts, History
 
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What policy and sidecar say by one look. `examined` and `effects`: of a plan that policy does not deny."""
+
+    looks: Looks
+    facts: Facts
+    decision: Decision
+    objections: list[Reason]
+    examined: tuple[Examined, ...]
+    effects: dict[str, Json]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it may stand although not everything was looked at just now."""
+        return not self.looks.reused or (self.decision.verdict == "allow" and not self.objections)
 
 
 def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = None) -> PlanStatus:
@@ -32,29 +53,27 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         known = standing(digest, desk=desk)
         if known is not None and known.state != "denied":
             return known
-        looks, laps = Looks(desk.cluster), laps if laps is not None else Laps()
+        laps = laps if laps is not None else Laps()
         history = history_of(digest, desk=desk)
-        with laps.of("facts"):
-            facts = desk.facts.gather(plan, history, through=looks)
-        with laps.of("engine"):
-            decision = by_policy = desk.judge.decide(plan, facts)
+        judged = _judged(plan, history, reuse=True, desk=desk, laps=laps)
+        waited = 0.0
+        if not judged.holds:
+            waited = judged.looks.waited
+            judged = _judged(plan, history, reuse=False, desk=desk, laps=laps)
+        looks, facts, effects, objections = judged.looks, judged.facts, judged.effects, judged.objections
+        decision = by_policy = judged.decision
         previews: tuple[ChangePreview, ...] = ()
-        effects: dict[str, Json] = {}
         dry_run = ""
-        if decision.verdict != "deny":
-            with laps.of("examination"):
-                objections, examined, effects = examine(plan, through=looks)
-                objections += _own_objections(plan, decision, desk=desk)
-            if not objections and decision.verdict == "review":
-                with laps.of("dry-run"):
-                    rehearsal = rehearse(plan, examined, decision, looks=looks, history=history, desk=desk)
-                objections, decision = rehearsal.objections, rehearsal.decision
-                previews, dry_run = rehearsal.previews, rehearsal.dry_run
-            if objections:
-                decision = denied(decision, objections)
+        if not objections and decision.verdict == "review":
+            with laps.of("dry-run"):
+                rehearsal = rehearse(plan, judged.examined, decision, looks=looks, history=history, desk=desk)
+            objections, decision = rehearsal.objections, rehearsal.decision
+            previews, dry_run = rehearsal.previews, rehearsal.dry_run
+        if objections:
+            decision = denied(decision, objections)
         review = decision.verdict == "review"
         shown = card_of(plan, facts, through=looks, dry_run=dry_run) if review else approvals.Shown()
-        laps.seconds["cluster"] = looks.waited
+        laps.seconds["cluster"] = waited + looks.waited
         with laps.of("record"), desk.ledger.write() as transaction:
             now = transaction.now
             if decision.verdict != "deny" and (last := _shut_meanwhile(plan, decision, transaction, desk=desk)):
@@ -87,6 +106,22 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 },
             )
         return status_of(entry, ())
+
+
+def _judged(plan: Plan, history: History, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
+    looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
+    with laps.of("facts"):
+        facts = desk.facts.gather(plan, history, through=looks)
+    with laps.of("engine"):
+        decision = desk.judge.decide(plan, facts)
+    objections: list[Reason] = []
+    examined: tuple[Examined, ...] = ()
+    effects: dict[str, Json] = {}
+    if decision.verdict != "deny":
+        with laps.of("examination"):
+            objections, examined, effects = examine(plan, through=looks)
+            objections += _own_objections(plan, decision, desk=desk)
+    return _Judged(looks=looks, facts=facts, decision=decision, objections=objections, examined=examined, effects=effects)
 
 
 def history_of(digest: str, *, desk: Desk) -> History:

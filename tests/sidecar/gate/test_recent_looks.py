@@ -1,0 +1,136 @@
+"""Looks of the last two seconds: what may rest on them when a plan is judged, and what never does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sidecar.contract import Lease, PlanStatus, Problem
+from sidecar.execution import Looks, Recent
+from sidecar.execution.recent import SECONDS
+from sidecar.gate.lease import lease
+from sidecar.gate.perform import perform
+from sidecar.gate.submit import submit
+from sidecar.ports import ApiAnswer, ApiCall
+from tests.fakes.sidecar_gate import World, change, deployment, make_world, plan
+
+CALL = ApiCall(method="GET", path="/apis/apps/v1/namespaces/shop/deployments/web")
+QUESTION = (CALL.path, CALL.query)
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = make_world(tmp_path, verdict="allow")
+    world.cluster.put("deployments", deployment(replicas=3), "apps")
+    return world
+
+
+def looked(world: World) -> int:
+    return sum(request.verb == "GET" and request.path == CALL.path for request in world.cluster.requests)
+
+
+def submitted(world: World, before: int, after: int) -> PlanStatus:
+    return submit(plan(change("/spec/replicas", before, after)), desk=world.desk)
+
+
+def test_what_was_just_looked_at_is_not_asked_for_again_where_the_plan_is_allowed(world):
+    assert submitted(world, 3, 4).state == "approved"
+    before = looked(world)
+
+    assert submitted(world, 3, 5).state == "approved"
+
+    assert looked(world) == before
+
+
+def test_a_denial_never_rests_on_an_earlier_look(world):
+    submitted(world, 3, 4)
+    world.cluster.edit("apps", "deployments", "shop", "web", replicas=6)
+
+    assert submitted(world, 6, 7).state == "approved"  # by the earlier look it is not as the plan says
+
+
+def test_people_are_shown_what_is_there_now(world):
+    submitted(world, 3, 4)
+    world.judge.verdict = "review"
+    before = looked(world)
+    world.cluster.edit("apps", "deployments", "shop", "web", replicas=6)
+
+    assert submitted(world, 6, 7).state == "waiting"
+    assert submitted(world, 3, 7).state == "denied"
+
+    assert looked(world) > before
+
+
+def test_nothing_is_lent_by_an_earlier_look(world):
+    submitted(world, 3, 4)
+    world.cluster.edit("apps", "deployments", "shop", "web", replicas=6)
+    stale = submitted(world, 3, 5)
+    assert stale.state == "approved"
+
+    refused = lease(stale.plan, desk=world.desk)
+
+    assert isinstance(refused, Problem)
+    assert refused.code == "target-changed"
+    assert world.cluster.writes() == []
+
+
+def test_a_step_of_the_sidecar_makes_it_look_again(world):
+    held = lease(submitted(world, 3, 4).plan, desk=world.desk)
+    assert isinstance(held, Lease)
+    submitted(world, 3, 5)
+    perform(held.id, "step-1", desk=world.desk)
+    before = looked(world)
+
+    assert submitted(world, 4, 6).state == "approved"
+
+    assert looked(world) > before
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_kept_look_says_the_clusters_time_as_it_is_by_now():
+    clock = Clock()
+    recent = Recent(now=clock)
+    asked = recent.asking()
+    clock.seconds += 0.5  # on its way
+    recent.keep(QUESTION, ApiAnswer(status=200, body={}, date=NOON), asked)
+    clock.seconds += 1.25
+
+    kept = recent.of(QUESTION)
+
+    assert kept is not None
+    assert kept.date == NOON + timedelta(seconds=1.25)
+
+
+def test_a_look_is_kept_for_two_seconds_from_when_it_was_asked_for():
+    clock = Clock()
+    recent = Recent(now=clock)
+    recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
+    clock.seconds += SECONDS + 0.01
+
+    assert recent.of(QUESTION) is None
+
+
+def test_what_was_not_there_is_asked_for_again():
+    recent = Recent()
+    recent.keep(QUESTION, ApiAnswer(status=404, body={}), recent.asking())
+
+    assert recent.of(QUESTION) is None
+
+
+def test_a_look_that_was_under_way_during_a_write_is_not_kept(world):
+    recent = Recent()
+
+    def write_meanwhile(call: ApiCall, _: str) -> None:
+        recent.forget()
+
+    world.cluster.after = write_meanwhile
+    Looks(world.cluster, recent=recent).send(CALL)
+
+    assert recent.of(QUESTION) is None
