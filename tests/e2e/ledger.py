@@ -52,15 +52,25 @@ def is_write(entry: Entry) -> bool:
 
 
 def strangers(log: Iterable[Entry]) -> list[str]:
-    """Attempts to write by anyone but a lease, the sidecar when it mints, and the cluster's own people and controllers."""
+    """Attempts to write by anyone but a lease, the sidecar when it mints, and the cluster's own people and controllers.
+
+    A token that ran out is nobody's: an attempt that was turned away and then made by a lease is that lease's.
+    """
     found = []
-    for entry in log:
+    entries = list(log)
+    for number, entry in enumerate(entries):
         if not is_write(entry) or entry.identity.startswith(LEASES) or entry.identity in OWNERS or is_minting(entry):
+            continue
+        if entry.status == 401 and any(_again(entry, later) for later in entries[number + 1 :]):
             continue
         found.append(
             f"{entry.identity} {entry.verb} {entry.resource}/{entry.subresource} {entry.namespace}/{entry.name} {entry.status}"
         )
     return found
+
+
+def _again(entry: Entry, later: Entry) -> bool:
+    return later.identity.startswith(LEASES) and (later.verb, later.path) == (entry.verb, entry.path)
 
 
 def is_minting(entry: Entry) -> bool:
