@@ -111,6 +111,12 @@ def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: i
         yield _entry(row)
 
 
+def overdue(connection: Connection, now: datetime) -> list[str]:
+    """Digests of plans that were not answered, or not leased, in time; looked for without reading any plan."""
+    too_late = _plans.c.state.in_(("waiting", "approved")) & (_plans.c.expires_at <= now.timestamp())
+    return [str(row.digest) for row in connection.execute(select(_plans.c.digest).where(too_late))]
+
+
 def of_incident(connection: Connection, incident: str) -> list[str]:
     """Digests of the plans of one incident, the oldest first."""
     query = select(_plans.c.digest).where(_plans.c.incident == incident).order_by(_plans.c.requested_at)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, insert, select, update
 
-from sidecar.audit.chain import NEVER, Fault, Head, check, mac_of, seal
+from sidecar.audit.chain import NEVER, Fault, Head, check, document_of, mac_of, seal
 from sidecar.contract import Json, Record
 
 metadata = MetaData()
@@ -64,7 +64,7 @@ class Journal:
     ) -> Record:
         """The record after `head`, which the caller holds `alone`; durable when the caller commits."""
         record = seal(self._key, head, at=at, kind=kind, actor=_plain(actor), plan=plan, lease=lease, body=body)
-        document = record.document()
+        document = document_of(record)
         connection.execute(insert(_records).values({**document, "body": json.dumps(document["body"])}))
         connection.execute(update(_head).where(_head.c.id == 1).values(seq=record.seq, mac=record.mac, at=record.at.isoformat()))
         return record

@@ -35,9 +35,9 @@ def reap(*, desk: Desk) -> int:
 
 def _expire_plans(desk: Desk) -> int:
     with desk.ledger.read() as connection:
-        waiting = list(approvals.listed(connection, ("waiting", "approved")))
-    for entry in waiting:
-        standing(entry.plan.digest, desk=desk)
+        overdue = approvals.overdue(connection, desk.ledger.now())
+    for digest in overdue:
+        standing(digest, desk=desk)
     return 0
 
 
