@@ -1,7 +1,9 @@
 """The approvers' channel under abuse: the sidecar's process, a laboratory, and a Slack that anybody may shout at."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import httpx
 import pytest
@@ -54,6 +56,13 @@ def slack(both):
 
 def post(sidecar, body: bytes, headers: dict) -> httpx.Response:
     return httpx.post(f"{sidecar._people_url}/slack/interactions", content=body, headers=headers, timeout=10)
+
+
+def kept_card(sidecar, digest: str) -> str:
+    """Slack's name of the card as it stands in the sidecar's database."""
+    with closing(sqlite3.connect(sidecar.folder / "sidecar.db")) as database:
+        found = database.execute("SELECT ts FROM slack_cards WHERE plan = ?", (digest,)).fetchone()
+    return found[0] if found else ""
 
 
 def refusals(sidecar, code: str, about: str = "") -> list[dict]:
@@ -314,6 +323,7 @@ def test_C15_slack_is_down_or_the_sidecar_starts_again_while_a_request_waits(sid
         slack.down = False
     card = card_of(slack, pending)  # comes by itself
     assert card_of(slack, pending)["ts"] == card["ts"]
+    wait_for(lambda: kept_card(sidecar, pending) == card["ts"], what="the sidecar knows which message is the card")
 
     sidecar.kill()
     sidecar.start()
