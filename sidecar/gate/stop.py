@@ -19,7 +19,7 @@ log = structlog.get_logger("sidecar.leases")
 LIFTERS = "operator"  # the role that may lift it; anybody known may stop
 LIFTING_PEOPLE = 2
 LIFT_WITHIN = timedelta(minutes=15)  # between the first who lifts it and the second
-_AT_ONCE = 8
+_AT_ONCE = 16  # each waits for the API server most of the time; there are connections for twice as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
