@@ -169,7 +169,8 @@ def _between(one: str, other: str) -> str:
 
 
 def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
+    """What goes on in the next line is marked: a line of somebody's text can look like none of ours."""
     first, rest = label.ljust(LABEL), " " * LABEL
     yield from textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest + "  ", break_on_hyphens=False, drop_whitespace=True
+        text, width, initial_indent=first, subsequent_indent=rest + "| ", break_on_hyphens=False, drop_whitespace=True
     ) or [first.rstrip()]

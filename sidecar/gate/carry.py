@@ -179,6 +179,8 @@ def _seen(task: Task, live: Live) -> Json:
 def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
     """With the lease's credential; waits out a right that is not there yet, a throttled server and a disruption budget."""
     credential = _credential(task, desk=desk)
+    if isinstance(credential, No):
+        return credential
     eviction = call.path.endswith("/eviction")
     refusals, throttled, stale = 0, 0, 0
     while True:
@@ -193,6 +195,8 @@ def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
             stale += 1
             desk.issuer.forget(task.held.lease.id)
             credential = _credential(task, desk=desk)
+            if isinstance(credential, No):
+                return credential
             continue
         if answer.status == 403 and refusals < FIRST_REFUSALS and "exceeded quota" not in message_of(answer):
             refusals += 1
@@ -204,9 +208,12 @@ def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
             return answer
 
 
-def _credential(task: Task, *, desk: Desk) -> Credential:
+def _credential(task: Task, *, desk: Desk) -> Credential | No:
     minted = desk.issuer.credential(task.held.lease.id)
     if isinstance(minted, Refused):
+        over = why_over(task.held.lease, desk=desk)  # its account goes when it ends
+        if over:
+            return No(status="refused", reason="lease-over", message=over)
         raise ClusterUnavailable(f"no token for the lease: the API server says {minted.status}: {minted.detail}")
     return minted.credential
 

@@ -26,6 +26,7 @@ from sidecar.gate.rehearsal import rehearse
 from sidecar.gate.standing import standing, status_of
 from sidecar.ports import Facts, History
 
+_NO_VERDICT = ("policy-unavailable", "policy-malformed")
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
 
 
@@ -42,8 +43,10 @@ class _Judged:
 
     @property
     def holds(self) -> bool:
-        """Whether it may stand although not everything was looked at just now."""
-        return not self.looks.reused or (self.decision.verdict == "allow" and not self.objections)
+        """Whether it may stand although not everything was looked at just now. An engine that said nothing is not asked
+        a second time: whoever waits has waited long enough."""
+        silent = any(reason.rule in _NO_VERDICT for reason in self.decision.reasons)
+        return not self.looks.reused or silent or (self.decision.verdict == "allow" and not self.objections)
 
 
 def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = None) -> PlanStatus:

@@ -8,7 +8,7 @@ TESTS = Path(__file__).resolve().parents[1]
 _NAME = re.compile(r"test_([A-F]\d{1,2})_\w+")
 
 
-def tests_by_row() -> dict[str, list[str]]:
+def by_row() -> dict[str, list[str]]:
     """{"C2": ["tests/abuse/test_slack.py::test_C2_...", ...]} over all of tests/, in the order of the files."""
     found: dict[str, list[str]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):

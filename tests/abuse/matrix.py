@@ -1,4 +1,4 @@
-"""Writes docs/owasp-agentic.md from the results of a test run: `python -m tests.abuse.matrix RESULTS.xml` (JUnit, by pytest).
+"""Writes docs/owasp-agentic.md from the results of a test run: `python -m tests.abuse.matrix RESULTS.xml...` (JUnit, by pytest).
 
 What is said of each risk is in matrix.yaml.
 """
@@ -6,12 +6,12 @@ What is said of each risk is in matrix.yaml.
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
-from tests.abuse.found import tests_by_row
+from tests.abuse.found import by_row
 from tests.abuse.rows import NOT_APPLICABLE, RISKS, ROWS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "owasp-agentic.md"
@@ -19,8 +19,16 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "owasp-agentic.md"
 TEXTS: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
-def results(path: Path) -> dict[str, Counter[str]]:
-    """{function name: outcomes of its cases} from a JUnit file."""
+def results(paths: Iterable[Path]) -> dict[str, Counter[str]]:
+    """{function name: outcomes of its cases} from JUnit files; what a later file says of a function replaces what an earlier
+    one said."""
+    found: dict[str, Counter[str]] = {}
+    for path in paths:
+        found |= _of_one(path)
+    return found
+
+
+def _of_one(path: Path) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         outcome = "passed"
@@ -31,11 +39,12 @@ def results(path: Path) -> dict[str, Counter[str]]:
 
 
 def lines(outcomes: Mapping[str, Counter[str]]) -> Iterator[str]:
-    by_row = tests_by_row()
+    tests = by_row()
     yield "# OWASP Top 10 for Agentic Applications (2026)"
     yield ""
-    yield "Written by `make owasp` from the results of the tests it names; do not edit. Each test runs the real sidecar process"
-    yield "against the laboratory; those of `tests/cluster` run against any cluster that is named, and are skipped where none is."
+    yield "Written by `make owasp` from the results of the tests it names; do not edit. Those in `tests/abuse` run the real"
+    yield "sidecar process against the laboratory; those of `tests/cluster` run against any cluster that is named, and are skipped"
+    yield "where none is."
     for risk, name in RISKS.items():
         yield ""
         yield f"## {risk} {name}"
@@ -49,13 +58,13 @@ def lines(outcomes: Mapping[str, Counter[str]]) -> Iterator[str]:
         yield "|---|---|---|"
         for row, (what, risks) in ROWS.items():
             if risk in risks:
-                yield f"| {row} | {what} | {_cell(row, by_row, outcomes)} |"
+                yield f"| {row} | {what} | {_cell(row, tests, outcomes)} |"
 
 
-def _cell(row: str, by_row: Mapping[str, list[str]], outcomes: Mapping[str, Counter[str]]) -> str:
+def _cell(row: str, tests: Mapping[str, list[str]], outcomes: Mapping[str, Counter[str]]) -> str:
     if row in NOT_APPLICABLE:
         return f"not applicable: {NOT_APPLICABLE[row]}"
-    return "<br>".join(f"`{name}`: {_told(outcomes.get(name))}" for name in (test.partition("::")[2] for test in by_row[row]))
+    return "<br>".join(f"`{name}`: {_told(outcomes.get(name))}" for name in (test.partition("::")[2] for test in tests[row]))
 
 
 def _told(outcome: Counter[str] | None) -> str:
@@ -65,7 +74,7 @@ def _told(outcome: Counter[str] | None) -> str:
 
 
 def main() -> None:
-    PAGE.write_text("\n".join(lines(results(Path(sys.argv[1])))) + "\n", encoding="utf-8")
+    PAGE.write_text("\n".join(lines(results(map(Path, sys.argv[1:])))) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
