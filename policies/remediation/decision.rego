@@ -111,7 +111,7 @@ approvals := {"count": most, "roles": roles, "expires_seconds": data.platform.ap
 	wanted := data.platform.approvals.by_environment[environment][reversibility]
 	roles := approvers(wanted.roles)
 	count(roles) > 0
-	most := max([wanted.count, data.remediation.importance.count_of_plan])
+	most := data.remediation.plan.largest([wanted.count, data.remediation.importance.count_of_plan])
 	most >= 1
 }
 

@@ -15,7 +15,7 @@ of_plan := data.platform.environments.order[strictest] if {
 	every namespace in places {
 		rank[by_namespace[namespace]] >= 0
 	}
-	strictest := max({rank[by_namespace[namespace]] | some namespace in places})
+	strictest := plan.largest({rank[by_namespace[namespace]] | some namespace in places})
 }
 
 rank := {name: place | some place, name in data.platform.environments.order}
@@ -99,7 +99,7 @@ autonomy_by_namespace[namespace] := levels[bounded] if {
 	environment := by_namespace[namespace]
 	wanted := level_of[wanted_level(namespace, environment)]
 	ceiling := level_of[data.platform.autonomy.ceiling[environment]]
-	bounded := min([wanted, ceiling])
+	bounded := plan.smallest([wanted, ceiling])
 }
 
 wanted_level(namespace, environment) := data.platform.autonomy["default"][environment] if namespace == ""

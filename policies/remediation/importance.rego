@@ -11,7 +11,7 @@ import data.remediation.plan
 # {"asks", "count"} of a target.
 of(target) := {
 	"asks": true in {level.asks | some level in levels},
-	"count": max({level.count | some level in levels}),
+	"count": plan.largest({level.count | some level in levels}),
 } if {
 	levels := [of_namespace[target.namespace], of_object(target)]
 }
@@ -38,7 +38,7 @@ level(said) := data.platform.criticality.levels[said]
 unsaid := {"asks": false, "count": 1}
 
 # How many people the most important object of the plan wants.
-count_of_plan := max({of(target).count |
+count_of_plan := plan.largest({of(target).count |
 	some step in input.plan.steps
 	some target in plan.targets(step)
 })

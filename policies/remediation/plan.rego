@@ -108,6 +108,17 @@ kinds := {target.kind |
 	some target in targets(step)
 }
 
+# The largest and the smallest of some numbers. The embedded engine's max and min compare numbers as if they were texts.
+largest(values) := number if {
+	some number in values
+	count([other | some other in values; other > number]) == 0
+}
+
+smallest(values) := number if {
+	some number in values
+	count([other | some other in values; other < number]) == 0
+}
+
 # A number without a fraction, between two bounds.
 whole(value, least, most) if {
 	is_number(value)

@@ -15,7 +15,7 @@ PERMITTED = frozenset(
     {
         "abs", "array.concat", "array.slice", "ceil", "concat", "contains", "count", "endswith", "floor", "format_int",
         "indexof", "is_array", "is_boolean", "is_null", "is_number", "is_object", "is_set", "is_string", "lower",
-        "max", "min", "object.get", "object.keys", "object.union", "product", "regex.match", "replace", "round",
+        "object.get", "object.keys", "object.union", "product", "regex.match", "replace", "round",
         "sort", "split", "sprintf", "startswith", "substring", "sum", "to_number", "trim", "trim_prefix", "trim_space",
         "trim_suffix", "type_name", "union", "upper", "walk",
     }

@@ -105,7 +105,7 @@ pods_of[key] := places if {
 lowered[key] := found.replicas - least if {
 	some key in {plan.key(step.action.target) | some step in input.plan.steps; acts.wanted_replicas(step.action) >= 0}
 	found := input.facts.workloads[key]
-	least := min({acts.wanted_replicas(step.action) |
+	least := plan.smallest({acts.wanted_replicas(step.action) |
 		some step in input.plan.steps
 		plan.key(step.action.target) == key
 	})
@@ -123,7 +123,7 @@ steps_of(key) := {step.id |
 	key in {plan.key(target), found.workload}
 }
 
-most(key) := max([1, floor((found.replicas * share) / 100)]) if {
+most(key) := plan.largest([1, floor((found.replicas * share) / 100)]) if {
 	found := input.facts.workloads[key]
 	plan.whole(found.replicas, 0, 100000)
 	share := data.platform.blast_radius.share[environment.of_plan]

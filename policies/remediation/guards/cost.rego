@@ -62,7 +62,7 @@ cost_message(measure) := concat("", [
 # The steps that ask for most of it; the plan as a whole where nobody can say.
 costliest(measure) := ids if {
 	count(additions(measure)) > 0 # the largest of none is undefined in one engine, and null in the other
-	dearest := max(additions(measure))
+	dearest := plan.largest(additions(measure))
 	ids := {id |
 		some id
 		added := input.facts.adds[id]

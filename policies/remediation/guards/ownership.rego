@@ -68,7 +68,7 @@ autoscaler_fix(place, action, asked) := {
 	some autoscaler in plan.facts(action.target).autoscalers
 	is_number(autoscaler.min)
 	is_number(autoscaler.max)
-	value := min([max([asked, autoscaler.min]), autoscaler.max])
+	value := plan.smallest([plan.largest([asked, autoscaler.min]), autoscaler.max])
 	count(plan.facts(action.target).autoscalers) == 1
 } else := {"op": "human", "text": "change the bounds of the autoscaler instead"}
 
