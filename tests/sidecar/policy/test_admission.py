@@ -97,7 +97,8 @@ FORBIDDEN = [
     'io.jwt.decode("x")', 'json.match_schema({}, {})', 'crypto.sha256("x")', 'print("x")', 'trace("x")', "rego.metadata.rule()",
     'regex.template_match("x", "y", "{", "}")', 'object["get"]({}, "a", 1)', 'http["send"]({})', 'sprintf("%q", [1])',
     'sprintf("%v", [1])', "sprintf(input.format, [1])", 'glob.match("*", [], "x")', "data.secrets.all", 'data["platform"]',
-    "unknown_call(1)", "max([101, 2])", "min([10, 9])", 'graph.reachable({}, {})', "input.x with input.x as 1", "count([1]) with count as http.send",
+    "unknown_call(1)", "max([101, 2])", "min([10, 9])", 'graph.reachable({}, {})',
+    "input.x with input.x as 1", "count([1]) with count as http.send",
 ]  # fmt: skip
 
 
