@@ -36,6 +36,13 @@ NAMESPACED_KINDS = (
     Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     Resource("networking.k8s.io/v1", "Ingress", "ingresses"),
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    Resource("coordination.k8s.io/v1", "Lease", "leases", optional=True),
+    Resource("gateway.networking.k8s.io/v1", "Gateway", "gateways", optional=True),
+    Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", optional=True),
+    Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", optional=True),
+    Resource("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "referencegrants", optional=True),
     Resource("argoproj.io/v1alpha1", "Application", "applications", optional=True),
 )
 
@@ -53,6 +60,13 @@ CLUSTER_KINDS = (
         "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
     ),
     Resource("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False),
+    Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False),
+    Resource("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    Resource("gateway.networking.k8s.io/v1", "GatewayClass", "gatewayclasses", namespaced=False, optional=True),
+    Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False, optional=True),
+    Resource(
+        "certificates.k8s.io/v1", "CertificateSigningRequest", "certificatesigningrequests", namespaced=False, optional=True
+    ),
 )
 
 
