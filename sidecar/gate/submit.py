@@ -6,6 +6,7 @@ A plan may be allowed by looks of the last two seconds (sidecar.execution.recent
 looks at everything anew and judges again. A denial, and whatever people are shown, never rests on them.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +28,8 @@ from sidecar.gate.standing import standing, status_of
 from sidecar.ports import Facts, History
 
 _NO_VERDICT = ("policy-unavailable", "policy-malformed")
+# Questions to the engine: as many as there may be plans under way, so that none waits for another's answer.
+_asking = ThreadPoolExecutor(40, thread_name_prefix="verdict")
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
 
 
@@ -115,16 +118,20 @@ def _judged(plan: Plan, history: History, *, reuse: bool, desk: Desk, laps: Laps
     looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
         facts = desk.facts.gather(plan, history, through=looks)
-    with laps.of("engine"):
-        decision = desk.judge.decide(plan, facts)
-    objections: list[Reason] = []
-    examined: tuple[Examined, ...] = ()
-    effects: dict[str, Json] = {}
-    if decision.verdict != "deny":
-        with laps.of("examination"):
-            objections, examined, effects = examine(plan, through=looks)
-            objections += _own_objections(plan, decision, desk=desk)
+    asked = _asking.submit(_decided, plan, facts, desk=desk, laps=laps)
+    with laps.of("examination"):  # while the engine thinks
+        objections, examined, effects = examine(plan, through=looks)
+    decision = asked.result()
+    if decision.verdict == "deny":
+        objections, examined, effects = [], (), {}
+    else:
+        objections += _own_objections(plan, decision, desk=desk)
     return _Judged(looks=looks, facts=facts, decision=decision, objections=objections, examined=examined, effects=effects)
+
+
+def _decided(plan: Plan, facts: Facts, *, desk: Desk, laps: Laps) -> Decision:
+    with laps.of("engine"):
+        return desk.judge.decide(plan, facts)
 
 
 def history_of(digest: str, *, desk: Desk) -> History:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from sidecar.contract import Decision, Json, Plan, digest
@@ -21,7 +22,7 @@ class History:
     leased: Sequence[dict[str, Json]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the judge looked up itself. `document` is the `facts` part of the Rego input; a fact that could not be had
     is absent from it and named in `missing`, so that the rules deny."""
@@ -30,9 +31,9 @@ class Facts:
     missing: tuple[str, ...]
     gathered_at: datetime
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical form of `document`."""
+        """SHA-256 of the canonical form of `document`, as it is when it is asked for first."""
         return digest(self.document)
 
 
