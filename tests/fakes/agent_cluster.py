@@ -64,7 +64,7 @@ KNOWN = {
     "limitranges", "events", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs",
     "horizontalpodautoscalers", "poddisruptionbudgets", "endpointslices", "ingresses", "networkpolicies", "namespaces", "nodes",
     "persistentvolumes", "storageclasses", "priorityclasses", "ingressclasses", "validatingwebhookconfigurations",
-    "mutatingwebhookconfigurations", "apiservices",
+    "mutatingwebhookconfigurations", "apiservices", "roles", "rolebindings", "clusterroles", "clusterrolebindings",
 }  # fmt: skip
 
 
