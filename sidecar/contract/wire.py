@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any, NoReturn, Self
 
+import orjson
 import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import TypeAliasType
@@ -15,7 +16,8 @@ Json = TypeAliasType("Json", "bool | int | float | str | list[Json] | dict[str, 
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 64
-_BRACKET_OR_STRING = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: what every JSON reader agrees on
 
 
@@ -35,7 +37,7 @@ class Message(BaseModel):
         """Parse and validate; raises MalformedMessage for anything that is not exactly this message."""
         document = parse(raw)
         try:
-            return cls.model_validate_json(json.dumps(document))
+            return cls.model_validate_json(orjson.dumps(document))
         except ValidationError as exc:
             raise MalformedMessage(_first_faults(exc)) from None
 
@@ -51,35 +53,42 @@ class Message(BaseModel):
 def canonical(document: Json) -> bytes:
     """RFC 8785 bytes of a JSON value; raises MalformedMessage for what JSON cannot say alike everywhere."""
     try:
-        if _plain(document):
-            return _ENCODER.encode(document).encode()
-    except (UnicodeEncodeError, TypeError):
-        pass  # a lone surrogate, a key that is no text: what follows says so in its own words
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:
+        text = b""  # a lone surrogate, a key that is no text, a large integer: what follows says so in its own words
+    if text and _as_the_rfc_has_it(text, document):
+        return text
     try:
         return rfc8785.dumps(document)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as exc:
         raise MalformedMessage(f"no canonical form: {exc}") from exc
 
 
-# What the standard library writes in C is RFC 8785, in a fifth of the time, for everything but fractions, large integers and
-# keys beyond ASCII, which it sorts by code point, the RFC by UTF-16 unit.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+_FRACTION = re.compile(rb"\d[.eE]")
 
 
-def _plain(document: Json) -> bool:
+def _as_the_rfc_has_it(text: bytes, document: Json) -> bool:
+    """What orjson writes is RFC 8785, in a twentieth of the time, for everything but fractions, keys beyond ASCII, which it
+    sorts by code point, the RFC by UTF-16 unit, and what is no JSON (it writes NaN as null): that is another when read back."""
+    within = (
+        text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
+    )  # every quote left begins or ends a string
+    outside = b"".join(within.split(b'"')[::2])
+    if _FRACTION.search(outside) is not None or orjson.loads(text) != document:
+        return False
+    return text.isascii() or _keys_are_ascii(document)
+
+
+def _keys_are_ascii(document: Json) -> bool:
     stack: list[Json] = [document]
     while stack:
         value = stack.pop()
-        if isinstance(value, str | bool) or value is None:
-            continue
         if isinstance(value, dict):
             if not "".join(value).isascii():
                 return False
             stack.extend(value.values())
         elif isinstance(value, list):
             stack.extend(value)
-        elif not isinstance(value, int) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-            return False
     return True
 
 
@@ -111,20 +120,20 @@ def parse(raw: bytes) -> Json:
         raise MalformedMessage(f"not JSON at line {exc.lineno} column {exc.colno}: {exc.msg}") from None
     except RecursionError:
         raise MalformedMessage(f"nested deeper than {MAX_DEPTH}") from None
-    _check_text(document)
+    if b"\\u" in raw:  # no other way in: what stands there as it is is valid UTF-8, and JSON takes no bare control character
+        _check_text(document)
     return document
 
 
 def _check_depth(raw: bytes) -> None:
     """Refuse deep nesting before the parser meets it; brackets inside strings do not count."""
     depth = 0
-    for found in _BRACKET_OR_STRING.finditer(raw):
-        token = found[0]
-        if token in b"[{":
+    for bracket in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
+        if bracket in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise MalformedMessage(f"nested deeper than {MAX_DEPTH}")
-        elif token in b"]}":
+        else:
             depth -= 1
 
 
