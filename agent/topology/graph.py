@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.topology.calls import Address, addresses_in_config, addresses_in_environment, service_of
 from agent.topology.events import Happening, happening
+from agent.topology.extensions import edges as edges_of_extensions
 from agent.topology.fields import at, controller_of, kind_of, labels_of, mapping, name_of, namespace_of, ref_of, text
 from agent.topology.pods import is_finished
-from agent.topology.references import Named, Relation, named_by, pod_spec_of
+from agent.topology.references import WORKLOADS, Named, Relation, named_by, pod_spec_of
 from agent.topology.selectors import matches, matches_labels
 
 _NOT_LOGS = "unable to retrieve container logs"
@@ -51,6 +52,7 @@ class Topology:
     derived: dict[str, Any] = field(default_factory=dict)  # what checks work out once and share, by name
     _closures: dict[Ref, frozenset[Ref]] = field(default_factory=dict)
     _units: dict[Ref, Ref] = field(default_factory=dict)
+    _unit_events: dict[Ref, list[Happening]] = field(default_factory=dict)
 
     def of_kind(self, *kinds: str) -> list[Manifest]:
         return [manifest for kind in kinds for manifest in self.kinds.get(kind, ())]
@@ -110,7 +112,10 @@ class Topology:
 
     def events_of_unit(self, unit: Ref) -> list[Happening]:
         """Events of a workload, its ReplicaSets and pods (also of pods that are gone but bear its name)."""
-        return [one for about, ones in self.events.items() if self.unit_of_name(about) == unit for one in ones]
+        if not self._unit_events:
+            for about, ones in self.events.items():
+                self._unit_events.setdefault(self.unit_of_name(about), []).extend(ones)
+        return self._unit_events.get(unit, [])
 
     def unit_of_name(self, ref: Ref) -> Ref:
         """Like `unit`, and for pods that no longer exist the workload whose ReplicaSet or name they bear."""
@@ -198,12 +203,15 @@ def _connect(topology: Topology) -> None:
             else:
                 for one in topology.of_kind("Node"):
                     add(ref, ref_of(one), "runs-on")
-        if ref.kind in ("Pod", "ReplicaSet") and controller_of(manifest) is not None:
+        owner = controller_of(manifest) if ref.kind in ("Pod", "ReplicaSet") else None
+        if owner is not None and (ref.kind == "ReplicaSet" or owner.kind in WORKLOADS):
             continue  # what their templates name is named by the workload itself
         topology.names[ref] = list(named_by(manifest))
         for named in topology.names[ref]:
             add(ref, named.to, named.relation)
         _add_by_kind(topology, ref, manifest, add)
+    for source, target, relation in edges_of_extensions(topology.objects):
+        add(source, target, relation)
     for edge in edges.values():
         topology.edges.setdefault(edge.source, []).append(edge)
 
