@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, insert, select, update
+import orjson
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, bindparam, insert, select, update
 
 from sidecar.audit.chain import NEVER, Fault, Head, check, document_of, mac_of, seal
 from sidecar.contract import Json, Record
@@ -38,6 +39,11 @@ _head = Table(
     Column("mac", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
+# Made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
+_APPEND = insert(_records)
+_GO_ON = update(_head).where(_head.c.id == 1).values(seq=bindparam("new_seq"), mac=bindparam("new_mac"), at=bindparam("new_at"))
+_WHERE = select(_head.c.seq, _head.c.mac, _head.c.at).where(_head.c.id == 1)
+_WHERE_ALONE = _WHERE.with_for_update()
 
 
 class Journal:
@@ -65,14 +71,13 @@ class Journal:
         """The record after `head`, which the caller holds `alone`; durable when the caller commits."""
         record = seal(self._key, head, at=at, kind=kind, actor=_plain(actor), plan=plan, lease=lease, body=body)
         document = document_of(record)
-        connection.execute(insert(_records).values({**document, "body": json.dumps(document["body"])}))
-        connection.execute(update(_head).where(_head.c.id == 1).values(seq=record.seq, mac=record.mac, at=record.at.isoformat()))
+        connection.execute(_APPEND, {**document, "body": orjson.dumps(record.body).decode()})
+        connection.execute(_GO_ON, {"new_seq": record.seq, "new_mac": record.mac, "new_at": record.at.isoformat()})
         return record
 
     def head(self, connection: Connection, *, alone: bool = False) -> Head:
         """`alone`: nobody else appends, or reads it so, until the caller's transaction ends."""
-        query = select(_head.c.seq, _head.c.mac, _head.c.at).where(_head.c.id == 1)
-        row = connection.execute(query.with_for_update() if alone else query).one()
+        row = connection.execute(_WHERE_ALONE if alone else _WHERE).one()
         return Head(row.seq, row.mac, datetime.fromisoformat(row.at))
 
     def check_end(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:

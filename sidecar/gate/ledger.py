@@ -57,6 +57,7 @@ class Ledger:
     ) -> None:
         """`anchor` is the ledger's own; `outside`: further ones, by the name of the place."""
         self._engine = engine
+        self._writing = engine.execution_options(writes=True)  # the same pool
         self._journal = journal
         self._anchors = {"its anchor": anchor, **(outside or {})}
         self.hours = Hours(clock)
@@ -70,7 +71,7 @@ class Ledger:
 
         Raises JournalUnavailable when the database cannot be used, records are missing at its end, or the key is not theirs.
         """
-        with self._guarded(), self._engine.execution_options(writes=True).begin() as connection:
+        with self._guarded(), self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":  # two that start at once would both make the tables
                 connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
             for tables in (
@@ -100,7 +101,7 @@ class Ledger:
     def write(self) -> Iterator[Transaction]:
         """One transaction; an exception inside rolls everything back. At most one writer at a time, over all processes."""
         with self._lock, self._guarded():
-            with self._engine.execution_options(writes=True).begin() as connection:
+            with self._writing.begin() as connection:
                 head = self._journal.head(connection, alone=True)
                 transaction = Transaction(connection, max(self.now(), head.at), head, self._journal)
                 yield transaction
