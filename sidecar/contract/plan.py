@@ -1,7 +1,9 @@
 """The plan is the unit: what is judged, approved, leased and recorded is this document, by digest."""
 
+import hashlib
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -9,7 +11,7 @@ from sidecar.contract.actions import Action
 from sidecar.contract.approval import Answer, ApprovalView
 from sidecar.contract.decision import Decision
 from sidecar.contract.refs import Line, ObjectRef, Prose, Sha256, Slug
-from sidecar.contract.wire import Message, digest
+from sidecar.contract.wire import Message
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -79,9 +81,24 @@ class Plan(Message):
         return self
 
     @cached_property
+    def canonical_form(self) -> bytes:
+        """The RFC 8785 canonical JSON of this plan, written once."""
+        return super().canonical()
+
+    def canonical(self) -> bytes:
+        return self.canonical_form
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over the RFC 8785 canonical JSON of this plan."""
-        return digest(self.document())
+        """SHA-256 over the canonical form."""
+        return hashlib.sha256(self.canonical_form).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """What was reckoned of this plan stays behind: a copy with other steps has a digest of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("canonical_form", "digest"):
+            copied.__dict__.pop(name, None)
+        return copied
 
 
 PlanState = Literal["denied", "waiting", "approved", "refused", "expired", "leased", "settled", "void"]

@@ -1,6 +1,8 @@
 """What the wire takes, and what it refuses before anybody looks at it."""
 
 import json
+from datetime import datetime
+from uuid import UUID
 
 import pytest
 import rfc8785
@@ -56,6 +58,16 @@ def test_one_changed_value_changes_the_digest():
     assert Plan.from_bytes(raw(attempt=2)).digest != Plan.from_bytes(raw()).digest
 
 
+def test_a_copy_with_another_value_has_a_digest_of_its_own():
+    plan = Plan.from_bytes(raw())
+    assert plan.digest == digest(plan.document())
+
+    copied = plan.model_copy(update={"attempt": 2})
+
+    assert copied.digest == Plan.from_bytes(raw(attempt=2)).digest
+    assert copied == Plan.from_bytes(raw(attempt=2))
+
+
 @pytest.mark.parametrize(
     ("bytes_", "says"),
     [
@@ -69,6 +81,10 @@ def test_one_changed_value_changes_the_digest():
         (b'{"a": "\\ud800"}', "surrogate"),
         (b'{"\\ud800": 1}', "surrogate"),
         (b'{"a": "x\\u0000y"}', "NUL"),
+        (b'{"a\\u0000": 1}', "NUL"),
+        (b'{"a": "x\x00y"}', "not JSON"),
+        (b'{"a": "\xed\xa0\x80"}', "UTF-8"),
+        (b'{"a": "\\\\", "b": ' + b"[" * 65 + b"]" * 65 + b"}", "deeper"),
         (b"\xff\xfe", "UTF-8"),
         (b"", "not JSON"),
         (b"[" * 100_000, "deeper"),
@@ -168,7 +184,42 @@ def test_the_canonical_form_is_that_of_the_rfc_whichever_way_it_is_made(document
         assert canonical(document) == expected
 
 
-@pytest.mark.parametrize("document", ["\ud800", {"\ud800": 1}, {1: 2}, [float("nan")], 2**60])
+# What is written the short way: no fractions, and characters that escapes and sorting could get wrong.
+AWKWARD = st.sampled_from(
+    ["\x00", "\x1f", '"', "\\", "/", "\x7f", "\x80", "\u2028", "\ud7ff", "\ue000", "\uffff", "\U00010000", "z"]
+)
+WHOLE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(AWKWARD),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(AWKWARD, max_size=3), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(WHOLE)
+def test_documents_without_fractions_are_written_as_the_rfc_has_them(document):
+    assert canonical(document) == rfc8785.dumps(document)
+
+
+def test_every_character_is_written_as_the_rfc_has_it_in_values_and_in_keys():
+    characters = [*map(chr, range(0xD800)), *map(chr, range(0xE000, 0x11000))]
+    assert canonical(characters) == rfc8785.dumps(characters)
+    assert canonical(dict.fromkeys(characters, 1)) == rfc8785.dumps(dict.fromkeys(characters, 1))
+    below = dict.fromkeys(characters[: 0x10000 - 0x800], 1)  # all of them in 16 bits
+    assert canonical(below) == rfc8785.dumps(below)
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, -(2**53) + 1, 6.0, 1e21, 1.5, 1e-7, True])
+def test_numbers_are_written_as_the_rfc_has_them(number):
+    assert canonical({"a": [number]}) == rfc8785.dumps({"a": [number]})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *("\ud800", {"\ud800": 1}, {1: 2}, {None: 2}, [float("nan")], {"a": float("inf")}, 2**60, 2**53, -(2**53)),
+        *([datetime(2026, 1, 1)], {"a": UUID(int=1)}, b"bytes", {"a": {1, 2}}),
+    ],
+)
 def test_what_has_no_canonical_form_is_refused(document):
     with pytest.raises(MalformedMessage):
         canonical(document)
