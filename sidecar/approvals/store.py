@@ -5,13 +5,30 @@ Knows no rule: it keeps what it is given. Times are seconds since the epoch, doc
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, select, update
+import orjson
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sidecar.contract import Answer, ChangePreview, Decision, Json, Plan, PlanState
+from sidecar.errors import JournalUnavailable
 
 metadata = MetaData()
 
@@ -45,6 +62,17 @@ _lifts = Table("stop_lifts", metadata, Column("person", Text, primary_key=True),
 _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
 
 
+# What every verdict asks for, made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
+def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
+    anew = {column.name: statement.excluded[column.name] for column in _plans.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
+
+
+_PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
+_GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
+_STOPPED = select(_switch.c.by)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What was seen when the plan came in, for people to read: see ApprovalView for what the fields mean."""
@@ -75,30 +103,28 @@ class Entry:
 
 
 def put(connection: Connection, entry: Entry) -> None:
-    """Write a new plan, or a denied one again after it was judged again."""
+    """Write a new plan, or a denied one again after it was judged again; raises JournalUnavailable for any other."""
     values = {
+        "digest": entry.plan.digest,
         "incident": entry.plan.incident,
         "document": entry.plan.canonical().decode(),
         "decision": entry.decision.model_dump_json(by_alias=True),
         "state": entry.state,
         "reason": entry.reason,
         "previews": json.dumps([preview.document() for preview in entry.previews]),
-        "effects": json.dumps(entry.effects),
+        "effects": orjson.dumps(entry.effects).decode(),
         "requested_at": entry.requested_at.timestamp(),
         "expires_at": entry.expires_at.timestamp(),
         "lease": entry.lease,
         "cleared": 0,
-        "shown": json.dumps(asdict(entry.shown)),
+        "shown": orjson.dumps(entry.shown).decode(),
     }
-    changed = connection.execute(
-        update(_plans).where(_plans.c.digest == entry.plan.digest, _plans.c.state == "denied").values(**values)
-    )
-    if changed.rowcount == 0:
-        connection.execute(insert(_plans).values(digest=entry.plan.digest, **values))
+    if connection.execute(_PUT[connection.dialect.name], values).rowcount == 0:
+        raise JournalUnavailable("another sidecar put this plan meanwhile: ask again")
 
 
 def get(connection: Connection, digest: str) -> Entry | None:
-    row = connection.execute(select(_plans).where(_plans.c.digest == digest)).mappings().first()
+    row = connection.execute(_GET, {"wanted": digest}).mappings().first()
     return _entry(row) if row is not None else None
 
 
@@ -233,7 +259,7 @@ def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -
 
 def stopped_by(connection: Connection) -> str | None:
     """Who stopped everything, None when nobody did."""
-    row = connection.execute(select(_switch.c.by)).first()
+    row = connection.execute(_STOPPED).first()
     return str(row.by) if row is not None else None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     func,
     insert,
@@ -59,6 +60,8 @@ _suspended = Table(
     Column("lease", Text, primary_key=True),
     Column("reason", Text, nullable=False),
 )
+# Made once: every verdict asks for it.
+_HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +166,7 @@ def free(connection: Connection, lease: str) -> None:
 
 def held(connection: Connection, *, but_for: str = "") -> list[dict[str, Json]]:
     """Targets (ObjectRef documents) under a lease of another plan."""
-    query = select(_held.c.document).where(_held.c.plan != but_for)
-    return [json.loads(row.document) for row in connection.execute(query)]
+    return [json.loads(row.document) for row in connection.execute(_HELD_BY_OTHERS, {"but_for": but_for})]
 
 
 def _key(target: ObjectRef) -> str:

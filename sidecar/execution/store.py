@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, RowMapping, Table, Text, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from sidecar.contract import Json, StepResult
@@ -30,6 +44,14 @@ _steps = Table(
     Column("status", Text),
     Column("result", Text),
     Column("at", Float, nullable=False, index=True),
+)
+
+# Made once: every verdict asks for it.
+_PERFORMED_SINCE = (
+    select(_steps.c.at, _steps.c.incident, _steps.c.kind, _steps.c.target, _steps.c.effect)
+    .where(_steps.c.at >= bindparam("since"), _steps.c.direction == "do")
+    .where((_steps.c.status == "performed") | _steps.c.result.is_(None))
+    .order_by(_steps.c.at)
 )
 
 Direction = Literal["do", "undo"]
@@ -117,13 +139,7 @@ def unfinished(connection: Connection) -> list[Entry]:
 def performed_since(connection: Connection, since: datetime) -> Iterator[dict[str, Json]]:
     """What policy may count: steps done or perhaps done, oldest first; what they changed by name and number, never by
     value."""
-    query = (
-        select(_steps)
-        .where(_steps.c.at >= since.timestamp(), _steps.c.direction == "do")
-        .where((_steps.c.status == "performed") | _steps.c.result.is_(None))
-        .order_by(_steps.c.at)
-    )
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_PERFORMED_SINCE, {"since": since.timestamp()}).mappings():
         yield {
             "at": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "incident": row["incident"],
