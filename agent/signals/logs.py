@@ -1,4 +1,4 @@
-"""Reading logs: line times and levels, templates by masking, the first error, and connection attempts that failed.
+"""Reading log lines: their times and levels, the errors among them, and connection attempts that failed.
 
 Pure text work. A log line is data: nothing in it is ever taken as an instruction.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
+from agent.signals.searching import lines_with
 from agent.topology.fields import moment
 
 ErrorKind = Literal["refused", "timeout", "dns", "tls", "auth", "reset"]
@@ -20,17 +21,30 @@ _ERROR = re.compile(
     r"cannot|unable|not found|no such|giving up)\b|\"level\":\"(?:error|fatal|critical)\"",
     re.I,
 )
+_KLOG = re.compile(r"[EF]\d{4} \d\d:")
 _HINTS = (
     "err", "fatal", "panic", "crit", "severe", "emerg", "alert", "exception", "traceback", "fail", "refused", "denied", "cannot",
     "unable", "not found", "no such", "giving up",
 )  # fmt: skip
-_QUIET = re.compile(r"level\"?[=:]\"?(info|debug|trace)\b|\b(INFO|DEBUG|TRACE)\b|\[(info|notice|debug)\]")
-_MASKS = (
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "<id>"),
-    (_TIME, "<time>"),
-    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<addr>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,}\b", re.I), "<id>"),
-    (re.compile(r"\d+"), "<n>"),
+# The level that a line gives itself; the first one that it names counts. klog: E0504 12:00:00. pino, bunyan: numbers.
+_LEVEL = re.compile(
+    r"(?P<loud>\b(?:ERROR|FATAL|PANIC|CRITICAL|SEVERE|EMERG)\b|\[(?:error|crit|alert|emerg|fatal)\]|^[EF]\d{4} \d\d:"
+    r"|(?:level|lvl|severity)\"?[=:] ?\"?(?i:err|fatal|crit|panic|alert|emerg|[56]0\b))"
+    r"|(?P<quiet>\b(?:INFO|DEBUG|TRACE|NOTICE)\b|\[(?:info|notice|debug)\]|^I\d{4} \d\d:"
+    r"|(?:level|lvl|severity)\"?[=:] ?\"?(?i:info|debug|trace|notice|[123]0\b))"
+)
+_RETRY = re.compile(
+    r"\bretr(?:y|ies|ying|ied)\b|\battempt \d+|\bwill try again\b|\btrying again\b|\bbacking off\b|\breconnecting\b", re.I
+)
+_GIVES_UP = re.compile(
+    r"giv(?:ing|es|en) up|gave up|retr(?:y|ies) (?:are |were )?(?:exhausted|exceeded|failed)"
+    r"|(?:no more|max(?:imum)?|all|after) \w* ?retries|\bafter \d+ (?:attempts|tries|retries)\b",
+    re.I,
+)
+_AGAIN_WELL = re.compile(
+    r"\b(?:re-?connected|connection (?:re-?)?established|connected to|successfully connected|is (?:back|reachable|healthy) again"
+    r"|recovered|succeeded (?:on|after)|connection restored)\b",
+    re.I,
 )
 _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
     ("dns", re.compile(r"no such host|name or service not known|could not resolve|getaddrinfo|nxdomain|unknownhostexception|"
@@ -42,6 +56,12 @@ _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
     ("timeout", re.compile(r"i/o timeout|timed out|context deadline exceeded|etimedout|connect timeout|no route to host", re.I)),
     ("reset", re.compile(r"connection reset|econnreset|broken pipe|unexpected eof", re.I)),
 )  # fmt: skip
+_FAILURE_HINTS = (
+    "no such host", "not known", "could not", "getaddrinfo", "nxdomain", "unknownhost", "name resolution", "enotfound", "refused",
+    "authentication failed", "access denied", "unauthorized", "401", "x509", "certificate", "handshake", "ssl", "timeout",
+    "timed out", "deadline exceeded", "etimedout", "no route to host", "econnreset", "reset", "broken pipe", "unexpected eof",
+)  # fmt: skip
+_WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "succeeded")
 _HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
 _TARGETS = (
     re.compile(rf"\b[a-z][a-z0-9+]{{1,15}}://(?:[^\s/@\"']{{1,200}}@)?({_HOST})(?::(\d{{2,5}}))?", re.I),
@@ -90,16 +110,20 @@ def lines(text: str) -> Iterator[Line]:
             yield Line(line, time_of(line))
 
 
-def template(line: str) -> str:
-    """The line with times, ids, addresses and numbers masked, so that equal events look equal."""
-    for pattern, mask in _MASKS:
-        line = pattern.sub(mask, line)
-    return line
-
-
 def is_error(line: str) -> bool:
+    """Whether a line speaks of an error: by the level that it gives itself, else by its words."""
     lowered = line.lower()
-    return any(word in lowered for word in _HINTS) and _ERROR.search(line) is not None and _QUIET.search(line[:160]) is None
+    if not any(word in lowered for word in _HINTS) and _KLOG.match(line) is None:
+        return False
+    level = _LEVEL.search(line[:200])
+    if level is not None:
+        return level["loud"] is not None
+    return _ERROR.search(line) is not None
+
+
+def is_retry(line: str) -> bool:
+    """Whether the writer says that it will try again, and has not given up: trouble that may be over with the next line."""
+    return _RETRY.search(line) is not None and _GIVES_UP.search(line) is None
 
 
 def error_lines(text: str, *, limit: int = 400) -> list[str]:
@@ -132,16 +156,6 @@ def last_words(text: str) -> Line | None:
     return Line(found[-1], time_of(found[-1])) if found else None
 
 
-def flood(text: str, *, at_least: int = 3) -> list[tuple[str, int, Line]]:
-    """(template, count, first line) of error templates, most frequent first."""
-    seen: dict[str, tuple[int, Line]] = {}
-    for line in error_lines(text):
-        key = template(line)
-        count, first = seen.get(key, (0, Line(line, time_of(line))))
-        seen[key] = (count + 1, first)
-    return sorted(((key, count, first) for key, (count, first) in seen.items() if count >= at_least), key=lambda one: -one[1])
-
-
 def failure_kind(line: str) -> ErrorKind | None:
     return next((kind for kind, pattern in _FAILURE if pattern.search(line)), None)
 
@@ -161,10 +175,10 @@ def target_of(line: str) -> tuple[str, int] | None:
 
 def connection_troubles(text: str) -> list[ConnectionTrouble]:
     """Failed connections by (host, port), the most frequent first; `kind` is the one seen most for the target. Counts are
-    of the lines looked at, which of a flood are the first and the last."""
+    of the lines looked at, which of a flood are the first and the last. What the log itself says is well again is left out."""
     found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
-    for line in error_lines(text):
-        kind = failure_kind(line[:1000])
+    for line in lines_with(text, _FAILURE_HINTS):
+        kind = failure_kind(line[:1000]) if is_error(line) or is_retry(line) else None
         target = target_of(line[:1000]) if kind is not None else None
         if kind is not None and target is not None:
             found.setdefault(target, []).append((kind, line))
@@ -172,6 +186,8 @@ def connection_troubles(text: str) -> list[ConnectionTrouble]:
     for (host, port), seen in found.items():
         kinds = [kind for kind, _ in seen]
         first, last = seen[0][1], seen[-1][1]
+        if _is_well_again(text, host, last):
+            continue
         troubles.append(
             ConnectionTrouble(
                 host=host,
@@ -183,6 +199,16 @@ def connection_troubles(text: str) -> list[ConnectionTrouble]:
             )
         )
     return sorted(troubles, key=lambda one: (-one.count, one.host, one.port))
+
+
+def _is_well_again(text: str, host: str, last_failure: str) -> bool:
+    """Whether a line behind the last failure says that the connection stands again."""
+    behind = text[text.rindex(last_failure) + len(last_failure) :]
+    name = host.partition(".")[0]
+    return any(
+        name in line.lower() and _AGAIN_WELL.search(line) is not None and not is_error(line)
+        for line in lines_with(behind, _WELL_HINTS, limit=40)
+    )
 
 
 def started_lately(last: Line, now: datetime, *, seconds: float = 300) -> bool:

@@ -1,10 +1,10 @@
-"""What a log says: errors, templates, times, and which connection failed how."""
+"""What log lines say: errors and retries, times, and which connection failed how."""
 
 import time
 
 import pytest
 
-from agent.signals.logs import connection_troubles, error_lines, first_error, flood, is_error, last_words, template, time_of
+from agent.signals.logs import connection_troubles, error_lines, first_error, is_error, is_retry, last_words, time_of
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,42 @@ def test_lines_of_an_info_level_are_no_errors():
     assert is_error('{"level":"error","msg":"boom"}')
 
 
-def test_a_flood_is_counted_by_template_and_the_first_error_found_before_it():
-    text = "\n".join(
-        ["INFO start", "ERROR disk read failed at block 17", *[f"ERROR request {n} failed after {n} ms" for n in range(50)]]
-    )
+def test_the_level_that_a_line_gives_itself_counts_before_its_words():
+    assert is_error("E0504 12:00:00.1 controller.go:99] sync went wrong")
+    assert is_error('{"level":50,"msg":"request failed"}')
+    assert not is_error('{"level":30,"msg":"request failed before, now ok"}')
+    assert not is_error("I0504 12:00:00.1 controller.go:99] error budget is fine")
+
+
+def test_one_try_of_several_is_a_retry_until_the_writer_gives_up():
+    assert is_retry("WARN connect to db:5432 failed, retrying in 2s (attempt 2/5)")
+    assert not is_retry("ERROR connect to db:5432 failed, giving up after 5 attempts")
+    assert not is_retry("ERROR connect to db:5432 failed")
+
+
+def test_the_first_and_the_last_error():
+    text = "\n".join(["INFO start", "ERROR disk read failed at block 17", *[f"ERROR request {n} failed" for n in range(50)]])
 
     assert first_error(text).text == "ERROR disk read failed at block 17"
-    assert flood(text)[0][:2] == ("ERROR request <n> failed after <n> ms", 50)
     assert last_words(text).text.startswith("ERROR request 49")
 
 
-def test_equal_events_have_equal_templates():
-    one = "2026-05-04T12:00:00Z ERROR user 4be0643f-1d98-573b-97cd-ca98a65347dd from 10.1.1.1:4321 failed 3 times"
-    two = "2026-05-04T13:10:09Z ERROR user 1d98643f-4be0-573b-97cd-ca98a65347aa from 10.1.9.1:9999 failed 7 times"
+def test_a_connection_that_stands_again_is_no_trouble():
+    tries = ["WARN cannot connect to db:5432: connection refused, retrying"] * 4
 
-    assert template(one) == template(two)
+    assert len(connection_troubles("\n".join(tries))) == 1
+    assert connection_troubles("\n".join([*tries, "INFO connected to db:5432"])) == []
+    assert len(connection_troubles("\n".join(["INFO connected to db:5432", *tries]))) == 1
+    assert len(connection_troubles("\n".join([*tries, "INFO connected to cache:6379"]))) == 1
+
+
+def test_a_failed_connection_is_found_in_the_midst_of_a_flood():
+    flood = [f"ERROR order {n} could not be stored" for n in range(3000)]
+    text = "\n".join([*flood, *["ERROR dial tcp: lookup ledger.bank.svc: no such host"] * 3, *flood])
+
+    (found,) = connection_troubles(text)
+
+    assert (found.host, found.kind, found.count) == ("ledger.bank.svc", "dns", 3)
 
 
 @pytest.mark.parametrize(

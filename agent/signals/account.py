@@ -1,0 +1,180 @@
+"""What one log tells of trouble as a whole: where it began, what floods it, whom it hits, when, and whether it goes on.
+
+A flood hides its cause: the line that says why stands before it, or once in the midst of it. Pure text work.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median, pstdev
+
+from agent.signals.contrast import Only, only_for
+from agent.signals.logs import Line, is_error, is_retry, time_of
+from agent.signals.templates import Mined, Template, masked, mine
+
+STILL = timedelta(minutes=5)  # trouble that was last told of longer ago is over
+_GAP = timedelta(minutes=2)  # silence after which trouble that comes back is told apart
+_MOST_TIMES = 3000  # failing lines whose time is read; of more an even sample
+_FLOOD = 10  # lines of one template from which it is a flood
+_SERVER_ERROR = re.compile(
+    r"(?:status(?:_?code)?|code|response_code)\"?[=: ]+\"?5\d\d\b|HTTP/\d(?:\.\d)?\"? 5\d\d\b|\" 5\d\d \d", re.I
+)
+_FATAL = re.compile(r"\b(?:FATAL|PANIC|CRITICAL|SEVERE|EMERG)\b|\"?level\"?[=:] ?\"?(?i:fatal|panic|crit)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A stretch of failing lines without a long silence. `begin` and `end` are None in logs without times."""
+
+    begin: datetime | None
+    end: datetime | None
+    first: int  # indexes of lines
+    last: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`origin` is the first line of the latest trouble, `needles` are lines of it that stand once or twice and say something
+    else than the flood; `before` is what the program did for the only time right before it; `share` is the part of all lines
+    that fail while it lasts."""
+
+    lines: int
+    failing: int
+    episodes: tuple[Episode, ...]
+    origin: Line
+    last: Line
+    flood: Template | None
+    needles: tuple[Line, ...]
+    before: Line | None
+    only: tuple[Only, ...]
+    share: float
+    from_the_start: bool  # the log has no quiet stretch before the trouble
+    every: timedelta | None = None  # the trouble comes back at an even distance
+
+    def goes_on(self, now: datetime) -> bool:
+        """Whether the last failing line is recent. A line without a time counts as recent."""
+        return self.last.at is None or now - self.last.at <= STILL
+
+    @property
+    def count(self) -> int:
+        return self.episodes[-1].count
+
+    @property
+    def since(self) -> datetime | None:
+        return self.episodes[-1].begin
+
+
+def account_of(text: str) -> Account | None:
+    """None when no line of the log speaks of an error."""
+    whole = text.splitlines()
+    failing = [number for number, line in enumerate(whole) if is_failing(line)]
+    if not failing:
+        return None
+    episodes = tuple(_episodes(whole, failing))
+    latest = episodes[-1]
+    inside = [number for number in failing if latest.first <= number <= latest.last]
+    mined = mine([whole[number] for number in failing])
+    flood = _flood(mined, len(failing) - len(inside))
+    origin = _origin(whole, failing, inside, mined)
+    well = sorted(set(_even(range(len(whole)), 6000)) - set(failing))
+    return Account(
+        lines=len(whole),
+        failing=len(failing),
+        episodes=episodes,
+        origin=_line(whole[origin]),
+        last=_line(whole[failing[-1]]),
+        flood=flood,
+        needles=tuple(_line(whole[number]) for number in _needles(whole, failing, inside, mined) if number != origin),
+        before=_just_before(whole, origin),
+        only=only_for([whole[number] for number in _even(inside, 3000)], [whole[number] for number in well]),
+        share=len(inside) / max(1, latest.last - latest.first + 1),
+        from_the_start=latest.first <= max(3, len(whole) // 50),
+        every=_evenly(episodes),
+    )
+
+
+def is_failing(line: str) -> bool:
+    """An error that is more than one try of several, or an answer of the 5xx class."""
+    if is_error(line):
+        return not is_retry(line)
+    return any(mark in line for mark in (" 5", "=5", ":5", '"5')) and _SERVER_ERROR.search(line[:1000]) is not None
+
+
+def _line(text: str) -> Line:
+    return Line(text, time_of(text))
+
+
+def _even(numbers: Sequence[int], most: int) -> list[int]:
+    """At most so many of them, evenly spread, the first and the last among them."""
+    if len(numbers) <= most:
+        return list(numbers)
+    step = (len(numbers) - 1) / (most - 1)
+    return [numbers[round(index * step)] for index in range(most)]
+
+
+def _episodes(whole: Sequence[str], failing: Sequence[int]) -> list[Episode]:
+    sample = _even(failing, _MOST_TIMES)
+    timed = [(number, when) for number in sample if (when := time_of(whole[number])) is not None]
+    if len(timed) < 2 or len(timed) < len(sample) // 2:
+        only = timed[0][1] if timed else None
+        return [Episode(begin=only, end=only, first=failing[0], last=failing[-1], count=len(failing))]
+    gaps = [late - early for (_, early), (_, late) in pairwise(timed)]
+    silence = max(_GAP, 10 * median(gaps))
+    cuts = [0, *(index + 1 for index, gap in enumerate(gaps) if gap > silence), len(timed)]
+    found = []
+    for start, end in pairwise(cuts):
+        first = failing[0] if start == 0 else timed[start][0]
+        last = failing[-1] if end == len(timed) else timed[end - 1][0]
+        count = sum(1 for number in failing if first <= number <= last) if len(cuts) < 50 else end - start
+        found.append(Episode(begin=timed[start][1], end=timed[end - 1][1], first=first, last=last, count=count))
+    return found
+
+
+def _evenly(episodes: Sequence[Episode]) -> timedelta | None:
+    """The distance of trouble that comes back like clockwork; None for fewer than four times or uneven ones."""
+    begins = [one.begin for one in episodes if one.begin is not None]
+    gaps = [(late - early).total_seconds() for early, late in pairwise(begins)]
+    if len(gaps) < 3 or pstdev(gaps) > 0.15 * (sum(gaps) / len(gaps)):
+        return None
+    return timedelta(seconds=round(median(gaps)))
+
+
+def _flood(mined: Mined, earlier: int) -> Template | None:
+    """The most frequent of the templates of the latest trouble."""
+    known = set(mined.of[earlier:])
+    best = max((mined.templates[number] for number in known), key=lambda one: (one.count, -one.first), default=None)
+    return best if best is not None and best.count >= _FLOOD else None
+
+
+def _origin(whole: Sequence[str], failing: Sequence[int], inside: Sequence[int], mined: Mined) -> int:
+    """The first line of the latest trouble that was not told of before it; the very first when all were."""
+    earlier = len(failing) - len(inside)
+    known = set(mined.of[:earlier])
+    fresh = next((number for number, kind in zip(inside, mined.of[earlier:], strict=True) if kind not in known), None)
+    return inside[0] if fresh is None else fresh
+
+
+def _needles(whole: Sequence[str], failing: Sequence[int], inside: Sequence[int], mined: Mined) -> list[int]:
+    """Lines of the latest trouble whose template stands at most twice in a log with many others, gravest first, at most 3."""
+    earlier = len(failing) - len(inside)
+    rare = [number for number, kind in zip(inside, mined.of[earlier:], strict=True) if mined.templates[kind].count <= 2]
+    if len(rare) > max(3, len(inside) // 10):
+        return []  # where every line is another, none stands out
+    return sorted(rare, key=lambda number: (_FATAL.search(whole[number][:200]) is None, number))[:3]
+
+
+def _just_before(whole: Sequence[str], origin: int) -> Line | None:
+    """The last line shortly before the trouble that the program wrote for the only time: a reload, a switch, a new peer."""
+    if len(whole) < 200 or origin < 20:
+        return None
+    shapes: dict[str, int] = {}
+    for line in masked("\n".join(line[:300] for line in whole[: origin + 1])).split("\n"):
+        shapes[line] = shapes.get(line, 0) + 1
+    start = max(0, origin - 30)
+    for number, line in reversed(list(enumerate(masked("\n".join(one[:300] for one in whole[start:origin])).split("\n"), start))):
+        if shapes.get(line) == 1 and not is_error(whole[number]) and whole[number].strip():
+            return _line(whole[number])
+    return None
