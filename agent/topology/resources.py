@@ -2,7 +2,8 @@
 
 _CORE = (
     "pods pod po", "services service svc", "configmaps configmap cm", "secrets secret", "namespaces namespace ns",
-    "nodes node no", "events event ev", "endpoints endpoint ep", "serviceaccounts serviceaccount sa", "persistentvolumes persistentvolume pv",
+    "nodes node no", "events event ev",
+    "endpoints endpoint ep", "serviceaccounts serviceaccount sa", "persistentvolumes persistentvolume pv",
     "persistentvolumeclaims persistentvolumeclaim pvc", "resourcequotas resourcequota quota", "limitranges limitrange limits",
     "replicationcontrollers replicationcontroller rc", "podtemplates podtemplate", "bindings binding",
 )  # fmt: skip
