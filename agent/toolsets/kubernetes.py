@@ -27,6 +27,7 @@ from agent.errors import ClusterUnreachable, InputError, ReadRefused
 from agent.ports.cluster import READING_FOR, Gap, Observed
 from agent.toolsets.gateway import SocketPoolManager
 from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of
+from agent.toolsets.projection import projected
 from agent.toolsets.redaction import without_secrets
 from agent.topology.fields import mapping, text
 
@@ -48,10 +49,10 @@ class _Answer:
 
 
 class KubernetesCluster:
-    """ClusterReader over one ApiClient. Closed with `close()`."""
+    """ClusterReader over one ApiClient. Closed with `close()`. `whole`: nothing but secrets is cut off the objects."""
 
-    def __init__(self, api: Any, name: str, *, prefix: str = "", source: str = "") -> None:
-        self._api, self._name, self._prefix, self._source = api, name, prefix, source
+    def __init__(self, api: Any, name: str, *, prefix: str = "", source: str = "", whole: bool = False) -> None:
+        self._api, self._name, self._prefix, self._source, self._whole = api, name, prefix, source, whole
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="kubernetes")
 
     @property
@@ -147,11 +148,14 @@ class KubernetesCluster:
                     return found, Gap(what=where, why=_reason(answer)), now
                 page = _parse(answer.body)
                 named = {"kind": resource.kind, "apiVersion": resource.api_version}
-                found += [without_secrets({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
+                found += [self._kept({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
                 token = text(page, "metadata", "continue")
                 if not token:
                     return found, None, now
         return found, Gap(what=where, why="the list changed faster than it could be read"), now
+
+    def _kept(self, one: dict[str, Any]) -> Manifest:
+        return without_secrets(one if self._whole else projected(one))
 
     def _log(self, pod: Ref, container: str, previous: bool, tail: int) -> ContainerLog | Gap:
         query = [("container", container), ("tailLines", str(tail)), *([("previous", "true")] if previous else [])]
@@ -231,7 +235,7 @@ def _date(header: str | None) -> datetime | None:
         return None
 
 
-def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = "") -> KubernetesCluster:
+def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = "", whole: bool = False) -> KubernetesCluster:
     """Connect by kubeconfig (default: $KUBECONFIG, ~/.kube/config) or, inside a pod, by its service account.
 
     Raises InputError for a kubeconfig that cannot be used or a context that it does not have. Sends nothing yet.
@@ -265,10 +269,10 @@ def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = ""
         said = words[0] if words and not isinstance(exc, TypeError | AttributeError | KeyError) else "it is no kubeconfig"
         raise InputError(f"{path}: cannot be used as a kubeconfig: {said}") from None
     settings.retries = 0
-    return KubernetesCluster(client.ApiClient(settings), found, source=source)
+    return KubernetesCluster(client.ApiClient(settings), found, source=source, whole=whole)
 
 
-def connect_gateway(url: str, *, cluster: str, token_file: Path) -> KubernetesCluster:
+def connect_gateway(url: str, *, cluster: str, token_file: Path, whole: bool = False) -> KubernetesCluster:
     """Read through the sidecar: `url` is unix:///path/to.sock or http://host:port. Raises InputError for a bad URL or token
     file. The token is read once and never shown."""
     from kubernetes import client  # noqa: PLC0415
@@ -291,4 +295,4 @@ def connect_gateway(url: str, *, cluster: str, token_file: Path) -> KubernetesCl
         api = client.ApiClient(settings)
     else:
         raise InputError(f"{url}: no sidecar URL (unix:///path or http://host:port expected)")
-    return KubernetesCluster(api, cluster, prefix=prefix, source=f"through the sidecar at {url}")
+    return KubernetesCluster(api, cluster, prefix=prefix, source=f"through the sidecar at {url}", whole=whole)

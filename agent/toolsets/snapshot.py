@@ -12,14 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from agent.domain.incident import Alert, Window
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.errors import InputError, MetricsUnavailable
 from agent.ports.cluster import Gap, Observed
+from agent.toolsets.projection import projected
 from agent.toolsets.redaction import without_secrets
+from agent.toolsets.streaming import Members, NotJson, TooLarge
 from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
 
 VERSION = 1
@@ -42,7 +43,7 @@ class SnapshotCluster:
     """ClusterReader and Metrics over one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = replace(snapshot, objects=tuple(without_secrets(dict(one)) for one in snapshot.objects))
+        self._snapshot = replace(snapshot, objects=tuple(_without_secrets(one) for one in snapshot.objects))
         self._logs = {(log.namespace, log.pod, log.container, log.previous): log for log in snapshot.logs}
         self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}
 
@@ -116,6 +117,16 @@ class SnapshotCluster:
         raise MetricsUnavailable("a snapshot answers no PromQL")
 
 
+def _without_secrets(one: Manifest) -> Manifest:
+    """A copy where something has to go, else the same object: there may be tens of thousands."""
+    if kind_of(one) != "Secret" and not at(one, "metadata", "annotations"):
+        return one
+    copy: dict[str, Any] = {**one, "metadata": dict(mapping(one, "metadata"))}
+    if isinstance(copy["metadata"].get("annotations"), Mapping):
+        copy["metadata"]["annotations"] = dict(copy["metadata"]["annotations"])
+    return without_secrets(copy)
+
+
 def _is_wanted(one: Manifest, wanted: set[str]) -> bool:
     namespace = namespace_of(one)
     if kind_of(one) == "Event":
@@ -146,7 +157,7 @@ def load(path: Path) -> Snapshot:
         return read_dump(path)
     document = _document(path)
     if "snapshot" not in document:
-        raise InputError(f"{path}: not a snapshot: the field `snapshot: {VERSION}` is missing")
+        raise InputError(f"{path}: not a snapshot: the field `snapshot: {VERSION}` is missing (`lestrade snapshot` makes one)")
     if document["snapshot"] != VERSION:
         raise InputError(f"{path}: snapshot version {document['snapshot']!r} is not known, this Lestrade reads version {VERSION}")
     now = moment(document.get("now"))
@@ -186,24 +197,40 @@ def _fault(one: object) -> str:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
+    """The mapping at the top. JSON comes object by object, each cut down to what is used as it comes."""
     try:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            start = file.peek(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            if start == b"{":
+                return _streamed(Members(file, at_most=MAX_BYTES))
+            raw = b"" if start == b"[" else file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TooLarge(f"larger than {MAX_BYTES // 1_000_000} MB")
+        document = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  the safe one, in C
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except TooLarge as exc:
+        raise InputError(f"{path}: {exc}") from None
     except (OSError, EOFError, zlib.error) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from exc
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB")
-    try:
-        document = orjson.loads(raw) if raw.lstrip()[:1] in (b"{", b"[") else yaml.safe_load(raw)
-    except (orjson.JSONDecodeError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise InputError(f"{path}: neither JSON nor YAML: {str(exc).splitlines()[0]}") from None
+    except (NotJson, UnicodeDecodeError, yaml.YAMLError, RecursionError) as exc:
+        raise InputError(f"{path}: neither JSON nor YAML: {(str(exc) or 'nested too deeply').splitlines()[0]}") from None
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: not a snapshot: a mapping is expected at the top")
     return document
+
+
+def _streamed(members: Members) -> Mapping[str, Any]:
+    document: dict[str, Any] = {}
+    lists: dict[str, list[Any]] = {}
+    for key, value in members:
+        if key in members.lists:
+            lists.setdefault(key, []).append(projected(value) if key == "objects" and isinstance(value, dict) else value)
+        else:
+            document[key] = value
+    return {**document, **{key: lists.get(key, []) for key in members.lists}}
 
 
 def _logs(document: Mapping[str, Any]) -> list[ContainerLog]:
