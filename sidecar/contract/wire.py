@@ -56,7 +56,7 @@ def canonical(document: Json) -> bytes:
         text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError:
         text = b""  # a lone surrogate, a key that is no text, a large integer: what follows says so in its own words
-    if text and _as_the_rfc_has_it(text, document):
+    if text and (isinstance(document, str) or _as_the_rfc_has_it(text, document)):
         return text
     try:
         return rfc8785.dumps(document)

@@ -143,19 +143,25 @@ def masked(document: Json) -> Json:
 
 def _masked(node: Json, *, secret: bool) -> Json:
     if isinstance(node, list):
-        return [_masked(item, secret=secret) for item in node]
+        return [_masked(item, secret=secret) if isinstance(item, _NESTED) else item for item in node]
     if not isinstance(node, dict):
         return node
     secret = secret or (node.get("kind") == "Secret" and not {"data", "stringData"}.isdisjoint(node))
     named = node.get("name")
     whose = "value" if isinstance(named, str) and _speaks_of_secrets(named) else None
-    return {
-        key: _mark(value)
-        if isinstance(value, str)
-        and (key == whose or (secret and key not in ("kind", "apiVersion", "name", "type")) or _is_secret_entry(key, node))
-        else _masked(value, secret=secret)
-        for key, value in node.items()
-    }
+    entries = "kind" not in node  # of a map of texts, such as ConfigMap data
+    shown: dict[str, Json] = {}
+    for key, value in node.items():
+        if isinstance(value, str):
+            hides = key == whose or (secret and key not in _PLAIN) or (entries and _is_of_a_secret(key))
+            shown[key] = _mark(value) if hides else value
+        else:
+            shown[key] = _masked(value, secret=secret) if isinstance(value, _NESTED) else value
+    return shown
+
+
+_NESTED = (dict, list)
+_PLAIN = ("kind", "apiVersion", "name", "type")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -163,14 +169,11 @@ def _speaks_of_secrets(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def _is_secret_entry(key: str, node: dict[str, Json]) -> bool:
-    """An entry of a map of texts, such as ConfigMap data; references by name (secretName, tokenPath) are no secrets."""
-    return (
-        (_speaks_of_secrets(key) or key.endswith("/value"))
-        and not key.endswith(("Name", "Path", "Ref"))
-        and key not in ("secretKeyRef",)
-        and "kind" not in node
-    )
+@functools.lru_cache(maxsize=4096)
+def _is_of_a_secret(key: str) -> bool:
+    """References by name (secretName, tokenPath) are no secrets."""
+    spoken_of = _speaks_of_secrets(key) or key.endswith("/value")
+    return spoken_of and not key.endswith(("Name", "Path", "Ref")) and key != "secretKeyRef"
 
 
 def _mark(value: Json) -> str:

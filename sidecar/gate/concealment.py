@@ -20,6 +20,7 @@ _NAMES = frozenset(
         *("new_name", "lease", "step", "status"),
     }
 )
+_FREE = ("manifest", "changes")  # values of any kind, by names of any kind
 _HIDDEN = "*hidden*"
 
 
@@ -65,8 +66,7 @@ def _step(step: Json, *, fitted: bool) -> Json:
         return _named(step, fitted=fitted)
     target = action.get("target")
     secret = isinstance(target, dict) and target.get("kind") == "Secret"
-    free = ("manifest", "changes")
-    shown = _dict(_named({name: value for name, value in action.items() if name not in free}, fitted=fitted))
+    shown = _dict(_named({name: value for name, value in action.items() if name not in _FREE}, fitted=fitted))
     if isinstance(action.get("manifest"), dict):
         shown["manifest"] = _manifest(_dict(action["manifest"]))
     if isinstance(action.get("changes"), list):
@@ -77,7 +77,8 @@ def _step(step: Json, *, fitted: bool) -> Json:
 
 def _manifest(manifest: dict[str, Json]) -> dict[str, Json]:
     """Without its values; it is still of the same object."""
-    return {**_dict(concealed(manifest)), **_identity(manifest, _dict(_dict(concealed(manifest)).get("metadata")))}
+    shown = _dict(concealed(manifest))
+    return {**shown, **_identity(manifest, _dict(shown.get("metadata")))}
 
 
 def _identity(manifest: dict[str, Json], metadata: dict[str, Json]) -> dict[str, Json]:
@@ -120,15 +121,13 @@ def _bare(document: Json) -> Json:
 
 def _named(node: Json, *, fitted: bool) -> Json:
     """Texts of a message of the contract, but for what says which thing is meant."""
-    match node:
-        case str():
-            return _fitted(node) if fitted else _MASK.text(node)
-        case list():
-            return [_named(item, fitted=fitted) for item in node]
-        case dict():
-            return {name: value if name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
-        case _:
-            return node
+    if isinstance(node, str):
+        return _fitted(node) if fitted else _MASK.text(node)
+    if isinstance(node, dict):
+        return {name: value if name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_named(item, fitted=fitted) for item in node]
+    return node
 
 
 def _fitted(text: str) -> str:
@@ -136,15 +135,13 @@ def _fitted(text: str) -> str:
 
 
 def _texts(node: Json) -> Json:
-    match node:
-        case str():
-            return _MASK.text(node)
-        case list():
-            return [_texts(item) for item in node]
-        case dict():
-            return {name: _texts(value) for name, value in node.items()}
-        case _:
-            return node
+    if isinstance(node, str):
+        return _MASK.text(node)
+    if isinstance(node, dict):
+        return {name: _texts(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_texts(item) for item in node]
+    return node
 
 
 def _list(node: Json) -> list[Json]:
