@@ -1,6 +1,8 @@
 """One small incident for each cause: what makes its check fire, and who is to blame. Used by several tests."""
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from agent.domain.objects import ContainerLog
@@ -563,3 +565,7 @@ def _() -> World:
 @case("gpu-out-of-memory", "Deployment/web")
 def _() -> World:
     return complaining("ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
+
+
+for _file in sorted(Path(__file__).parent.glob("cases_*.py")):  # more cases, a file an area
+    importlib.import_module(f"{__package__}.{_file.stem}")
