@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.laboratory import Laboratory
+from sidecar.policy.bundle import policies_folder
 from tests.servers import OpaServer, running_opa
 from tests.sidecar.process.harness import AGENT_TOKEN, Sidecar, running, wait_for
 
@@ -106,10 +108,13 @@ def laps_in(header: str) -> dict[str, float]:
 
 
 @contextmanager
-def governed(base: Path, *, environment: str, namespace: str = "fleet") -> Iterator[Governed]:
-    """`environment`: what the settings say of the cluster; in dev a reversible plan is allowed, in prod people are asked."""
-    more = {"LESTRADE_SIDECAR_ENVIRONMENT": environment}
-    with running_opa() as opa, running(base, environment={"LESTRADE_OPA_URL": opa.url, **more}) as sidecar:
+def governed(base: Path, *, environment: str, small: bool = False, namespace: str = "fleet") -> Iterator[Governed]:
+    """`environment`: what the settings say of the cluster; in dev a reversible plan is allowed, in prod people are asked.
+    `small`: under a policy of two hundred lines instead of the whole bundle."""
+    settings = {"LESTRADE_SIDECAR_ENVIRONMENT": environment, "LESTRADE_SIDECAR_REAP_SECONDS": "60"}  # as it is outside of tests
+    if small:
+        settings["LESTRADE_SIDECAR_POLICIES"] = str(_small_policies(base))
+    with running_opa() as opa, running(base, environment={"LESTRADE_OPA_URL": opa.url, **settings}) as sidecar:
         sidecar.lab.apply(_manifests(namespace))
         wait_for(lambda: all(_ready(sidecar.lab, namespace, index) for index in range(COUNT)), what="the fleet is ready")
         sidecar.lab.advance(2 * 3600)  # what somebody changed within the hour, people are asked about
@@ -118,6 +123,13 @@ def governed(base: Path, *, environment: str, namespace: str = "fleet") -> Itera
         with contextlib.suppress(AssertionError):  # the first question puts the policy into the OPA server
             wait_for(lambda: world.post("/v1/plans", world.plan()).document["state"] != "denied", seconds=30)
         yield world
+
+
+def _small_policies(base: Path) -> Path:
+    folder = base / "small"
+    shutil.copytree(Path(__file__).with_name("small"), folder)
+    shutil.copytree(policies_folder() / "platform", folder / "platform")
+    return folder
 
 
 def _ready(lab: Laboratory, namespace: str, index: int) -> bool:
