@@ -222,6 +222,7 @@ def _facts(path: Path) -> "dict[str, Json]":
 
 def _looked_up(plan: "Plan", config: Path | None) -> "dict[str, Json]":
     """As the sidecar would, but without its record: history and leases count as none."""
+    from sidecar.execution import Looks
     from sidecar.execution.cluster import KubernetesCluster
     from sidecar.facts import ClusterFacts
     from sidecar.ports import History
@@ -229,7 +230,7 @@ def _looked_up(plan: "Plan", config: Path | None) -> "dict[str, Json]":
 
     settings = load(config)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
-    found = ClusterFacts(cluster, environment=settings.environment).gather(plan, History())
+    found = ClusterFacts(cluster, environment=settings.environment).gather(plan, History(), through=Looks(cluster))
     for what in found.missing:
         typer.echo(f"could not be looked up: {what}", err=True)
     return found.document

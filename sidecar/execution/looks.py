@@ -7,7 +7,7 @@ later (the lease, each step) looks anew; only judging a plan may take looks of t
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sidecar.errors import ClusterUnavailable
@@ -15,15 +15,15 @@ from sidecar.execution.recent import Question, Recent
 from sidecar.ports import ApiAnswer, ApiCall, Cluster, Credential
 from sidecar.ports.cluster import ApiStream
 
-AT_ONCE = 8
-# One for the whole process: threads, and the connections that they keep alive, outlast a submission.
-_pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
+# For the whole process: threads, and the connections that they keep alive, outlast a submission. No task waits for another.
+_pool = ThreadPoolExecutor(16, thread_name_prefix="look")
+_dry_runs = ThreadPoolExecutor(8, thread_name_prefix="dry-run")
 
 
 @dataclass(slots=True)
 class Looks:
-    """Implements sidecar.ports.Cluster: the sidecar's own GETs are answered from the first look at a path, everything else
-    goes straight through. `waited`: seconds in which at least one answer of the API server was still to come.
+    """Implements sidecar.ports.Looking, for one thread: the sidecar's own GETs are answered from the first look at a path,
+    everything else goes straight through. `waited`: seconds in which at least one answer of the API server was still to come.
 
     `recent`: where looks are kept for others; with `reuse` they are also taken from there, and `reused` says that one was.
     """
@@ -33,8 +33,8 @@ class Looks:
     reuse: bool = False
     reused: bool = False
     waited: float = 0.0
-    _seen: dict[Question, Future[ApiAnswer]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _seen: dict[Question, ApiAnswer | ClusterUnavailable] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of what the requests under way write
     _under_way: int = 0
     _since: float = 0.0
 
@@ -46,33 +46,39 @@ class Looks:
         if call.method != "GET" or credential is not None:
             return self._sent(call, credential)
         question = (call.path, call.query)
-        with self._lock:
-            look = self._seen.get(question)
-            mine = look is None
-            if look is None:
-                look = self._seen[question] = Future()
-        if mine:
-            try:
-                look.set_result(self._looked(call, question))
-            except BaseException as exc:  # noqa: BLE001  whoever waits for this look gets it as well
-                look.set_exception(exc)
-        return look.result()
+        found = self._seen.get(question) or self._recalled(question)
+        if found is None:
+            found = self._seen[question] = self._looked(call)
+        if isinstance(found, ClusterUnavailable):
+            raise found
+        return found
 
-    def _looked(self, call: ApiCall, question: Question) -> ApiAnswer:
-        if self.recent is None:
-            return self._sent(call, None)
-        known = self.recent.of(question) if self.reuse else None
+    def ahead(self, calls: Iterable[ApiCall]) -> None:
+        new = {(call.path, call.query): call for call in calls}
+        new = {question: call for question, call in new.items() if question not in self._seen and not self._recalled(question)}
+        if len(new) > 1:  # a single one goes out when it is asked for, and no thread has to be woken for it
+            self._seen.update(zip(new, _pool.map(self._looked, new.values()), strict=True))
+
+    def _recalled(self, question: Question) -> ApiAnswer | None:
+        """What was looked at for somebody else lately, if that may be used."""
+        known = self.recent.of(question) if self.recent is not None and self.reuse else None
         if known is not None:
             self.reused = True
-            return known
+            self._seen[question] = known
+        return known
+
+    def _looked(self, call: ApiCall) -> ApiAnswer | ClusterUnavailable:
+        if self.recent is None:
+            return self._tried(call)
         asked = self.recent.asking()
-        answer = self._sent(call, None)
-        self.recent.keep(question, answer, asked)
+        answer = self._tried(call)
+        if isinstance(answer, ApiAnswer):
+            self.recent.keep((call.path, call.query), answer, asked)
         return answer
 
     def each(self, calls: Iterable[ApiCall]) -> list[ApiAnswer | ClusterUnavailable]:
-        """Several requests at once, none of them remembered."""
-        return list(_pool.map(self._tried, calls))
+        """Several requests at once, such as dry runs, none of them remembered."""
+        return list(_dry_runs.map(self._tried, calls))
 
     def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
         return self.cluster.stream(call, silence=silence)

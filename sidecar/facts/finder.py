@@ -13,20 +13,18 @@ The document (`facts` of the Rego input):
 What could not be looked up is absent from it and named in `missing`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sidecar.contract import ObjectRef, Plan, target_of
+from sidecar.contract import Plan, target_of
 from sidecar.facts.history import UnreadableHistory, counts, leased, namespaces_of
 from sidecar.facts.looking import NOT_THERE, Look
-from sidecar.facts.projection import Document, absent, key_of, mapping
+from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
-from sidecar.ports import Cluster, Facts, History
+from sidecar.ports import Cluster, Facts, History, Looking
 
-# One for the whole process: threads, and the connections that they keep alive, outlast a gathering. No task waits for another.
-_pool = ThreadPoolExecutor(16, thread_name_prefix="facts")
+_SYSTEM = "kube-system"
 
 
 def utc_now() -> datetime:
@@ -41,13 +39,13 @@ class ClusterFacts:
         self._environment = environment
         self._now = now
 
-    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
         """Never raises. Takes one GET for each target, owner, namespace and the cause's subject, and one LIST a namespace of
         each: budgets, and where the plan takes pods away or scales, services and autoscalers."""
         at = self._now()
         try:
-            look = Look(cluster=through or self._cluster)
-            search = _Search(plan=plan, look=look, sight=Sight(plan=plan, look=look))
+            look = Look(cluster=self._cluster, shared=through)
+            search = _Search(plan=plan, look=look)
             document: Document = {**search.all(history, self._environment, at), **search.time()}
             return Facts(document=document, missing=tuple(sorted(set(look.missing))), gathered_at=at)
         except Exception as exc:  # noqa: BLE001  the port never raises: nothing is known then, and it says so
@@ -60,29 +58,21 @@ class _Search:
 
     plan: Plan
     look: Look
-    sight: Sight
 
     def all(self, history: History, environment: str, at: datetime) -> Document:
-        """What is asked for first goes out at once; what follows from it finds it there already."""
-        refs = {key_of(ref): ref for ref in _refs(self.plan)}
-        named = sorted({ref.namespace for ref in refs.values()} - {""})
+        named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
         others = sorted(namespaces_of(history) - set(named))
-        cluster = _pool.submit(self._cluster_facts, environment)
-        spaces = {name: _pool.submit(self.look.namespace, name) for name in (*named, *others)}
-        cause = _pool.submit(self.sight.cause)
-        targets = {key: _pool.submit(self._target, ref) for key, ref in refs.items()}
-        found = {key: facts.result() for key, facts in targets.items()}
-        related = {key: _pool.submit(self.sight.related, ref) for key, ref in refs.items()}
-        document: Document = {
-            **cluster.result(),
-            "namespaces": {**self._labels_of(named, spaces), **self._labels_of(others, spaces, old=True)},
-            "targets": {key: facts for key, facts in found.items() if facts is not None},
-            "workloads": self.sight.workloads(list(refs.values())),
-            "cause": cause.result(),
-            "related": {key: how.result() for key, how in related.items()},
-            "adds": self.sight.adds(),
+        sight = Sight.of(self.plan, self.look, namespaces=(_SYSTEM, *named, *others))
+        return {
+            **self._cluster_facts(environment),
+            "namespaces": {**self._labels_of(named), **self._labels_of(others, old=True)},
+            "targets": sight.targets(),
+            "workloads": sight.workloads(),
+            "cause": sight.cause(),
+            "related": sight.related(),
+            "adds": sight.adds(),
+            **self._record(history, at),
         }
-        return {**document, **self._record(history, at)}
 
     def time(self) -> Document:
         if not self.look.dates:
@@ -92,17 +82,17 @@ class _Search:
         return {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "now_epoch": int(now.timestamp())}
 
     def _cluster_facts(self, environment: str) -> Document:
-        system = self.look.namespace("kube-system")
+        system = self.look.namespace(_SYSTEM)
         if system is None or system == NOT_THERE:
             self.look.missing.append("the labels of Namespace kube-system")
             return {}
         return {"cluster": {"name": self.look.cluster.name, "environment": environment, "labels": _labels(system)}}
 
-    def _labels_of(self, names: list[str], spaces: Mapping[str, Future[Document | None]], *, old: bool = False) -> Document:
+    def _labels_of(self, names: list[str], *, old: bool = False) -> Document:
         """`old`: of namespaces that the plan does not touch; one that is gone by now has no team any more."""
         found: Document = {}
         for name in names:
-            namespace = spaces[name].result()
+            namespace = self.look.namespace(name)
             if namespace == NOT_THERE:
                 if not old:
                     self.look.missing.append(f"Namespace {name}: there is none")
@@ -112,23 +102,12 @@ class _Search:
                 found[name] = {"labels": _labels(namespace)}
         return found
 
-    def _target(self, ref: ObjectRef) -> Document | None:
-        seen = self.sight.seen(ref)
-        if seen is None:
-            return None
-        return self.sight.facts_of(seen) if seen.live else absent()
-
     def _record(self, history: History, at: datetime) -> Document:
         try:
             return {"history": counts(self.plan, history, now=at), "leased": leased(history)}
         except UnreadableHistory as exc:
             self.look.missing.append(f"the sidecar's own record: {exc}")
             return {}
-
-
-def _refs(plan: Plan) -> Iterator[ObjectRef]:
-    for step in plan.steps:
-        yield from target_of(step.action)
 
 
 def _labels(live: Document) -> Document:

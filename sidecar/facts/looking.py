@@ -1,50 +1,72 @@
 """Asks the cluster, each thing once in one gathering, and notes what it would not tell. It must know no plan and no rule."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 
 from sidecar.contract import ObjectRef
 from sidecar.errors import ClusterUnavailable
 from sidecar.facts.projection import Document, documents, mapping, text
-from sidecar.ports import ApiCall, Cluster, collection_path, object_path, path_of, resource_of
+from sidecar.ports import ApiCall, Cluster, Looking, collection_path, object_path, path_of, resource_of
 
 NOT_THERE: Document = {"kind": "Status", "code": 404}
 _LONGEST_CHAIN = 5  # Pod, ReplicaSet, Deployment, and what an operator puts on top
 _MOST_LISTED = 2_000  # a longer list is not read to its end, and so not known
+Query = tuple[tuple[str, str], ...]
+
+
+def object_call(ref: ObjectRef) -> ApiCall | None:
+    """None for a kind that is not known, or a scope that does not fit it."""
+    path = path_of(ref)
+    return None if path is None else ApiCall(method="GET", path=path)
+
+
+def namespace_call(name: str) -> ApiCall:
+    return ApiCall(method="GET", path=f"/api/v1/namespaces/{name}")
+
+
+def list_call(api_version: str, kind: str, namespace: str, query: Query = ()) -> ApiCall | None:
+    """None for a kind that is not known."""
+    resource = resource_of(api_version, kind)
+    if resource is None:
+        return None
+    return ApiCall(method="GET", path=collection_path(resource, namespace), query=(*query, ("limit", str(_MOST_LISTED))))
 
 
 @dataclass(slots=True)
 class Look:
-    """`missing`: what could not be had, in words. `dates`: the cluster's own clock, from every answer."""
+    """`shared`: looks that others have a part in; without them everything is asked for when it is needed, one after the
+    other. `missing`: what could not be had, in words. `dates`: the cluster's own clock, from every answer."""
 
     cluster: Cluster
+    shared: Looking | None = None
     missing: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
-    _locks: dict[str, Lock] = field(default_factory=dict)
-    _found: dict[str, Document | None] = field(default_factory=dict)
+    _found: dict[tuple[str, Query], Document | None] = field(default_factory=dict)
+
+    def ahead(self, calls: Iterable[ApiCall | None]) -> None:
+        """What will be asked for, all at once. Nothing depends on it but how long it takes."""
+        if self.shared is not None:
+            self.shared.ahead(call for call in calls if call is not None)
 
     def object(self, ref: ObjectRef) -> Document | None:
         """The live object; NOT_THERE for a 404; None, and named as missing, for anything else."""
-        path = path_of(ref)
-        if path is None:
+        call = object_call(ref)
+        if call is None:
             self.missing.append(f"{ref}: no such kind in {ref.api_version}, or not in such a scope")
             return None
-        return self.get(path, str(ref))
+        return self.get(call, str(ref))
 
     def namespace(self, name: str) -> Document | None:
-        return self.get(f"/api/v1/namespaces/{name}", f"Namespace {name}")
+        return self.get(namespace_call(name), f"Namespace {name}")
 
-    def listed(
-        self, api_version: str, kind: str, namespace: str, query: tuple[tuple[str, str], ...] = ()
-    ) -> list[Document] | None:
+    def listed(self, api_version: str, kind: str, namespace: str, query: Query = ()) -> list[Document] | None:
         """All of a kind in a namespace; None, and named as missing, where they cannot be had whole."""
-        resource = resource_of(api_version, kind)
-        if resource is None:
+        call = list_call(api_version, kind, namespace, query)
+        if call is None:
             return None
-        what = f"the list of {resource.plural} in {namespace}"
-        path = collection_path(resource, namespace)
-        found = self.get(path, what, (*query, ("limit", str(_MOST_LISTED))))
+        what = f"the list of {call.path.rpartition('/')[2]} in {namespace}"
+        found = self.get(call, what)
         if found is None or found == NOT_THERE:
             return None
         if text(mapping(found, "metadata"), "continue"):
@@ -52,39 +74,55 @@ class Look:
             return None
         return [{"apiVersion": api_version, "kind": kind, **item} for item in documents(found.get("items"))]
 
-    def owners(self, live: Document, namespace: str) -> list[Document] | None:
-        """The controllers above, nearest first. An owner of a kind that the sidecar does not know ends the chain with
-        what the reference says of it."""
-        chain: list[Document] = []
-        while len(chain) < _LONGEST_CHAIN:
-            references = documents(mapping(live, "metadata").get("ownerReferences"))
-            above = next((item for item in references if item.get("controller") is True), None)
-            if above is None:
-                return chain
-            api_version, kind, name = text(above, "apiVersion"), text(above, "kind"), text(above, "name")
-            resource = resource_of(api_version, kind)
-            stub: Document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "uid": above.get("uid")}}
-            if resource is None:
-                return [*chain, stub]
-            found = self.get(object_path(resource, namespace if resource.namespaced else "", name), f"{kind} {namespace}/{name}")
-            if found is None:
-                return None
-            if found == NOT_THERE or mapping(found, "metadata").get("uid") != above.get("uid"):
-                return chain  # an orphan: what stood above is gone
-            live = {**found, "apiVersion": api_version, "kind": kind}
-            chain.append(live)
-        return chain
+    def owners(self, of: Sequence[tuple[Document, str]], *, along: Iterable[ApiCall | None] = ()) -> list[list[Document] | None]:
+        """The controllers above each of these objects (with its namespace), nearest first; None where one cannot be had. An
+        owner of a kind that the sidecar does not know ends the chain with what the reference says of it.
 
-    def get(self, path: str, what: str, query: tuple[tuple[str, str], ...] = ()) -> Document | None:
-        key = f"{path}?{query}"
-        with self._locks.setdefault(key, Lock()):
-            if key not in self._found:
-                self._found[key] = self._ask(path, what, query)
-            return self._found[key]
+        Those of one level are asked for at once, and `along` with the first.
+        """
+        chains: list[list[Document] | None] = [[] for _ in of]
+        calls = [*along]
+        climbing = [(chain, live, namespace) for chain, (live, namespace) in enumerate(of)]
+        for _ in range(_LONGEST_CHAIN):
+            above = [
+                (chain, reference, namespace)
+                for chain, live, namespace in climbing
+                if (reference := _controller(live)) is not None
+            ]
+            self.ahead([*calls, *(_owner_call(reference, namespace) for _, reference, namespace in above)])
+            calls, climbing = [], []
+            for chain, reference, namespace in above:
+                found = self._owner(reference, namespace)
+                held = chains[chain]
+                if found is None or held is None:
+                    chains[chain] = None
+                elif found != NOT_THERE:
+                    held.append(found)
+                    climbing.append((chain, found, namespace))
+            if not climbing:
+                break
+        return chains
 
-    def _ask(self, path: str, what: str, query: tuple[tuple[str, str], ...]) -> Document | None:
+    def _owner(self, reference: Document, namespace: str) -> Document | None:
+        """NOT_THERE for an orphan: what stood above is gone. Of an unknown kind, what the reference says."""
+        api_version, kind, name = (text(reference, part) for part in ("apiVersion", "kind", "name"))
+        call = _owner_call(reference, namespace)
+        if call is None:
+            return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "uid": reference.get("uid")}}
+        found = self.get(call, f"{kind} {namespace}/{name}")
+        if found is None or found == NOT_THERE or mapping(found, "metadata").get("uid") != reference.get("uid"):
+            return None if found is None else NOT_THERE
+        return {**found, "apiVersion": api_version, "kind": kind}
+
+    def get(self, call: ApiCall, what: str) -> Document | None:
+        key = (call.path, call.query)
+        if key not in self._found:
+            self._found[key] = self._ask(call, what)
+        return self._found[key]
+
+    def _ask(self, call: ApiCall, what: str) -> Document | None:
         try:
-            answer = self.cluster.send(ApiCall(method="GET", path=path, query=query))
+            answer = (self.shared or self.cluster).send(call)
         except ClusterUnavailable:
             self.missing.append(f"{what}: no answer from the cluster")
             return None
@@ -96,3 +134,16 @@ class Look:
             self.missing.append(f"{what}: the cluster answered {answer.status}")
             return None
         return answer.body
+
+
+def _controller(live: Document) -> Document | None:
+    references = documents(mapping(live, "metadata").get("ownerReferences"))
+    return next((item for item in references if item.get("controller") is True), None)
+
+
+def _owner_call(reference: Document, namespace: str) -> ApiCall | None:
+    resource = resource_of(text(reference, "apiVersion"), text(reference, "kind"))
+    if resource is None:
+        return None
+    place = namespace if resource.namespaced else ""
+    return ApiCall(method="GET", path=object_path(resource, place, text(reference, "name")))

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sidecar.contract import Decision, Plan
 from sidecar.errors import BundleRefused
+from sidecar.execution import Looks
 from sidecar.gate.desk import Desk
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.submit import history_of
@@ -45,5 +46,5 @@ class PolicyRecord:
 
 def considered(plan: Plan, *, desk: Desk) -> tuple[Facts, Decision]:
     """What would be known about the plan and said to it now. Nothing is kept, and nobody is asked."""
-    facts = desk.facts.gather(plan, history_of(plan.digest, desk=desk))
+    facts = desk.facts.gather(plan, history_of(plan.digest, desk=desk), through=Looks(desk.cluster))
     return facts, desk.judge.decide(plan, facts)

@@ -1,7 +1,7 @@
 """What the gate needs of the world, as protocols. Adapters are the siblings above; fakes live in tests/fakes."""
 
 from sidecar.ports.clock import Clock
-from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential
+from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential, Looking
 from sidecar.ports.judging import FactFinder, Facts, History, Judge, PolicyStanding
 from sidecar.ports.resources import Resource, collection_path, object_path, path_of, resource_of
 
@@ -15,6 +15,7 @@ __all__ = [
     "Facts",
     "History",
     "Judge",
+    "Looking",
     "PolicyStanding",
     "Resource",
     "collection_path",

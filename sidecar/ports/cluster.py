@@ -1,6 +1,6 @@
 """The Kubernetes API as the sidecar uses it: whole requests, built by us, never from raw text of a plan."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -64,4 +64,12 @@ class Cluster(Protocol):
 
     def stream(self, call: ApiCall, *, silence: float) -> ApiStream:
         """A GET for the read gateway. `silence`: seconds without a byte after which it is given up."""
+        ...
+
+
+class Looking(Cluster, Protocol):
+    """A cluster that is looked at by one reader, who asks for each thing once."""
+
+    def ahead(self, calls: Iterable[ApiCall]) -> None:
+        """Asks all these GETs at once, as far as their answers are not at hand; `send` has them then, or raises then."""
         ...

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Protocol
 
 from sidecar.contract import Decision, Json, Plan, digest
-from sidecar.ports.cluster import Cluster
+from sidecar.ports.cluster import Looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,9 @@ class Facts:
 
 
 class FactFinder(Protocol):
-    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
         """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
-        everything is looked at anew."""
+        everything is looked at anew, one after the other."""
         ...
 
 
