@@ -32,6 +32,7 @@ from sidecar.gate.channel import SlackDesk
 from sidecar.gate.database import turns_of
 from sidecar.gate.desk import CardLimits, Desk, Turns
 from sidecar.gate.identity import directory_of, open_people
+from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.opening import WallClock, bind_cluster, open_ledger
 from sidecar.gate.policies import PolicyRecord
@@ -104,6 +105,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
         issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_plan_bound(settings, cluster, clock)),
         clock=clock,
         turns=Turns(elsewhere=turns),
+        intake=Intake(settings.most_plans_a_minute),
         runs=Runs(ReadBudget(requests=settings.read_requests_per_run, read_bytes=settings.read_megabytes_per_run * 1_048_576)),
     )
     return Built(desk=desk, policy=policy, watch=watch, people=people)

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     oidc_membership_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(
         3600, description="how long a membership counts that a token said; then the person has to log in again"
     )
+    most_plans_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        120, description="new plans that are judged within a minute; more are told to wait"
+    )
     most_cards_waiting: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="approvals that may wait at once")
     most_cards_a_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(10, description="approvals asked for within a minute")
     most_cards_an_hour: Annotated[int, Field(ge=1, le=10_000)] = Field(

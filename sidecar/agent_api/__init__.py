@@ -73,7 +73,7 @@ def agent_api(
 
 
 def _plans(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/v1/plans", response_model=PlanStatus, responses=refuses(413), openapi_extra=takes(Plan))
+    @routes.post("/v1/plans", response_model=PlanStatus, responses=refuses(413, 429), openapi_extra=takes(Plan))
     def post_plan(body: Body) -> Response:
         """Judge a plan; the same plan again gives where it stands. Where the time went is in the Server-Timing header."""
         laps = Laps()

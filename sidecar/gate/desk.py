@@ -10,6 +10,7 @@ from sidecar.approvals import People
 from sidecar.contract import Answer, Problem
 from sidecar.credentials import Issuer
 from sidecar.execution import Recent
+from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Clock, Cluster, FactFinder, Judge
 from sidecar.reading import Runs, Streams
@@ -94,6 +95,7 @@ class Desk:
     runs: Runs = field(default_factory=Runs)
     streams: Streams = field(default_factory=Streams)
     recent: Recent = field(default_factory=Recent)
+    intake: Intake = field(default_factory=Intake)
 
 
 def problem(status: int, code: str, detail: str, *, title: str = "", fix: str = "") -> Problem:

@@ -10,15 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from sidecar.approvals import store as approvals
-from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState, PlanStatus, Reason
+from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState, PlanStatus, Problem, Reason
 from sidecar.credentials import BeyondCeiling, rights_for
 from sidecar.credentials import store as leases
 from sidecar.execution import Looks, masked
 from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
 from sidecar.gate.concealment import concealed, discreet
-from sidecar.gate.desk import Desk
+from sidecar.gate.desk import Desk, problem
 from sidecar.gate.examination import Examined, examine
 from sidecar.gate.fatigue import too_many
 from sidecar.gate.laps import Laps
@@ -43,6 +45,7 @@ class _Judged:
     objections: list[Reason]
     examined: tuple[Examined, ...]
     effects: dict[str, Json]
+    discreet: dict[str, Json]  # plan, facts and effects as the record may hold them
 
     @property
     def holds(self) -> bool:
@@ -52,20 +55,24 @@ class _Judged:
         return not self.looks.reused or silent or (self.decision.verdict == "allow" and not self.objections)
 
 
-def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = None) -> PlanStatus:
+def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = None) -> PlanStatus | Problem:
     """`laps` is told where the time went. Raises JournalUnavailable."""
     digest = plan.digest
     with desk.turns.alone(digest):
-        known = standing(digest, desk=desk)
-        if known is not None and known.state != "denied":
+        with desk.ledger.read() as connection:
+            state = approvals.state_of(connection, digest)
+            history = _history(connection, digest, desk=desk)
+            stopped = approvals.stopped_by(connection)
+        if state not in (None, "denied") and (known := standing(digest, desk=desk)) is not None:
             return known
+        if seconds := desk.intake.wait():
+            return problem(429, "too-many-plans", f"more plans than are judged within a minute; try again in {seconds} s")
         laps = laps if laps is not None else Laps()
-        history = history_of(digest, desk=desk)
-        judged = _judged(plan, history, reuse=True, desk=desk, laps=laps)
+        judged = _judged(plan, history, stopped=stopped, reuse=True, desk=desk, laps=laps)
         waited = 0.0
         if not judged.holds:
             waited = judged.looks.waited
-            judged = _judged(plan, history, reuse=False, desk=desk, laps=laps)
+            judged = _judged(plan, history, stopped=stopped, reuse=False, desk=desk, laps=laps)
         looks, facts, effects, objections = judged.looks, judged.facts, judged.effects, judged.objections
         decision = by_policy = judged.decision
         previews: tuple[ChangePreview, ...] = ()
@@ -97,36 +104,44 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 shown=shown,
             )
             approvals.put(transaction.connection, entry)
-            document = discreet(plan.document()) if known is None else None  # the record holds each plan once
             transaction.record(
                 "plan-decided",
                 actor=actor,
                 plan=digest,
                 body={
-                    "plan": document,
+                    "plan": judged.discreet["plan"] if state is None else None,  # the record holds each plan once
                     "decision": decision.document(),
                     # What the policy alone said, and by which facts: so that the plan can be judged again.
                     "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
-                    "facts": masked(facts.document),
-                    "effects": concealed(effects),
+                    "facts": judged.discreet["facts"],
+                    "effects": judged.discreet["effects"],
                 },
             )
         return status_of(entry, ())
 
 
-def _judged(plan: Plan, history: History, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
+def _judged(plan: Plan, history: History, *, stopped: str | None, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
     looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
         facts = desk.facts.gather(plan, history, through=looks)
     asked = _asking.submit(_decided, plan, facts, desk=desk, laps=laps)
     with laps.of("examination"):  # while the engine thinks
         objections, examined, effects = examine(plan, through=looks)
+    plain = {"plan": discreet(plan.document()), "facts": masked(facts.document), "effects": concealed(effects)}
     decision = asked.result()
     if decision.verdict == "deny":
-        objections, examined, effects = [], (), {}
+        objections, examined, effects, plain["effects"] = [], (), {}, {}
     else:
-        objections += _own_objections(plan, decision, desk=desk)
-    return _Judged(looks=looks, facts=facts, decision=decision, objections=objections, examined=examined, effects=effects)
+        objections += _own_objections(plan, decision, stopped=stopped, desk=desk)
+    return _Judged(
+        looks=looks,
+        facts=facts,
+        decision=decision,
+        objections=objections,
+        examined=examined,
+        effects=effects,
+        discreet=plain,
+    )
 
 
 def _decided(plan: Plan, facts: Facts, *, desk: Desk, laps: Laps) -> Decision:
@@ -136,10 +151,13 @@ def _decided(plan: Plan, facts: Facts, *, desk: Desk, laps: Laps) -> Decision:
 
 def history_of(digest: str, *, desk: Desk) -> History:
     """What policy may count of what this sidecar did, but for the plan itself."""
-    since = desk.ledger.now() - timedelta(hours=24)
     with desk.ledger.read() as connection:
-        performed = list(steps.performed_since(connection, since))
-        return History(performed=performed, leased=leases.held(connection, but_for=digest))
+        return _history(connection, digest, desk=desk)
+
+
+def _history(connection: Connection, digest: str, *, desk: Desk) -> History:
+    since = desk.ledger.now() - timedelta(hours=24)
+    return History(performed=list(steps.performed_since(connection, since)), leased=leases.held(connection, but_for=digest))
 
 
 def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *, desk: Desk) -> list[Reason]:
@@ -150,8 +168,9 @@ def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *,
     return reasons if crowded is None else [*reasons, crowded]
 
 
-def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reason]:
-    """What the sidecar itself never lets pass, whatever the policy says."""
+def _own_objections(plan: Plan, decision: Decision, *, stopped: str | None, desk: Desk) -> list[Reason]:
+    """What the sidecar itself never lets pass, whatever the policy says. `stopped`: by whom, when the plan came in; who stops
+    everything later is seen before anything is kept."""
     reasons: list[Reason] = []
     if plan.cluster != desk.cluster.name:
         reasons.append(Reason(rule="wrong-cluster", message=f"this sidecar governs {desk.cluster.name} only"))
@@ -164,14 +183,15 @@ def _own_objections(plan: Plan, decision: Decision, *, desk: Desk) -> list[Reaso
         reasons.append(Reason(rule="policy-malformed", message="the policy gives no time for a lease"))
     if decision.verdict == "review" and (decision.approvals is None or not decision.approvals.roles):
         reasons.append(Reason(rule="policy-malformed", message="the policy wants a review, and names no one who may give it"))
-    with desk.ledger.read() as connection:
-        stopped = approvals.stopped_by(connection)
-        crowded = too_many(plan, connection, now=desk.ledger.now(), desk=desk) if decision.verdict == "review" else None
     if stopped is not None:
         reasons.append(Reason(rule="stopped", message=f"everything was stopped by {stopped}"))
     if wrong := desk.ledger.hours.wrong():
         reasons.append(Reason(rule="clock-unsure", message=wrong))
-    return reasons if crowded is None else [*reasons, crowded]
+    if decision.verdict == "review":
+        with desk.ledger.read() as connection:
+            crowded = too_many(plan, connection, now=desk.ledger.now(), desk=desk)
+        reasons += [crowded] if crowded is not None else []
+    return reasons
 
 
 def denied(decision: Decision, reasons: list[Reason]) -> Decision:

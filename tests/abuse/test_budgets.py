@@ -95,3 +95,20 @@ def test_F10_two_hundred_plans_of_one_agent_neither_flood_people_nor_write_anyth
         assert (too_often.status_code, too_often.json()["code"]) == (400, "malformed")
         assert [entry for entry in sidecar.lab.requests[log:] if entry.is_write and not entry.dry_run] == []
         assert replicas(sidecar) == before
+
+
+def test_F10_plans_beyond_what_a_minute_may_have_are_neither_judged_nor_kept(tmp_path):
+    with running(tmp_path, environment={"LESTRADE_SIDECAR_MOST_PLANS_A_MINUTE": "3"}) as sidecar:
+        sidecar.start()
+        documents = [{**plan(sidecar, scale(sidecar, 3)), "incident": f"inc-{number}"} for number in range(9)]
+        answers = [sidecar.agent.post("/v1/plans", json=document) for document in documents]
+
+        statuses = [answer.status_code for answer in answers]
+        assert statuses[:3] == [200] * 3
+        turned_away = [answer.json() for answer in answers if answer.status_code != 200]
+        assert len(turned_away) >= 5
+        assert {(problem["status"], problem["code"]) for problem in turned_away} == {(429, "too-many-plans")}
+        assert good(sidecar.agent.post("/v1/plans", json=documents[0]))["plan"] == answers[0].json()["plan"]  # no new one
+    record = open_record(SidecarSettings(state=tmp_path)).documents()
+    assert len([entry for entry in record if entry["kind"] == "plan-decided"]) == statuses.count(200)
+    assert [entry["body"]["code"] for entry in record if entry["kind"] == "refused"][:1] == ["too-many-plans"]

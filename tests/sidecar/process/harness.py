@@ -75,6 +75,7 @@ class Sidecar:
             # One person is asked more often here within an hour than anybody should be.
             "LESTRADE_SIDECAR_MOST_CARDS_A_MINUTE": "1000",
             "LESTRADE_SIDECAR_MOST_CARDS_AN_HOUR": "1000",
+            "LESTRADE_SIDECAR_MOST_PLANS_A_MINUTE": "100000",
             "PYTHONPATH": str(ROOT),
             **self.environment,
         }
