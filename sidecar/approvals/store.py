@@ -70,6 +70,7 @@ def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sq
 
 _PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
+_STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _STOPPED = select(_switch.c.by)
 
 
@@ -126,6 +127,11 @@ def put(connection: Connection, entry: Entry) -> None:
 def get(connection: Connection, digest: str) -> Entry | None:
     row = connection.execute(_GET, {"wanted": digest}).mappings().first()
     return _entry(row) if row is not None else None
+
+
+def state_of(connection: Connection, digest: str) -> str | None:
+    """Without reading the plan; None for one that was never put. It may have expired since."""
+    return connection.execute(_STATE, {"wanted": digest}).scalar()
 
 
 def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: int = 200) -> Iterator[Entry]:

@@ -15,6 +15,7 @@ def standing(digest: str, *, desk: Desk) -> PlanStatus | None:
     """None for a plan that was never submitted here."""
     with desk.ledger.read() as connection:
         entry = approvals.get(connection, digest)
+        answers = approvals.answers_to(connection, digest)
     if entry is None:
         return None
     if is_over(entry, desk.ledger.now()):
@@ -22,9 +23,9 @@ def standing(digest: str, *, desk: Desk) -> PlanStatus | None:
             current = approvals.get(transaction.connection, digest)
             if current is not None and is_over(current, transaction.now):
                 expire(current, transaction)
-    with desk.ledger.read() as connection:
-        entry = approvals.get(connection, digest) or entry
-        return status_of(entry, approvals.answers_to(connection, digest))
+            entry = approvals.get(transaction.connection, digest) or entry
+            answers = approvals.answers_to(transaction.connection, digest)
+    return status_of(entry, answers)
 
 
 def is_over(entry: approvals.Entry, now: datetime) -> bool:
