@@ -14,6 +14,8 @@ _URL = re.compile(rf"\b[a-z][a-z0-9+.-]{{1,20}}://(?:[^\s/@\"']{{1,200}}@)?({_LA
 _HOST_PORT = re.compile(rf"(?<![\w.:/@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?![\w:.-])")
 _CLUSTER_NAME = re.compile(rf"(?<![\w.-])({_LABEL}\.{_LABEL}\.svc(?:\.cluster\.local)?)\b(?::(\d{{1,5}}))?")
 _BARE = re.compile(rf"^({_LABEL}(?:\.{_LABEL})*)(?::(\d{{1,5}}))?$")
+_SENDER = re.compile(r"(?:referer|referrer|origin|listen(?:ing)?(?: on)?|user.agent)\W*$|\(\+?$")
+_LOG_PART = 100_000  # characters at either end of a log that hosts are read from
 _HOST_KEY = re.compile(r"(host|addr|address|url|uri|endpoint|upstream|server|service|dsn|broker|target)s?$", re.I)
 
 
@@ -52,6 +54,20 @@ def hosts_in(value: str, *, key: str = "") -> list[tuple[str, int]]:
         found.append((bare[1].lower(), int(bare[2] or 0)))
     with_port = {host for host, port in found if port}
     return list(dict.fromkeys(pair for pair in found if pair[1] or pair[0] not in with_port))
+
+
+def hosts_in_log(text: str) -> set[str]:
+    """Hosts that a log speaks of as targets: URLs, host:port, and cluster names, of the first and the last part of a long log.
+    Who sent a request (Referer, Origin) is no target."""
+    if len(text) > 2 * _LOG_PART:
+        text = f"{text[:_LOG_PART]}\n{text[-_LOG_PART:]}"
+    found: set[str] = set()
+    for pattern in (_URL, _HOST_PORT, _CLUSTER_NAME):
+        for match in pattern.finditer(text):
+            before = text[max(0, match.start() - 20) : match.start()].lower()
+            if not _SENDER.search(before):
+                found.add(match[1].lower())
+    return found
 
 
 def addresses_in_environment(pod_spec: Mapping[str, Any], holder: Ref) -> Iterator[Address]:

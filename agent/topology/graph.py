@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
-from agent.topology.calls import Address, addresses_in_config, addresses_in_environment, service_of
+from agent.topology.calls import Address, addresses_in_config, addresses_in_environment, hosts_in_log, service_of
 from agent.topology.events import Happening, happening
 from agent.topology.extensions import edges as edges_of_extensions
 from agent.topology.fields import at, controller_of, kind_of, labels_of, mapping, name_of, namespace_of, ref_of, text
 from agent.topology.pods import is_finished
 from agent.topology.references import WORKLOADS, Named, Relation, named_by, pod_spec_of
 from agent.topology.selectors import matches, matches_labels
+from agent.topology.surroundings import addresses_of
+from agent.topology.surroundings import edges as edges_of_surroundings
 
 _NOT_LOGS = "unable to retrieve container logs"
 
@@ -79,12 +81,20 @@ class Topology:
             while known.kind in ("Pod", "ReplicaSet"):
                 manifest = self.objects.get(known)
                 owner = controller_of(manifest) if manifest is not None else None
-                if owner is None or owner in seen:
+                if owner is None or owner in seen or owner.kind == "Node":  # a static pod is its node's, and its own workload
                     break
                 known = owner
                 seen.add(owner)
             self._units[ref] = known
         return known
+
+    def host(self, host: str, namespace: str) -> Ref | None:
+        """What a host name or address means from within a namespace: a Service by its name (which may not exist), or the
+        Service, pod or node that has the address. None for the outside world."""
+        if "by-address" not in self.derived:
+            self.derived["by-address"] = addresses_of(self.objects)
+        found: Ref | None = self.derived["by-address"].get(host.strip("[]"))
+        return found or service_of(host, namespace)
 
     def pods_of(self, workload: Ref) -> list[Manifest]:
         return self.pods_by_owner.get(workload, [])
@@ -210,8 +220,9 @@ def _connect(topology: Topology) -> None:
         for named in topology.names[ref]:
             add(ref, named.to, named.relation)
         _add_by_kind(topology, ref, manifest, add)
-    for source, target, relation in edges_of_extensions(topology.objects):
+    for source, target, relation in (*edges_of_extensions(topology.objects), *edges_of_surroundings(topology.objects)):
         add(source, target, relation)
+    _add_spoken_calls(topology, add)
     for edge in edges.values():
         topology.edges.setdefault(edge.source, []).append(edge)
 
@@ -253,9 +264,24 @@ def _add_calls(topology: Topology, ref: Ref, manifest: Manifest, add: "_Add") ->
             found.extend(one for one in known if not named.key or one.key == named.key)
     topology.addresses[ref] = list(dict.fromkeys(found))
     for address in topology.addresses[ref]:
-        service = service_of(address.host, ref.namespace)
+        service = topology.host(address.host, ref.namespace)
         if service is not None and service in topology.objects:
             add(ref, service, "calls")
+
+
+def _add_spoken_calls(topology: Topology, add: "_Add") -> None:
+    """Services that a workload's log names as its targets. Names count only where such a Service exists, and never the
+    workload's own."""
+    for pod, logs in topology.logs.items():
+        unit = topology.unit_of_name(pod)
+        if unit not in topology.objects:
+            continue
+        hosts = {host for log in logs for host in hosts_in_log(log.text)}
+        for service in {topology.host(host, pod.namespace) for host in sorted(hosts)}:
+            if service is not None and service in topology.objects and service != unit:
+                own = topology.selected_by(topology.objects[service]) if service.kind == "Service" else ()
+                if all(topology.unit(ref_of(one)) != unit for one in own):
+                    add(unit, service, "calls")
 
 
 def _revision(replica_set: Manifest) -> tuple[int, str]:

@@ -12,6 +12,7 @@ Relation = Literal[
     "owns", "selects", "mounts", "refers-to", "routes-to", "runs-on", "scales", "protects", "binds-role", "calls", "limited-by"
 ]
 
+ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")  # of the Gateway API
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "ReplicationController")
 
 
@@ -60,8 +61,17 @@ def named_by(manifest: Manifest) -> Iterator[Named]:
             role = mapping(manifest, "roleRef")
             scope = namespace if text(role, "kind") == "Role" else ""
             yield Named(Ref(text(role, "kind"), scope, text(role, "name")), "binds-role", "roleRef")
-        case "HTTPRoute":
-            yield from _http_route(manifest, namespace)
+        case kind if kind in ROUTES:
+            yield from _route(manifest, namespace)
+        case "Gateway":
+            yield from _gateway(manifest, namespace)
+        case "ServiceAccount":
+            for secret in [*items(manifest, "imagePullSecrets"), *items(manifest, "secrets")]:
+                yield Named(Ref("Secret", namespace, text(secret, "name")), "refers-to", "secrets", optional=True)
+        case "CustomResourceDefinition":
+            service = mapping(manifest, "spec", "conversion", "webhook", "clientConfig", "service")
+            if service:
+                yield Named(Ref("Service", text(service, "namespace"), text(service, "name")), "routes-to", "spec.conversion")
         case "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration":
             for hook in items(manifest, "webhooks"):
                 service = mapping(hook, "clientConfig", "service")
@@ -143,11 +153,22 @@ def _ingress(manifest: Manifest, namespace: str) -> Iterator[Named]:
             yield Named(Ref("Service", namespace, text(service, "name")), "routes-to", where, key=str(port))
 
 
-def _http_route(manifest: Manifest, namespace: str) -> Iterator[Named]:
+def _route(manifest: Manifest, namespace: str) -> Iterator[Named]:
     for parent in items(manifest, "spec", "parentRefs"):
         to = Ref(text(parent, "kind") or "Gateway", text(parent, "namespace") or namespace, text(parent, "name"))
-        yield Named(to, "refers-to", "spec.parentRefs")
-    for rule in items(manifest, "spec", "rules"):
-        for backend in items(rule, "backendRefs"):
+        yield Named(to, "refers-to", "spec.parentRefs", key=text(parent, "sectionName"))
+    for number, rule in enumerate(items(manifest, "spec", "rules")):
+        mirrors = [mapping(one, "requestMirror", "backendRef") for one in items(rule, "filters")]
+        for backend in [*items(rule, "backendRefs"), *(one for one in mirrors if one)]:
             to = Ref(text(backend, "kind") or "Service", text(backend, "namespace") or namespace, text(backend, "name"))
-            yield Named(to, "routes-to", "backendRefs", key=str(at(backend, "port") or ""))
+            yield Named(to, "routes-to", f"rule {number + 1} backendRefs", key=str(at(backend, "port") or ""))
+
+
+def _gateway(manifest: Manifest, namespace: str) -> Iterator[Named]:
+    if text(manifest, "spec", "gatewayClassName"):
+        yield Named(Ref("GatewayClass", "", text(manifest, "spec", "gatewayClassName")), "refers-to", "spec.gatewayClassName")
+    for listener in items(manifest, "spec", "listeners"):
+        for secret in items(listener, "tls", "certificateRefs"):
+            if (text(secret, "kind") or "Secret") == "Secret":
+                to = Ref("Secret", text(secret, "namespace") or namespace, text(secret, "name"))
+                yield Named(to, "refers-to", f"listener {text(listener, 'name')}")
