@@ -122,7 +122,7 @@ def _episodes(whole: Sequence[str], failing: Sequence[int]) -> list[Episode]:
         only = timed[0][1] if timed else None
         return [Episode(begin=only, end=only, first=failing[0], last=failing[-1], count=len(failing))]
     gaps = [late - early for (_, early), (_, late) in pairwise(timed)]
-    silence = max(_GAP, 10 * median(gaps))
+    silence = max(_GAP, timedelta(seconds=10 * median(gap.total_seconds() for gap in gaps)))
     cuts = [0, *(index + 1 for index, gap in enumerate(gaps) if gap > silence), len(timed)]
     found = []
     for start, end in pairwise(cuts):
