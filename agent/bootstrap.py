@@ -124,7 +124,7 @@ class PageRunbooks:
         self._reasoner = reasoner
 
     def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
-        page = self._library.page(cause.finding.cause)
+        page = self._library.for_finding(cause.finding)
         found: list[Candidate] = []
         seen: dict[str, int] = {}
         for remedy in candidates(cause, self._library, self._reasoner.topology(observed)):
@@ -139,7 +139,7 @@ class PageRunbooks:
                     steps=steps,
                     verification=remedy.verification,
                     human=remedy.human,
-                    page=_page_name(page.path) if page else "",
+                    page=page.path if page else "",
                 )
             )
         return found
@@ -177,6 +177,13 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
         saver = await stack.enter_async_context(checkpoints(database.path))
         investigation = Investigation(means, saver, bounds=_bounds(settings))
         yield Workshop(settings, investigation=investigation, store=store, events=events, reader=reader)
+
+
+@asynccontextmanager
+async def eyes(settings: Settings, source: Source) -> AsyncIterator[tuple[ClusterReader, Metrics | None]]:
+    """Only the means to look: no store, no sidecar to ask. Raises InputError. Nothing is read from the cluster yet."""
+    async with AsyncExitStack() as stack:
+        yield await _eyes(settings, source, Patience(clock=SystemClock(), seconds=settings.sidecar_patience_seconds), stack)
 
 
 async def _eyes(
@@ -228,11 +235,6 @@ def _bounds(settings: Settings) -> Bounds:
             log_tail=settings.log_tail, log_streams=settings.log_streams, metrics_minutes=settings.metrics_window_minutes
         ),
     )
-
-
-def _page_name(path: str) -> str:
-    """As the repository has it: runbooks/<area>/<cause>.md."""
-    return "/".join(("runbooks", *Path(path).parts[-2:]))
 
 
 def _status_line(found: Manifest) -> str:

@@ -3,14 +3,46 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.domain.objects import Ref
 from sidecar.contract import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
+    """A further question before acting: `tool` by name, about `target` (a template), and what its answer settles."""
+
     tool: str
     target: str
     settles: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a question came to. `text` is empty when nothing could be said, and `missing` says why."""
+
+    page: str
+    tool: str
+    about: Ref
+    settles: str
+    text: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """A cause that a page finds by itself, with no code: each object of `kinds` for which the CEL text `when` holds.
+
+    `says` is a template of the finding's one sentence. `params` and `shows` are CEL: values for templates, and values that
+    are quoted as what the finding rests on. `since` is CEL for an RFC 3339 time, or empty. `weight` as a check's, 0 to 1.
+    """
+
+    kinds: tuple[str, ...]
+    when: str
+    says: str
+    params: Mapping[str, str]
+    shows: tuple[str, ...]
+    since: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +75,20 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """`when` is CEL over finding/objects. `sections` maps Meaning, Impact, Diagnosis, Mitigation to their Markdown."""
+    """What is known about one cause, or how to look into alerts that have no cause of their own (`is_investigation`).
+
+    `cause` is the page's slug, and the file's name. `when` is CEL over `finding`: for which findings the page is. `leads_to`
+    are causes that an investigation usually ends in. `sections` maps Meaning, Impact, Diagnosis, Mitigation to their Markdown.
+    """
 
     path: str
     cause: str
     title: str
     alerts: tuple[str, ...]
     when: str
+    is_investigation: bool = False
+    leads_to: tuple[str, ...] = ()
+    detection: Detection | None = None
     asks: tuple[Ask, ...]
     remedies: tuple[Remedy, ...]
     probes: tuple[Probe, ...]

@@ -1,7 +1,18 @@
 """Runbooks: pages of knowledge as data, and pure functions from a cause and a page to concrete remedies."""
 
 from agent.runbooks.conditions import Condition, compile_condition
-from agent.runbooks.pages import Library, lint, load_library, runbooks_folder
+from agent.runbooks.linting import lint
+from agent.runbooks.pages import Library, load_library, read_library, shipped_folder
 from agent.runbooks.remedies import Candidate, candidates
 
-__all__ = ["Candidate", "Condition", "Library", "candidates", "compile_condition", "lint", "load_library", "runbooks_folder"]
+__all__ = [
+    "Candidate",
+    "Condition",
+    "Library",
+    "candidates",
+    "compile_condition",
+    "lint",
+    "load_library",
+    "read_library",
+    "shipped_folder",
+]

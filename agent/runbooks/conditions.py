@@ -9,6 +9,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from agent.errors import InputError
+from sidecar.contract import Json
 
 # Conditions that many pages share, by the kind of the object that is looked at.
 _ROLLED_OUT = (
@@ -43,6 +44,22 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression of any type."""
+
+    source: str
+    _program: Any = field(repr=False, compare=False)
+
+    def value(self, data: Mapping[str, Any]) -> Json:
+        """Plain JSON, or None when it cannot be worked out."""
+        found = self._program.eval(data=dict(data))
+        if found.type() == cel.Type.ERROR:
+            return None
+        plain = found.plain_value()
+        return plain if isinstance(plain, str | int | float | bool | list | dict) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A compiled condition."""
 
@@ -62,11 +79,21 @@ class Condition:
 @lru_cache(maxsize=1024)
 def compile_condition(source: str, variables: tuple[str, ...] = ("object",)) -> Condition:
     """Compile CEL over these variables. Raises InputError with the compiler's first line."""
+    return Condition(source, _compiled(source, variables, "condition"))
+
+
+@lru_cache(maxsize=1024)
+def compile_expression(source: str, variables: tuple[str, ...] = ("object",)) -> Expression:
+    """Like `compile_condition`, for a value of any type."""
+    return Expression(source, _compiled(source, variables, "expression"))
+
+
+def _compiled(source: str, variables: tuple[str, ...], what: str) -> Any:
     try:
-        return Condition(source, _environment(variables).compile(source))
+        return _environment(variables).compile(source)
     except Exception as exc:  # noqa: BLE001  the binding raises bare exceptions
         words = str(exc).strip().splitlines()
-        raise InputError(f"no CEL condition: {words[0] if words else type(exc).__name__}") from None
+        raise InputError(f"no CEL {what}: {words[0] if words else type(exc).__name__}") from None
 
 
 @lru_cache(maxsize=16)

@@ -12,7 +12,9 @@ from agent.domain.finding import Finding, RankedCause
 from agent.domain.objects import Manifest, Ref
 from agent.domain.runbook import Page, Probe, Remedy
 from agent.runbooks.conditions import compile_condition, spelled_out
-from agent.runbooks.pages import FINDING, Library
+from agent.runbooks.documents import document_of
+from agent.runbooks.pages import Library
+from agent.runbooks.reading import FINDING
 from agent.topology import Topology
 from agent.topology.fields import at, labels_of, ref_of, text
 from sidecar.contract import Action, Json, ObjectRef, Verification
@@ -77,13 +79,13 @@ def candidates(cause: RankedCause, library: Library, topology: Topology) -> tupl
     """Remedies of the cause's page in order, those whose condition holds and whose templates can be filled; a cause
     without a page, or whose remedies all need something that is not there, ends in one for a person."""
     finding = cause.finding
-    page = library.page(finding.cause)
+    page = library.for_finding(finding)
     if page is None:
         return (Candidate(title="a person", human=f"there is no runbook page for {finding.cause}"),)
     found: list[Candidate] = []
     unfilled: list[str] = []
     for remedy in page.remedies:
-        if not compile_condition(remedy.when, FINDING).holds({"finding": _document(finding)}):
+        if not compile_condition(remedy.when, FINDING).holds({"finding": document_of(finding)}):
             continue
         try:
             found.append(_candidate(remedy, page, finding, topology))
@@ -93,16 +95,6 @@ def candidates(cause: RankedCause, library: Library, topology: Topology) -> tupl
         reason = "; ".join(unfilled) or "no remedy of the page fits what was found"
         found.append(Candidate(title="a person", human=f"{reason} (see {page.path})"))
     return tuple(found)
-
-
-def _document(finding: Finding) -> dict[str, Any]:
-    subject = finding.subject
-    return {
-        "cause": finding.cause,
-        "state": finding.state,
-        "subject": {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name},
-        "params": {key: value for key, value in finding.params.items() if value not in (None, "", [], {})},
-    }
 
 
 def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology) -> Candidate:

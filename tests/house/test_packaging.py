@@ -12,11 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
-from agent.runbooks import runbooks_folder
+from agent.runbooks import shipped_folder
 from sidecar.policy import policies_folder
 from agent.cli.governed import deploy_folder
 import lab.scenarios
-print(runbooks_folder()); print(policies_folder()); print(deploy_folder()); print(len(lab.scenarios.names()))
+print(shipped_folder()); print(policies_folder()); print(deploy_folder()); print(len(lab.scenarios.names()))
 """
 
 

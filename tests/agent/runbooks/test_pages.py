@@ -7,8 +7,8 @@ import pytest
 from agent.domain.finding import Finding, RankedCause
 from agent.domain.objects import Ref
 from agent.errors import InputError
-from agent.runbooks import candidates, compile_condition, lint, load_library
-from agent.runbooks.pages import read_page, runbooks_folder
+from agent.runbooks import candidates, compile_condition, lint, load_library, shipped_folder
+from agent.runbooks.reading import read_page
 from sidecar.contract import ChangeFields, CreateObject, RestartWorkload, RollbackWorkload, ScaleWorkload, UncordonNode
 from tests.agent.builders import app, asked, observed, topology
 from tests.agent.checks.cases import CASES
@@ -43,7 +43,7 @@ def offered(cause):
 
 
 def test_every_page_loads_and_nothing_is_missing_between_pages_and_checks():
-    assert lint(LIBRARY) == []
+    assert lint(LIBRARY) == []  # a check without a page, a page without a check, an alert that leads nowhere
     assert len(LIBRARY.pages) >= 90
 
 
@@ -56,6 +56,14 @@ def test_every_page_loads_and_nothing_is_missing_between_pages_and_checks():
         ("condition: workload-ready", 'condition: "object.x =="', 8, "no CEL condition"),
         ("condition: workload-ready", "condition: podz-ready", 8, "no CEL condition"),
         ("alerts: [A]", "alerts: [A", 4, "no YAML"),
+        ("alerts: [A]", "alerts: [A, A]", 3, "alert A is there twice"),
+        ("alerts: [A]", "alerts: ['rm -rf /']", 3, "no name of an alert"),
+        ("restart_workload, target", "restart_workload, aim", 5, "restart_workload has no field aim"),
+        ("kind: restart_workload", "kind: scale_workload", 5, "scale_workload needs replicas"),
+        ('target: "{subject}"', 'target: "{the_subject}"', 5, "{the_subject} means nothing here"),
+        ('target: "{subject}"', 'target: "{item}"', 5, "{item} means nothing here"),
+        ("alerts: [A]", "ask: [{tool: kubectl}]", 3, "no tool that exists"),
+        ("alerts: [A]", "ask: [{tool: logs}]", 3, "settles is missing"),
         ("    expect: x", "    expect: x\n    when: 'finding.'", 7, "no CEL condition"),
         ("alerts: [A]", "alrts: [A]", 3, "unknown field alrts"),
         ("# Impact\ni", "", 1, "section Impact"),
@@ -73,14 +81,24 @@ def test_a_bad_page_is_one_line_with_file_and_number(tmp_path, wrong, right, lin
     assert "\n" not in str(told.value)
 
 
-def test_a_team_adds_its_own_folder(tmp_path, monkeypatch):
+def test_a_team_lays_its_own_pages_over_those_of_lestrade(tmp_path, monkeypatch):
     (tmp_path / "resources").mkdir()
-    (tmp_path / "resources" / "oom-killed.md").write_text(GOOD)
+    own = tmp_path / "resources" / "oom-killed.md"
+    own.write_text(GOOD)
     monkeypatch.setenv("LESTRADE_RUNBOOKS", str(tmp_path))
-    assert list(load_library().pages) == ["oom-killed"]
+
+    library = load_library()
+
+    assert library.pages["oom-killed"].path == str(own)
+    assert library.pages["oom-killed"].alerts == ("A",)
+    assert set(library.pages) == set(LIBRARY.pages)
+    assert shipped_folder().is_dir()
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("LESTRADE_RUNBOOKS", str(tmp_path / "none"))
     with pytest.raises(InputError, match="no such folder"):
-        runbooks_folder()
+        load_library()
 
 
 @pytest.mark.parametrize("source", ["object.a.b == 1", "object.missing", '"text"', "1", "object.list[5] == 1"])
