@@ -32,6 +32,7 @@ _MOVING = (
     "updating",
 )
 SETTLES = timedelta(minutes=2)  # what is not ready for so short a time is on its way
+_SLOW = {"Certificate": timedelta(minutes=5), "CertificateRequest": timedelta(minutes=5)}  # a DNS-01 challenge takes its time
 MOVES = timedelta(minutes=10)  # what says itself that it is on its way may take so long
 GRACE = timedelta(minutes=2)
 
@@ -66,9 +67,9 @@ def complaint(manifest: Manifest, now: datetime, types: tuple[str, ...] = (*_BAD
         if one is None or text(one, "status") != wrong:
             continue
         since, reason = time_at(one, "lastTransitionTime"), text(one, "reason")
+        begun, settles = since or created_at(manifest), _SLOW.get(kind_of(manifest), SETTLES)
         # a controller that retries writes "progressing" beside an old failure; one that only begins does not stay so
-        patience = MOVES if any(word in reason.lower() for word in _MOVING) and "fail" not in reason.lower() else SETTLES
-        begun = since or created_at(manifest)
+        patience = MOVES if any(word in reason.lower() for word in _MOVING) and "fail" not in reason.lower() else settles
         if kind == "Succeeded" and "fail" not in reason.lower():
             continue  # what has not succeeded yet has not failed
         if begun is None or now - begun >= patience:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.checks.config import near
+from agent.checks.keda import rests_at_zero
 from agent.checks.registry import check, earliest, quote_field, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
@@ -186,7 +187,7 @@ def wants_no_pods(topology: Topology) -> Iterator[Finding]:
         ]
         told = [quote for service in services for quote in _call_quotes(topology, service)]
         asked_back = any(event.last is not None for event in events)
-        if not told and not callers and not asked_back:
+        if not told and (rests_at_zero(topology, unit) or (not callers and not asked_back)):
             continue
         who = _scaler(workload)
         service = f", so Service {services[0].name} has no endpoints" if services else ""

@@ -30,6 +30,22 @@ def obj(kind: str, name: str, *, api: str = "v1", namespace: str = NS, minutes: 
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **rest}
 
 
+def told(kind: str, status: str, reason: str = "", message: str = "", *, minutes: float = 30) -> Object:
+    """A status condition."""
+    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": ago(minutes)}
+
+
+def custom(kind: str, name: str, *conditions: Object, api: str, spec: Object | None = None, **rest: Any) -> Object:
+    status = {"conditions": list(conditions), **rest.pop("status", {})}
+    return obj(kind, name, api=api, spec=spec or {}, status=status, **rest)
+
+
+def owned_by(owner: Object) -> Object:
+    """Metadata of an object that this one controls."""
+    named = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "controller": True}
+    return {"ownerReferences": [named]}
+
+
 def container(name: str = "app", image: str = "registry.example.com/app:1.0", **rest: Any) -> Object:
     base: Object = {"name": name, "image": image, "ports": [{"name": "http", "containerPort": 8080}]}
     base["resources"] = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}

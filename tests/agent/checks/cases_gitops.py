@@ -2,20 +2,10 @@
 
 from typing import Any
 
-from tests.agent.builders import ago, app, obj
+from tests.agent.builders import ago, app, custom, obj, told
 from tests.agent.checks.cases import World, case
 
 Object = dict[str, Any]
-
-
-def told(kind: str, status: str, reason: str = "", message: str = "", *, minutes: float = 30) -> Object:
-    """A status condition."""
-    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": ago(minutes)}
-
-
-def custom(kind: str, name: str, *conditions: Object, api: str, spec: Object | None = None, **rest: Any) -> Object:
-    status = {"conditions": list(conditions), **rest.pop("status", {})}
-    return obj(kind, name, api=api, spec=spec or {}, status=status, **rest)
 
 
 @case("custom-resource-not-ready", "Widget/front")

@@ -4,8 +4,8 @@ import pytest
 
 from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
-from tests.agent.builders import active, ago, app, asked, obj, observed, topology
-from tests.agent.checks.cases_gitops import SOURCE, application, argo_said, custom, flux, project, told
+from tests.agent.builders import active, ago, app, asked, custom, obj, observed, told, topology
+from tests.agent.checks.cases_gitops import SOURCE, application, argo_said, flux, project
 
 
 def causes(*objects, logs=()):
