@@ -180,14 +180,16 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
 
 
 @asynccontextmanager
-async def eyes(settings: Settings, source: Source) -> AsyncIterator[tuple[ClusterReader, Metrics | None]]:
-    """Only the means to look: no store, no sidecar to ask. Raises InputError. Nothing is read from the cluster yet."""
+async def eyes(settings: Settings, source: Source, *, whole: bool = False) -> AsyncIterator[tuple[ClusterReader, Metrics | None]]:
+    """Only the means to look: no store, no sidecar to ask. `whole`: objects as they are, but for secrets, and not only what
+    diagnosis uses. Raises InputError. Nothing is read from the cluster yet."""
     async with AsyncExitStack() as stack:
-        yield await _eyes(settings, source, Patience(clock=SystemClock(), seconds=settings.sidecar_patience_seconds), stack)
+        patience = Patience(clock=SystemClock(), seconds=settings.sidecar_patience_seconds)
+        yield await _eyes(settings, source, patience, stack, whole=whole)
 
 
 async def _eyes(
-    settings: Settings, source: Source, patience: Patience, stack: AsyncExitStack
+    settings: Settings, source: Source, patience: Patience, stack: AsyncExitStack, *, whole: bool = False
 ) -> tuple[ClusterReader, Metrics | None]:
     if source.snapshot:
         snapshot = await open_snapshot(source.snapshot)
@@ -196,10 +198,14 @@ async def _eyes(
     if settings.sidecar_url and not settings.kubeconfig and not source.context:
         if not settings.cluster or settings.sidecar_token_file is None:
             raise InputError("reading through the sidecar needs LESTRADE_CLUSTER and LESTRADE_SIDECAR_TOKEN_FILE")
-        gateway = connect_gateway(settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file)
+        gateway = connect_gateway(
+            settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file, whole=whole
+        )
         stack.callback(gateway.close)
         return _with_loki(settings, PatientReader(gateway, patience), stack), metrics
-    cluster = connect(kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster)
+    cluster = connect(
+        kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster, whole=whole
+    )
     stack.callback(cluster.close)
     return _with_loki(settings, cluster, stack), metrics
 

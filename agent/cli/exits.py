@@ -28,6 +28,8 @@ OF_OUTCOME = {
     "failed": BROKEN,
 }
 
+OF_SCAN = {"healthy": 0, "fault": 1, "unknown": 1}
+
 EPILOG = (
     "Exit codes: 0 done, or nothing is wrong · 1 a fault was found and is not repaired · 2 wrong input · "
     "3 denied, refused, no answer, no sidecar · 4 cluster not reached · 5 runs cannot be kept · "

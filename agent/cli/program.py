@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, WRONG_INPUT, of_error
+from agent.cli import knowledge, looking
+from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, of_error
+from agent.cli.options import AsJson, Config
 from agent.errors import LestradeError
 
 app = typer.Typer(
@@ -18,14 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 runs = typer.Typer(help="Runs that were made, and those that are not finished.", no_args_is_help=True, rich_markup_mode=None)
-runbooks = typer.Typer(help="The pages that say what to do about a cause.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(runs, name="runs")
-app.add_typer(runbooks, name="runbooks")
-
-Config = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with settings (also LESTRADE_CONFIG).", show_default=False)
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, to standard output.")]
 
 
 def main() -> None:
@@ -88,6 +83,10 @@ def investigate(
     raise typer.Exit(
         command.investigate(question=question, alert=alert, snapshot=snapshot, context=context, form=form, config=config)
     )
+
+
+looking.add_to(app)
+knowledge.add_to(app)
 
 
 @app.command(epilog="Example: LESTRADE_SIDECAR_URL=unix:///run/lestrade/sidecar.sock lestrade serve --listen 127.0.0.1:8180")
@@ -157,16 +156,3 @@ def runs_resume(
     from agent.cli import investigate as command
 
     raise typer.Exit(command.resume(run, snapshot=snapshot, context=context, config=config))
-
-
-@runbooks.command("lint", epilog="Example: LESTRADE_RUNBOOKS=./runbooks lestrade runbooks lint")
-def runbooks_lint(folder: Annotated[Path | None, typer.Argument(help="Folder of pages.", show_default=False)] = None) -> None:
-    """Load every page, compile every condition, and say what does not fit."""
-    from agent.runbooks import lint, load_library
-
-    library = load_library(folder)
-    faults = lint(library)
-    for fault in faults:
-        print(fault)
-    print(f"{len(library.pages)} pages, {len(faults)} faults")
-    raise typer.Exit(WRONG_INPUT if faults else 0)

@@ -9,6 +9,9 @@ from typing import Protocol
 from agent.domain.objects import ContainerLog, Manifest, Ref
 
 
+BY_NATURE = "the dump holds none of this kind"  # why of a gap that says nothing about the cluster, only about the source
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Something that was asked for and could not be seen, and why."""
@@ -39,7 +42,8 @@ class ClusterReader(Protocol):
     async def namespaces(self) -> Observed: ...
 
     async def overview(self, namespaces: Sequence[str]) -> Observed:
-        """Everything diagnosis uses in these namespaces (events included), and the cluster-scoped objects they use."""
+        """Everything diagnosis uses in these namespaces (none: in all of them), events included, and the cluster-scoped
+        objects they use."""
         ...
 
     async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:

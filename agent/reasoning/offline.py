@@ -8,7 +8,7 @@ from agent.checks import run
 from agent.domain.finding import Diagnosis, Finding
 from agent.domain.incident import Incident
 from agent.domain.objects import Ref, Series
-from agent.ports.cluster import Gap, Observed
+from agent.ports.cluster import BY_NATURE, Gap, Observed
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
 from agent.reasoning.ranking import Ranking, rank, victims
 from agent.signals.changes import changes
@@ -36,10 +36,14 @@ class OfflineReasoner:
             observed.now, observed.objects, observed.logs, series, {gap.what.split()[0]: gap.why for gap in observed.gaps}
         )
 
-    def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
+    def look(self, observed: Observed, series: tuple[Series, ...] = ()) -> tuple[Topology, tuple[Finding, ...]]:
+        """Everything that the checks see, before anybody asks what it is about."""
         topology = self.topology(observed, series)
+        return topology, tuple(_safe(one) for one in run(topology))
+
+    def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
+        topology, findings = self.look(observed, series)
         focus = focus_on(incident, topology)
-        findings = tuple(_safe(one) for one in run(topology))
         missing = _missing(observed.gaps)
         ranking = rank(findings, topology, focus, gaps=len(missing))
         wants = _wants(topology, focus)
@@ -47,7 +51,7 @@ class OfflineReasoner:
             return _fault(ranking, topology, missing, wants)
         if ranking.symptoms:
             return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
-        blind = [kind for kind in NEEDED_FOR_HEALTH if not topology.saw(kind)]
+        blind = [kind for kind in NEEDED_FOR_HEALTH if topology.unseen.get(kind, BY_NATURE) != BY_NATURE]
         if blind:
             return _blind(blind, ranking, topology, missing, wants)
         return _healthy(findings, ranking, topology, focus, missing, wants)

@@ -1,4 +1,8 @@
-"""A `kubectl cluster-info dump --output-directory` folder as a snapshot; of cluster-scoped objects it has nodes only."""
+"""A `kubectl cluster-info dump --output-directory` folder as a snapshot.
+
+A dump holds nodes, and of each namespace events, replication controllers, Services, DaemonSets, Deployments, ReplicaSets and
+pods with their logs. What it does not hold is a gap, so that nothing is taken for missing that was only not asked for.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,21 +12,33 @@ import orjson
 
 from agent.domain.objects import ContainerLog, Manifest
 from agent.errors import InputError
-from agent.toolsets.snapshot import Snapshot
+from agent.ports.cluster import BY_NATURE, Gap
+from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS
+from agent.toolsets.projection import projected
+from agent.toolsets.snapshot import Snapshot, fault_of
 from agent.topology.events import happening
-from agent.topology.fields import created_at, items, text
+from agent.topology.fields import created_at, items, kind_of, text
+
+# Files of a dump whose name is not the kind's plural.
+_NAMES = {"replication-controllers": "ReplicationController"}
 
 
 def read_dump(folder: Path) -> Snapshot:
     """nodes.json beside one folder a namespace (pods.json, events.json, ..., POD/logs.txt). `now` is the newest time in it."""
     files = sorted(folder.glob("*.json")) + sorted(folder.glob("*/*.json"))
     if not files:
-        raise InputError(f"{folder}: no snapshot file and no cluster-info dump (no *.json in it)")
+        raise InputError(f"{folder}: no cluster-info dump: there is no nodes.json and no NAMESPACE/pods.json in it")
     objects: list[Manifest] = [one for path in files for one in _objects(path)]
     if not objects:
         raise InputError(f"{folder}: the dump holds no objects")
-    logs = [log for path in sorted(folder.glob("*/*/logs.txt")) for log in _logs(path, objects)]
-    return Snapshot(name=folder.name, now=_newest(objects), objects=tuple(objects), logs=tuple(logs))
+    logs = [log for path in sorted(folder.glob("*/*/logs.txt")) for log in _logs(path)]
+    return Snapshot(
+        name=folder.resolve().name,
+        now=_newest(folder, objects),
+        objects=tuple(objects),
+        logs=tuple(logs),
+        gaps=tuple(_gaps(files, objects)),
+    )
 
 
 def _objects(path: Path) -> list[Manifest]:
@@ -31,15 +47,35 @@ def _objects(path: Path) -> list[Manifest]:
     except (OSError, orjson.JSONDecodeError) as exc:
         raise InputError(f"{path}: {str(exc).splitlines()[0]}") from None
     kind, version = text(document, "kind").removesuffix("List"), text(document, "apiVersion")
-    return [{"kind": kind, "apiVersion": version, **one} for one in items(document, "items") if isinstance(one, dict)]
+    found: list[Manifest] = []
+    for number, one in enumerate(items(document, "items")):
+        named = {"kind": kind or _kind_of_file(path), "apiVersion": version, **one} if isinstance(one, dict) else one
+        if fault := fault_of(named):
+            raise InputError(f"{path}: items[{number}] is no Kubernetes object: {fault}")
+        found.append(projected(named))
+    return found
 
 
-def _logs(path: Path, objects: list[Manifest]) -> list[ContainerLog]:
+def _kind_of_file(path: Path) -> str:
+    return _NAMES.get(path.stem) or next((one.kind for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS) if one.plural == path.stem), "")
+
+
+def _gaps(files: list[Path], objects: list[Manifest]) -> list[Gap]:
+    held = {_kind_of_file(path) for path in files} | {kind_of(one) for one in objects}
+    kinds = [one.kind for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS) if not one.optional]
+    return [Gap(what=f"{kind} objects", why=BY_NATURE) for kind in dict.fromkeys(kinds) if kind not in held]
+
+
+def _logs(path: Path) -> list[ContainerLog]:
     """The dump writes "==== START logs for container NAME of pod NS/POD ====" around each container's text."""
     namespace, pod = path.parts[-3], path.parts[-2]
     found: list[ContainerLog] = []
     container, lines = "", list[str]()
-    for line in path.read_text(errors="replace").splitlines(keepends=True):
+    try:
+        whole = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        raise InputError(f"{path}: {exc.strerror}") from None
+    for line in whole.splitlines(keepends=True):
         if line.startswith("==== START logs for container "):
             container, lines = line.removeprefix("==== START logs for container ").split(" ")[0], []
         elif line.startswith("==== END logs for container "):
@@ -49,11 +85,11 @@ def _logs(path: Path, objects: list[Manifest]) -> list[ContainerLog]:
     return found
 
 
-def _newest(objects: list[Manifest]) -> datetime:
+def _newest(folder: Path, objects: list[Manifest]) -> datetime:
     times = [time for one in objects for time in [created_at(one)] if time is not None]
     times += [
         one.last for one in map(happening, (one for one in objects if text(one, "kind") == "Event")) if one.last is not None
     ]
     if not times:
-        raise InputError("the dump holds no times, so it cannot be said when it was taken")
+        raise InputError(f"{folder}: the dump holds no times, so it cannot be said when it was taken")
     return max(times)

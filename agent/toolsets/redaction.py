@@ -1,18 +1,44 @@
 """Secret values go at the edge where objects come in, whatever they come from; keys stay, because checks ask for them."""
 
+import base64
+import binascii
+from collections.abc import Iterator
 from typing import Any
 
 from agent.domain.objects import Manifest
 from agent.topology.fields import at
 
+REDACTED = "REDACTED"
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+SHORTEST = 4  # characters: a shorter value is found everywhere by chance
+LONGEST_NOTE = 512  # characters of an annotation of a Secret; a longer one may be a packed copy
+
 
 def without_secrets(one: dict[str, Any]) -> Manifest:
-    """The object, changed in place. The last-applied annotation may hold the values too."""
+    """The object, changed in place. The last-applied annotation may hold the values too, and so may any other of a Secret."""
     annotations = at(one, "metadata", "annotations")
     if isinstance(annotations, dict):
-        annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+        annotations.pop(APPLIED, None)
     if one.get("kind") == "Secret":
+        values = list(_values(one))
         for field in ("data", "stringData"):
             if isinstance(one.get(field), dict):
-                one[field] = dict.fromkeys(one[field], "REDACTED")
+                one[field] = dict.fromkeys(one[field], REDACTED)
+        for name, told in annotations.items() if isinstance(annotations, dict) else ():
+            if not isinstance(told, str) or len(told) > LONGEST_NOTE or any(value in told for value in values):
+                annotations[name] = REDACTED
     return one
+
+
+def _values(secret: dict[str, Any]) -> Iterator[str]:
+    """Every value as it stands and as it reads when unpacked."""
+    for field in ("data", "stringData"):
+        for value in at(secret, field).values() if isinstance(at(secret, field), dict) else ():
+            if isinstance(value, str) and len(value) >= SHORTEST and value != REDACTED:
+                yield value
+                try:
+                    plain = base64.b64decode(value, validate=True).decode()
+                except (binascii.Error, UnicodeDecodeError):
+                    continue
+                if len(plain) >= SHORTEST:
+                    yield plain

@@ -29,7 +29,7 @@ MAX_BYTES = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a file holds. `series` are matrix entries of a range query."""
+    """What a file holds. `series` are matrix entries of a range query, `gaps` what could not be read when it was made."""
 
     name: str
     now: datetime
@@ -37,6 +37,7 @@ class Snapshot:
     logs: tuple[ContainerLog, ...] = ()
     series: tuple[Series, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 class SnapshotCluster:
@@ -80,8 +81,8 @@ class SnapshotCluster:
 
     async def overview(self, namespaces: Sequence[str]) -> Observed:
         wanted = set(namespaces)
-        objects = tuple(one for one in self._snapshot.objects if _is_wanted(one, wanted))
-        return Observed(now=self._snapshot.now, objects=objects)
+        objects = tuple(one for one in self._snapshot.objects if not wanted or _is_wanted(one, wanted))
+        return Observed(now=self._snapshot.now, objects=objects, gaps=self._snapshot.gaps)
 
     async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
         found, gaps = [], []
@@ -167,7 +168,7 @@ def load(path: Path) -> Snapshot:
     if not isinstance(objects, list):
         raise InputError(f"{path}: the field `objects` is no list of Kubernetes objects")
     for number, one in enumerate(objects):
-        if fault := _fault(one):
+        if fault := fault_of(one):
             raise InputError(f"{path}: objects[{number}] is no Kubernetes object: {fault}")
     return Snapshot(
         name=text(document, "cluster", "name") or path.name.partition(".")[0],
@@ -176,10 +177,11 @@ def load(path: Path) -> Snapshot:
         logs=tuple(_logs(document)),
         series=tuple(_series(document, path)),
         alerts=tuple(_alerts(document)),
+        gaps=tuple(Gap(what=text(one, "what"), why=text(one, "why")) for one in items(document, "gaps") if text(one, "what")),
     )
 
 
-def _fault(one: object) -> str:
+def fault_of(one: object) -> str:
     """What keeps it from being one, or "". Only what everything else here relies on."""
     if not isinstance(one, Mapping) or not text(one, "kind"):
         return "a mapping with a kind is expected"

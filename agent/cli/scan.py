@@ -1,0 +1,170 @@
+"""`lestrade scan`: one look over the cluster, and what is wrong in it, told for somebody who was asleep a minute ago."""
+
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from agent.bootstrap import Source, eyes
+from agent.cli.exits import OF_SCAN
+from agent.cli.layout import Page, counted, span
+from agent.cli.terminal import run, settings_from
+from agent.domain.document import to_document
+from agent.domain.finding import RankedCause
+from agent.domain.objects import Ref
+from agent.domain.scan import EFFECTS, Effect, Scan, Trouble
+from agent.errors import InputError
+from agent.ports import ClusterReader
+from agent.reasoning.names import nearest
+from agent.reasoning.offline import OfflineReasoner
+from agent.settings import Settings
+from agent.stages.gather import Limits
+from agent.stages.survey import survey
+
+VERSION = 1
+ROOTS_TOLD = 3  # of one cause; the others by name
+NAMES_TOLD = 8
+STYLES: dict[Effect, str] = {"down": "bold red", "degraded": "bold yellow", "at risk": "bold blue"}
+
+
+def scan(
+    namespaces: tuple[str, ...], *, everything: bool, snapshot: Path | None, context: str, as_json: bool, config: Path | None
+) -> int:
+    if namespaces and everything:
+        raise InputError("-n and --all at once: choose one")
+    if snapshot and context:
+        raise InputError("--snapshot and --context at once: choose one")
+    gc.disable()  # this process lives for seconds, and goes through millions of small objects that all stay
+    found = run(_scan(settings_from(config), Source(snapshot=snapshot, context=context), namespaces), interrupted="")
+    if as_json:
+        sys.stdout.write(orjson.dumps(document(found), option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        show(found, Console(highlight=False, soft_wrap=True))
+    return OF_SCAN[found.outcome]
+
+
+def document(found: Scan) -> dict[str, object]:
+    """`{"scan": 1, "summary": {...}, ...}`; beside the summary every field of agent.domain.scan.Scan. Fields are only added."""
+    effects = {effect: sum(1 for one in found.troubles if one.effect == effect) for effect in EFFECTS}
+    summary = {
+        "outcome": found.outcome,
+        "causes": [one.cause for one in found.troubles if one.cause],
+        "resources": [str(root.finding.subject) for one in found.troubles for root in one.roots],
+        "effects": effects,
+        "findings": sum(len(one.roots) for one in found.troubles) + found.explained,
+        "gaps": len(found.gaps),
+    }
+    body = to_document(found)
+    assert isinstance(body, dict)
+    return {"scan": VERSION, "summary": summary, **body}
+
+
+async def _scan(settings: Settings, source: Source, namespaces: tuple[str, ...]) -> Scan:
+    async with eyes(settings, source) as (reader, metrics):
+        spaces = await chosen(reader, namespaces)
+        return await survey(
+            spaces,
+            reader=reader,
+            metrics=metrics,
+            looker=OfflineReasoner(),
+            limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
+            everywhere=not namespaces,
+        )
+
+
+async def chosen(reader: ClusterReader, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The namespaces asked for, or all. Raises InputError for one that is not there, where that can be known."""
+    seen = await reader.namespaces()
+    known = [str(one["metadata"]["name"]) for one in seen.objects]
+    if seen.gaps:
+        if not asked:
+            why = seen.gaps[0].why
+            raise InputError(f"the namespaces of cluster {reader.name} may not be listed ({why}); name yours with -n")
+        return asked
+    for name in asked:
+        if name not in known:
+            near = [found for found, _ in nearest(name, known, least=0.6, most=3)]
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(known[:10])}"
+            raise InputError(f"there is no namespace {name} in cluster {reader.name}; {hint}")
+    return asked or tuple(known)
+
+
+# What the person sees. ----------------------------------------------------------------------------------------------------
+
+
+def show(found: Scan, out: Console) -> None:
+    page = Page(out)
+    _head(found, page)
+    for trouble in found.troubles:
+        _trouble(found, trouble, page)
+    _unseen(found, page)
+
+
+def _head(found: Scan, page: Page) -> None:
+    spaces = found.namespaces[0] if len(found.namespaces) == 1 else f"{len(found.namespaces):,} namespaces"
+    parts = [
+        found.cluster,
+        f"{found.at:%Y-%m-%d %H:%M} UTC",
+        spaces,
+        f"{found.seen.get('Node', 0):,} nodes",
+        f"{found.workloads:,} workloads",
+        f"{found.seen.get('Pod', 0):,} pods",
+    ]
+    page.line(Text(" · ".join(parts), style="dim"))
+    causes = [one for one in found.troubles if one.cause]
+    if not found.troubles and found.outcome == "healthy":
+        page.line(Text("Nothing is wrong.", style="bold green"))
+    elif not found.troubles:
+        page.line(Text(f"Nothing can be said: {', '.join(found.blind)} objects could not be read.", style="bold yellow"))
+    else:
+        lack = f"{counted(found.unready, 'workload')} of {found.workloads:,} lack pods" if found.unready else "All pods are up"
+        told = f"{counted(len(causes), 'cause')} found" if causes else "no cause was seen"
+        page.line(Text(f"{lack}; {told}.", style="bold"))
+    page.line()
+
+
+def _trouble(found: Scan, trouble: Trouble, page: Page) -> None:
+    title = Text(trouble.cause or "cause not seen", style="bold")
+    if len(trouble.roots) > 1:
+        title.append(f"  in {len(trouble.roots)} places", style="")
+    if trouble.since:
+        title.append(f"  {span(trouble.since, found.at)}", style="dim")
+    page.item(trouble.effect.upper(), title, style=STYLES[trouble.effect])
+    for root in trouble.roots[:ROOTS_TOLD]:
+        page.paragraph(root.finding.statement)
+    if len(trouble.roots) > ROOTS_TOLD:
+        page.field("and", _names([root.finding.subject for root in trouble.roots[ROOTS_TOLD:]]))
+    if trouble.victims:
+        page.field("hits", _names(list(trouble.victims)))
+    for words in _next(trouble.cause, trouble.roots[0]):
+        page.field("next", words, style="cyan")
+    page.line()
+
+
+def _names(refs: list[Ref]) -> str:
+    more = f" and {len(refs) - NAMES_TOLD} more" if len(refs) > NAMES_TOLD else ""
+    return ", ".join(map(str, refs[:NAMES_TOLD])) + more
+
+
+def _next(cause: str, root: RankedCause) -> Iterator[str]:
+    subject = root.finding.subject
+    where = f" in namespace {subject.namespace}" if subject.namespace else ""
+    yield f'lestrade investigate -q "why does {subject.name}{where} fail?"'
+    if cause:
+        yield f"lestrade runbooks show {cause}"
+
+
+def _unseen(found: Scan, page: Page) -> None:
+    if not found.gaps:
+        return
+    page.item("NOT SEEN", Text("and so not judged", style="dim"), style="bold yellow")
+    kinds: dict[str, list[str]] = {}
+    for what, why in found.gaps:
+        kinds.setdefault(why, []).append(what)
+    for why, whats in kinds.items():
+        more = f" and {len(whats) - NAMES_TOLD} more" if len(whats) > NAMES_TOLD else ""
+        page.paragraph(f"{', '.join(whats[:NAMES_TOLD])}{more}: {why}")

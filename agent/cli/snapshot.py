@@ -1,0 +1,56 @@
+"""`lestrade snapshot`: what a cluster looks like now, in a file without secrets, to be looked at elsewhere or later."""
+
+import asyncio
+from pathlib import Path
+
+from agent.bootstrap import Source, eyes
+from agent.cli.scan import chosen
+from agent.cli.terminal import console, run, settings_from, tell
+from agent.errors import InputError
+from agent.ports import Observed
+from agent.settings import Settings
+from agent.stages.gather import Limits, gather
+from agent.toolsets import keeping
+from agent.topology.fields import kind_of, text
+
+MOST_LOGS = 400
+
+
+def snapshot(namespaces: tuple[str, ...], *, everything: bool, output: Path, tail: int, context: str, config: Path | None) -> int:
+    if bool(namespaces) == everything:
+        raise InputError("give the namespaces with -n, or --all for every one")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.absolute().parent}")
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder; name a file, such as {output / 'snapshot.json.gz'}")
+    return run(_snapshot(settings_from(config), namespaces, output, tail, context), interrupted="nothing was written")
+
+
+async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Path, tail: int, context: str) -> int:
+    out = console()
+    async with eyes(settings, Source(context=context), whole=True) as (reader, metrics):
+        limits = Limits(log_tail=tail, log_streams=MOST_LOGS, metrics_minutes=settings.metrics_window_minutes)
+        sight = await gather(await chosen(reader, namespaces), reader=reader, metrics=metrics, limits=limits)
+    seen = sight.observed
+    size = await asyncio.to_thread(
+        keeping.write,
+        output,
+        cluster=reader.name,
+        version=_version(seen),
+        now=seen.now,
+        objects=seen.objects,
+        logs=seen.logs,
+        series=sight.series,
+        gaps=seen.gaps,
+    )
+    for gap in seen.gaps:
+        tell(out, "not in it", f"{gap.what}: {gap.why}", style="yellow")
+    tell(out, "kept", f"{len(seen.objects):,} objects, {len(seen.logs):,} logs, {len(sight.series):,} metric series", style="dim")
+    print(f"{output}: {size / 1e6:.1f} MB, secrets removed. Look at it with: lestrade scan --snapshot {output}")
+    return 0
+
+
+def _version(seen: Observed) -> str:
+    """The newest kubelet's; the API server's own stands in no object."""
+    nodes = [one for one in seen.objects if kind_of(one) == "Node"]
+    return max((text(one, "status", "nodeInfo", "kubeletVersion") for one in nodes), default="")
