@@ -48,18 +48,23 @@ _AGAIN_WELL = re.compile(
 )
 _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
     ("dns", re.compile(r"no such host|name or service not known|could not resolve|getaddrinfo|nxdomain|unknownhostexception|"
-                       r"temporary failure in name resolution|enotfound|could not translate host name", re.I)),
+                       r"temporary failure in name resolution|enotfound|could not translate host name|eai_again|eai_noname|"
+                       r"name does not resolve|bad address|(?:failed|unable) to resolve|server misbehaving|"
+                       r"lookup [^\n]{1,200}:53\b", re.I)),
     ("refused", re.compile(r"connection refused|econnrefused|connect: refused", re.I)),
     ("auth", re.compile(r"password authentication failed|access denied|authentication failed|unauthorized|\b401\b", re.I)),
     ("tls", re.compile(r"x509:|certificate (?:has expired|verify failed|signed by)"
                        r"|tls handshake|ssl(?:v3)? (?:alert|error)", re.I)),
-    ("timeout", re.compile(r"i/o timeout|timed out|context deadline exceeded|etimedout|connect timeout|no route to host", re.I)),
+    ("timeout", re.compile(r"i/o timeout|timed out|context deadline exceeded|etimedout|connect ?timeout|no route to host"
+                           r"|ehostunreach|network is unreachable", re.I)),
     ("reset", re.compile(r"connection reset|econnreset|broken pipe|unexpected eof", re.I)),
 )  # fmt: skip
 _FAILURE_HINTS = (
     "no such host", "not known", "could not", "getaddrinfo", "nxdomain", "unknownhost", "name resolution", "enotfound", "refused",
     "authentication failed", "access denied", "unauthorized", "401", "x509", "certificate", "handshake", "ssl", "timeout",
-    "timed out", "deadline exceeded", "etimedout", "no route to host", "econnreset", "reset", "broken pipe", "unexpected eof",
+    "eai_again", "eai_noname", "does not resolve", "bad address", "to resolve", "misbehaving", "lookup", "ehostunreach",
+    "unreachable", "timed out", "deadline exceeded", "etimedout", "no route to host", "econnreset", "reset",
+    "broken pipe", "unexpected eof",
 )  # fmt: skip
 _WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "succeeded")
 _HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
