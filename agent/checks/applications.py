@@ -9,6 +9,7 @@ from agent.checks.registry import check, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.logs import Line, started_lately, time_of
+from agent.signals.searching import lines_with
 from agent.topology import Topology
 from agent.topology.workloads import rollback
 
@@ -23,10 +24,6 @@ _POOL = re.compile(
 _POOL_NAME = re.compile(r"\b([\w-]*[Pp]ool[\w-]*)\b")
 _LEAK = re.compile(r"(?:connection )?leak(?:ed| detection)?\b", re.I)
 _FRAME = re.compile(r"\bat (?:[\w$]+\.)*([A-Z][\w$]*\.[\w$<>]+)\(")
-_FORBIDDEN = re.compile(
-    r'is forbidden: User "system:serviceaccount:([\w-]+):([\w-]+)" cannot (\w+) resource "([\w/.-]+)"(?: in API group'
-    r' "([\w.-]*)")?'
-)
 _DISK = re.compile(r"no space left on device|disk (?:is )?full|ENOSPC", re.I)
 _READ_ONLY = re.compile(r"read-only file ?system|EROFS", re.I)
 _CERTIFICATE = re.compile(
@@ -37,7 +34,8 @@ _CUDA = re.compile(r"CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|No av
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """The lines of one workload's logs that say a thing: how often, the first and the last."""
+    """The lines of one workload's logs that say a thing: how often (of a flood the first and the last count), the first and
+    the last."""
 
     unit: Ref
     count: int
@@ -52,18 +50,11 @@ def told(topology: Topology, pattern: re.Pattern[str], needles: tuple[str, ...],
     found: dict[Ref, list[tuple[Line, re.Match[str], Quote]]] = {}
     for pod, logs in topology.logs.items():
         for log in logs:
-            lowered = log.text.lower()
-            if not any(needle in lowered for needle in needles):
-                continue
-            for line in log.text.splitlines():
-                match = pattern.search(line) if any(needle in line.lower() for needle in needles) else None
+            for line in lines_with(log.text, needles):
+                match = pattern.search(line[:2000])
                 if match is not None:
-                    entry = (
-                        Line(line, time_of(line)),
-                        match,
-                        quote_log(pod, log.container, line, time_of(line), previous=log.previous),
-                    )
-                    found.setdefault(topology.unit_of_name(pod), []).append(entry)
+                    quote = quote_log(pod, log.container, line, time_of(line), previous=log.previous)
+                    found.setdefault(topology.unit_of_name(pod), []).append((Line(line, time_of(line)), match, quote))
     for unit, ones in sorted(found.items()):
         ones.sort(key=lambda one: (one[0].at or topology.now, one[0].text))
         if len(ones) >= at_least and unit in topology.objects and started_lately(ones[-1][0], topology.now):
@@ -99,21 +90,6 @@ def pool_is_empty(topology: Topology) -> Iterator[Finding]:
             f" {one.first.at:%H:%M:%SZ}){who}."
             if one.first.at
             else f"The connection pool of {one.unit} is exhausted: {said}{who}.",
-        )
-
-
-@check("rbac-forbidden", weight=0.9)
-def forbidden(topology: Topology) -> Iterator[Finding]:
-    """The API server refuses a ServiceAccount of ours. Rights are given by people, never here."""
-    for one in told(topology, _FORBIDDEN, ("is forbidden: user",)):
-        namespace, account, verb, resource = one.match[1], one.match[2], one.match[3], one.match[4]
-        yield Finding(
-            cause="rbac-forbidden",
-            subject=one.unit,
-            since=one.first.at,
-            quotes=one.quotes[-1:],
-            params={"service_account": f"{namespace}/{account}", "verb": verb, "resource": resource, "group": one.match[5] or ""},
-            statement=f"{one.unit} is refused by the API server: ServiceAccount {namespace}/{account} cannot {verb} {resource}.",
         )
 
 

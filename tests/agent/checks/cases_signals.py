@@ -49,3 +49,20 @@ def _() -> World:
 def _() -> World:
     objects = app("web", minutes=600, containers=[reading("ConfigMap", "settings")])
     return [*objects, edited("ConfigMap", "settings", minutes=2)], [failing_log(objects[2])]
+
+
+def repeated(of: dict[str, Any], said: str, *, minutes: float = 4) -> ContainerLog:
+    return log(of, "\n".join(f"{stamp(minutes - n / 6)} {said}" for n in range(int(minutes * 6))))
+
+
+@case("external-dependency-failing", "Deployment/web")
+def _() -> World:
+    objects = app("web", minutes=600)
+    return objects, [repeated(objects[2], 'ERROR Post "https://api.pay.example.com/v1/charges": dial tcp: i/o timeout')]
+
+
+@case("credentials-refused", "Deployment/web")
+def _() -> World:
+    objects = app("web", minutes=600, containers=[reading("Secret", "login")])
+    said = 'FATAL: password authentication failed for user "shop"'
+    return [*objects, edited("Secret", "login", minutes=9, key="password")], [repeated(objects[2], said)]
