@@ -57,6 +57,8 @@ def requests_of(live: Document) -> Demand:
     cpu = memory = 0
     for container in documents(pod_spec(live).get("containers")):
         resources = mapping(container, "resources")
+        if not resources:
+            continue
         asked = {**mapping(resources, "limits"), **mapping(resources, "requests")}
         cpu += millis(asked.get("cpu"))
         memory += mebibytes(asked.get("memory"))

@@ -43,6 +43,7 @@ class Look:
     missing: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
     _found: dict[tuple[str, Query], Document | None] = field(default_factory=dict)
+    _lists: dict[tuple[str, str, str, Query], list[Document] | None] = field(default_factory=dict)
 
     def ahead(self, calls: Iterable[ApiCall | None]) -> None:
         """What will be asked for, all at once. Nothing depends on it but how long it takes."""
@@ -62,6 +63,12 @@ class Look:
 
     def listed(self, api_version: str, kind: str, namespace: str, query: Query = ()) -> list[Document] | None:
         """All of a kind in a namespace; None, and named as missing, where they cannot be had whole."""
+        key = (api_version, kind, namespace, query)
+        if key not in self._lists:
+            self._lists[key] = self._listed(api_version, kind, namespace, query)
+        return self._lists[key]
+
+    def _listed(self, api_version: str, kind: str, namespace: str, query: Query) -> list[Document] | None:
         call = list_call(api_version, kind, namespace, query)
         if call is None:
             return None

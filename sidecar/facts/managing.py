@@ -4,9 +4,10 @@ Source: Kubernetes "Server-Side Apply", field management; structured-merge-diff 
 `k:{...}` a list element by its keys, `i:<n>` one by its place, `v:<json>` one by its value; a leaf is `{}`.
 """
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
+
+import orjson
 
 from sidecar.contract import (
     ChangeFields,
@@ -33,19 +34,20 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
         match step.action:
             case ChangeFields(changes=changes):
                 for change in changes:
-                    value = at_pointer(live, segments_of(change.path))
+                    segments = segments_of(change.path)
+                    value = at_pointer(live, segments)
                     fields[change.path] = {
                         "present": value is not None,
                         "as_planned": canonical(value) == canonical(change.before),
-                        "managers": managers_of(live, change.path),
-                        "named": named_by(live, segments_of(change.path)),
+                        "managers": managers_of(live, segments),
+                        "named": named_by(live, segments),
                     }
             case ScaleWorkload():
-                fields["/spec/replicas"] = {"managers": managers_of(live, "/spec/replicas")}
+                fields["/spec/replicas"] = {"managers": managers_of(live, ["spec", "replicas"])}
             case RollbackWorkload():
-                fields["/spec/template/spec"] = {"managers": managers_of(live, "/spec/template/spec")}
+                fields["/spec/template/spec"] = {"managers": managers_of(live, ["spec", "template", "spec"])}
             case CordonNode() | UncordonNode() | DrainNode():
-                fields["/spec/unschedulable"] = {"managers": managers_of(live, "/spec/unschedulable")}
+                fields["/spec/unschedulable"] = {"managers": managers_of(live, ["spec", "unschedulable"])}
             case _:
                 continue
     return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
@@ -55,19 +57,21 @@ def named_by(live: Json, segments: list[str]) -> str:
     """The name of the innermost list element on the way, such as an environment variable's; "" where there is none."""
     name, value = "", live
     for segment in segments:
-        below = at_pointer(value, [segment])
-        if isinstance(value, list) and isinstance(below, dict):
-            name = text(below, "name")[:128]
-        value = below
+        if isinstance(value, dict):
+            value = value.get(segment)
+        else:
+            value = at_pointer(value, [segment])
+            if isinstance(value, dict):  # an element of a list
+                name = text(value, "name")[:128]
     return name
 
 
-def managers_of(live: Document, pointer: str) -> list[Json]:
+def managers_of(live: Document, segments: list[str]) -> list[Json]:
     """[{"manager", "operation", "at_epoch"}] of everybody whose hand is on the field, or on something below it; the
     latest first. `at_epoch` null: the cluster does not say when."""
     found: list[tuple[int, Document]] = []
     for entry in documents(mapping(live, "metadata").get("managedFields")):
-        if _reaches(entry.get("fieldsV1"), live, segments_of(pointer)):
+        if _reaches(entry.get("fieldsV1"), live, segments):
             at = _epoch(text(entry, "time"))
             said: Document = {"manager": text(entry, "manager")[:128], "operation": text(entry, "operation"), "at_epoch": at}
             found.append((at or 0, said))
@@ -100,8 +104,10 @@ def _reaches(fields: Json, live: Json, segments: list[str]) -> bool:
 def _name_of(node: Document, item: Json, place: int) -> str | None:
     for name in node:
         kind, _, said = name.partition(":")
+        if kind not in ("k", "v", "i"):
+            continue
         try:
-            wanted: Json = json.loads(said) if kind in ("k", "v", "i") else None
+            wanted: Json = orjson.loads(said)
         except ValueError:
             continue
         if kind == "i" and wanted == place:

@@ -48,26 +48,26 @@ def relation(one: Seen, other: Seen, *, services: Sequence[Document] = (), pods:
     )
 
 
-def referred(live: Document) -> set[tuple[str, str]]:
-    """(kind, name) of everything that the object names, in its own namespace or in none."""
-    found: set[tuple[str, str]] = set()
+def referred(live: Document) -> Iterator[tuple[str, str]]:
+    """(kind, name) of everything that the object names, in its own namespace or in none; "" for what it leaves out."""
     spec = mapping(live, "spec")
     match live.get("kind"):
         case "PersistentVolumeClaim":
-            found = {("StorageClass", text(spec, "storageClassName")), ("PersistentVolume", text(spec, "volumeName"))}
+            yield "StorageClass", text(spec, "storageClassName")
+            yield "PersistentVolume", text(spec, "volumeName")
         case "HorizontalPodAutoscaler":
             target = mapping(spec, "scaleTargetRef")
-            found = {(text(target, "kind"), text(target, "name"))}
+            yield text(target, "kind"), text(target, "name")
         case "Ingress":
-            found = {("IngressClass", text(spec, "ingressClassName"))} | {("Service", name) for name in backends(live)}
-            found |= {("Secret", text(entry, "secretName")) for entry in documents(spec.get("tls"))}
+            yield "IngressClass", text(spec, "ingressClassName")
+            yield from (("Service", name) for name in backends(live))
+            yield from (("Secret", text(entry, "secretName")) for entry in documents(spec.get("tls")))
         case kind if kind in RUNS_PODS:
-            found = set(_of_pods(pod_spec(live)))
+            yield from _of_pods(pod_spec(live))
             if kind == "StatefulSet":
-                found.add(("Service", text(spec, "serviceName")))
+                yield "Service", text(spec, "serviceName")
         case _:
-            pass
-    return {(kind, name) for kind, name in found if kind and name}
+            return
 
 
 def backends(ingress: Document) -> list[str]:
@@ -118,8 +118,9 @@ def _one_way(holder: Seen, held: Seen) -> str:
     near = holder.ref.namespace == held.ref.namespace or not held.ref.namespace or not holder.ref.namespace
     if not near:
         return ""
+    wanted = held.ref.kind, held.ref.name
     for found in holder.chain():
-        if (held.ref.kind, held.ref.name) in referred(found):
+        if wanted in referred(found):
             return "scales" if found.get("kind") == "HorizontalPodAutoscaler" else "refers-to"
         if found.get("kind") == "StatefulSet" and held.ref.kind == "PersistentVolumeClaim" and _claims(found, held.ref.name):
             return "refers-to"

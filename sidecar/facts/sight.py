@@ -39,13 +39,16 @@ _PODS = ("v1", "Pod")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """`refs`: what the plan writes to, each thing once, by its key. `seen`: those and the cause's subject, each with the
-    controllers above it; None for what could not be had, or is not looked at."""
+    controllers above it; None for what could not be had, or is not looked at. `steps`: those about a target. `emptied`: the
+    namespaces that the plan takes pods from.
+    """
 
     plan: Plan
     look: Look
     refs: Mapping[str, ObjectRef]
     seen: Mapping[ObjectRef, Seen | None]
     steps: Mapping[ObjectRef, Sequence[Step]]
+    emptied: frozenset[str]
 
     @classmethod
     def of(cls, plan: Plan, look: Look, *, namespaces: Iterable[str]) -> "Sight":
@@ -56,7 +59,8 @@ class Sight:
         for step in plan.steps:
             steps.setdefault(step.action.target, []).append(step)
         seen: dict[ObjectRef, Seen | None] = {}
-        sight = cls(plan=plan, look=look, refs=refs, seen=seen, steps=steps)
+        emptied = frozenset(ref.namespace for step in plan.steps if _takes(step) for ref in target_of(step.action))
+        sight = cls(plan=plan, look=look, refs=refs, seen=seen, steps=steps, emptied=emptied)
         look.ahead([*map(namespace_call, namespaces), *sight._foreseen()])
         seen.update(sight._seen())
         look.ahead(call for ref in refs.values() for call in sight._calls_between(ref))
@@ -83,7 +87,7 @@ class Sight:
     def cause(self) -> Document:
         """`exists` "unread": of a kind that is not looked at, or not known; only its name can be referred to."""
         subject = self.plan.cause.subject
-        if not _readable(subject):
+        if _call(subject) is None:
             return {"key": key_of(subject), "exists": "unread", "uid": ""}
         found = self.seen[subject]
         if found is None:
@@ -109,25 +113,25 @@ class Sight:
 
     def _foreseen(self) -> Iterator[ApiCall | None]:
         """What the plan alone says will be asked for."""
-        if _readable(self.plan.cause.subject):
-            yield object_call(self.plan.cause.subject)
+        yield _call(self.plan.cause.subject)
         for ref in self.refs.values():
-            if not _readable(ref):
+            call = _call(ref)
+            if call is None:
                 continue
-            yield object_call(ref)
+            yield call
             created = self._created(ref)
             if created is not None:
                 yield _scaled_call(created.manifest, ref.namespace) if ref.kind == _SCALER else None
             elif ref.kind in RUNS_PODS:
                 yield list_call(*_BUDGETS, ref.namespace) if ref.kind in _BUDGETED else None
-                yield list_call(*_SERVICES, ref.namespace) if self._takes_pods(ref.namespace) else None
+                yield list_call(*_SERVICES, ref.namespace) if ref.namespace in self.emptied else None
                 yield list_call(*_AUTOSCALERS, ref.namespace) if self._scales(ref) else None
 
     def _seen(self) -> dict[ObjectRef, Seen | None]:
         subject = self.plan.cause.subject
         found: dict[ObjectRef, Seen | None] = {}
         there: dict[ObjectRef, Document] = {}
-        for ref in (*self.refs.values(), *((subject,) if _readable(subject) else ())):
+        for ref in (*self.refs.values(), *(() if _call(subject) is None else (subject,))):
             live = self._live(ref)
             if live is not None and live != NOT_THERE:
                 there[ref] = {**live, "apiVersion": ref.api_version, "kind": ref.kind}
@@ -154,7 +158,7 @@ class Sight:
     def _facts_of(self, seen: Seen) -> Document | None:
         ref, namespace = seen.ref, seen.ref.namespace
         budgets = self.look.listed(*_BUDGETS, namespace) if ref.kind in _BUDGETED else []
-        services = self.look.listed(*_SERVICES, namespace) if ref.kind in RUNS_PODS and self._takes_pods(namespace) else []
+        services = self.look.listed(*_SERVICES, namespace) if ref.kind in RUNS_PODS and namespace in self.emptied else []
         autoscalers = self.look.listed(*_AUTOSCALERS, namespace) if ref.kind in WORKLOADS and self._scales(ref) else []
         if budgets is None or services is None or autoscalers is None:
             return None
@@ -204,9 +208,6 @@ class Sight:
         first = next(iter(self.steps.get(ref, ())), None)
         return first.action if first is not None and isinstance(first.action, CreateObject) else None
 
-    def _takes_pods(self, namespace: str) -> bool:
-        return any(_takes(step) and namespace in {ref.namespace for ref in target_of(step.action)} for step in self.plan.steps)
-
     def _scales(self, ref: ObjectRef) -> bool:
         return any(_sets_count(step) for step in self.steps.get(ref, ()))
 
@@ -216,8 +217,9 @@ class Sight:
         return None if ref is None or found is None or found == NOT_THERE else {**found, "kind": ref.kind}
 
 
-def _readable(ref: ObjectRef) -> bool:
-    return ref.kind != _UNREAD and object_call(ref) is not None
+def _call(ref: ObjectRef) -> ApiCall | None:
+    """None for what is not looked at."""
+    return None if ref.kind == _UNREAD else object_call(ref)
 
 
 def _workload(seen: Seen) -> Document | None:

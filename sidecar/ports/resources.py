@@ -5,6 +5,7 @@ escaped segment by segment.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from sidecar.contract import ObjectRef
@@ -75,14 +76,14 @@ def resource_of(api_version: str, kind: str) -> Resource | None:
 
 def collection_path(resource: Resource, namespace: str = "") -> str:
     """`/apis/apps/v1/namespaces/shop/deployments`; without a namespace, of the whole cluster."""
-    root = f"/apis/{quote(resource.group, safe='')}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    middle = f"/namespaces/{quote(namespace, safe='')}" if namespace and resource.namespaced else ""
+    root = f"/apis/{_segment(resource.group)}/{resource.version}" if resource.group else f"/api/{resource.version}"
+    middle = f"/namespaces/{_segment(namespace)}" if namespace and resource.namespaced else ""
     return f"{root}{middle}/{resource.plural}"
 
 
 def object_path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
-    tail = f"/{quote(subresource, safe='')}" if subresource else ""
-    return f"{collection_path(resource, namespace)}/{quote(name, safe='')}{tail}"
+    tail = f"/{_segment(subresource)}" if subresource else ""
+    return f"{collection_path(resource, namespace)}/{_segment(name)}{tail}"
 
 
 def path_of(ref: ObjectRef, subresource: str = "") -> str | None:
@@ -91,3 +92,8 @@ def path_of(ref: ObjectRef, subresource: str = "") -> str | None:
     if resource is None or resource.namespaced != bool(ref.namespace):
         return None
     return object_path(resource, ref.namespace, ref.name, subresource)
+
+
+@lru_cache(maxsize=4096)  # the same few names come with every look
+def _segment(name: str) -> str:
+    return quote(name, safe="")
