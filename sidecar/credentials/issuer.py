@@ -6,9 +6,10 @@ live in the memory of this object only. The journal is the caller's duty, before
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sidecar.contract import Lease
 from sidecar.credentials.admission import WRITES, Write
@@ -35,8 +36,12 @@ from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
 
+T = TypeVar("T")
 __all__ = ["Issuer", "Minted", "Proof", "Refused", "message_of"]
 REFRESH_AFTER = TOKEN_SECONDS - 120
+# Requests that need not wait for each other: threads, and their connections, outlast a lease. No task waits for another.
+_pool = ThreadPoolExecutor(16, thread_name_prefix="lease")
+_BINDINGS = (BINDINGS, CLUSTER_BINDINGS)
 PROBE_SECONDS = 15.0  # a token that was used just before its account went is served from a cache for 10 s
 
 
@@ -83,18 +88,35 @@ class Issuer:
             refused = self.plan_bound.publish(lease, writes)
             if refused is not None:
                 return refused
-        for piece in pieces(lease, incident, self.namespace):
+        made = pieces(lease, incident, self.namespace)
+        # Account and roles give no right by themselves; a binding wants them there, and a token wants the account.
+        if refused := self._made(lease, [piece for piece in made if piece.resource not in _BINDINGS]):
+            return refused
+        token = _pool.submit(self._token, lease.id)
+        try:
+            refused = self._made(lease, [piece for piece in made if piece.resource in _BINDINGS])
+        finally:
+            wait([token])
+        if refused is not None:
+            self.forget(lease.id)
+            return refused
+        minted = token.result()
+        if self.plan_bound is None or isinstance(minted, Refused):
+            return minted
+        return self.plan_bound.enforced(minted.credential, writes) or minted
+
+    def _made(self, lease: Lease, wanted: Sequence[Piece]) -> Refused | None:
+        """Make them at once, keep what is there. The first refusal; raises ClusterUnavailable."""
+
+        def make(piece: Piece) -> Refused | None:
             answer = decided(self._cluster.send(piece.create))
             if answer.status == 409:
                 answer = decided(self._cluster.send(piece.read))
                 if _label(answer, LABEL_LEASE) != lease.id:
                     return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
-            if answer.status not in (200, 201):
-                return Refused(status=answer.status, detail=message_of(answer))
-        minted = self._token(lease.id)
-        if self.plan_bound is None or isinstance(minted, Refused):
-            return minted
-        return self.plan_bound.enforced(minted.credential, writes) or minted
+            return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
+
+        return next((refused for refused in _at_once(make, wanted) if refused is not None), None)
 
     def credential(self, lease: str) -> Minted | Refused:
         """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""
@@ -133,14 +155,14 @@ class Issuer:
         if self.plan_bound is not None and (left := self.plan_bound.withdraw(lease.identity)):
             pending.append(left)
         order = revocation_order(pieces(lease, incident, self.namespace))
-        bindings = [piece for piece in order if piece.resource in (BINDINGS, CLUSTER_BINDINGS)]
-        bound = [name for piece in bindings if (name := self._remove(piece))]
+        bound = self._removed([piece for piece in order if piece.resource in _BINDINGS])
         pending += bound
         if credential is not None and lease.rights and not bound:  # with a binding in place it would only pass
             refused_after, refusal = self._probe(credential, lease, began)
             if not refusal:
                 pending.append("the old token is not seen to be refused")
-        pending += [name for piece in order if piece not in bindings and (name := self._remove(piece))]
+        pending += self._removed([piece for piece in order if piece.resource in (ROLES, CLUSTER_ROLES)])
+        pending += self._removed([piece for piece in order if piece.resource is SERVICE_ACCOUNTS])
         if not pending:
             with self._lock:
                 self._tokens.pop(lease.id, None)
@@ -157,6 +179,10 @@ class Issuer:
         if isinstance(fresh, Minted):
             return fresh.credential
         return held.credential if held is not None else None
+
+    def _removed(self, unwanted: Sequence[Piece]) -> list[str]:
+        """Remove them at once; the names of those that may still be there."""
+        return [name for name in _at_once(self._remove, unwanted) if name]
 
     def _remove(self, piece: Piece) -> str:
         """Delete, and look whether it is gone; the name of what may still be there, "" when it is gone."""
@@ -232,6 +258,16 @@ class Issuer:
         if piece.resource is WRITES:
             return self.plan_bound is not None and not self.plan_bound.withdraw(piece.name)
         return not self._remove(piece)
+
+
+def _at_once(work: Callable[[Piece], T], wanted: Sequence[Piece]) -> list[T]:
+    """Whatever one of them comes to, all have come to their end when this returns or raises: what is undone next stays so."""
+    others = [_pool.submit(work, piece) for piece in wanted[1:]]
+    try:
+        first = [work(piece) for piece in wanted[:1]]
+    finally:
+        wait(others)
+    return [*first, *(task.result() for task in others)]
 
 
 def _label(answer: ApiAnswer, name: str) -> str:

@@ -82,13 +82,14 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
         if comes_to != "approved":
             return void(digest, "approval-lapsed", "whoever approved may no longer do so", desk=desk)
     looks = Looks(desk.cluster)
+    facts = desk.facts.gather(entry.plan, history_of(digest, desk=desk), through=looks)  # first: it looks at all of it at once
     objections, _, effects = examine(entry.plan, through=looks)
     if objections and objections[0].rule == "target-unreadable":
         return problem(503, "cluster-unavailable", objections[0].message)
     if objections or effects != entry.effects:
         detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
         return void(digest, "target-changed", detail, desk=desk)
-    again = desk.judge.decide(entry.plan, desk.facts.gather(entry.plan, history_of(digest, desk=desk), through=looks))
+    again = desk.judge.decide(entry.plan, facts)
     if again.verdict == "deny" and any(reason.rule == "policy-unavailable" for reason in again.reasons):
         return problem(503, "policy-unavailable", again.reasons[0].message, fix="ask again when the policy engine answers")
     if again.revision != entry.decision.revision:  # replaced between the look above and this verdict
