@@ -175,6 +175,15 @@ def move(
     return changed.rowcount == 1
 
 
+def void_unused(connection: Connection, *, reason: str) -> list[str]:
+    """Nobody may approve or use any plan that stands now; their digests, the newest first. The caller writes alone."""
+    unused = _plans.c.state.in_(("waiting", "approved"))
+    query = select(_plans.c.digest).where(unused).order_by(_plans.c.requested_at.desc())
+    found = [str(row.digest) for row in connection.execute(query)]
+    connection.execute(update(_plans).where(unused).values(state="void", reason=reason))
+    return found
+
+
 def shorten(connection: Connection, digest: str, *, lease_seconds: int) -> None:
     """Whatever was decided, the lease will be no longer than this. What was decided stands in the journal."""
     row = connection.execute(select(_plans.c.decision).where(_plans.c.digest == digest)).one()

@@ -42,10 +42,7 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     reason = escaped(reason)[:500]
     with desk.ledger.write() as transaction:
         approvals.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
-        waiting = [entry.plan.digest for entry in approvals.listed(transaction.connection, ("waiting", "approved"), limit=10_000)]
-        for digest in waiting:
-            why = f"everything was stopped by {person.name}"
-            approvals.move(transaction.connection, digest, was=("waiting", "approved"), becomes="void", reason=why)
+        waiting = approvals.void_unused(transaction.connection, reason=f"everything was stopped by {person.name}")
         open_leases = list(leases.listed(transaction.connection, OPEN, limit=10_000))
         voided: list[Json] = [*waiting]
         ended: list[Json] = [held.lease.id for held in open_leases]
