@@ -104,8 +104,9 @@ def namespace_labels(topology: Topology, namespace: str) -> Mapping[str, str] | 
     return {NAME_LABEL: namespace, **labels_of(seen)} if seen is not None else None
 
 
-def outside(address: str) -> End:
-    return End(addresses=(address,))
+def outside(address: str = "") -> End:
+    """Something that is no pod: an address, or (without one) a name whose address is not known."""
+    return End(addresses=(address,) if address else ())
 
 
 def allows(topology: Topology, source: End, target: End, port: int, protocol: str = "TCP") -> Verdict:
@@ -193,6 +194,8 @@ def _peer_word(direction: Direction) -> str:
 def _meets(peer: Any, other: End, own_namespace: str) -> bool | None:
     block = mapping(peer, "ipBlock")
     if block:
+        if not other.addresses:  # an address that is not known: only "everything" surely holds it
+            return True if text(block, "cidr") in ("0.0.0.0/0", "::/0") and not items(block, "except") else None
         return any(_within(block, address) for address in other.addresses)
     if not other.is_pod:
         return False  # a pod on its node's network is the node to everybody else

@@ -181,6 +181,10 @@ def _is_slip(topology: Topology, named: Subject, meant: Subject) -> bool:
         return False
     if named.name == meant.name:
         return True
-    swapped = sorted(named.name) == sorted(meant.name)
-    alike = swapped or SequenceMatcher(None, named.name, meant.name).ratio() >= ALIKE
-    return named.namespace == meant.namespace and alike
+    return named.namespace == meant.namespace and _are_alike(named.name, meant.name)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Two letters swapped, one letter wrong, or mostly the same."""
+    one_wrong = len(one) == len(other) > 2 and sum(1 for a, b in zip(one, other, strict=True) if a != b) == 1
+    return one_wrong or sorted(one) == sorted(other) or SequenceMatcher(None, one, other).ratio() >= ALIKE
