@@ -2,7 +2,7 @@
 
 from sidecar.execution.compile import calls_for, undo_calls
 from sidecar.execution.effect import Effect, Unfit, effect_of, projected
-from sidecar.execution.live import Live, look, look_back, read
+from sidecar.execution.live import Live, foreseen, look, look_back, read
 from sidecar.execution.looks import Looks
 from sidecar.execution.observed import observed
 from sidecar.execution.preview import escaped, masked, preview_of
@@ -19,6 +19,7 @@ __all__ = [
     "calls_for",
     "effect_of",
     "escaped",
+    "foreseen",
     "look",
     "look_back",
     "masked",

@@ -155,8 +155,9 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
         except KeyError:
             return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
     kept = [root for root in dict.fromkeys(roots) if not any(root != other and root[: len(other)] == other for other in roots)]
-    before = {joined(root): value_at(live, root) for root in kept}
-    after = {joined(root): value_at(working, root) for root in kept}
+    pointers = {joined(root): root for root in kept}
+    before = {pointer: value_at(live, root) for pointer, root in pointers.items()}
+    after = {pointer: value_at(working, root) for pointer, root in pointers.items()}
     if same(before, after):
         return Unfit(code="nothing-to-do", detail="the changes come to nothing")
     return Effect(before=before, after=after)
@@ -186,12 +187,13 @@ def _allowed(segments: tuple[str, ...]) -> bool:
 
 
 def _root(working: Json, segments: tuple[str, ...], change: FieldChange) -> tuple[str, ...]:
-    for length in range(1, len(segments)):
-        if value_at(working, segments[:length]) is None:
+    parent = working
+    for length, segment in enumerate(segments[:-1], start=1):
+        parent = value_at(parent, (segment,))
+        if parent is None:
             return segments[:length]
     joins_or_leaves = change.before is None or change.after is None
-    in_list = isinstance(value_at(working, segments[:-1]), list)
-    return segments[:-1] if joins_or_leaves and in_list else segments
+    return segments[:-1] if joins_or_leaves and isinstance(parent, list) else segments
 
 
 def projected(action: contract.Action, live: Live, effect: Effect) -> Live:

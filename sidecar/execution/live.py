@@ -1,13 +1,13 @@
 """Looks at what an action is about, with the sidecar's own reading identity: the target, and what else compiling needs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sidecar import contract
 from sidecar.contract import Json, ObjectRef
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution.pointer import fingerprint, is_index, value_at
-from sidecar.ports import ApiCall, Cluster, collection_path, path_of, resource_of
+from sidecar.ports import ApiCall, Cluster, Resource, collection_path, path_of, resource_of
 
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -38,6 +38,23 @@ def look(action: contract.Action, cluster: Cluster) -> Live:
             return live
 
 
+def foreseen(action: contract.Action) -> Iterator[ApiCall]:
+    """What `look` will ask for, or may."""
+    refs = [*contract.target_of(action)]
+    match action:
+        case contract.RollbackWorkload(target=target):
+            keeper = _keeper(target)
+            if keeper is not None:
+                yield ApiCall(method="GET", path=collection_path(keeper, target.namespace))
+        case contract.RerunJob(target=target, new_name=name):
+            refs.append(target.model_copy(update={"name": name}))
+        case _:
+            pass
+    for path in map(path_of, refs):
+        if path is not None:
+            yield ApiCall(method="GET", path=path)
+
+
 def look_back(action: contract.Action, before: str, cluster: Cluster) -> Live:
     """For the undoing of a rollback: the pod template whose fingerprint is `before`, wherever it is kept."""
     live = Live(target=read(action.target, cluster))
@@ -62,7 +79,7 @@ def read(ref: ObjectRef, cluster: Cluster) -> Json:
 def templates(owner: ObjectRef, live: Json, cluster: Cluster) -> list[tuple[int, Json]]:
     """Revision numbers and pod templates that the controller of this workload keeps."""
     deployment = owner.kind == "Deployment"
-    keeper = resource_of("apps/v1", "ReplicaSet" if deployment else "ControllerRevision")
+    keeper = _keeper(owner)
     if keeper is None or live is None:
         return []
     answer = cluster.send(ApiCall(method="GET", path=collection_path(keeper, owner.namespace)))
@@ -71,6 +88,10 @@ def templates(owner: ObjectRef, live: Json, cluster: Cluster) -> list[tuple[int,
         raise ClusterUnavailable(f"the revisions of {owner} cannot be read: the API server says {answer.status}")
     uid = value_at(live, ("metadata", "uid"))
     return [_revision(item, deployment=deployment) for item in items if _owned(item, uid)]
+
+
+def _keeper(owner: ObjectRef) -> Resource | None:
+    return resource_of("apps/v1", "ReplicaSet" if owner.kind == "Deployment" else "ControllerRevision")
 
 
 def _owned(item: Json, uid: Json) -> bool:

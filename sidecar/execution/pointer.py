@@ -1,24 +1,23 @@
 """JSON Pointer (RFC 6901) on plain JSON: read, write, compare. What is not there reads as None: Kubernetes keeps no nulls."""
 
 import hashlib
-import re
 
 from sidecar.contract import Json, canonical
 
-_INDEX = re.compile("0|[1-9][0-9]{0,8}")  # RFC 6901 section 4: ASCII digits, no leading zero
-
 
 def is_index(segment: str) -> bool:
-    return _INDEX.fullmatch(segment) is not None
+    """RFC 6901 section 4: ASCII digits, no leading zero; at most nine of them."""
+    return segment.isdecimal() and segment.isascii() and len(segment) <= 9 and (segment[0] != "0" or segment == "0")
 
 
 def parts(pointer: str) -> tuple[str, ...]:
     """Segments, unescaped; "" is the whole document."""
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    found = pointer.split("/")[1:]
+    return tuple([part.replace("~1", "/").replace("~0", "~") for part in found] if "~" in pointer else found)
 
 
 def joined(segments: tuple[str, ...]) -> str:
-    return "".join("/" + segment.replace("~", "~0").replace("/", "~1") for segment in segments)
+    return "".join(["/" + segment.replace("~", "~0").replace("/", "~1") for segment in segments])
 
 
 def value_at(document: Json, segments: tuple[str, ...]) -> Json:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from sidecar.contract import Json, Plan, Reason, Step, target_of
 from sidecar.errors import ClusterUnavailable
-from sidecar.execution import Effect, Live, Unfit, effect_of, look, projected
-from sidecar.ports import Cluster
+from sidecar.execution import Effect, Live, Unfit, effect_of, foreseen, look, projected
+from sidecar.ports import Looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +20,21 @@ class Examined:
     repeated: bool
 
 
-def examine(plan: Plan, *, through: Cluster) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json]]:
+def examine(plan: Plan, *, through: Looking) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json]]:
     """The first objection, or what each step finds and leaves, and the effects to be kept (JSON, by step)."""
     left: dict[str, Live] = {}
     touched: set[str] = set()
     found: list[Examined] = []
     effects: dict[str, Json] = {}
+    through.ahead(call for step in plan.steps for call in foreseen(step.action))
     for step in plan.steps:
-        action = step.action
+        action, name = step.action, str(step.action.target)
         try:
             live = look(action, through)
         except ClusterUnavailable as exc:
             return [Reason(rule="target-unreadable", step=step.id, message=str(exc)[:500])], (), {}
         names = {str(target) for target in target_of(action)}
-        earlier = left.get(str(action.target))
+        earlier = left.get(name)
         if earlier is not None:
             live = replace(live, target=earlier.target)
         effect = effect_of(action, live)
@@ -41,7 +42,7 @@ def examine(plan: Plan, *, through: Cluster) -> tuple[list[Reason], tuple[Examin
             return [Reason(rule=effect.code, step=step.id, message=effect.detail[:500])], (), {}
         after = projected(action, live, effect)
         found.append(Examined(step=step, live=live, effect=effect, after=after, repeated=bool(names & touched)))
-        left[str(action.target)] = after
+        left[name] = after
         touched |= names
         # After an earlier step the API server may have filled in defaults: a fingerprint of the whole would not hold.
         effects[step.id] = (effect if earlier is None else replace(effect, sealed={})).document()
