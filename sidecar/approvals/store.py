@@ -43,7 +43,7 @@ _plans = Table(
     Column("reason", Text, nullable=False),
     Column("previews", Text, nullable=False),
     Column("effects", Text, nullable=False),
-    Column("requested_at", Float, nullable=False),
+    Column("requested_at", Float, nullable=False, index=True),
     Column("expires_at", Float, nullable=False),
     Column("lease", Text),
     Column("shown", Text, nullable=False),
@@ -71,6 +71,8 @@ def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sq
 _PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
 _STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
+_ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
+_WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
 _STOPPED = select(_switch.c.by)
 
 
@@ -238,8 +240,8 @@ def clear(connection: Connection, digest: str, document: Json, *, effects: Json,
 
 
 def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
-    query = select(_answers.c.document).where(_answers.c.plan == digest).order_by(_answers.c.at)
-    return tuple(Answer.model_validate_json(row.document) for row in connection.execute(query))
+    found = connection.execute(_ANSWERS, {"wanted": digest})
+    return tuple(Answer.model_validate_json(row.document) for row in found)
 
 
 def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
@@ -270,6 +272,11 @@ def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -
             at = datetime.fromtimestamp(row.requested_at, UTC)
             found.append(Asked(incident=row.incident, namespaces=frozenset(targets), at=at))
     return found
+
+
+def waiting(connection: Connection) -> int:
+    """How many plans people have yet to answer."""
+    return connection.execute(_WAITING).scalar_one()
 
 
 def stopped_by(connection: Connection) -> str | None:

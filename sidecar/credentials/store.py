@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import orjson
 from sqlalchemy import (
     Column,
     Connection,
@@ -60,7 +61,9 @@ _suspended = Table(
     Column("lease", Text, primary_key=True),
     Column("reason", Text, nullable=False),
 )
-# Made once: every verdict asks for it.
+# Made once: verdicts, leases and steps ask for these.
+_GET = select(_leases).where(_leases.c.id == bindparam("wanted"))
+_OF_PLAN = select(_leases).where(_leases.c.plan == bindparam("wanted"), _leases.c.undoes == bindparam("taking_back"))
 _HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
 
 
@@ -104,13 +107,12 @@ def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequenc
 
 
 def get(connection: Connection, lease: str) -> Entry | None:
-    row = connection.execute(select(_leases).where(_leases.c.id == lease)).mappings().first()
+    row = connection.execute(_GET, {"wanted": lease}).mappings().first()
     return _entry(row) if row is not None else None
 
 
 def of_plan(connection: Connection, plan: str, *, undoes: str = "") -> Entry | None:
-    query = select(_leases).where(_leases.c.plan == plan, _leases.c.undoes == undoes)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_OF_PLAN, {"wanted": plan, "taking_back": undoes}).mappings().first()
     return _entry(row) if row is not None else None
 
 
@@ -188,7 +190,7 @@ def _entry(row: RowMapping) -> Entry:
             plan=row["plan"],
             state=row["state"],
             identity=row["identity"],
-            rights=tuple(Right.model_validate_json(json.dumps(right)) for right in json.loads(row["rights"])),
+            rights=tuple(Right.model_validate_json(orjson.dumps(right)) for right in orjson.loads(row["rights"])),
             granted_at=datetime.fromtimestamp(row["granted_at"], UTC),
             expires_at=datetime.fromtimestamp(row["expires_at"], UTC),
         ),
