@@ -29,16 +29,22 @@ from agent.toolsets.kept_logs import ReaderWithKeptLogs
 from agent.toolsets.kubernetes import connect, connect_gateway
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.prometheus import PrometheusMetrics
-from agent.toolsets.snapshot import open_snapshot
+from agent.toolsets.snapshot import SnapshotCluster, open_snapshot
 from sidecar.contract import Step, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where to look: a snapshot file, or a context of the kubeconfig; neither: what the settings say."""
+    """Where to look: a snapshot file (or one already read), or a context of the kubeconfig; neither: what the settings say."""
 
     snapshot: Path | None = None
+    opened: SnapshotCluster | None = None
     context: str = ""
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a moment and not a living cluster: nothing can be changed there."""
+        return self.snapshot is not None or self.opened is not None
 
 
 class SystemClock:
@@ -169,7 +175,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             metrics=metrics,
             reasoner=reasoner,
             runbooks=PageRunbooks(load_library(settings.runbooks), reasoner),
-            governance=None if where.snapshot else _governance(settings, patience, stack),
+            governance=None if where.is_still else _governance(settings, patience, stack),
             store=store,
             events=events,
             clock=clock,
@@ -191,8 +197,8 @@ async def eyes(settings: Settings, source: Source, *, whole: bool = False) -> As
 async def _eyes(
     settings: Settings, source: Source, patience: Patience, stack: AsyncExitStack, *, whole: bool = False
 ) -> tuple[ClusterReader, Metrics | None]:
-    if source.snapshot:
-        snapshot = await open_snapshot(source.snapshot)
+    if source.opened is not None or source.snapshot is not None:
+        snapshot = source.opened or await open_snapshot(source.snapshot or Path())
         return snapshot, snapshot
     metrics = _prometheus(settings)
     if settings.sidecar_url and not settings.kubeconfig and not source.context:

@@ -1,0 +1,77 @@
+"""One incident answered as the product answers it: question or alerts in, report out, in this process and without a sidecar."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.bootstrap import PageRunbooks, Source, workshop
+from agent.domain.incident import Alert
+from agent.domain.objects import Ref
+from agent.domain.report import Report
+from agent.errors import LestradeError
+from agent.ports import Candidate, Observed
+from agent.reasoning.offline import OfflineReasoner
+from agent.runbooks import Library
+from agent.settings import Settings
+from agent.toolsets.snapshot import Snapshot, SnapshotCluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`named` are causes with their subjects, the first the most likely. `said` is everything that was asserted: what was
+    only ruled out is not in it. `remedies` in the order in which they would be proposed."""
+
+    outcome: str
+    named: tuple[tuple[str, Ref], ...]
+    statement: str
+    said: str
+    remedies: tuple[Candidate, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What sets an investigation off: a question, or alerts."""
+
+    question: str = ""
+    alerts: tuple[Alert, ...] = ()
+
+
+async def answers(snapshot: Snapshot, asked: Sequence[Asked], *, library: Library) -> list[Answer]:
+    """One answer for each, from one process over this snapshot. Raises LestradeError when a run leaves no report."""
+    cluster = SnapshotCluster(snapshot)
+    with tempfile.TemporaryDirectory(prefix="lestrade-eval-") as folder:
+        settings = Settings(database_url=f"sqlite:///{Path(folder) / 'eval.sqlite'}", sidecar_url="", runbooks=None)
+        async with workshop(settings, Source(opened=cluster)) as shop:
+            found = []
+            for one in asked:
+                began = time.perf_counter()
+                row, _ = await shop.take(question=one.question, alerts=one.alerts)
+                await shop.work(row)
+                seconds = time.perf_counter() - began
+                report = await shop.report(row.id)
+                if report is None:
+                    raise LestradeError(f"run {row.id} left no report")
+                found.append(_answer(report, snapshot, library, seconds))
+    return found
+
+
+def _answer(report: Report, snapshot: Snapshot, library: Library, seconds: float) -> Answer:
+    diagnosis = report.diagnosis
+    causes = diagnosis.causes if diagnosis else ()
+    asserted = [report.headline, *(follow_up.text for follow_up in report.follow_ups)]
+    asserted += [diagnosis.statement] if diagnosis else []
+    for cause in causes:
+        asserted += [cause.finding.statement, *cause.because]
+    runbooks = PageRunbooks(library, OfflineReasoner())
+    seen = Observed(now=snapshot.now, objects=snapshot.objects, logs=snapshot.logs)
+    return Answer(
+        outcome=diagnosis.outcome if diagnosis else report.outcome,
+        named=tuple((cause.finding.cause, cause.finding.subject) for cause in causes),
+        statement=diagnosis.statement if diagnosis else report.headline,
+        said="\n".join(asserted),
+        remedies=tuple(candidate for cause in causes for candidate in runbooks.candidates(cause, seen)),
+        seconds=seconds,
+    )
