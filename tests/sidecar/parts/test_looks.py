@@ -1,0 +1,75 @@
+"""Looks ahead: several questions at once, each of them once, and a failure to whoever asks."""
+
+import threading
+
+import pytest
+
+from sidecar.errors import ClusterUnavailable
+from sidecar.execution import Looks, Recent
+from sidecar.ports import ApiAnswer, ApiCall
+from tests.fakes.sidecar_cluster import FakeCluster
+
+CALLS = [ApiCall(method="GET", path=f"/api/v1/namespaces/{name}") for name in ("a", "b", "c", "d")]
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    made = FakeCluster()
+    for name in "abcd":
+        made.put("namespaces", {"metadata": {"name": name}})
+    return made
+
+
+def asked(cluster: FakeCluster) -> list[str]:
+    return sorted(request.path for request in cluster.requests)
+
+
+def test_they_are_all_under_way_at_once(cluster: FakeCluster) -> None:
+    together = threading.Barrier(len(CALLS), timeout=10)
+
+    def wait(call: ApiCall, identity: str) -> None:
+        together.wait()  # breaks, and the look with it, unless all four are here
+
+    cluster.before = wait
+    looks = Looks(cluster)
+
+    looks.ahead(CALLS)
+
+    assert [looks.send(call).status for call in CALLS] == [200] * 4
+    assert asked(cluster) == [call.path for call in CALLS]
+    assert looks.waited > 0
+
+
+def test_what_is_at_hand_is_not_asked_for_again(cluster: FakeCluster) -> None:
+    recent = Recent()
+    Looks(cluster, recent=recent).ahead(CALLS[:2])
+    looks = Looks(cluster, recent=recent, reuse=True)
+    looks.send(CALLS[2])
+    cluster.requests.clear()
+
+    looks.ahead([*CALLS, *CALLS])
+    [looks.send(call) for call in CALLS]
+
+    assert asked(cluster) == [CALLS[3].path]
+    assert looks.reused
+
+
+def test_a_failure_is_everybodys_who_asks_and_not_tried_again(cluster: FakeCluster) -> None:
+    sent = []
+
+    def fail(call: ApiCall, identity: str) -> ApiAnswer | None:
+        sent.append(call.path)
+        if call.path.endswith("b"):
+            raise ClusterUnavailable("no answer")
+        return None
+
+    cluster.before = fail
+    looks = Looks(cluster)
+
+    looks.ahead(CALLS)
+
+    for _ in range(2):
+        with pytest.raises(ClusterUnavailable):
+            looks.send(CALLS[1])
+    assert looks.send(CALLS[0]).status == 200
+    assert sorted(sent) == [call.path for call in CALLS]
