@@ -65,7 +65,8 @@ _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column(
 # What every verdict asks for, made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
 def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
     anew = {column.name: statement.excluded[column.name] for column in _plans.columns if not column.primary_key}
-    return statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
+    once = statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
+    return once.execution_options(preserve_rowcount=True)
 
 
 _PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
@@ -122,7 +123,7 @@ def put(connection: Connection, entry: Entry) -> None:
         "cleared": 0,
         "shown": orjson.dumps(entry.shown).decode(),
     }
-    if connection.execute(_PUT[connection.dialect.name], values).rowcount == 0:
+    if connection.execute(_PUT[connection.dialect.name], values).rowcount != 1:
         raise JournalUnavailable("another sidecar put this plan meanwhile: ask again")
 
 

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
+from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
 from sidecar.gate.binding import bound_to
 from sidecar.gate.database import AdvisoryTurns, sole_use
@@ -74,6 +76,21 @@ def test_a_database_is_bound_to_the_first_cluster_it_meets(world):
     world.cluster.send = lambda call, credential=None: ApiAnswer(status=403, body={})
     with pytest.raises(SettingsError, match="kube-system cannot be read"):
         bind_cluster(world.desk.ledger, world.cluster)
+
+
+def test_a_denied_plan_is_put_again_and_no_other_is_written_over(world):
+    world.judge.verdict = "deny"
+    proposed = plan(scale(5))
+    assert submit(proposed, desk=world.desk).state == "denied"
+    with world.desk.ledger.read() as connection:
+        denied = approvals.get(connection, proposed.digest)
+    with world.desk.ledger.write() as transaction:
+        approvals.put(transaction.connection, replace(denied, state="approved", reason=""))
+    with world.desk.ledger.write() as transaction, pytest.raises(JournalUnavailable, match="meanwhile"):
+        approvals.put(transaction.connection, replace(denied, reason="written over"))
+    with world.desk.ledger.read() as connection:
+        assert approvals.state_of(connection, proposed.digest) == "approved"
+        assert approvals.state_of(connection, "0" * 64) is None
 
 
 def test_another_key_does_not_open_the_journal(world, monkeypatch):

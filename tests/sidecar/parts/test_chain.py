@@ -1,11 +1,13 @@
 """The journal's chain: whatever is edited, dropped, put elsewhere, cut or rebuilt, the first bad record is named."""
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sidecar.audit import Head, check, seal
+from sidecar.contract import MalformedMessage
 
 KEY = b"a key of the sidecar"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,3 +101,17 @@ def test_a_journal_rebuilt_with_the_key_is_found_by_the_anchor():
 def test_records_after_the_anchor_are_fine():
     documents = journal(6)
     assert check(KEY, documents, anchors=[("the anchor", head_of(copy.deepcopy(documents)[:3]))]) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), 2**60, {1: 2}, b"bytes", object()])
+def test_what_no_json_says_gets_into_no_record(value):
+    with pytest.raises(MalformedMessage):
+        seal(KEY, Head(), at=START, kind="answer", actor="ada", body={"value": value})
+
+
+def test_a_record_reads_the_same_when_it_comes_back():
+    body = {"text": "\u00fc \u2028 \x00", "numbers": [1, 1.5, 1e21, -7], "none": None, "deep": {"b": [], "a": {}}}
+    record = seal(KEY, Head(), at=START, kind="answer", actor="ada", body=body)
+    document = json.loads(json.dumps(record.document()))
+    assert document["body"] == body
+    assert check(KEY, [document]) is None

@@ -1,0 +1,71 @@
+"""What a lease needs is made at once where nothing waits for anything; what is refused is undone to the last piece."""
+
+import threading
+import time
+
+import pytest
+
+from sidecar.contract import Lease, Problem
+from sidecar.gate.lease import lease
+from sidecar.gate.submit import submit
+from tests.fakes.sidecar_cluster import status
+from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
+
+PIECES = ("serviceaccounts", "roles", "rolebindings")
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = make_world(tmp_path, verdict="allow")
+    world.cluster.put("deployments", deployment(replicas=3), "apps")
+    return world
+
+
+def allowed(world) -> str:
+    came = submit(plan(scale(5)), desk=world.desk)
+    assert came.state == "approved"
+    return came.plan
+
+
+def made(call) -> str:
+    """The plural of what this request makes, "token" for a token, "" for any other."""
+    return call.path.rpartition("/")[2] if call.method == "POST" else ""
+
+
+def test_account_and_role_are_asked_for_at_once_and_the_binding_after_both(world):
+    together = threading.Barrier(2, timeout=10)
+    digest = allowed(world)
+
+    def meet(call, identity):
+        if made(call) in ("serviceaccounts", "roles"):
+            together.wait()
+
+    world.cluster.before = meet
+    assert isinstance(lease(digest, desk=world.desk), Lease)
+    asked = [request.path.rpartition("/")[2] for request in world.cluster.requests if request.verb == "POST"]
+    assert sorted(asked[:2]) == ["roles", "serviceaccounts"]
+    assert sorted(asked[2:]) == ["rolebindings", "token"]
+
+
+@pytest.mark.parametrize(
+    ("no", "late"),
+    [("roles", "serviceaccounts"), ("serviceaccounts", "roles"), ("rolebindings", "token"), ("token", "rolebindings")],
+)
+def test_what_comes_after_a_refusal_is_taken_back_too(world, no, late):
+    refused = threading.Event()
+    digest = allowed(world)
+
+    def answer(call, identity):
+        if made(call) == no:
+            refused.set()
+            return status(403, "not granted")
+        if made(call) == late and call.query != ():
+            assert refused.wait(10)
+            time.sleep(0.05)  # whoever does not wait for it has begun to take back by now
+        return None
+
+    world.cluster.before = answer
+    came = lease(digest, desk=world.desk)
+    assert isinstance(came, Problem)
+    assert came.code == "beyond-ceiling"
+    assert [world.cluster.names(piece) for piece in PIECES] == [[], [], []]
