@@ -13,7 +13,6 @@ from agent.topology.fields import at, condition, created_at, name_of, ref_of, te
 from agent.topology.workloads import images_of, is_serving, ready, revisions, rollback, still_serving, tag, wanted, workloads
 
 _ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.I)
-_WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
 
 
 def refusals(topology: Topology, unit: Ref) -> list[Happening]:
@@ -60,32 +59,6 @@ def no_service_account(topology: Topology) -> Iterator[Finding]:
             statement=f"The pods of {unit} cannot be created because ServiceAccount {name} does not exist in namespace"
             f" {unit.namespace}"
             f" (there are: {', '.join(others) or 'none'}).",
-        )
-
-
-@check("webhook-refuses", weight=0.9)
-def webhook_breaks(topology: Topology) -> Iterator[Finding]:
-    """ "failed calling webhook": an admission webhook that does not answer keeps pods from being created."""
-    for unit, events, said in refused_units(topology):
-        match = _WEBHOOK.search(said)
-        if match is None:
-            continue
-        holder = next(
-            (
-                ref_of(one)
-                for one in topology.of_kind("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-                if any(text(hook, "name") == match[1] for hook in one.get("webhooks", []))
-            ),
-            unit,
-        )
-        yield Finding(
-            cause="webhook-refuses",
-            subject=holder,
-            affects=(unit,),
-            since=earliest(*(event.first for event in events)),
-            quotes=tuple(quote_event(event) for event in events[-1:]),
-            params={"webhook": match[1]},
-            statement=f"Admission webhook {match[1]} cannot be called, so pods of {unit} are not created: {said[-250:]}.",
         )
 
 
