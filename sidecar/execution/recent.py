@@ -7,7 +7,7 @@ uid, resourceVersion and tests of what is there. Whoever says no by them, or ask
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sidecar.ports import ApiAnswer
@@ -36,7 +36,10 @@ class Recent:
         now = self.now()
         if now - asked > SECONDS:
             return None
-        return answer if answer.date is None else replace(answer, date=answer.date + timedelta(seconds=now - came))
+        if answer.date is None:
+            return answer
+        date = answer.date + timedelta(seconds=now - came)
+        return ApiAnswer(status=answer.status, body=answer.body, date=date, headers=answer.headers)
 
     def asking(self) -> tuple[int, float]:
         """Before a look goes out: to be handed to `keep` with its answer, whose age counts from here."""

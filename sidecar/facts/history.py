@@ -54,9 +54,11 @@ def counts(plan: Plan, history: History, *, now: datetime) -> dict[str, Json]:
     done = [_read(entry, now) for entry in history.performed]
     refs = {key_of(ref): ref for step in plan.steps for ref in target_of(step.action)}
     by_key: dict[str, list[float]] = {}
+    about: dict[str, list[_Done]] = {}
     by_namespace: dict[str, list[float]] = {name: [] for name in sorted({ref.namespace for ref in refs.values()} - {""})}
     taken: dict[str, list[Json]] = {}
     for one in done:
+        about.setdefault(key_of(one.target), []).append(one)
         for key, namespace in one.touched():
             by_key.setdefault(key, []).append(one.age)
             if namespace:
@@ -65,7 +67,7 @@ def counts(plan: Plan, history: History, *, now: datetime) -> dict[str, Json]:
                 taken.setdefault(namespace, []).append(key.rpartition("/")[2])
     lately = [_recent(one) for one in done if one.age <= HOUR]
     return {
-        "targets": {key: {**_within(by_key.get(key, ())), **_moved(key, done)} for key in sorted(refs)},
+        "targets": {key: {**_within(by_key.get(key, ())), **_moved(about.get(key, ()))} for key in sorted(refs)},
         "namespaces": {name: _within(ages) for name, ages in by_namespace.items()},
         "incident": _within(one.age for one in done if one.incident == plan.incident),
         "cluster": _within(one.age for one in done),
@@ -91,14 +93,15 @@ def namespaces_of(history: History) -> set[str]:
 
 
 def _within(ages: Iterable[float]) -> dict[str, Json]:
-    known = list(ages)
-    return {"hour": sum(age <= HOUR for age in known), "day": sum(age <= DAY for age in known)}
+    known = [age for age in ages if age <= DAY]
+    return {"hour": len([age for age in known if age <= HOUR]), "day": len(known)}
 
 
-def _moved(key: str, done: list[_Done]) -> dict[str, Json]:
-    mine = [one for one in done if key_of(one.target) == key and one.age <= DAY]
+def _moved(about: Iterable[_Done]) -> dict[str, Json]:
+    """`about`: the steps about one target."""
+    mine = [one for one in about if one.age <= DAY]
     moves = [abs((after or 0) - (before or 0)) for before, after in (one.replicas for one in mine if one.replicas is not None)]
-    return {"replicas": sum(moves), "fields": sum(len(one.fields) for one in mine)}
+    return {"replicas": sum(moves), "fields": sum([len(one.fields) for one in mine])}
 
 
 def _recent(one: _Done) -> dict[str, Json]:

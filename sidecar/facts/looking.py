@@ -15,12 +15,6 @@ _MOST_LISTED = 2_000  # a longer list is not read to its end, and so not known
 Query = tuple[tuple[str, str], ...]
 
 
-def object_call(ref: ObjectRef) -> ApiCall | None:
-    """None for a kind that is not known, or a scope that does not fit it."""
-    path = path_of(ref)
-    return None if path is None else ApiCall(method="GET", path=path)
-
-
 def namespace_call(name: str) -> ApiCall:
     return ApiCall(method="GET", path=f"/api/v1/namespaces/{name}")
 
@@ -42,6 +36,7 @@ class Look:
     shared: Looking | None = None
     missing: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
+    _calls: dict[ObjectRef, ApiCall | None] = field(default_factory=dict)
     _found: dict[tuple[str, Query], Document | None] = field(default_factory=dict)
     _lists: dict[tuple[str, str, str, Query], list[Document] | None] = field(default_factory=dict)
 
@@ -50,9 +45,16 @@ class Look:
         if self.shared is not None:
             self.shared.ahead(call for call in calls if call is not None)
 
+    def call(self, ref: ObjectRef) -> ApiCall | None:
+        """None for a kind that is not known, or a scope that does not fit it."""
+        if ref not in self._calls:
+            path = path_of(ref)
+            self._calls[ref] = None if path is None else ApiCall(method="GET", path=path)
+        return self._calls[ref]
+
     def object(self, ref: ObjectRef) -> Document | None:
         """The live object; NOT_THERE for a 404; None, and named as missing, for anything else."""
-        call = object_call(ref)
+        call = self.call(ref)
         if call is None:
             self.missing.append(f"{ref}: no such kind in {ref.api_version}, or not in such a scope")
             return None

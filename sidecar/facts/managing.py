@@ -35,12 +35,12 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
             case ChangeFields(changes=changes):
                 for change in changes:
                     segments = segments_of(change.path)
-                    value = at_pointer(live, segments)
+                    value, named = found_at(live, segments)
                     fields[change.path] = {
                         "present": value is not None,
                         "as_planned": canonical(value) == canonical(change.before),
                         "managers": managers_of(live, segments),
-                        "named": named_by(live, segments),
+                        "named": named,
                     }
             case ScaleWorkload():
                 fields["/spec/replicas"] = {"managers": managers_of(live, ["spec", "replicas"])}
@@ -53,8 +53,9 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
     return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
 
 
-def named_by(live: Json, segments: list[str]) -> str:
-    """The name of the innermost list element on the way, such as an environment variable's; "" where there is none."""
+def found_at(live: Json, segments: list[str]) -> tuple[Json, str]:
+    """What is there, None for nothing; and the name of the innermost list element on the way, such as an environment
+    variable's, "" where there is none."""
     name, value = "", live
     for segment in segments:
         if isinstance(value, dict):
@@ -63,7 +64,7 @@ def named_by(live: Json, segments: list[str]) -> str:
             value = at_pointer(value, [segment])
             if isinstance(value, dict):  # an element of a list
                 name = text(value, "name")[:128]
-    return name
+    return value, name
 
 
 def managers_of(live: Document, segments: list[str]) -> list[Json]:

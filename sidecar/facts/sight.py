@@ -20,7 +20,7 @@ from sidecar.contract import (
     target_of,
 )
 from sidecar.facts.demand import added, replicas_of, scales
-from sidecar.facts.looking import NOT_THERE, Look, Query, list_call, namespace_call, object_call
+from sidecar.facts.looking import NOT_THERE, Look, Query, list_call, namespace_call
 from sidecar.facts.managing import as_planned
 from sidecar.facts.projection import Document, absent, key_of, mapping, number, pod_labels, selects, target_facts, text
 from sidecar.facts.relation import RUNS_PODS, WORKLOADS, Seen, relation, service_covers
@@ -87,7 +87,7 @@ class Sight:
     def cause(self) -> Document:
         """`exists` "unread": of a kind that is not looked at, or not known; only its name can be referred to."""
         subject = self.plan.cause.subject
-        if _call(subject) is None:
+        if self._call(subject) is None:
             return {"key": key_of(subject), "exists": "unread", "uid": ""}
         found = self.seen[subject]
         if found is None:
@@ -113,35 +113,50 @@ class Sight:
 
     def _foreseen(self) -> Iterator[ApiCall | None]:
         """What the plan alone says will be asked for."""
-        yield _call(self.plan.cause.subject)
+        lists: set[tuple[tuple[str, str], str]] = set()
+        yield self._call(self.plan.cause.subject)
         for ref in self.refs.values():
-            call = _call(ref)
+            call = self._call(ref)
             if call is None:
                 continue
             yield call
             created = self._created(ref)
-            if created is not None:
-                yield _scaled_call(created.manifest, ref.namespace) if ref.kind == _SCALER else None
-            elif ref.kind in RUNS_PODS:
-                yield list_call(*_BUDGETS, ref.namespace) if ref.kind in _BUDGETED else None
-                yield list_call(*_SERVICES, ref.namespace) if ref.namespace in self.emptied else None
-                yield list_call(*_AUTOSCALERS, ref.namespace) if self._scales(ref) else None
+            if created is None:
+                lists.update((kind, ref.namespace) for kind in self._listed_for(ref))
+            elif ref.kind == _SCALER:
+                yield self._scaled_call(created.manifest, ref.namespace)
+        yield from (list_call(*kind, namespace) for kind, namespace in lists)
+
+    def _listed_for(self, ref: ObjectRef) -> Iterator[tuple[str, str]]:
+        """The kinds of which all in its namespace are asked for, to see which of them are about it."""
+        if ref.kind in _BUDGETED:
+            yield _BUDGETS
+        if ref.kind in RUNS_PODS and ref.namespace in self.emptied:
+            yield _SERVICES
+        if ref.kind in WORKLOADS and self._scales(ref):
+            yield _AUTOSCALERS
 
     def _seen(self) -> dict[ObjectRef, Seen | None]:
         subject = self.plan.cause.subject
         found: dict[ObjectRef, Seen | None] = {}
         there: dict[ObjectRef, Document] = {}
-        for ref in (*self.refs.values(), *(() if _call(subject) is None else (subject,))):
+        for ref in (*self.refs.values(), *(() if self._call(subject) is None else (subject,))):
             live = self._live(ref)
             if live is not None and live != NOT_THERE:
                 there[ref] = {**live, "apiVersion": ref.api_version, "kind": ref.kind}
             else:
                 found[ref] = None if live is None else Seen(ref=ref)
-        scaled = (_scaled_call(live, ref.namespace) for ref, live in there.items() if ref.kind == _SCALER and ref in self.steps)
+        scaled = (
+            self._scaled_call(live, ref.namespace) for ref, live in there.items() if ref.kind == _SCALER and ref in self.steps
+        )
         owners = self.look.owners([(live, ref.namespace) for ref, live in there.items()], along=scaled)
         for (ref, live), above in zip(there.items(), owners, strict=True):
             found[ref] = None if above is None else Seen(ref=ref, live=live, owners=above)
         return found
+
+    def _call(self, ref: ObjectRef) -> ApiCall | None:
+        """None for what is not looked at."""
+        return None if ref.kind == _UNREAD else self.look.call(ref)
 
     def _live(self, ref: ObjectRef) -> Document | None:
         if ref.kind == _UNREAD:
@@ -157,9 +172,8 @@ class Sight:
 
     def _facts_of(self, seen: Seen) -> Document | None:
         ref, namespace = seen.ref, seen.ref.namespace
-        budgets = self.look.listed(*_BUDGETS, namespace) if ref.kind in _BUDGETED else []
-        services = self.look.listed(*_SERVICES, namespace) if ref.kind in RUNS_PODS and namespace in self.emptied else []
-        autoscalers = self.look.listed(*_AUTOSCALERS, namespace) if ref.kind in WORKLOADS and self._scales(ref) else []
+        lists = {kind: self.look.listed(*kind, namespace) for kind in self._listed_for(ref)}
+        budgets, services, autoscalers = (lists.get(kind, []) for kind in (_BUDGETS, _SERVICES, _AUTOSCALERS))
         if budgets is None or services is None or autoscalers is None:
             return None
         labels = pod_labels(seen.live)
@@ -211,15 +225,14 @@ class Sight:
     def _scales(self, ref: ObjectRef) -> bool:
         return any(_sets_count(step) for step in self.steps.get(ref, ()))
 
+    def _scaled_call(self, autoscaler: Document, namespace: str) -> ApiCall | None:
+        ref = _scaled_by(autoscaler, namespace)
+        return self.look.call(ref) if ref is not None else None
+
     def _scaled(self, autoscaler: Document, namespace: str) -> Document | None:
         ref = _scaled_by(autoscaler, namespace)
         found = self.look.object(ref) if ref is not None else None
         return None if ref is None or found is None or found == NOT_THERE else {**found, "kind": ref.kind}
-
-
-def _call(ref: ObjectRef) -> ApiCall | None:
-    """None for what is not looked at."""
-    return None if ref.kind == _UNREAD else object_call(ref)
 
 
 def _workload(seen: Seen) -> Document | None:
@@ -251,11 +264,6 @@ def _scaled_by(autoscaler: Document, namespace: str) -> ObjectRef | None:
         return ObjectRef(api_version=api_version, kind=kind, namespace=namespace, name=name, uid="unknown")
     except ValueError:
         return None
-
-
-def _scaled_call(autoscaler: Document, namespace: str) -> ApiCall | None:
-    ref = _scaled_by(autoscaler, namespace)
-    return object_call(ref) if ref is not None else None
 
 
 def _takes(step: Step) -> bool:

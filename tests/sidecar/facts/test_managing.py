@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sidecar.contract import ChangeFields, CordonNode, FieldChange, ObjectRef, RollbackWorkload, ScaleWorkload, Step
-from sidecar.facts.managing import as_planned, managers_of, named_by
+from sidecar.facts.managing import as_planned, found_at, managers_of
 
 WEB = ObjectRef(api_version="apps/v1", kind="Deployment", namespace="shop", name="web", uid="u")
 NINE = int(datetime(2026, 11, 18, 9, tzinfo=UTC).timestamp())
@@ -79,7 +79,7 @@ def test_the_latest_hand_comes_first_and_one_without_a_time_last() -> None:
     [(VALUE, "MODE"), ("/spec/containers/0/image", "main"), ("/spec/replicas", ""), ("/spec/containers/5/image", "")],
 )
 def test_a_field_in_a_list_is_called_by_the_innermost_element(path: str, name: str) -> None:
-    assert named_by(live(), path.split("/")[1:]) == name
+    assert found_at(live(), path.split("/")[1:])[1] == name
 
 
 @pytest.mark.parametrize(
