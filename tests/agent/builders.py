@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.domain.finding import Finding
 from agent.domain.incident import Incident
-from agent.domain.objects import ContainerLog
+from agent.domain.objects import ContainerLog, Series
 from agent.ports.cluster import Gap, Observed
 from agent.topology import Topology, build
 
@@ -187,6 +187,13 @@ def log(of: Object, text: str, *, container: str = "app", previous: bool = False
     return ContainerLog(namespace=metadata["namespace"], pod=metadata["name"], container=container, previous=previous, text=text)
 
 
+def measured(name: str, values: Sequence[float], *, step: float = 30, **labels: str) -> Series:
+    """A series whose last sample is of now."""
+    start = NOW.timestamp() - step * (len(values) - 1)
+    samples = tuple((start + step * number, float(value)) for number, value in enumerate(values))
+    return Series(labels={"__name__": name, "namespace": NS, **labels}, samples=samples)
+
+
 def lines(*texts: str, minutes: float = 1) -> str:
     """Log lines a second apart, the last one `minutes` ago."""
     start = NOW - timedelta(minutes=minutes, seconds=len(texts))
@@ -200,10 +207,15 @@ def app(name: str = "web", *, replicas: int = 2, **rest: Any) -> list[Object]:
     return [owner, set_, *(pod(set_, number=number) for number in range(replicas)), service(name)]
 
 
-def topology(*objects: Object, logs: Sequence[ContainerLog] = (), unseen: dict[str, str] | None = None) -> Topology:
+def topology(
+    *objects: Object,
+    logs: Sequence[ContainerLog] = (),
+    unseen: dict[str, str] | None = None,
+    series: Sequence[Series] = (),
+) -> Topology:
     base = [node()] if not any(one["kind"] == "Node" for one in objects) else []
     account = obj("ServiceAccount", "default")
-    return build(NOW, [*base, account, *objects], logs, (), unseen)
+    return build(NOW, [*base, account, *objects], logs, tuple(series), unseen)
 
 
 def observed(*objects: Object, logs: Sequence[ContainerLog] = (), gaps: Sequence[Gap] = ()) -> Observed:

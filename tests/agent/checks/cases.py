@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.domain.objects import ContainerLog
+from agent.domain.objects import ContainerLog, Series
 from tests.agent.builders import (
     ago,
     app,
@@ -25,13 +25,17 @@ from tests.agent.builders import (
 
 World = tuple[list[dict[str, Any]], list[ContainerLog]]
 CASES: dict[str, tuple[str, Callable[[], World]]] = {}
+SERIES: dict[str, list[Series]] = {}  # of the incidents that metrics tell of
 
 
-def case(cause: str, subject: str) -> Callable[[Callable[[], World]], Callable[[], World]]:
+def case(
+    cause: str, subject: str, *, series: list[Series] | None = None
+) -> Callable[[Callable[[], World]], Callable[[], World]]:
     """`subject` is Kind/name of the culprit."""
 
     def keep(make: Callable[[], World]) -> Callable[[], World]:
         CASES[cause] = (subject, make)
+        SERIES[cause] = series or []
         return make
 
     return keep
