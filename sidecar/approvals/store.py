@@ -58,8 +58,6 @@ _answers = Table(
     Column("document", Text, nullable=False),
     Column("at", Float, nullable=False),
 )
-_lifts = Table("stop_lifts", metadata, Column("person", Text, primary_key=True), Column("at", Float, nullable=False))
-_switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
 
 
 # What every verdict asks for, made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
@@ -74,7 +72,6 @@ _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
 _STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
 _WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
-_STOPPED = select(_switch.c.by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,48 +275,6 @@ def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -
 def waiting(connection: Connection) -> int:
     """How many plans people have yet to answer."""
     return connection.execute(_WAITING).scalar_one()
-
-
-def stopped_by(connection: Connection) -> str | None:
-    """Who stopped everything, None when nobody did."""
-    row = connection.execute(_STOPPED).first()
-    return str(row.by) if row is not None else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """`lifts`: who said that it may be lifted, and when."""
-
-    by: str
-    at: datetime
-    reason: str
-    lifts: tuple[tuple[str, datetime], ...]
-
-
-def stop_of(connection: Connection) -> Stop | None:
-    row = connection.execute(select(_switch)).mappings().first()
-    if row is None:
-        return None
-    lifts = tuple(
-        (str(lift.person), datetime.fromtimestamp(lift.at, UTC))
-        for lift in connection.execute(select(_lifts).order_by(_lifts.c.at))
-    )
-    return Stop(by=row["by"], at=datetime.fromtimestamp(row["at"], UTC), reason=row["reason"], lifts=lifts)
-
-
-def put_lift(connection: Connection, *, person: str, at: datetime) -> None:
-    connection.execute(_lifts.delete().where(_lifts.c.person == person))
-    connection.execute(insert(_lifts).values(person=person, at=at.timestamp()))
-
-
-def stop(connection: Connection, *, by: str, at: datetime, reason: str) -> None:
-    lift(connection)
-    connection.execute(insert(_switch).values(by=by, at=at.timestamp(), reason=reason))
-
-
-def lift(connection: Connection) -> None:
-    connection.execute(_switch.delete())
-    connection.execute(_lifts.delete())
 
 
 def counted(connection: Connection) -> dict[str, int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
 from sidecar.contract import Json, Lease, Step, target_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
@@ -34,7 +35,7 @@ def lease_to_undo(
         held = leases.get(connection, held.lease.id) or held
         entry = approvals.get(connection, held.lease.plan) or entry
         late = leases.of_plan(connection, held.lease.plan, undoes=held.lease.id)
-        stopped = approvals.stopped_by(connection)
+        stopped = switch.stopped_by(connection)
     why = _why_not(held, entry, late, stopped, desk=desk)
     if why:
         return No(status="refused", reason="lease-over", message=why)
@@ -44,7 +45,7 @@ def lease_to_undo(
     with desk.turns.alone(claimed.lease.id):  # nobody ends it while its rights are being made
         with desk.ledger.read() as connection:
             claimed = leases.get(connection, claimed.lease.id) or claimed
-            stopped = approvals.stopped_by(connection)
+            stopped = switch.stopped_by(connection)
         if stopped is not None or claimed.lease.state not in ("minting", "live"):
             why = f"everything was stopped by {stopped}" if stopped is not None else f"the lease is {claimed.lease.state}"
             return No(status="refused", reason="lease-over", message=why)
@@ -86,7 +87,7 @@ def _claim(held: leases.Entry, left: Sequence[Step], *, desk: Desk, actor: str) 
     identifier = f"{held.lease.plan[:12]}-{secrets.token_hex(3)}"
     targets = [target for step in left for target in target_of(step.action)]
     with desk.ledger.write() as transaction:
-        if (stopped := approvals.stopped_by(transaction.connection)) is not None:  # since the look
+        if (stopped := switch.stopped_by(transaction.connection)) is not None:  # since the look
             return No(status="refused", reason="lease-over", message=f"everything was stopped by {stopped}")
         made = Lease(
             id=identifier,

@@ -7,7 +7,7 @@ gives the same lease, or goes on with a mint that a crash or a silent API server
 import secrets
 from datetime import timedelta
 
-from sidecar.approvals import outcome
+from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalsWanted, Json, Lease, Problem, target_of
 from sidecar.contract import digest as digest_of
@@ -44,7 +44,7 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
             with desk.ledger.read() as connection:
                 held = leases.get(connection, held.lease.id) or held
                 entry = approvals.get(connection, digest) or entry
-                stopped = approvals.stopped_by(connection)
+                stopped = switch.stopped_by(connection)
             if held.lease.state == "minting" and stopped is not None:
                 return problem(409, "stopped", f"everything was stopped by {stopped}")
             if held.lease.state == "minting" and entry.state != "leased":  # a no came in between
@@ -68,7 +68,7 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
     if desk.judge.revision != entry.decision.revision:
         return void(digest, "policy-changed", "the policy is another one since the plan was judged", desk=desk)
     with desk.ledger.read() as connection:
-        stopped = approvals.stopped_by(connection)
+        stopped = switch.stopped_by(connection)
         answers = approvals.answers_to(connection, digest)
     if stopped is not None:
         return problem(409, "stopped", f"everything was stopped by {stopped}")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
 from sidecar.approvals.slack import cards
 from sidecar.audit import Anchor, Fault, Head, Journal
 from sidecar.contract import Json, Record
@@ -76,6 +77,7 @@ class Ledger:
                 connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
             for tables in (
                 approvals.metadata,
+                switch.metadata,
                 cards.metadata,
                 credentials.metadata,
                 execution.metadata,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sidecar.approvals import outcome
+from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Problem, Step, StepResult
 from sidecar.credentials import store as leases
@@ -74,7 +74,7 @@ def _may_not(
     if desk.judge.revision != entry.decision.revision:
         return No(status="refused", reason="plan-void", message="the policy is another one since the plan was judged")
     with desk.ledger.read() as connection:
-        stopped = approvals.stopped_by(connection)
+        stopped = switch.stopped_by(connection)
         answers = approvals.answers_to(connection, entry.plan.digest)
     if stopped is not None:
         return No(status="refused", reason="plan-void", message=f"everything was stopped by {stopped}")

@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
 from sidecar.contract import Json
 from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable, SidecarError
@@ -46,7 +47,7 @@ def _end_leases(desk: Desk) -> int:
     ended = 0
     with desk.ledger.read() as connection:
         open_leases = list(leases.listed(connection, OPEN))
-        stopped = approvals.stopped_by(connection) is not None
+        stopped = switch.stopped_by(connection) is not None
         plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
     loose = _no_longer_held(desk) if open_leases else ""
     for held in open_leases:

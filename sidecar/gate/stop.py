@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from sidecar.approvals import Person, known_as
+from sidecar.approvals import Person, known_as, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
@@ -41,7 +41,7 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     """Raises JournalUnavailable."""
     reason = escaped(reason)[:500]
     with desk.ledger.write() as transaction:
-        approvals.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
+        switch.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
         waiting = approvals.void_unused(transaction.connection, reason=f"everything was stopped by {person.name}")
         open_leases = list(leases.listed(transaction.connection, OPEN, limit=10_000))
         voided: list[Json] = [*waiting]
@@ -71,15 +71,15 @@ def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
             transaction.record("lift-refused", actor=person.name, body={"code": "no-role"})
         return problem(403, "no-role", f"only a person with the role {LIFTERS} lifts a stop")
     with desk.ledger.write() as transaction:
-        stopped = approvals.stop_of(transaction.connection)
+        stopped = switch.stop_of(transaction.connection)
         if stopped is None:
             return Stopped(stopped=False)
         others = _lifting(stopped, transaction.now, desk=desk) - {known_as(known.name)}
         if len(others) >= LIFTING_PEOPLE - 1:
-            approvals.lift(transaction.connection)
+            switch.lift(transaction.connection)
             transaction.record("stop-lifted", actor=known.name, body={"with": [*sorted(others)]})
         else:
-            approvals.put_lift(transaction.connection, person=known.name, at=transaction.now)
+            switch.put_lift(transaction.connection, person=known.name, at=transaction.now)
             until: Json = (transaction.now + LIFT_WITHIN).isoformat()
             transaction.record("stop-lift-asked", actor=known.name, body={"until": until})
     return state_of_stop(desk=desk)
@@ -89,7 +89,7 @@ def state_of_stop(*, desk: Desk) -> Stopped:
     """Whether everything is stopped, and how far the lifting is."""
     now = desk.ledger.now()
     with desk.ledger.read() as connection:
-        stopped = approvals.stop_of(connection)
+        stopped = switch.stop_of(connection)
     if stopped is None:
         return Stopped(stopped=False)
     wanted = _lifting(stopped, now, desk=desk)
@@ -104,7 +104,7 @@ def state_of_stop(*, desk: Desk) -> Stopped:
     )
 
 
-def _lifting(stopped: approvals.Stop, now: datetime, *, desk: Desk) -> set[str]:
+def _lifting(stopped: switch.Stop, now: datetime, *, desk: Desk) -> set[str]:
     """Who said so lately, and may still say so: each person once, whatever the account."""
     lately = (desk.people.by_name(person) for person, at in stopped.lifts if now - at < LIFT_WITHIN)
     return {known_as(person.name) for person in lately if person is not None and LIFTERS in person.roles and not person.bot}
@@ -119,7 +119,7 @@ def why_over(lease: Lease, *, desk: Desk) -> str:
     with desk.ledger.read() as connection:
         held = leases.get(connection, lease.id)
         entry = approvals.get(connection, lease.plan)
-        stopped = approvals.stopped_by(connection)
+        stopped = switch.stopped_by(connection)
     if stopped is not None:
         return f"everything was stopped by {stopped}"
     if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
 from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState, PlanStatus, Problem, Reason
 from sidecar.credentials import BeyondCeiling, rights_for
 from sidecar.credentials import store as leases
@@ -62,7 +63,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         with desk.ledger.read() as connection:
             state = approvals.state_of(connection, digest)
             history = _history(connection, digest, desk=desk)
-            stopped = approvals.stopped_by(connection)
+            stopped = switch.stopped_by(connection)
         if state not in (None, "denied") and (known := standing(digest, desk=desk)) is not None:
             return known
         if seconds := desk.intake.wait():
@@ -162,7 +163,7 @@ def _history(connection: Connection, digest: str, *, desk: Desk) -> History:
 
 def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *, desk: Desk) -> list[Reason]:
     """Alone with the store: whether everything was stopped, or too many cards were dealt, while this plan was looked at."""
-    stopped = approvals.stopped_by(transaction.connection)
+    stopped = switch.stopped_by(transaction.connection)
     reasons = [Reason(rule="stopped", message=f"everything was stopped by {stopped}")] if stopped is not None else []
     crowded = too_many(plan, transaction.connection, now=transaction.now, desk=desk) if decision.verdict == "review" else None
     return reasons if crowded is None else [*reasons, crowded]

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sidecar.approvals import Person, reviews
+from sidecar.approvals import Person, reviews, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Plan, Settlement
 from sidecar.credentials import store as leases
@@ -187,7 +187,7 @@ class _Counts(Collector):
                 "leases": leases.counted(connection),
                 "steps": steps.counted(connection),
             }
-            stopped = approvals.stopped_by(connection) is not None
+            stopped = switch.stopped_by(connection) is not None
             unreviewed = reviews.counted(connection)
         for name, states in counts.items():
             family = GaugeMetricFamily(f"lestrade_sidecar_{name}", f"{name} by state", labels=["state"])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
 from sidecar.contract import Lease, Problem
 from sidecar.credentials import store as leases
 from sidecar.errors import ClusterUnavailable, JournalUnavailable
@@ -40,7 +41,7 @@ def left(world) -> list[str]:
 
 def stopped(world) -> bool:
     with world.desk.ledger.read() as connection:
-        return approvals.stopped_by(connection) is not None
+        return switch.stopped_by(connection) is not None
 
 
 def in_a_thread(work, until) -> threading.Thread:
@@ -261,7 +262,7 @@ def mints(world) -> list[str]:
 def test_rights_that_were_half_made_are_not_finished_after_a_stop_whose_process_died(world):
     digest, _ = half_minted(world)
     with world.desk.ledger.write() as transaction:  # that far it came
-        approvals.stop(transaction.connection, by="ada", at=transaction.now, reason="")
+        switch.stop(transaction.connection, by="ada", at=transaction.now, reason="")
     assert code(lease(digest, desk=world.desk)) == "stopped"
     assert mints(world) == []
     reap(desk=world.desk)
