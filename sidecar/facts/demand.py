@@ -117,22 +117,23 @@ def _after(step: Step, live: Document) -> Document:
 def _with(live: Document, pointer: str, value: Json) -> Document:
     """The object with one value put in its place; missing parents appear, as the step makes them. What is not on the way is
     shared with the object that came in. Raises ValueError."""
-    changed = _put(live, segments_of(pointer), value)
+    changed = _put(live, segments_of(pointer), 0, value)
     if not isinstance(changed, dict):
         raise ValueError("no such place")
     return changed
 
 
-def _put(node: Json, segments: Sequence[str], value: Json) -> Json:
-    first, rest = segments[0], segments[1:]
+def _put(node: Json, segments: Sequence[str], at: int, value: Json) -> Json:
+    """`at`: how many of the segments lead to `node`."""
+    segment, last = segments[at], at + 1 == len(segments)
     if isinstance(node, dict):
-        held = node.get(first)
-        return {**node, first: _put({} if held is None else held, rest, value) if rest else value}
-    if isinstance(node, list) and not rest and first == "-":
+        held = node.get(segment)
+        return {**node, segment: value if last else _put({} if held is None else held, segments, at + 1, value)}
+    if isinstance(node, list) and last and segment == "-":
         return [*node, value]
-    if isinstance(node, list) and first.isdecimal() and int(first) < len(node) + (not rest):
-        index = int(first)
-        return [*node[:index], _put(node[index], rest, value) if rest else value, *node[index + 1 :]]
+    if isinstance(node, list) and segment.isdecimal() and int(segment) < len(node) + last:
+        index = int(segment)
+        return [*node[:index], value if last else _put(node[index], segments, at + 1, value), *node[index + 1 :]]
     raise ValueError("no such place")
 
 

@@ -94,7 +94,7 @@ def _reaches(fields: Json, live: Json, segments: list[str]) -> bool:
             value = value[int(segment)]
             name = _name_of(node, value, int(segment))
         else:
-            name = f"f:{segment}"
+            name = "f:" + segment
             value = value.get(segment) if isinstance(value, dict) else None
         if name is None or name not in node:
             return False
@@ -104,25 +104,25 @@ def _reaches(fields: Json, live: Json, segments: list[str]) -> bool:
 
 def _name_of(node: Document, item: Json, place: int) -> str | None:
     for name in node:
-        kind, _, said = name.partition(":")
-        if kind not in ("k", "v", "i"):
+        kind = name[:2]
+        if kind not in ("k:", "v:", "i:"):
             continue
         try:
-            wanted: Json = orjson.loads(said)
+            wanted: Json = orjson.loads(name[2:])
         except ValueError:
             continue
-        if kind == "i" and wanted == place:
+        if kind == "i:" and wanted == place:
             return name
-        if kind == "v" and wanted == item:
+        if kind == "v:" and wanted == item:
             return name
-        if kind == "k" and isinstance(wanted, dict) and isinstance(item, dict) and _same_keys(wanted, item):
+        if kind == "k:" and isinstance(wanted, dict) and isinstance(item, dict) and _same_keys(wanted, item):
             return name
     return None
 
 
 def _same_keys(wanted: Document, item: Document) -> bool:
     """A key that the API server fills in, such as a port's protocol, may be left out of what is compared."""
-    shared = set(wanted) & set(item)
+    shared = wanted.keys() & item.keys()
     return bool(shared) and all(item[key] == wanted[key] for key in shared)
 
 

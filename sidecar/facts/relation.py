@@ -106,11 +106,11 @@ def _of_pods(template: Document) -> Iterator[tuple[str, str]]:
 
 
 def _owner(one: Seen, other: Seen) -> str:
-    ours, theirs = [_identity(found) for found in one.chain()], [_identity(found) for found in other.chain()]
+    ours, theirs = {_identity(found) for found in one.chain()}, {_identity(found) for found in other.chain()}
     if _named(one.ref) in theirs or _named(other.ref) in ours:
         return "owner"
     # Two pods of one workload; not two workloads of one operator, or two pods that a Node calls its own.
-    return "owner" if any(kind in WORKLOADS for kind, _, _ in set(ours) & set(theirs)) else ""
+    return "owner" if any(kind in WORKLOADS for kind, _, _ in ours & theirs) else ""
 
 
 def _one_way(holder: Seen, held: Seen) -> str:
