@@ -4,7 +4,7 @@ export UV_FROZEN := 1
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
-.PHONY: demo test check bench owasp test-cluster servers clean help
+.PHONY: demo test check bench eval owasp test-cluster servers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,10 @@ owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results
 
 bench: .cache/synced  ## the budgets of the design, measured
 	$(RUN)/python -m tests.bench
+
+# Without RECORDINGS: those that the tests use, where they are.
+eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), copies of them, the laboratory (ARGS=--no-lab)
+	@$(RUN)/lestrade eval $(or $(RECORDINGS),$(shell $(RUN)/python -m tests.recordings.place)) $(ARGS)
 
 test-cluster: .cache/synced  ## the end-to-end suite against the cluster that LESTRADE_TEST_KUBECONFIG names
 	$(RUN)/python -m pytest tests/cluster -m cluster

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
         "", description="where runs are kept: sqlite:///path; empty: lestrade.sqlite in the user's state folder"
     )
     runbooks: Path | None = Field(None, description="folder of runbook pages of your own, laid over those that come with Lestrade")
+    recordings: Path | None = Field(None, description="folder of recordings with their truth, which `lestrade eval` is about")
     reports: Path = Field(Path("lestrade-reports"), description="folder that reports are written to")
     listen: str = Field("127.0.0.1:8180", description="host:port of `lestrade serve`")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="runs worked on at the same time by one process")

@@ -1,11 +1,11 @@
-"""Commands about what Lestrade knows, and how well: `runbooks` and `eval`."""
+"""Commands about what Lestrade knows, and how well: `runbooks` and `eval`. Only what `--help` needs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agent.cli.options import AsJson
+from agent.cli.options import AsJson, Config
 
 runbooks = typer.Typer(help="The pages that say what to do about a cause.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -66,5 +66,29 @@ def runbooks_match(
     raise typer.Exit(command.match(question, finding=finding, alert=alert, as_json=as_json))
 
 
+def evaluate(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of recordings: NAME.json.gz beside NAME.truth.yaml (also LESTRADE_RECORDINGS).", show_default=False
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this recording or scenario (may be repeated).", show_default=False)
+    ] = None,
+    lab: Annotated[bool, typer.Option("--lab/--no-lab", help="Play the laboratory's scenarios too.")] = True,
+    copies: Annotated[
+        bool, typer.Option("--copies/--no-copies", help="Answer copies too: with planted orders, and variants of each incident.")
+    ] = True,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """How well incidents are answered, judged by their truth. Exit code 1 when an answer is not right."""
+    from agent.cli import evaluate as command
+
+    raise typer.Exit(command.evaluate(folder, only=tuple(only or ()), lab=lab, copies=copies, as_json=as_json, config=config))
+
+
 def add_to(app: typer.Typer) -> None:
     app.add_typer(runbooks, name="runbooks")
+    app.command("eval", epilog="Example: lestrade eval ./recordings --no-lab")(evaluate)

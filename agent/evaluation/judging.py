@@ -6,6 +6,7 @@ from agent.evaluation.answers import Answer
 from agent.evaluation.remedies import RemedyMark
 from agent.evaluation.remedies import judge as judge_remedies
 from agent.evaluation.truth import Truth
+from agent.ports import Candidate
 
 MOST_NAMED = 3
 
@@ -87,3 +88,25 @@ def _resource(truth: Truth, answer: Answer, wrong: list[str]) -> tuple[bool | No
 
 def _remedy_words(remedy: RemedyMark) -> str:
     return f"{remedy.proposed} (as: {remedy.matched})" if remedy.matched else remedy.proposed
+
+
+def changes(before: Answer, after: Answer) -> list[str]:
+    """What an answer says otherwise than another, in words: outcome, causes with their subjects, what would be done or advised.
+    Words that are quoted from the cluster may differ; conclusions may not."""
+    found = []
+    if before.outcome != after.outcome:
+        found.append(f"changed: outcome {before.outcome} became {after.outcome}")
+    if before.named != after.named:
+        found.append(f"changed: causes {_names(before)} became {_names(after)}")
+    if [_deeds(one) for one in before.remedies] != [_deeds(one) for one in after.remedies]:
+        found.append("changed: other remedies are proposed")
+    return found
+
+
+def _names(answer: Answer) -> str:
+    return ", ".join(f"{cause} of {subject}" for cause, subject in answer.named) or "none"
+
+
+def _deeds(remedy: Candidate) -> tuple[str, ...]:
+    """What is done, by the contract; advice as it is worded."""
+    return (remedy.human, *(str(step.action.model_dump(mode="json")) for step in remedy.steps))
