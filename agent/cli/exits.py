@@ -2,7 +2,7 @@
 
 0    done: nothing is wrong, or it was repaired and seen to be repaired
 1    a fault was found and is not repaired (or its cause is not known)
-2    wrong input: arguments, files, settings
+2    wrong input: arguments, files, settings; a question about what is not there, or what may be meant in more than one way
 3    nobody let it: denied by policy, refused by a person, no answer, or no sidecar to ask
 4    the cluster cannot be reached
 5    runs cannot be kept (the store)
@@ -17,6 +17,9 @@ WRONG_INPUT, UNREACHABLE, NO_STORE, BROKEN, INTERRUPTED = 2, 4, 5, 70, 130
 OF_OUTCOME = {
     "repaired": 0,
     "healthy": 0,
+    "answered": 0,
+    "unclear": WRONG_INPUT,
+    "absent": WRONG_INPUT,
     "diagnosed": 1,
     "not-repaired": 1,
     "human-needed": 1,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from agent.domain.answer import Answer
 from agent.domain.objects import Ref
 from sidecar.contract import Json
 
@@ -66,12 +67,14 @@ class RuledOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """fault: `causes` holds one to three. healthy: no active fault. unknown: something is wrong, why is not seen.
+    """fault: `causes` holds one to three. healthy: no active fault. unknown: something is wrong, why is not seen. answered:
+    what was asked is no matter of faults, and `answer` holds it. unclear: more than one thing could be meant; absent: what
+    was asked about is not there; for both `answer` says what to ask instead.
 
     `missing` says what could not be seen. `reasoner` names who answered.
     """
 
-    outcome: Literal["fault", "healthy", "unknown"]
+    outcome: Literal["fault", "healthy", "unknown", "answered", "unclear", "absent"]
     statement: str
     causes: tuple[RankedCause, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()
@@ -79,3 +82,4 @@ class Diagnosis:
     victims: tuple[Ref, ...] = ()
     reasoner: str = "offline"
     wants: tuple[str, ...] = ()  # namespaces or objects ("ns:NAME") still to be read before an answer is final
+    answer: Answer | None = None

@@ -59,6 +59,9 @@ RunOutcome = Literal[
     "diagnosed",  # nothing was to be done (read-only run, or no sidecar configured)
     "healthy",
     "unknown",
+    "answered",  # what was asked is no matter of faults
+    "unclear",  # more than one thing could be meant
+    "absent",  # what was asked about is not there
     "ungoverned",  # the sidecar could not be reached: diagnosis only
     "failed",  # the run itself broke; what is known is reported
 ]

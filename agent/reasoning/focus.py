@@ -1,12 +1,22 @@
-"""What an incident is about: namespaces, objects and symptom, matched to the names that the cluster really has."""
+"""What an incident is about: namespaces, objects and symptom, matched to the names that the cluster really has.
 
-import difflib
+An exact name wins over everything; a slip, other separators and a part of a name are tried in that order. What was named and
+is not there, or fits in two places, is said and not guessed.
+"""
+
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Ref
-from agent.topology import Topology
+from agent.domain.question import Mention, Question, Symptom
+from agent.reasoning.names import nearest, parts_of, said_in_parts, same_word
+from agent.reasoning.questions import understand
+from agent.reasoning.vocabulary import COMMON, GENERIC
+from agent.topology import Topology, pod_spec_of
+from agent.topology.fields import labels_of, mapping, name_of, ref_of, text
+from agent.topology.pods import containers
 
 _KIND_LABELS = {
     "pod": "Pod",
@@ -27,19 +37,9 @@ _KIND_LABELS = {
     "configmap": "ConfigMap",
     "secret": "Secret",
 }
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SPACES = (
-    re.compile(r"\b(?:namespace|ns)\s+[\"'`]?([a-z0-9][-a-z0-9]*)"),
-    re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)"),
-    re.compile(r"([a-z0-9][-a-z0-9]*)[\"'`]?\s+namespace\b"),
-)
+_RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service")  # what people mean when they name no kind
 _NAMEABLE = (
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "Job",
-    "CronJob",
-    "Service",
+    *_RUNNING,
     "HorizontalPodAutoscaler",
     "Pod",
     "Node",
@@ -50,69 +50,41 @@ _NAMEABLE = (
     "ResourceQuota",
     "ReplicaSet",
     "PodDisruptionBudget",
+    "ServiceAccount",
+    "NetworkPolicy",
+    "PersistentVolume",
+    "StorageClass",
+    "Gateway",
+    "HTTPRoute",
+    "Application",
 )
-_COMMON = {
-    "default",
-    "kubernetes",
-    "pods",
-    "pod",
-    "service",
-    "services",
-    "node",
-    "nodes",
-    "the",
-    "and",
-    "with",
-    "from",
-    "this",
-    "that",
-    "what",
-    "why",
-    "how",
-    "not",
-    "are",
-    "running",
-    "ready",
-    "pending",
-    "api",
-    "web",
-    "test",
-    "data",
-    "monitoring",
-    "cluster",
-    "namespace",
-    "job",
-    "jobs",
-    "queue",
-    "report",
-    "reports",
-    "release",
-    "events",
-    "event",
-    "error",
-    "errors",
-    "cause",
-    "please",
-    "does",
-    "work",
-}
+_NAMES_APP = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance")
+_BEHIND_IN = re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)", re.I)
+_UNTIMELY = ("Watchdog", "InfoInhibitor")  # alerts that are about no namespace whatever their labels say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Focus:
-    """`objects` are exact or tolerant matches, nearest first; `namespaces` those named or implied."""
+    """`objects` are exact or tolerant matches, nearest first; `namespaces` those named or implied.
+
+    `rivals`: objects of one name in several namespaces, each of which may be meant. `elsewhere`: named, and only found
+    outside of the namespaces that the question names. `absent`: named, and found nowhere. `unknown_namespaces`: named as
+    namespaces, and none. `taken`: (what was said, what it was taken for) where that was not exact.
+    """
 
     namespaces: tuple[str, ...] = ()
     objects: tuple[Ref, ...] = ()
     words: tuple[str, ...] = ()
+    symptoms: tuple[Symptom, ...] = ()
+    rivals: tuple[Ref, ...] = ()
+    elsewhere: tuple[Ref, ...] = ()
+    absent: tuple[Mention, ...] = ()
+    unknown_namespaces: tuple[str, ...] = ()
+    taken: tuple[tuple[str, Ref], ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not self.objects and not self.namespaces
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
 
 
 def namespaces_named(incident: Incident, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,21 +92,42 @@ def namespaces_named(incident: Incident, known: tuple[str, ...]) -> tuple[str, .
     found: list[str] = []
     for alert in incident.alerts:
         labels = [alert.labels.get(label, "") for label in ("namespace", "exported_namespace", "kubernetes_namespace")]
-        found += [name for name in labels if name in known and alert.name not in ("Watchdog", "InfoInhibitor")]
-    said = words_of(incident.question)
-    found += [name for pattern in _SPACES for name in pattern.findall(incident.question) if name in known]
-    found += [name for name in known if name in said and name not in _COMMON]
+        found += [name for name in labels if name in known and alert.name not in _UNTIMELY]
+    asked = understand(incident.question, incident.opened_at)
+    found += [name for name in asked.namespaces if name in known]
+    found += [mention.namespace for mention in asked.mentions if mention.namespace in known]
+    found += [name.lower() for name in _BEHIND_IN.findall(asked.text) if name.lower() in known]
+    found += [name for name in known if name in asked.words and name not in COMMON]
+    if not found:  # a slip of the keyboard, where the word can only be a namespace
+        found += [near for name in asked.namespaces for near, _ in nearest(name, known, most=1)]
     return tuple(dict.fromkeys(found))
 
 
 def focus_on(incident: Incident, topology: Topology) -> Focus:
     """Objects of the alerts' labels first, then names in the question; tolerant of parts and small slips."""
-    known = tuple(sorted({ref.namespace for ref in topology.objects if ref.namespace}))
+    held = {ref.namespace for ref in topology.objects if ref.namespace}
+    known = tuple(sorted(held | {name_of(one) for one in topology.of_kind("Namespace")}))
     namespaces = namespaces_named(incident, known)
-    objects = [ref for alert in incident.alerts for ref in _of_alert(alert, topology)]
-    words = words_of(incident.question)
-    objects += _named(words, topology, namespaces)
-    return Focus(namespaces=namespaces, objects=tuple(dict.fromkeys(objects)), words=words)
+    alerted = [ref for alert in incident.alerts for ref in _of_alert(alert, topology)]
+    asked = understand(incident.question, topology.now)
+    search = _Search(topology, asked, namespaces)
+    objects = search.objects()
+    taken = dict(search.taken)
+    for name in asked.namespaces if not alerted else ():
+        if name not in known:
+            taken.update({f"namespace {name}": Ref("Namespace", "", near) for near, _ in nearest(name, known, most=1)})
+    strangers = () if alerted or not topology.saw("Namespace") else tuple(n for n in asked.namespaces if n not in known)
+    return Focus(
+        namespaces=namespaces,
+        objects=tuple(dict.fromkeys((*alerted, *objects))),
+        words=asked.words,
+        symptoms=asked.symptoms,
+        rivals=() if alerted else search.rivals(),
+        elsewhere=() if alerted else tuple(search.elsewhere),
+        absent=() if alerted else tuple(one for one in asked.mentions if search.is_absent(one, known)),
+        unknown_namespaces=tuple(name for name in strangers if not nearest(name, known, most=1)),
+        taken=tuple(taken.items()),
+    )
 
 
 def _of_alert(alert: Alert, topology: Topology) -> list[Ref]:
@@ -152,42 +145,142 @@ def _of_alert(alert: Alert, topology: Topology) -> list[Ref]:
     return found
 
 
-def _named(words: tuple[str, ...], topology: Topology, namespaces: tuple[str, ...]) -> list[Ref]:
-    exact: list[Ref] = []
-    loose: list[tuple[float, Ref]] = []
-    said = set(words)
-    for kind in _NAMEABLE:
-        for manifest in topology.of_kind(kind):
-            ref = Ref(kind, manifest.get("metadata", {}).get("namespace", ""), manifest.get("metadata", {}).get("name", ""))
-            if namespaces and ref.namespace and ref.namespace not in namespaces:
+class _Search:
+    """One question's names against one topology."""
+
+    def __init__(self, topology: Topology, asked: Question, namespaces: tuple[str, ...]) -> None:
+        self._topology, self._asked, self._namespaces = topology, asked, namespaces
+        self._by_name: dict[str, list[Ref]] = {}
+        for kind in _NAMEABLE:
+            for manifest in topology.of_kind(kind):
+                self._by_name.setdefault(name_of(manifest).lower(), []).append(ref_of(manifest))
+        self._exact: dict[str, list[Ref]] = {}  # what was said -> objects of that name inside
+        self.taken: dict[str, Ref] = {}
+        self.elsewhere: list[Ref] = []
+
+    def objects(self) -> list[Ref]:
+        kinds = {mention.name: mention.kind for mention in self._asked.mentions if mention.kind}
+        sure = {mention.name for mention in self._asked.mentions if mention.sure}
+        for word in dict.fromkeys((*self._asked.words, *(mention.name for mention in self._asked.mentions))):
+            if word in COMMON and word not in sure:
                 continue
-            name = ref.name.lower()
-            if name in said and (name not in _COMMON) and not (kind == "Node" and len(name) < 2):
-                exact.append(topology.unit(ref))
-            elif kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service"):
-                score = _likeness(name, said)
-                if score:
-                    loose.append((score, ref))
-    if exact:
-        return list(dict.fromkeys(exact))
-    best = max((score for score, _ in loose), default=0.0)
-    return list(dict.fromkeys(ref for score, ref in sorted(loose, key=lambda one: (-one[0], one[1])) if score >= best - 0.01))
+            self._keep(word, self._of_kind(self._by_name.get(word, []), kinds.get(word, "")))
+        for mention in self._asked.mentions:
+            if mention.name not in self._exact:
+                self._nearly(mention)
+        inside = [self._topology.unit(ref) for refs in self._exact.values() for ref in refs]
+        if inside or self.elsewhere:
+            return list(dict.fromkeys(inside))
+        return self._loosely()
+
+    def _of_kind(self, refs: Sequence[Ref], kind: str) -> Sequence[Ref]:
+        """Those of the kind that was said, if there are any: people say "pod" for the workload too."""
+        named = [ref for ref in refs if ref.kind == kind]
+        return named if named and kind != "Pod" else refs
+
+    def _keep(self, word: str, refs: Sequence[Ref]) -> None:
+        inside = [ref for ref in refs if self._is_inside(ref)]
+        if inside:
+            self._exact[word] = inside
+        elif refs and word not in self._namespaces:
+            self.elsewhere += [ref for ref in dict.fromkeys(map(self._topology.unit, refs)) if ref.kind in _RUNNING]
+
+    def _is_inside(self, ref: Ref) -> bool:
+        return not self._namespaces or not ref.namespace or ref.namespace in self._namespaces
+
+    def _nearly(self, mention: Mention) -> None:
+        """A pod that is gone, a missing object that something refers to, a container or an app label, a slip of a name."""
+        gone = [ref for ref in self._gone(mention.name) if self._is_inside(ref)]
+        if gone:
+            self._exact[mention.name] = gone
+            return
+        if not mention.sure and (mention.name in COMMON or mention.name in GENERIC):
+            return
+        labelled = [ref for ref in self._labelled(mention.name) if self._is_inside(ref)]
+        if labelled:
+            self._exact[mention.name] = labelled
+            return
+        for name, _ in nearest(mention.name, self._by_name.keys(), most=3):
+            refs = [ref for ref in self._by_name[name] if self._is_inside(ref) and ref.kind in (*_RUNNING, mention.kind)]
+            if refs:
+                self._exact[mention.name] = refs
+                self.taken[mention.name] = self._topology.unit(refs[0])
+                return
+
+    def _gone(self, name: str) -> list[Ref]:
+        """The workload of a pod that only events or its own name still speak of; an object that is referred to and missing."""
+        topology = self._topology
+        told = [topology.unit_of_name(ref) for ref in topology.events if ref.name == name]
+        named = [one.to for ones in topology.names.values() for one in ones if one.to.name == name]
+        stems = [
+            unit
+            for space in {ref.namespace for refs in self._by_name.values() for ref in refs}
+            for pod in [Ref("Pod", space, name)]
+            for unit in [topology.unit_of_name(pod)]
+            if unit != pod
+        ]
+        return list(dict.fromkeys([*told, *stems, *named]))
+
+    def _labelled(self, name: str) -> list[Ref]:
+        found = []
+        for manifest in self._topology.of_kind("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
+            labels = {**labels_of(manifest), **mapping(manifest, "spec", "template", "metadata", "labels")}
+            named = {text(one, "name") for one in containers(pod_spec_of(manifest))}
+            if name in named or any(labels.get(key) == name for key in _NAMES_APP):
+                found.append(ref_of(manifest))
+        return found
+
+    def _loosely(self) -> list[Ref]:
+        said = [word for word in self._asked.words if word not in self._namespaces]
+        loose: list[tuple[float, Ref]] = []
+        for name, refs in self._by_name.items():
+            inside = [ref for ref in refs if ref.kind in _RUNNING and self._is_inside(ref)]
+            score = _likeness(name, said) if inside else 0.0
+            loose += [(score, ref) for ref in inside if score]
+        best = max((score for score, _ in loose), default=0.0)
+        return list(dict.fromkeys(ref for score, ref in sorted(loose, key=lambda one: (-one[0], one[1])) if score >= best - 0.01))
+
+    def rivals(self) -> tuple[Ref, ...]:
+        """One for each namespace that has an object of a name that was said, unless another name tells which is meant."""
+        spaces = {
+            word: {ref.namespace for ref in refs if ref.namespace and ref.kind in _RUNNING} for word, refs in self._exact.items()
+        }
+        told = [found for found in spaces.values() if len(found) == 1]
+        for word, found in spaces.items():
+            if len(found) < 2 or len(self._namespaces) == 1 or any(one <= found for one in told):
+                continue
+            best: dict[str, Ref] = {}
+            for ref in sorted(self._exact[word], key=lambda one: _NAMEABLE.index(one.kind) if one.kind in _NAMEABLE else 99):
+                best.setdefault(ref.namespace, ref)
+            return tuple(sorted(best.values()))
+        return ()
+
+    def is_absent(self, mention: Mention, known: Iterable[str]) -> bool:
+        """Named as an object is named, and nothing is called so, not even in part."""
+        name = mention.name
+        if name in self._exact or name in known or name in {ref.name for ref in self.elsewhere}:
+            return False
+        if "_" in name or ("." in name and not mention.kind) or any(name in one or one in name for one in self._exact):
+            return False
+        if any(name == ref.name.lower() for ref in self._topology.objects):
+            return False  # of a kind that nobody asks about by itself
+        if not mention.sure and any(_likeness(one, (name,)) for one in self._by_name):
+            return False
+        return not nearest(name, tuple(known), most=1)
 
 
-def _likeness(name: str, said: set[str]) -> float:
-    """1 when all parts of the name are said; else how well one word fits the whole name (0 below 0.82)."""
-    parts = [part for part in name.split("-") if part]
-    if len(parts) > 1 and all(any(_same(part, word) for word in said) for part in parts):
+def _likeness(name: str, said: Sequence[str]) -> float:
+    """1 when all parts of the name are said; else how well one word fits the whole name (0 below a slip)."""
+    if said_in_parts(name, said):
         return 1.0
     close = max(
-        (difflib.SequenceMatcher(None, name, word).ratio() for word in said if abs(len(word) - len(name)) <= 3), default=0.0
+        (likeness for word in said if abs(len(word) - len(name)) <= 3 for _, likeness in nearest(word, (name,))), default=0.0
     )
-    if close >= 0.82:
+    if close:
         return close
+    parts = parts_of(name)
     return (
-        0.6 if any(len(part) > 3 and part not in _COMMON and any(_same(part, word) for word in said) for part in parts) else 0.0
+        0.6
+        if any(len(part) > 3 and part not in COMMON and any(same_word(part, word) for word in said) for part in parts)
+        else 0.0
     )
-
-
-def _same(part: str, word: str) -> bool:
-    return part == word or (len(part) > 3 and word.rstrip("s") == part.rstrip("s"))

@@ -1,15 +1,20 @@
 """The reasoner that needs no model: focus, topology, checks, ranking, and an answer in plain sentences."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import assert_never
 
 from agent.checks import run
 from agent.domain.finding import Diagnosis, Finding
 from agent.domain.incident import Incident
 from agent.domain.objects import Ref, Series
+from agent.domain.question import Question
 from agent.ports.cluster import BY_NATURE, Gap, Observed
+from agent.reasoning.answers import at_that_time, how_it_is, not_there, summary, what_changed, what_suffers, which_one, who_may
+from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
+from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, victims
 from agent.signals.changes import changes
 from agent.signals.masking import mask, safe
@@ -43,18 +48,101 @@ class OfflineReasoner:
 
     def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
         topology, findings = self.look(observed, series)
-        focus = focus_on(incident, topology)
-        missing = _missing(observed.gaps)
-        ranking = rank(findings, topology, focus, gaps=len(missing))
-        wants = _wants(topology, focus)
-        if ranking.causes:
-            return _fault(ranking, topology, missing, wants)
-        if ranking.symptoms:
-            return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
-        blind = [kind for kind in NEEDED_FOR_HEALTH if topology.unseen.get(kind, BY_NATURE) != BY_NATURE]
-        if blind:
-            return _blind(blind, ranking, topology, missing, wants)
-        return _healthy(findings, ranking, topology, focus, missing, wants)
+        case = _Case(
+            incident=incident,
+            asked=understand(incident.question, topology.now),
+            focus=focus_on(incident, topology),
+            topology=topology,
+            findings=findings,
+            missing=_missing(observed.gaps),
+        )
+        if incident.question and not incident.alerts:
+            return _of_question(case)
+        return _judged(case)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What one diagnosis goes by."""
+
+    incident: Incident
+    asked: Question
+    focus: Focus
+    topology: Topology
+    findings: tuple[Finding, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Namespaces that exist and were not read, as wants."""
+        names = [name_of(one) for one in self.topology.of_kind("Namespace")]
+        return tuple(f"ns:{name}" for name in sorted(names) if not self.topology.knows_namespace(name))
+
+
+def _of_question(case: _Case) -> Diagnosis:
+    """Asks back or says what is not there, where that is all there is to say; else the answer to what is wanted."""
+    focus, topology, asked = case.focus, case.topology, case.asked
+    notes = [f"{said} is taken for {ref}." for said, ref in focus.taken]
+    if focus.rivals and asked.intent != "access":
+        return which_one(asked, focus, topology, case.findings, case.missing)
+    if not focus.objects and focus.elsewhere:
+        found = listed(focus.elsewhere, most=3)
+        notes.append(f"{focus.elsewhere[0].name} is not in {where(focus.namespaces)}; it is in another namespace: {found}.")
+        case = replace(case, focus=replace(focus, objects=focus.elsewhere, namespaces=()))
+    elif asked.intent == "access":
+        pass  # accounts and resources are no objects that something can be wrong with
+    elif not focus.objects and (focus.unknown_namespaces or focus.absent):
+        sure = bool(focus.unknown_namespaces) or any(one.sure for one in focus.absent) or not focus.namespaces
+        if sure or asked.intent == "impact":
+            wants = () if focus.unknown_namespaces else case.unread
+            ranking = rank(case.findings, topology, Focus(namespaces=focus.namespaces))
+            wrong = [one.finding for one in ranking.causes] if asked.intent in ("why", "health") else []
+            return not_there(focus, topology, wrong, case.missing, wants)
+        notes.append(f"Nothing is called {focus.absent[0].name}; taken as a question about {where(focus.namespaces)}.")
+    elif focus.unknown_namespaces:
+        notes.append(f"There is no namespace {focus.unknown_namespaces[0]}.")
+    return _led_by(notes, _wanted_to_know(case))
+
+
+def _wanted_to_know(case: _Case) -> Diagnosis:
+    focus, topology, asked = case.focus, case.topology, case.asked
+    match asked.intent:
+        case "access":
+            return who_may(asked, focus, topology, case.missing)
+        case "impact":
+            return replace(what_suffers(asked, focus, topology, case.missing), wants=case.unread)
+        case "changed":
+            ranking = rank(case.findings, topology, focus)
+            return what_changed(asked, focus, topology, ranking.causes, case.missing)
+        case "health" | "why":
+            judged = _judged(case)
+            if judged.outcome == "healthy" or (judged.outcome == "fault" and asked.intent == "health"):
+                told = how_it_is(focus, topology, case.findings)
+                then = at_that_time(asked.period, focus, topology) if judged.outcome == "healthy" else ""
+                more = " ".join(one for one in (summary(told) if judged.outcome == "healthy" else "", then) if one)
+                return replace(judged, statement=f"{judged.statement} {more}".strip(), answer=told)
+            return judged
+        case _:
+            assert_never(asked.intent)
+
+
+def _led_by(notes: Sequence[str], diagnosis: Diagnosis) -> Diagnosis:
+    return replace(diagnosis, statement=safe(" ".join((*notes, diagnosis.statement)), limit=4000)) if notes else diagnosis
+
+
+def _judged(case: _Case) -> Diagnosis:
+    """Fault, healthy or unknown."""
+    focus, topology, missing = case.focus, case.topology, case.missing
+    ranking = rank(case.findings, topology, focus, gaps=len(missing))
+    wants = _wants(topology, focus)
+    if ranking.causes:
+        return _fault(ranking, topology, missing, wants)
+    if ranking.symptoms:
+        return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
+    blind = [kind for kind in NEEDED_FOR_HEALTH if topology.unseen.get(kind, BY_NATURE) != BY_NATURE]
+    if blind:
+        return _blind(blind, ranking, topology, missing, wants)
+    return _healthy(case.findings, ranking, topology, focus, missing, wants)
 
 
 def _safe(finding: Finding) -> Finding:

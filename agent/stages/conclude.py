@@ -119,6 +119,9 @@ def headline(
         "diagnosed": f"Diagnosed: {cause}",
         "healthy": f"No active fault: {diagnosis.statement.rstrip('.')}",
         "unknown": f"Not known: {diagnosis.statement.rstrip('.')}",
+        "answered": diagnosis.statement,
+        "unclear": diagnosis.statement,
+        "absent": diagnosis.statement,
         "ungoverned": f"Diagnosed only, the sidecar could not be reached: {cause}",
     }
     return f"{words[outcome]}. Repaired: {repaired}" if repaired and outcome != "repaired" else words[outcome]

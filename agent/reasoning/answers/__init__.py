@@ -1,0 +1,9 @@
+"""Answers to questions that are no "why": each gives the person who asks what they need. Pure, from the topology alone."""
+
+from agent.reasoning.answers.access import who_may
+from agent.reasoning.answers.changed import what_changed
+from agent.reasoning.answers.clarity import not_there, which_one
+from agent.reasoning.answers.health import at_that_time, how_it_is, summary
+from agent.reasoning.answers.impact import what_suffers
+
+__all__ = ["at_that_time", "how_it_is", "not_there", "summary", "what_changed", "what_suffers", "which_one", "who_may"]

@@ -1,0 +1,246 @@
+"""Understanding a question by its words alone: what is wanted, of what, with which symptom, of which time.
+
+Pure, and careful: what is not clearly one of the other intents is a "why", because looking for a cause answers most questions.
+Which of the words are names of the cluster is for `focus` to find; here stand those that are put as names are put.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from agent.domain.question import Access, Intent, Mention, Question
+from agent.reasoning.periods import period_of
+from agent.reasoning.vocabulary import ENGLISH, GENERIC, KIND_WORDS, SYMPTOMS, VERBS
+from agent.topology.resources import resource_named
+
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_KIND = "|".join(sorted(map(re.escape, KIND_WORDS), key=len, reverse=True))
+_ACTING = (
+    r"(?:delet|remov|restart|drain|cordon|stop|kill|scal|roll|evict|chang|edit|updat|upgrad|reboot|los|shut|take|tak|turn|switch|"
+    r"unplug|renam|mov)\w*"
+)
+_ACCESS = (
+    re.compile(
+        r"\bwho(?:'s| is)? (?:can|may|could|has (?:the )?(?:rights?|permissions?|access)|have (?:access|rights?)|"
+        r"(?:is )?(?:allowed|able|permitted) to)\b"
+    ),
+    re.compile(
+        r"\b(?:which|what) (?:users?|people|groups?|(?:service ?)?accounts?|subjects?|roles?|teams?)\b.{0,20}\b(?:can|"
+        r"may|could|have|has|are allowed|is allowed)\b"
+    ),
+    re.compile(r"\bwhat (?:can|may|could|is|are)\b.{1,80}\b(?:do|access|allowed to(?: do)?)\s*(?:in\b.*)?[?.!]*$"),
+    re.compile(r"\b(?:can|may|could|is|are) (?:the )?(?:service ?account|user|group|sa) "),
+    re.compile(r"\b(?:rights|permissions|privileges) (?:of|does|do|has|have)\b|\bwho has (?:cluster-?)?admin\b"),
+)  # fmt: skip
+_IMPACT = (
+    re.compile(
+        r"\b(?:would|will|could|might) (?:be |get )?(?:affected|impacted|broken|break|hit|fail|happen|stop|"
+        r"suffer|go down|lose)\b"
+    ),
+    re.compile(
+        r"\bwhat (?:else )?(?:happens|breaks|fails|stops|dies|is affected|gets hit|goes down|suffers)\b.{0,20}\b(?:if|"
+        r"when|without|once)\b"
+    ),
+    re.compile(
+        r"\b(?:what|who|which [\w-]+|anything|anyone|something|does anything) (?:else )?(?:still )?(?:depends?|"
+        r"rel(?:y|ies)) (?:up)?on\b"
+    ),
+    re.compile(
+        r"\b(?:what|who|which [\w-]+) (?:else )?(?:uses?|calls?|consumes?|mounts?|needs?|is using|are using)\b(?! "
+        r"(?:so much|more|most|too))"
+    ),
+    re.compile(
+        r"\bblast radius\b|\bdepend(?:s|ents|encies) (?:on|of)\b|\b(?:is|would) it (?:be )?(?:safe|ok|okay|"
+        r"fine) (?:to|if)\b"
+    ),
+    re.compile(rf"\b(?:can|may|could|should) (?:i|we) (?:safely )?{_ACTING}\b"),
+    re.compile(
+        r"\b(?:impact|effect|consequences?) of (?:a |the )?(?:loss|losing|delet\w+|remov\w+|restart\w+|drain\w+|"
+        r"failure|outage)\b"
+    ),
+)  # fmt: skip
+_CHANGED = (
+    re.compile(
+        r"\bwhat(?:'s| is| has| was| have| were| all)? (?:been )?(?:chang|different|new\b|deployed|rolled "
+        r"out|released|updated|edited|modified)"
+    ),
+    re.compile(r"\b(?:who|what) (?:has |have )?(?:chang|edit|deploy|modif|touch|scal|updat|delet)(?:ed)\b"),
+    re.compile(
+        r"\b(?:which|any|list(?: the| all)?|show(?: me)?(?: the| all)?|recent|latest|last|were there(?: any)?|"
+        r"when was(?: the)?) (?:recent |latest |last )?(?:changes?|deploy(?:ment)?s|rollouts?|releases|edits|"
+        r"updates|last change)\b"
+    ),
+    re.compile(
+        r"\b(?:did|has|have) (?:anything|something|anyone|somebody|someone|anybody)\b.{0,20}\b(?:chang|deploy|"
+        r"edit|touch|modif)"
+    ),
+    re.compile(
+        r"\bwhen (?:was|were|did) .{1,60}\b(?:deployed|changed|rolled out|updated|scaled|edited|released)\b|"
+        r"\bchange ?log\b"
+    ),
+)  # fmt: skip
+_HEALTH = (
+    re.compile(
+        r"\b(?:is|are) .{1,80}\b(?:healthy|ok|okay|fine|well|up|alive|ready|running|working|broken|down|degraded|"
+        r"all right|alright|in order)\b"
+    ),
+    re.compile(
+        r"\bis (?:something|anything|everything|all)\b|\bhow (?:is|are|healthy)\b|\b(?:health|status|state|"
+        r"condition) (?:of|check)\b"
+    ),
+    re.compile(r"\bdoes .{1,60}\bwork\b|\b(?:anything|something) (?:wrong|broken)\b"),
+)  # fmt: skip
+_WHY = re.compile(r"\bwhy\b|\bwhat(?:'s| is) (?:the )?(?:cause|reason|wrong|broken|going on)\b|\broot cause\b|\bhow come\b")
+_SUBJECT = (
+    re.compile(
+        rf"\bwhy (?:is|are|was|were|does|do|did|has|have|can(?:'t|not)?|won't|isn't|aren't|doesn't|don't|didn't) "
+        rf"(?:the |our |my |this |a )?({_NAME})"
+    ),
+    re.compile(
+        rf"\b(?:wrong|going on|happening|happened|up|the matter|the problem|problems?|issues?|trouble) (?:with|"
+        rf"to) (?:the |our |my )?({_NAME})"
+    ),
+    re.compile(
+        rf"\b(?:is|are|how is|how are|does|health of|status of|state of) (?:the |our |my )?({_NAME}) (?:healthy|"
+        rf"ok|okay|fine|well|up|alive|ready|running|working|broken|down|degraded|doing|work|all right)\b"
+    ),
+    re.compile(rf"\b(?:health|status|state) of (?:the |our |my )?({_NAME})"),
+    re.compile(
+        rf"\b(?:depends? on|rely on|relies on|uses?|calls?|if|without|losing|loss of|restart|delete|drain|remove|"
+        rf"cordon|stop|kill|evict) (?:i |we |you |someone |somebody |the |our |my |a )*(?:{_ACTING} )?(?:the "
+        rf"|our |my )?(?:(?:{_KIND}) )?({_NAME})"
+    ),
+    re.compile(
+        rf"\b(?:changed|changes|different|deployed|edited|new|happened) (?:in|on|to|with|for|of) (?:the |our "
+        rf"|my )?({_NAME})"
+    ),
+)  # fmt: skip
+_QUOTED = re.compile(rf"[`\"'“‘]({_NAME})[`\"'”’]")
+_TYPED = re.compile(rf"\b({_KIND})/({_NAME})", re.I)
+_SPACED = re.compile(rf"(?<![\w/.:-])([a-z0-9][-a-z0-9]*)/({_NAME})(?![\w/:])")
+_KIND_FIRST = re.compile(rf"\b({_KIND})\s+(?:called |named )?[`\"']?({_NAME})", re.I)
+_KIND_LAST = re.compile(rf"\b({_NAME})[`\"']?\s+({_KIND})\b", re.I)
+_SHAPED = re.compile(r"(?<![\w./:@-])([a-z0-9]+(?:[-_.][a-z0-9]+)+)(?![\w/@])", re.I)
+_IN_SPACE = (
+    re.compile(r"\b(?:in|of|for|from|to) (?:the )?(?:namespace|ns)\s+[`\"']?([a-z0-9][-a-z0-9]*)", re.I),
+    re.compile(r"\b(?:in|of|for|from) (?:the )?[`\"']?([a-z0-9][-a-z0-9]*)[`\"']?\s+namespace\b", re.I),
+    re.compile(r"(?:^|\s)(?:-n|--namespace)[ =]([a-z0-9][-a-z0-9]*)", re.I),
+)
+_NUMBERS = re.compile(r"v?\d+(?:[._-]\d+)*|\d+(?:s|m|h|d|mi|gi|ki|mb|gb|%)?")
+
+
+def understand(text: str, now: datetime) -> Question:
+    """The same words, the same understanding. `now` is the cluster's time: what "an hour ago" is counted from."""
+    flat = " ".join(text.replace("’", "'").split())
+    low = flat.lower()
+    intent = _intent(low)
+    return Question(
+        text=flat,
+        intent=intent,
+        words=words_of(flat),
+        symptoms=tuple(name for name, pattern in SYMPTOMS.items() if pattern.search(low)),
+        mentions=tuple(dict.fromkeys(_mentions(flat, low))),
+        namespaces=tuple(dict.fromkeys(_spaces(flat))),
+        period=period_of(flat, now),
+        access=_access(low) if intent == "access" else None,
+    )
+
+
+def _spaces(flat: str) -> Iterator[str]:
+    """Words in the place of a namespace's name."""
+    for pattern in _IN_SPACE:
+        yield from (name.lower() for name in pattern.findall(flat) if name.lower() not in ENGLISH)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
+
+
+def _intent(low: str) -> Intent:
+    if any(one.search(low) for one in _ACCESS) and not re.search(r"\bcan(?:not|'t)\b", low):
+        return "access"
+    asks_why = _WHY.search(low) is not None
+    if not asks_why and any(one.search(low) for one in _IMPACT):
+        return "impact"
+    if not asks_why and any(one.search(low) for one in _CHANGED):
+        return "changed"
+    if not asks_why and any(one.search(low) for one in _HEALTH):
+        return "health"
+    return "why"
+
+
+def _mentions(flat: str, low: str) -> Iterator[Mention]:
+    """Sure ones first. Kind words, ordinary words and numbers are no names, whatever stands around them."""
+    for kind, name in _TYPED.findall(flat):
+        yield Mention(name=name.lower(), kind=KIND_WORDS[kind.lower()], sure=True)
+    for space, name in _SPACED.findall(flat):
+        if space.lower() not in KIND_WORDS and not _is_ordinary(name) and space.lower() not in ENGLISH:
+            yield Mention(name=name.lower(), namespace=space.lower(), sure=True)
+    for name in _QUOTED.findall(flat):
+        if not _is_ordinary(name):
+            yield Mention(name=name.lower(), sure=True)
+    for kind, name in _KIND_FIRST.findall(flat):
+        if KIND_WORDS[kind.lower()] != "Namespace" and not _is_ordinary(name):
+            yield Mention(name=name.lower(), kind=KIND_WORDS[kind.lower()], sure=_is_shaped(name))
+    for name, kind in _KIND_LAST.findall(flat):
+        if KIND_WORDS[kind.lower()] != "Namespace" and not _is_ordinary(name):
+            yield Mention(name=name.lower(), kind=KIND_WORDS[kind.lower()] if _is_shaped(name) else "", sure=_is_shaped(name))
+    for name in _SHAPED.findall(flat):
+        if _is_shaped(name) and not _is_ordinary(name):
+            yield Mention(name=name.lower(), sure=True)
+    for pattern in _SUBJECT:
+        for name in pattern.findall(low):
+            if not _is_ordinary(name) and name not in GENERIC:
+                yield Mention(name=name, sure=_is_shaped(name))
+
+
+def _is_ordinary(name: str) -> bool:
+    word = name.lower()
+    return word in ENGLISH or word in KIND_WORDS or word in VERBS or _NUMBERS.fullmatch(word) is not None or len(word) < 2
+
+
+def _is_shaped(name: str) -> bool:
+    """As names are and ordinary words are not: parts joined by a hyphen, a dot or an underscore, with letters in them."""
+    parts = re.split(r"[-_.]", name.lower())
+    return len(parts) > 1 and all(parts) and not all(part.isdigit() or part in ENGLISH for part in parts)
+
+
+def _access(low: str) -> Access:
+    said = [word for word in words_of(low) if word in VERBS]
+    # "read logs" is a right on logs, whatever comes first
+    spoken = next((word for word in said if ":" in VERBS[word]), said[0] if said else "")
+    verb = VERBS.get(spoken, "")
+    resource, name = _resource(low[low.find(spoken) :] if spoken else low)
+    kind, subject = _whose(low)
+    if verb.partition(":")[2]:  # exec, logs and the like are rights on a part of a pod
+        verb, resource = verb.partition(":")[0], verb.partition(":")[2]
+    if re.search(r"\b(?:cluster-?)?admins?\b|\b(?:do )?(?:everything|anything)\b", low):
+        verb, resource = verb or "*", resource or "*"
+    return Access(verb=verb, resource=resource, name=name, subject=subject, subject_kind=kind)
+
+
+def _resource(low: str) -> tuple[str, str]:
+    """The resource that follows the verb, and the name of one object behind it."""
+    for match in re.finditer(r"\b([a-z]+(?:/[a-z]+)?)\b", low):
+        word = match[1]
+        known = resource_named(word) if word not in ("sa", "serviceaccount", "no", "to", "binding") else None
+        if known is None or (known[0] == "namespaces" and re.match(r"\s+[a-z0-9-]+", low[match.end() :])):
+            continue
+        behind = re.match(rf"\s+(?:called |named )?[`\"']?({_NAME})", low[match.end() :])
+        name = behind[1] if behind and not _is_ordinary(behind[1]) else ""
+        return known[0], name
+    return "", ""
+
+
+def _whose(low: str) -> tuple[str, str]:
+    match = re.search(rf"\b(service ?account|sa|user|group)s? (?:called |named )?[`\"']?({_NAME}(?:[:/]{_NAME})*)", low)
+    if match and not _is_ordinary(match[2]):
+        kind = {"user": "User", "group": "Group"}.get(match[1], "ServiceAccount")
+        return kind, match[2]
+    match = re.search(
+        rf"\bwhat (?:can|may|could|is|are) (?:the )?({_NAME}(?:[:/]{_NAME})*)(?: (?:service ?account|user|group))? "
+        r"(?:do|access|allowed)",
+        low,
+    )
+    return ("", match[1]) if match and not _is_ordinary(match[1]) else ("", "")
