@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.sidecar.process.harness import AGENT_TOKEN, ROOT, Sidecar, good, running
+from tests.sidecar.process.harness import AGENT_TOKEN, IDENTITY, ROOT, Sidecar, good, running
 
 LEASES = "lestrade-leases"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -329,6 +329,44 @@ def test_E10_a_leases_account_is_mounted_into_nothing(bound, ended):
     account = bound.lab.get("ServiceAccount", LEASES, f"lestrade-{lease['id']}")
 
     assert account["automountServiceAccountToken"] is False
+
+
+def test_E2_with_its_own_rights_policy_the_sidecars_token_makes_and_deletes_leases_and_nothing_else(bound, ended):
+    bound.lab.apply(list(yaml.safe_load_all((ROOT / "deploy" / "rbac" / "own-rights.yaml").read_text())))
+    api, lease_of = "/apis/rbac.authorization.k8s.io/v1", {"lestrade.dev/lease": "lease-x"}
+    mine = {"name": "lestrade-lease-x", "namespace": "shop", "labels": lease_of}
+    held = ended(bound, leased(bound, scale(fresh(bound), 3)))  # minting works under it
+    for name in ("theirs", "lestrade-lease-x"):
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name, "namespace": "shop"}}
+        bound.lab.apply([{**role, "rules": []}])
+    thief = Thief(bound, held)
+    thief.identity = IDENTITY
+    thief.http.headers["Authorization"] = f"Bearer {bound.lab.server.mint(IDENTITY)}"
+
+    def binding(**changed) -> dict:
+        account = {"kind": "ServiceAccount", "name": "lestrade-lease-x", "namespace": LEASES}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lestrade-lease-x"}
+        document = {"metadata": mine, "roleRef": role, "subjects": [account]} | changed
+        return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", **document}
+
+    bindings = f"{api}/namespaces/shop/rolebindings"
+    one = binding()["subjects"][0]
+    attempts = {
+        "somebody's role deleted": thief.http.delete(f"{api}/namespaces/shop/roles/theirs"),
+        "its own binding deleted": thief.http.delete(f"{api}/clusterrolebindings/lestrade-ceiling"),
+        "a binding without a lease": thief.http.post(bindings, json=binding(metadata={"name": "free", "namespace": "shop"})),
+        "a person bound": thief.http.post(bindings, json=binding(subjects=[one, {"kind": "User", "name": "eve"}])),
+        "another account bound": thief.http.post(bindings, json=binding(subjects=[one | {"namespace": "shop"}])),
+        "another role bound": thief.http.post(bindings, json=binding(roleRef=binding()["roleRef"] | {"name": "theirs"})),
+        "an account of no lease": thief.http.post(
+            f"/api/v1/namespaces/{LEASES}/serviceaccounts", json={"metadata": {"name": "spare", "namespace": LEASES}}
+        ),
+    }
+
+    assert {name: answer.status_code for name, answer in attempts.items()} == dict.fromkeys(attempts, 403)
+    assert [name for name, answer in attempts.items() if "lestrade-own-rights" not in answer.text] == []
+    end = bound.settle(held, "unknown")  # and so does taking away
+    assert end["state"] == "settled", end
 
 
 def test_E7_no_lease_is_minted_while_plan_bound_admission_is_not_in_place(bound):
