@@ -39,8 +39,11 @@ def registered() -> tuple[Check, ...]:
     return tuple(_CHECKS)
 
 
-def weight_of(cause: str) -> float:
-    return max((one.weight for one in _CHECKS if one.cause == cause), default=0.5)
+def weight_of(finding: Finding) -> float:
+    """How much the finding says by itself, 0 to 1: its own weight, else that of the check that reports its cause."""
+    if finding.weight is not None:
+        return finding.weight
+    return max((one.weight for one in _CHECKS if one.cause == finding.cause), default=0.5)
 
 
 def run(topology: Topology) -> tuple[Finding, ...]:

@@ -40,6 +40,7 @@ class Finding:
     quotes: tuple[Quote, ...] = ()
     params: Mapping[str, Json] = field(default_factory=dict)
     symptom_only: bool = False  # names that something is wrong, not why: never a cause while any other finding is
+    weight: float | None = None  # how much it says by itself, 0 to 1; None: what its check is registered with
 
     @property
     def id(self) -> str:

@@ -1,6 +1,6 @@
 """The reasoner that needs no model: focus, topology, checks, ranking, and an answer in plain sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
@@ -30,8 +30,15 @@ SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 NEEDED_FOR_HEALTH = ("Pod", "Deployment", "StatefulSet", "DaemonSet")
 
 
+Look = Callable[[Topology], Iterable[Finding]]
+
+
 class OfflineReasoner:
-    """Implements agent.ports.Reasoner. Same input, same answer, whatever the order of the objects."""
+    """Implements agent.ports.Reasoner. Same input, same answer, whatever the order of the objects. `own`: causes that are
+    looked for beside those of the checks, such as those of runbook pages."""
+
+    def __init__(self, own: Look | None = None) -> None:
+        self._own = own
 
     def namespaces_of(self, incident: Incident, known: tuple[str, ...]) -> tuple[str, ...]:
         return namespaces_named(incident, known) or known
@@ -44,7 +51,9 @@ class OfflineReasoner:
     def look(self, observed: Observed, series: tuple[Series, ...] = ()) -> tuple[Topology, tuple[Finding, ...]]:
         """Everything that the checks see, before anybody asks what it is about."""
         topology = self.topology(observed, series)
-        return topology, tuple(_safe(one) for one in run(topology))
+        found = {one.id: one for one in (self._own(topology) if self._own is not None else ())}
+        found.update((one.id, one) for one in run(topology))
+        return topology, tuple(_safe(found[name]) for name in sorted(found))
 
     def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
         topology, findings = self.look(observed, series)

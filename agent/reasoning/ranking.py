@@ -41,7 +41,7 @@ def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps:
     if order:
         # others stay in the answer only when they are as much about the focus as the first
         first = order[0]
-        order = [one for one in order if (near[one.id] >= near[first.id] - 0.15 and weight_of(one.cause) >= 0.5) or one is first]
+        order = [one for one in order if (near[one.id] >= near[first.id] - 0.15 and weight_of(one) >= 0.5) or one is first]
     causes = tuple(
         RankedCause(
             finding=one,
@@ -92,7 +92,7 @@ def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
 
 def _explainer(late: Finding, active: Sequence[Finding], topology: Topology) -> Finding | None:
     able = [one for one in active if one.id != late.id and explains(one, late, topology)]
-    return min(able, key=lambda one: (one.symptom_only, -weight_of(one.cause), one.since or topology.now, one.id), default=None)
+    return min(able, key=lambda one: (one.symptom_only, -weight_of(one), one.since or topology.now, one.id), default=None)
 
 
 def explains(a: Finding, b: Finding, topology: Topology) -> bool:
@@ -116,7 +116,7 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
 
 
 def _strength(finding: Finding) -> float:
-    return weight_of(finding.cause) - (1.0 if finding.symptom_only else 0.0)
+    return weight_of(finding) - (1.0 if finding.symptom_only else 0.0)
 
 
 def _earlier(a: Finding, b: Finding) -> bool:
@@ -139,12 +139,12 @@ def _explained(root: Finding, explained_by: dict[str, Finding | None]) -> tuple[
 
 
 def _score(finding: Finding, near: float, explained: int) -> float:
-    return 2.0 * near + weight_of(finding.cause) + 0.1 * min(explained, 5)
+    return 2.0 * near + weight_of(finding) + 0.1 * min(explained, 5)
 
 
 def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rivals: int, gaps: int) -> float:
     """Weight of the cause, lifted by quotes and by what it explains, lowered by distance, rivals and what was not seen."""
-    value = 0.55 * weight_of(finding.cause) + 0.1 * min(len(finding.quotes), 2) + 0.05 * min(len(explained), 3) + 0.2 * near
+    value = 0.55 * weight_of(finding) + 0.1 * min(len(finding.quotes), 2) + 0.05 * min(len(explained), 3) + 0.2 * near
     value -= 0.08 * min(rivals - 1, 3) + 0.02 * min(gaps, 5)
     return round(max(0.05, min(0.99, value)), 2)
 

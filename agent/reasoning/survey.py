@@ -53,10 +53,10 @@ def suspects(findings: Sequence[Finding], topology: Topology, namespaces: Sequen
         one
         for one in active
         if explainer[one.id] is None
-        and (one.symptom_only or weight_of(one.cause) <= VAGUE)
+        and (one.symptom_only or weight_of(one) <= VAGUE)
         and one.subject.namespace in namespaces
     ]
-    vague.sort(key=lambda one: (not one.symptom_only, weight_of(one.cause), one.id))
+    vague.sort(key=lambda one: (not one.symptom_only, weight_of(one), one.id))
     return list(dict.fromkeys(topology.unit(ref) for one in vague for ref in (one.subject, *one.affects)))
 
 
@@ -76,7 +76,7 @@ def _explainers(active: Sequence[Finding], topology: Topology) -> dict[str, Find
         asked.update((other.id, other) for other in naming.get(unit, ()))
         able = [other for other in asked.values() if other.id != one.id and explains(other, one, topology)]
         found[one.id] = min(
-            able, key=lambda a: (a.symptom_only, -weight_of(a.cause), a.since or topology.now, a.id), default=None
+            able, key=lambda a: (a.symptom_only, -weight_of(a), a.since or topology.now, a.id), default=None
         )
     _cut_circles(found, {one.id: one for one in active})
     return found
@@ -90,7 +90,7 @@ def _cut_circles(explainer: dict[str, Finding | None], known: dict[str, Finding]
             step = above.id
             if step in path:
                 circle = path[path.index(step) :]
-                explainer[min(circle, key=lambda one: (-weight_of(known[one].cause), one))] = None
+                explainer[min(circle, key=lambda one: (-weight_of(known[one]), one))] = None
                 break
             path.append(step)
 
