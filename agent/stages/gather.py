@@ -1,14 +1,16 @@
-"""Read what diagnosis needs: objects, logs of the suspects first, metrics. What cannot be read is a gap, not an error."""
+"""Read what diagnosis needs: objects, logs of the suspects first and deeper where trouble fills all that was read, metrics.
+What cannot be read is a gap, not an error."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agent.domain.incident import Window
-from agent.domain.objects import Manifest, Ref, Series
+from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.errors import MetricsUnavailable
 from agent.ports import ClusterReader, Gap, Metrics, Observed
+from agent.signals.account import account_of
 
 # What checks and charts use; asked by name, because a selector without one reads a whole Prometheus.
 METRICS = (
@@ -20,7 +22,29 @@ METRICS = (
     "container_cpu_cfs_periods_total",
     "kubelet_volume_stats_available_bytes",
     "http_requests_total",
+    "container_oom_events_total",
+    "kubelet_volume_stats_capacity_bytes",
+    "kubelet_volume_stats_inodes",
+    "kubelet_volume_stats_inodes_free",
 )
+# What applications export of themselves, by shape: durations, requests by code, pools, limits and queues (agent.signals.golden
+# and the checks that read them know the names more exactly).
+OF_APPLICATIONS = "|".join(
+    (
+        "(http|grpc|rpc|request|response|server|istio|nginx|traefik|envoy).*(duration|latency|handling|seconds|milliseconds).*_(sum|count)",
+        ".*(requests|responses|handled)_total",
+        "(hikaricp|jdbc|db_client|go_sql).*connection.*",
+        "go_sql_wait_count_total",
+        "pg_stat_activity_count|pg_settings_max_connections|mysql_global_(status_threads_connected|variables_max_connections)",
+        "redis_connected_clients|redis_config_maxclients|process_(open|max)_fds|process_files_(open|max)_files",
+        ".*(queue_size|queue_length|queue_depth|consumergroup_lag|messages_ready|backlog|pending_tasks|pending_jobs)",
+    )
+)
+OF_NODES = (
+    "node_pressure_cpu_waiting_seconds_total|node_memory_MemAvailable_bytes|node_memory_MemTotal_bytes"
+    "|node_nf_conntrack_entries|node_nf_conntrack_entries_limit"
+)
+MOST_SERIES = 4000  # of the applications of one namespace
 METRICS_STEP_SECONDS = 30
 
 
@@ -28,6 +52,8 @@ METRICS_STEP_SECONDS = 30
 class Limits:
     log_tail: int = 300
     log_streams: int = 60
+    deep_tail: int = 100_000  # lines of a log that is read again because trouble fills all that was read of it
+    deep_streams: int = 8
     metrics_minutes: int = 60
 
 
@@ -48,7 +74,8 @@ async def gather(namespaces: Sequence[str], *, reader: ClusterReader, metrics: M
     logs, (series, gaps) = await asyncio.gather(
         reader.logs(streams, tail=limits.log_tail), read_metrics(namespaces, window, metrics=metrics)
     )
-    seen = replace(observed, logs=(*observed.logs, *logs.logs), gaps=(*observed.gaps, *logs.gaps, *gaps))
+    deeper = await _deeper(logs.logs, reader=reader, limits=limits)
+    seen = replace(observed, logs=(*observed.logs, *deeper), gaps=(*observed.gaps, *logs.gaps, *gaps))
     return Sight(observed=seen, series=series, window=window)
 
 
@@ -58,10 +85,13 @@ async def read_metrics(
     if metrics is None:
         return (), (Gap(what="metrics", why="no Prometheus is configured"),)
     queries = [f'{name}{{namespace="{namespace}"}}' for namespace in namespaces for name in METRICS]
+    bounded = [await _bounded(namespace, metrics=metrics, at=window.end) for namespace in namespaces]
+    queries += [one for one in bounded if isinstance(one, str)]
+    queries.append(f'{{__name__=~"{OF_NODES}"}}')
     answers = await asyncio.gather(
         *(metrics.range(query, window, METRICS_STEP_SECONDS) for query in queries), return_exceptions=True
     )
-    series: list[Series] = []
+    series: dict[tuple[tuple[str, str], ...], Series] = {}  # one that two queries ask for counts once
     whys: list[str] = []
     for answer in answers:
         if isinstance(answer, MetricsUnavailable):
@@ -69,8 +99,38 @@ async def read_metrics(
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            series.extend(answer)
-    return tuple(series), tuple(Gap(what="metrics", why=why) for why in dict.fromkeys(whys))
+            series |= {tuple(sorted(one.labels.items())): one for one in answer}
+    too_many = tuple(one for one in bounded if isinstance(one, Gap))
+    return tuple(series.values()), (*too_many, *(Gap(what="metrics", why=why) for why in dict.fromkeys(whys)))
+
+
+async def _bounded(namespace: str, *, metrics: Metrics, at: datetime) -> str | Gap:
+    """The query for what applications of the namespace export, or why it is better not asked. Who cannot count (a snapshot)
+    has what it has in memory."""
+    selector = f'{{__name__=~"{OF_APPLICATIONS}",namespace="{namespace}"}}'
+    try:
+        counted = await metrics.instant(f"count({selector})", at)
+    except MetricsUnavailable:
+        return selector
+    count = int(counted[0].samples[-1][1]) if counted and counted[0].samples else 0
+    if count > MOST_SERIES:
+        return Gap(what=f"metrics of applications in {namespace}", why=f"{count} series are more than are read at once")
+    return selector
+
+
+async def _deeper(logs: Sequence[ContainerLog], *, reader: ClusterReader, limits: Limits) -> tuple[ContainerLog, ...]:
+    """The logs, those of which all that was read is trouble once more from further back: what began it stands before it."""
+    cut = [log for log in logs if log.text.count("\n") + 1 >= limits.log_tail]
+    told = [(account_of(log.text), log) for log in cut]
+    full = [(account.failing, log) for account, log in told if account is not None and account.from_the_start]
+    full.sort(key=lambda one: (-one[0], one[1].namespace, one[1].pod, one[1].container))
+    chosen = [log for _, log in full[: limits.deep_streams]]
+    if not chosen:
+        return tuple(logs)
+    streams = [(Ref("Pod", log.namespace, log.pod), log.container, log.previous) for log in chosen]
+    again = (await reader.logs(streams, tail=limits.deep_tail)).logs
+    by_stream = {(log.namespace, log.pod, log.container, log.previous): log for log in again}
+    return tuple(by_stream.get((log.namespace, log.pod, log.container, log.previous), log) for log in logs)
 
 
 def _streams(objects: Sequence[Manifest]) -> Iterator[tuple[Ref, str, bool]]:

@@ -5,6 +5,7 @@ Implements ClusterReader and Metrics. A file that cannot be used is an InputErro
 
 import asyncio
 import gzip
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,13 +106,14 @@ class SnapshotCluster:
         return self._objects.get(ref)
 
     async def range(self, promql: str, window: Window, step_seconds: int) -> tuple[Series, ...]:
-        """Series whose metric name (with optional {label="value", ...}) is `promql`, cut to the window."""
+        """Series whose metric name (with optional {label="value", ...}, or {__name__=~"names", ...}) is `promql`, cut to the
+        window."""
         from_, to = window.start.timestamp(), window.end.timestamp()
         name, wanted = _plain_selector(promql)
         return tuple(
             Series(labels=one.labels, samples=tuple(pair for pair in one.samples if from_ <= pair[0] <= to))
             for one in self._snapshot.series
-            if (not name or one.name == name) and all(one.labels.get(key) == value for key, value in wanted.items())
+            if (name is None or name.fullmatch(one.name)) and all(one.labels.get(key) == value for key, value in wanted.items())
         )
 
     async def instant(self, promql: str, at: datetime | None = None) -> tuple[Series, ...]:
@@ -136,18 +138,24 @@ def _is_wanted(one: Manifest, wanted: set[str]) -> bool:
     return not namespace or namespace in wanted
 
 
-def _plain_selector(promql: str) -> tuple[str, dict[str, str]]:
-    name, _, rest = promql.strip().partition("{")
-    pairs = {}
-    for part in rest.rstrip("}").split(","):
-        key, equals, value = part.partition("=")
-        if equals and value.startswith('"') and value.endswith('"'):
-            pairs[key.strip()] = value[1:-1]
-        elif part.strip():
-            raise MetricsUnavailable(f'a snapshot answers no PromQL beyond name{{label="value"}}: {promql[:80]}')
-    if name and not name.replace("_", "a").replace(":", "a").isalnum():
-        raise MetricsUnavailable(f'a snapshot answers no PromQL beyond name{{label="value"}}: {promql[:80]}')
-    return name, pairs
+_SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)?(?:\{(?:__name__=~"([^"]*)"(?:,|(?=\})))?([^{}]*)\})?')
+_LABEL = re.compile(r'\s*([a-zA-Z_]\w*)="([^"]*)"\s*')
+
+
+def _plain_selector(promql: str) -> tuple[re.Pattern[str] | None, dict[str, str]]:
+    """(the names that are meant, None for all; labels)."""
+    refusal = f'a snapshot answers no PromQL beyond name{{label="value"}}: {promql[:80]}'
+    match = _SELECTOR.fullmatch(promql.strip())
+    if match is None or (match[1] and match[2]):
+        raise MetricsUnavailable(refusal)
+    labels = [_LABEL.fullmatch(part) for part in (match[3] or "").split(",") if part.strip()]
+    if not all(labels):
+        raise MetricsUnavailable(refusal)
+    try:
+        names = re.compile(match[2] if match[2] else re.escape(match[1])) if match[1] or match[2] else None
+    except re.error as exc:
+        raise MetricsUnavailable(f"{refusal} ({exc})") from exc
+    return names, {label[1]: label[2] for label in labels if label is not None}
 
 
 def load(path: Path) -> Snapshot:
