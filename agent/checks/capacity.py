@@ -63,7 +63,6 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
     ("volume-attach-limit", "exceed max volume count", "every node has as many volumes attached as it may have"),
     ("topology-spread", "topology spread constraints", "the topology spread constraints leave no place"),
     ("pod-affinity", "didn't match pod affinity rules", "no node runs the pods that they require beside them"),
-    ("resource-claim-unallocated", "cannot allocate all claims", "their ResourceClaims cannot be allocated"),
 )
 
 
@@ -72,7 +71,6 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
 @check("volume-attach-limit", weight=0.85)
 @check("topology-spread", weight=0.85)
 @check("pod-affinity", weight=0.85)
-@check("resource-claim-unallocated", weight=0.85)
 def said_otherwise(topology: Topology) -> Iterator[Finding]:
     """What only the scheduler's own words tell."""
     for one in unplaced(topology):
