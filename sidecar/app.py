@@ -1,6 +1,7 @@
 """Builds the sidecar's process and runs it: two listeners, the reaper, an orderly end. The only place that names adapters."""
 
 import contextlib
+import gc
 import importlib
 import importlib.metadata
 import logging
@@ -194,11 +195,23 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         reaper.start()
         threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
         signal.signal(signal.SIGHUP, lambda *_: built.watch.wake())
+        _set_apart_what_stays()
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)
         _run(listeners)
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
+
+
+def _set_apart_what_stays() -> None:
+    """Modules, classes and routes live as long as the process. The search for garbage in cycles would go through them all
+    again and again, up to a tenth of a second each time, and whoever waits for a verdict then would wait for that too.
+
+    It still goes through everything that comes later; less often, since what a verdict makes is nearly all gone by itself.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def slack_channel(access: Access, desk: Desk) -> "SlackChannel":
