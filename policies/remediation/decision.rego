@@ -54,13 +54,11 @@ readable if {
 # The good case, in full: the document can be read, each step is permitted, and nobody objects.
 passes if {
 	readable
-	every step in input.plan.steps {
-		permitted(step)
-	}
+	count(unpermitted) == 0
 	count(objections) == 0
 }
 
-permitted(step) if step.id in permitted_steps
+unpermitted := data.remediation.plan.ids - permitted_steps
 
 permitted_steps contains id if {
 	some name
@@ -73,8 +71,9 @@ objections contains complete(reason) if {
 }
 
 objections contains complete(reason) if {
+	some id in unpermitted
 	some step in input.plan.steps
-	not permitted(step)
+	step.id == id
 	reason := {
 		"rule": "not-permitted",
 		"step": step.id,
@@ -138,7 +137,7 @@ approvers_of("") := ""
 approvers_of(namespace) := data.remediation.environment.label(namespace, data.platform.approvals.label) if namespace != ""
 
 reversibility := "reversible" if {
-	every step in input.plan.steps {
-		step.action.kind in data.platform.reversible
+	every act in data.remediation.plan.actions {
+		act in data.platform.reversible
 	}
 } else := "irreversible"

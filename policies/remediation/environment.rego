@@ -18,23 +18,24 @@ of_plan := data.platform.environments.order[strictest] if {
 	strictest := plan.largest({rank[by_namespace[namespace]] | some namespace in places})
 }
 
+# "" for what is in no namespace.
+places := plan.places
+
 rank := {name: place | some place, name in data.platform.environments.order}
 
-places := {target.namespace |
-	some step in input.plan.steps
-	some target in plan.targets(step)
+by_namespace := {namespace: environment |
+	some namespace in places
+	environment := environment_of(namespace)
 }
 
-by_namespace[""] := of_cluster
+environment_of("") := of_cluster
 
-by_namespace[namespace] := of_cluster if {
-	some namespace in places
+environment_of(namespace) := of_cluster if {
 	namespace != ""
 	label(namespace, data.platform.environments.label) == ""
 }
 
-by_namespace[namespace] := environment if {
-	some namespace in places
+environment_of(namespace) := environment if {
 	namespace != ""
 	said := label(namespace, data.platform.environments.label)
 	rank[said] >= 0
@@ -94,7 +95,7 @@ levels := ["observe", "review", "auto"]
 level_of := {"observe": 0, "review": 1, "auto": 2}
 
 # How far the agent may go there: the label or the default, but never above the ceiling.
-autonomy_by_namespace[namespace] := levels[bounded] if {
+autonomy_by_namespace := {namespace: levels[bounded] |
 	some namespace in places
 	environment := by_namespace[namespace]
 	wanted := level_of[wanted_level(namespace, environment)]

@@ -1,35 +1,34 @@
 # METADATA
 # title: How important an object is
 # description: >-
-#   By the label data.platform.criticality.label on its namespace and on itself, the more important of both. Undefined for
-#   a value that data does not know, or labels that are not known: that denies.
+#   By the label data.platform.criticality.label on its namespace and on itself, the more important of both. What carries a
+#   value that data does not know, or labels that are not known, has no level here: that denies.
 package remediation.importance
 
 import data.remediation.environment
 import data.remediation.plan
 
-# {"asks", "count"} of a target.
-of(target) := {
-	"asks": true in {level.asks | some level in levels},
-	"count": plan.largest({level.count | some level in levels}),
-} if {
-	levels := [of_namespace[target.namespace], of_object(target)]
-}
+# {"asks", "count"} by key of the object, and by namespace. What is to be made has no label of its own yet.
+of_object := object.union(labelled, to_be_made)
 
-of_namespace[""] := unsaid
-
-of_namespace[namespace] := level(environment.label(namespace, data.platform.criticality.label)) if {
-	some namespace in environment.places
-	namespace != ""
-}
-
-of_object(target) := level(object.get(labels, data.platform.criticality.label, "")) if {
-	labels := plan.facts(target).labels
+labelled := {key: level(said) |
+	label := data.platform.criticality.label
+	some key in plan.keys
+	labels := input.facts.targets[key].labels
 	is_object(labels)
+	said := object.get(labels, label, "")
 }
 
-# What is to be made has no label of its own yet.
-of_object(target) := unsaid if plan.facts(target).exists == false
+to_be_made := {key: unsaid |
+	some key in plan.keys - object.keys(labelled)
+	input.facts.targets[key].exists == false
+}
+
+of_namespace := {namespace: level_there(namespace) | some namespace in plan.places}
+
+level_there("") := unsaid
+
+level_there(namespace) := level(environment.label(namespace, data.platform.criticality.label)) if namespace != ""
 
 level("") := unsaid
 
@@ -37,8 +36,12 @@ level(said) := data.platform.criticality.levels[said]
 
 unsaid := {"asks": false, "count": 1}
 
+levels := {level | some level in of_object} | {level | some level in of_namespace}
+
+asked := true in {level.asks | some level in levels}
+
 # How many people the most important object of the plan wants.
-count_of_plan := plan.largest({of(target).count |
-	some step in input.plan.steps
-	some target in plan.targets(step)
-})
+count_of_plan := plan.largest({level.count | some level in levels}) if {
+	count(of_object) > 0
+	count(of_namespace) > 0
+}

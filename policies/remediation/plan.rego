@@ -2,7 +2,8 @@
 # title: The plan, read strictly
 # description: >-
 #   What the other rules may rely on: that the document is a plan at all, which objects a step writes to, and under which
-#   key their facts lie. Every rule here names the good case.
+#   key their facts lie. Every rule here names the good case. What many guards ask of a plan is worked out here once, for
+#   all steps together: a guard takes what is good away from it, and objects to what is left.
 package remediation.plan
 
 well_formed if {
@@ -12,48 +13,40 @@ well_formed if {
 	is_array(input.plan.steps)
 	count(input.plan.steps) > 0
 	count(input.plan.steps) <= 20
-	count({step.id | some step in input.plan.steps}) == count(input.plan.steps)
-	every step in input.plan.steps {
-		well_formed_step(step)
+	count(ids) == count(input.plan.steps)
+	every step in drains {
+		is_array(step.action.pods)
+		count(step.action.pods) <= 500
+	}
+	count(mains) == count(input.plan.steps)
+	count(drained) == sum([count(step.action.pods) | some step in drains])
+	every touch in touched {
+		well_formed_touch(touch)
+	}
+	every action in actions {
+		is_string(action)
+	}
+	every sort in sorts {
+		well_formed_sort(sort)
 	}
 }
 
-well_formed_step(step) if {
-	regex.match(`^step-[1-9][0-9]?$`, step.id)
-	is_object(step.action)
-	is_string(step.action.kind)
-	well_formed_pods(step.action)
-	every target in targets(step) {
-		well_formed_target(target)
-	}
+# One look at all of it: step, version, key (kind, namespace and name) and uid. No part can hold a space, and no part of the
+# key a slash, or there would be one too many.
+well_formed_touch(touch) if {
+	said := concat(" ", [touch.step, touch.target.apiVersion, touch.key, touch.target.uid])
+	regex.match(`^step-[1-9][0-9]? ([a-z0-9.-]+/)?v[0-9]+((alpha|beta)[0-9]+)? [A-Z][A-Za-z0-9]{0,62}/([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])? [A-Za-z0-9-]{1,64}$`, said)
 }
 
-well_formed_pods(action) if action.kind != "drain_node"
-
-well_formed_pods(action) if {
-	action.kind == "drain_node"
-	is_array(action.pods)
-	count(action.pods) <= 500
+# Namespaced kinds name a namespace, cluster-scoped kinds do not.
+well_formed_sort(sort) if {
+	not sort.kind in cluster_scoped
+	sort.namespace != ""
 }
 
-well_formed_target(target) if {
-	is_object(target)
-	regex.match(`^([a-z0-9.-]+/)?v[0-9]+((alpha|beta)[0-9]+)?$`, target.apiVersion)
-	regex.match(`^[A-Z][A-Za-z0-9]{0,62}$`, target.kind)
-	regex.match(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`, target.name)
-	regex.match(`^[A-Za-z0-9-]{1,64}$`, target.uid)
-	well_formed_namespace(target)
-}
-
-# Namespaced kinds name one, cluster-scoped kinds do not.
-well_formed_namespace(target) if {
-	not target.kind in cluster_scoped
-	regex.match(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`, target.namespace)
-}
-
-well_formed_namespace(target) if {
-	target.kind in cluster_scoped
-	target.namespace == ""
+well_formed_sort(sort) if {
+	sort.kind in cluster_scoped
+	sort.namespace == ""
 }
 
 cluster_scoped := {"Node"}
@@ -91,21 +84,84 @@ segments(path) := {segment | some segment in split(path, "/")}
 
 keys_within(value) := {key | walk(value, [below, _]); some key in below}
 
-# Distinct objects, namespaces and environments of the whole plan.
-keys := {key(target) |
-	some step in input.plan.steps
-	some target in targets(step)
+texts_within(value) := {text | walk(value, [_, text]); is_string(text)}
+
+# The steps' names, the kinds of action among them, and the steps of each kind: {"scale_workload": [step, ...]}.
+ids := {step.id | some step in input.plan.steps}
+
+actions := {step.action.kind | some step in input.plan.steps}
+
+doing := {kind: steps |
+	some kind in actions
+	steps := [step | some step in input.plan.steps; step.action.kind == kind]
 }
 
-namespaces := {target.namespace |
+drains := [step | some step in doing.drain_node]
+
+# Every object that some step writes to: the step's id, its kind of action, the object, and the key of its facts. `mains`:
+# what each step is about; `drained`: the pods that a drain evicts (one that it names twice is touched twice).
+touched := mains | drained
+
+mains := {touch |
 	some step in input.plan.steps
-	some target in targets(step)
-	target.namespace != ""
+	target := step.action.target
+	key := concat("/", [target.kind, target.namespace, target.name])
+	touch := {"act": step.action.kind, "key": key, "step": step.id, "target": target}
 }
 
-kinds := {target.kind |
-	some step in input.plan.steps
-	some target in targets(step)
+drained contains touch if {
+	some step in drains
+	some place, pod in step.action.pods
+	touch := {"act": "drain_node", "key": key(pod), "place": place, "step": step.id, "target": pod}
+}
+
+# The same without repetition: keys, and of which kinds and where they are.
+keys := {touch.key | some touch in touched}
+
+main_keys := keys if {
+	count(drained) == 0
+} else := {touch.key | some touch in mains}
+
+sorts := {sort |
+	some touch in touched
+	sort := {"kind": touch.target.kind, "namespace": touch.target.namespace}
+}
+
+kinds := {sort.kind | some sort in sorts}
+
+# "" is the place of what is in no namespace.
+places := {sort.namespace | some sort in sorts}
+
+namespaces := places - {""}
+
+# Every field that some step changes, with the step's id, the target and its key.
+changes contains found if {
+	some step in doing.change_fields
+	target := step.action.target
+	some place, change in step.action.changes
+	found := {"change": change, "key": concat("/", [target.kind, target.namespace, target.name]), "place": place, "step": step.id, "target": target}
+}
+
+# The same without repetition.
+paths := {found.change.path | some found in changes}
+
+# Every segment of a path and every key of a new value or a new object: of all steps together, and of one.
+words := union({segments(path) | some path in paths}) | keys_within(new_values)
+
+new_values := array.concat(after, [step.action.manifest | some step in doing.create_object])
+
+after := [found.change.after | some found in changes]
+
+# Every text that is, or is within, what a field is changed to.
+texts := texts_within(after)
+
+words_of(action) := keys_within(action.manifest) if action.kind == "create_object"
+
+words_of(action) := {word |
+	some change in action.changes
+	some word in (segments(change.path) | keys_within(change.after))
+} if {
+	action.kind == "change_fields"
 }
 
 # The largest and the smallest of some numbers. The embedded engine's max and min compare numbers as if they were texts.

@@ -60,13 +60,13 @@ few_targets if count(plan.keys) <= data.platform.blast_radius.targets[environmen
 
 few_namespaces if count(plan.namespaces) <= data.platform.blast_radius.namespaces
 
-few_nodes if count({key | some key in plan.keys; startswith(key, "Node/")}) <= data.platform.blast_radius.nodes
+few_nodes if count({key | "Node" in plan.kinds; some key in plan.keys; startswith(key, "Node/")}) <= data.platform.blast_radius.nodes
 
 few_pods if count(taken) <= data.platform.blast_radius.pods[environment.of_plan]
 
-taken := {plan.key(target) |
-	some step in input.plan.steps
-	step.action.kind in {"delete_pod", "evict_pod", "drain_node"}
-	some target in plan.targets(step)
-	target.kind == "Pod"
+taken := {touch.key |
+	count(plan.actions & {"delete_pod", "evict_pod", "drain_node"}) > 0
+	some touch in plan.touched
+	touch.act in {"delete_pod", "evict_pod", "drain_node"}
+	touch.target.kind == "Pod"
 }

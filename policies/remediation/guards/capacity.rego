@@ -67,19 +67,14 @@ deny contains reason if {
 }
 
 # Every pod that the plan deletes or evicts, once.
-taken[place] := pod if {
-	some step in input.plan.steps
-	step.action.kind in {"delete_pod", "evict_pod", "drain_node"}
-	some pod in plan.targets(step)
-	pod.kind == "Pod"
-	place := plan.key(pod)
+taken[touch.key] := touch.target if {
+	some act in plan.actions & {"delete_pod", "evict_pod", "drain_node"}
+	some touch in plan.touched
+	touch.act == act
+	touch.target.kind == "Pod"
 }
 
-steps_with(place) := {step.id |
-	some step in input.plan.steps
-	some pod in plan.targets(step)
-	plan.key(pod) == place
-}
+steps_with(place) := {touch.step | some touch in plan.touched; touch.key == place}
 
 # The workload of each of them, where it is known.
 workload_of[place] := found.workload if {
@@ -103,12 +98,10 @@ pods_of[key] := places if {
 
 # What a scale takes from a workload: from the number that it has now to the least that a step asks for.
 lowered[key] := found.replicas - least if {
-	some key in {plan.key(step.action.target) | some step in input.plan.steps; acts.wanted_replicas(step.action) >= 0}
+	some key, asked in acts.wanted_by_key
+	plan.largest(asked) >= 0
 	found := input.facts.workloads[key]
-	least := plan.smallest({acts.wanted_replicas(step.action) |
-		some step in input.plan.steps
-		plan.key(step.action.target) == key
-	})
+	least := plan.smallest(asked)
 	least < found.replicas
 }
 
@@ -116,11 +109,10 @@ fewer(key) := lowered[key] if {
 	lowered[key]
 } else := 0
 
-steps_of(key) := {step.id |
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	found := plan.facts(target)
-	key in {plan.key(target), found.workload}
+steps_of(key) := {touch.step |
+	some touch in plan.touched
+	found := input.facts.targets[touch.key]
+	key in {touch.key, found.workload}
 }
 
 most(key) := plan.largest([1, floor((found.replicas * share) / 100)]) if {
@@ -178,9 +170,8 @@ answering contains {"service": concat("/", [pod.namespace, name]), "workload": p
 }
 
 answering contains {"service": concat("/", [target.namespace, name]), "workload": plan.key(target)} if {
-	some step in input.plan.steps
-	target := step.action.target
-	lowered[plan.key(target)]
+	some key, _ in lowered
+	some target in {touch.target | some touch in plan.mains; touch.key == key}
 	some name in plan.facts(target).services
 }
 

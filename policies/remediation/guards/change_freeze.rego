@@ -10,14 +10,15 @@ import data.remediation.plan
 
 deny contains reason if {
 	some freeze in data.platform.freezes
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	environment.of(target) in freeze.environments
 	not over(freeze)
+	some namespace in environment.places
+	environment.by_namespace[namespace] in freeze.environments
+	some touch in plan.touched
+	touch.target.namespace == namespace
 	reason := {
 		"rule": "change-freeze",
-		"step": step.id,
-		"message": concat("", ["changes in ", environment.of(target), " are frozen: ", freeze.name]),
+		"step": touch.step,
+		"message": concat("", ["changes in ", environment.by_namespace[namespace], " are frozen: ", freeze.name]),
 		"fix": {"op": "wait", "text": concat("", ["submit it again after ", freeze.until]), "until": freeze.until},
 	}
 }
@@ -30,13 +31,12 @@ deny contains reason if {
 deny contains reason if {
 	some namespace in plan.namespaces
 	not unfrozen(namespace)
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	target.namespace == namespace
+	some touch in plan.touched
+	touch.target.namespace == namespace
 	reason := {
 		"rule": "change-freeze",
-		"step": step.id,
-		"message": concat("", ["namespace ", target.namespace, " is frozen by its label, or its labels are not known"]),
+		"step": touch.step,
+		"message": concat("", ["namespace ", namespace, " is frozen by its label, or its labels are not known"]),
 		"fix": {"op": "wait", "text": "submit it again when the namespace's freeze label is gone"},
 	}
 }
@@ -44,13 +44,12 @@ deny contains reason if {
 deny contains reason if {
 	some namespace in environment.places
 	not in_window(namespace)
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	target.namespace == namespace
+	some touch in plan.touched
+	touch.target.namespace == namespace
 	reason := {
 		"rule": "change-window",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is changed only inside its environment's windows, and this is not one"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is changed only inside its environment's windows, and this is not one"]),
 		"fix": {"op": "wait", "text": "submit it again inside a change window of the environment"},
 	}
 }

@@ -9,6 +9,8 @@ import data.remediation.acts
 
 deny contains reason if {
 	some row in data.platform.combinations
+	count(traits(row.within) & {trait | some trait in row.first}) > 0
+	count(traits(row.within) & {trait | some trait in row.second}) > 0
 	some one in sides(row.first, row.within)
 	some other in sides(row.second, row.within)
 	one != other
@@ -32,9 +34,14 @@ known if {
 	is_array(input.facts.history.recent)
 }
 
-sides(traits, within) := {act | some act in acts.planned; act.trait in traits} if within == "plan"
+# Looked at first: most plans have nothing of either side.
+traits("plan") := acts.traits_planned
 
-sides(traits, within) := {act | some act in (acts.planned | acts.performed); act.trait in traits} if within == "hour"
+traits("hour") := acts.traits_planned | acts.traits_performed
+
+sides(named, "plan") := {act | some act in acts.planned; act.trait in named}
+
+sides(named, "hour") := {act | some act in (acts.planned | acts.performed); act.trait in named}
 
 # The same trait twice is a combination only of two objects.
 apart(row, one, other) if {

@@ -9,9 +9,10 @@ import data.remediation.environment
 import data.remediation.plan
 
 deny contains reason if {
-	some step in input.plan.steps
-	step.action.kind in {"scale_workload", "change_fields", "create_object"}
-	not told(step)
+	some id in plan.ids - told
+	some kind in {"scale_workload", "change_fields", "create_object"}
+	some step in plan.doing[kind]
+	step.id == id
 	reason := {
 		"rule": "cost",
 		"step": step.id,
@@ -27,21 +28,35 @@ deny contains reason if {
 	reason := {"rule": "cost", "step": step, "message": cost_message(measure), "fix": cheaper(measure)}
 }
 
-told(step) if {
-	added := input.facts.adds[step.id]
+told := {id |
+	some id in plan.ids
+	input.facts.adds[id] in whole_sums
+}
+
+# What is the same for many steps is looked at once.
+whole_sums := {added |
+	some added in sums
 	every measure in ["cpu_millis", "memory_mib", "storage_mib"] {
 		plan.whole(object.get(added, measure, null), -1000000000, 1000000000)
 	}
 }
+
+sums := {added | some added in input.facts.adds; is_object(added)}
 
 # What a step gives back is nobody's to spend in the same plan.
 asked(measure) := sum(additions(measure))
 
 # By object.get, since the embedded engine would take an index of a comprehension for any index.
 additions(measure) := [more |
-	some added in input.facts.adds
+	some added in adding
 	more := object.get(added, measure, 0)
 	more > 0
+]
+
+# Most plans add nothing.
+adding := [added |
+	count(sums - {{"cpu_millis": 0, "memory_mib": 0, "storage_mib": 0}}) > 0
+	some added in input.facts.adds
 ]
 
 bound(measure) := data.platform.cost[environment.of_plan][measure]

@@ -11,13 +11,12 @@ import data.remediation.plan
 deny contains reason if {
 	some namespace in environment.places
 	not may_change(namespace)
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	target.namespace == namespace
+	some touch in plan.touched
+	touch.target.namespace == namespace
 	reason := {
 		"rule": "environment-autonomy",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is where the agent only observes, or where its autonomy cannot be told"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is where the agent only observes, or where its autonomy cannot be told"]),
 		"fix": {"op": "human", "text": "a person does this, or the platform team gives the namespace another autonomy level"},
 	}
 }
@@ -26,28 +25,26 @@ review contains reason if {
 	some namespace in environment.places
 	may_change(namespace)
 	not by_itself(namespace)
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	target.namespace == namespace
+	some touch in plan.touched
+	touch.target.namespace == namespace
 	reason := {
 		"rule": "environment-autonomy",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is in ", environment.of(target), ", where people are asked first"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is in ", environment.by_namespace[namespace], ", where people are asked first"]),
 	}
 }
 
 review contains reason if {
-	some step in input.plan.steps
-	not reversible(step)
+	some act in plan.actions
+	not act in data.platform.reversible
+	some step in plan.doing[act]
 	reason := {
 		"rule": "irreversible",
 		"step": step.id,
-		"message": concat("", [step.action.kind, " cannot be undone: people are asked first"]),
+		"message": concat("", [act, " cannot be undone: people are asked first"]),
 	}
 }
 
 may_change(namespace) if environment.autonomy_by_namespace[namespace] in {"review", "auto"}
 
 by_itself(namespace) if environment.autonomy_by_namespace[namespace] == "auto"
-
-reversible(step) if step.action.kind in data.platform.reversible

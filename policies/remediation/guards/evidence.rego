@@ -26,8 +26,9 @@ deny contains reason if {
 }
 
 deny contains reason if {
+	some key in plan.main_keys - related
 	some step in input.plan.steps
-	not related(step)
+	plan.key(step.action.target) == key
 	reason := {
 		"rule": "evidence",
 		"step": step.id,
@@ -63,9 +64,9 @@ cause_known if {
 	input.facts.cause.key == plan.key(input.plan.cause.subject)
 }
 
-related(_) if data.platform.evidence.related == false
-
-related(step) if {
-	how := input.facts.related[plan.key(step.action.target)]
-	how in {"same", "owner", "refers-to", "selects", "scales", "limits", "runs-on", "routes-to"}
+related := plan.main_keys if {
+	data.platform.evidence.related == false
+} else := {key |
+	some key in plan.main_keys
+	input.facts.related[key] in {"same", "owner", "refers-to", "selects", "scales", "limits", "runs-on", "routes-to"}
 }

@@ -6,24 +6,26 @@ package remediation.guards.fenced_namespaces
 import data.remediation.plan
 
 deny contains reason if {
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	not open(target)
+	some sort in plan.sorts
+	not open(sort)
+	some touch in plan.touched
+	touch.target.namespace == sort.namespace
+	touch.target.kind == sort.kind
 	reason := {
 		"rule": "fenced-namespace",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is in a fenced namespace, or in none that can be told"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is in a fenced namespace, or in none that can be told"]),
 		"fix": {"op": "drop", "text": "leave the step out; nothing in this namespace is changed by an agent"},
 	}
 }
 
 # Cluster-scoped kinds are in no namespace; which of them may be touched is for the permits to say.
-open(target) if {
-	target.kind in plan.cluster_scoped
-	target.namespace == ""
+open(sort) if {
+	sort.kind in plan.cluster_scoped
+	sort.namespace == ""
 }
 
-open(target) if unfenced(target.namespace)
+open(sort) if unfenced(sort.namespace)
 
 # Asked by name: what is said of a namespace holds for everything in it.
 unfenced(namespace) if {

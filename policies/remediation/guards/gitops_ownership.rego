@@ -6,35 +6,39 @@ package remediation.guards.gitops_ownership
 import data.remediation.plan
 
 deny contains reason if {
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	not live(step.action, target)
+	some act in plan.actions
+	not leaves_alone(act)
+	some key in plan.keys - nobodys
+	some touch in plan.touched
+	touch.act == act
+	touch.key == key
 	reason := {
 		"rule": "gitops-ownership",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " belongs to ", owner(target), ", or its owner is not known"]),
-		"fix": {"op": "commit", "text": concat("", ["make this change in the repository that ", owner(target), " applies"])},
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " belongs to ", owner(key), ", or its owner is not known"]),
+		"fix": {"op": "commit", "text": concat("", ["make this change in the repository that ", owner(key), " applies"])},
 	}
 }
 
-live(action, _) if action.kind in data.platform.gitops.live_kinds
+# The kinds of action that leave the desired state alone; and what is not there yet belongs to nobody.
+leaves_alone(act) if act in data.platform.gitops.live_kinds
 
-# What is not there yet belongs to nobody.
-live(action, _) if action.kind == "create_object"
+leaves_alone("create_object")
 
-live(_, target) if {
-	found := plan.facts(target)
-	found.gitops == null
+nobodys contains key if {
+	some key in plan.keys
+	input.facts.targets[key].gitops == null
 }
 
-live(_, target) if {
+nobodys contains key if {
 	owners := data.platform.gitops.owners
-	found := plan.facts(target)
-	is_string(found.gitops.tool)
-	not found.gitops.tool in owners
+	some key in plan.keys
+	tool := input.facts.targets[key].gitops.tool
+	is_string(tool)
+	not tool in owners
 }
 
-owner(target) := name if {
-	found := plan.facts(target)
+owner(key) := name if {
+	found := input.facts.targets[key]
 	name := concat(" ", [found.gitops.tool, found.gitops.app])
 } else := "its owner"

@@ -6,6 +6,7 @@
 package remediation.guards.image_provenance
 
 import data.remediation.environment
+import data.remediation.plan
 
 deny contains reason if {
 	some change in changes
@@ -41,27 +42,28 @@ deny contains reason if {
 }
 
 changes contains found if {
-	some step in input.plan.steps
-	step.action.kind == "change_fields"
-	some change in step.action.changes
-	endswith(change.path, "/image")
+	some new in images
 	found := {
-		"step": step.id,
-		"before": object.get(change, "before", null),
-		"after": object.get(change, "after", null),
-		"environment": environment.of(step.action.target),
+		"step": new.step,
+		"before": object.get(new.change, "before", null),
+		"after": object.get(new.change, "after", null),
+		"environment": environment.of(new.target),
 	}
 }
 
 # A step whose environment cannot be told has no images that are known to be good.
 deny contains reason if {
-	some step in input.plan.steps
-	step.action.kind == "change_fields"
-	some change in step.action.changes
-	endswith(change.path, "/image")
-	not step.id in {found.step | some found in changes}
-	reason := {"rule": "image-registry", "step": step.id, "message": "it is not known which images may run here"}
+	some new in images
+	not new.step in {found.step | some found in changes}
+	reason := {"rule": "image-registry", "step": new.step, "message": "it is not known which images may run here"}
 }
+
+images := [found |
+	some path in plan.paths
+	endswith(path, "/image")
+	some found in plan.changes
+	found.change.path == path
+]
 
 # distribution/reference: registry/path/name:tag@digest
 reference(image) if {

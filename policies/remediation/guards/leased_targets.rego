@@ -6,19 +6,18 @@ package remediation.guards.leased_targets
 import data.remediation.plan
 
 deny contains reason if {
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	not free(target)
+	some key in plan.keys - free
+	some touch in plan.touched
+	touch.key == key
 	reason := {
 		"rule": "target-leased",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is under the lease of another plan, or the leases are not known"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is under the lease of another plan, or the leases are not known"]),
 		"fix": {"op": "wait", "text": "submit it again when the other lease is settled"},
 	}
 }
 
-free(target) if {
-	leased := input.facts.leased
-	is_array(leased)
-	not plan.key(target) in leased
+free := {key |
+	is_array(input.facts.leased)
+	some key in plan.keys - {leased | some leased in input.facts.leased}
 }

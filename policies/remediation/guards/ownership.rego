@@ -9,8 +9,8 @@ import data.remediation.acts
 import data.remediation.plan
 
 deny contains reason if {
-	some place, step in input.plan.steps
-	asked := acts.wanted[place]
+	some place, asked in acts.wanted
+	step := input.plan.steps[place]
 	not autoscalers_agree(step.action.target, asked)
 	reason := {
 		"rule": "autoscaler-owns",
@@ -21,32 +21,34 @@ deny contains reason if {
 }
 
 review contains reason if {
-	some step in input.plan.steps
-	some path, field in plan.facts(step.action.target).live.fields
+	some touch in plan.mains
+	some path, field in input.facts.targets[touch.key].live.fields
 	some hand in field.managers
+	lately(object.get(hand, "at_epoch", null)) == true
 	somebody(hand.manager) == true
-	lately(hand)
 	reason := {
 		"rule": "field-owner",
-		"step": step.id,
+		"step": touch.step,
 		"message": concat("", [
-			hand.manager, " changed ", path, " of ", step.action.target.name, " within the last ",
+			hand.manager, " changed ", path, " of ", touch.target.name, " within the last ",
 			format_int(data.platform.ownership.recent_minutes, 10), " minutes: people are asked before that is overwritten",
 		]),
 	}
 }
 
 review contains reason if {
-	some step in input.plan.steps
-	not step.action.kind in data.platform.gitops.live_kinds
-	owners := plan.facts(step.action.target).owners
-	count(owners) > 0
+	some act in plan.actions
+	not act in data.platform.gitops.live_kinds
+	some touch in plan.mains
+	touch.act == act
+	owners := input.facts.targets[touch.key].owners
+	owners != []
 	top := owners[count(owners) - 1]
 	not top.api_version in {"v1", "apps/v1", "batch/v1"}
 	reason := {
 		"rule": "operator-owned",
-		"step": step.id,
-		"message": concat("", [step.action.target.kind, " ", step.action.target.name, " is kept by ", top.kind, " ", top.name, ", which may put it back: people are asked first"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is kept by ", top.kind, " ", top.name, ", which may put it back: people are asked first"]),
 	}
 }
 
@@ -86,11 +88,9 @@ is_of(manager, name) if {
 	startswith(manager, trim_suffix(name, "*"))
 }
 
-lately(hand) if {
-	is_number(hand.at_epoch)
-	age := input.facts.now_epoch - hand.at_epoch
-	age <= data.platform.ownership.recent_minutes * 60
-}
+# Where the cluster does not say when, it may have been just now.
+lately(at) := at >= since if {
+	is_number(at)
+} else := true
 
-# The cluster does not say when: it may have been just now.
-lately(hand) if not is_number(hand.at_epoch)
+since := input.facts.now_epoch - (data.platform.ownership.recent_minutes * 60)

@@ -11,13 +11,13 @@ import data.remediation.environment
 import data.remediation.plan
 
 deny contains reason if {
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	not target_rests(target)
+	some key in plan.keys - resting
+	some touch in plan.touched
+	touch.key == key
 	reason := {
 		"rule": "repetition",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " was changed as often lately as the budget allows, or that is not known"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " was changed as often lately as the budget allows, or that is not known"]),
 		"fix": {"op": "wait", "text": "submit it again when the last hour, and the last day, hold fewer changes of it"},
 	}
 }
@@ -61,8 +61,9 @@ deny contains reason if {
 }
 
 deny contains reason if {
+	some key in plan.main_keys - moved_little
 	some place, step in input.plan.steps
-	not moves_little(place, step)
+	plan.key(step.action.target) == key
 	reason := {
 		"rule": "moved-lately",
 		"step": step.id,
@@ -71,9 +72,17 @@ deny contains reason if {
 	}
 }
 
-target_rests(target) if {
-	key := plan.key(target)
-	within(input.facts.history.targets[key], count(object.get(touches, key, {})), data.platform.budgets.target)
+resting := {key |
+	budget := data.platform.budgets.target
+	some key in plan.keys
+	within(input.facts.history.targets[key], object.get(touched_again, key, 1), budget)
+}
+
+# How often the plan touches what it touches more than once; a drain may name a pod twice.
+touched_again := {key: times |
+	count(plan.touched) > count(plan.keys)
+	some key in plan.keys
+	times := count([touch | some touch in plan.touched; touch.key == key])
 }
 
 namespace_rests(namespace) if {
@@ -81,10 +90,9 @@ namespace_rests(namespace) if {
 }
 
 # How many steps of this plan touch each of them.
-asked_of_namespace := {namespace: count([target |
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	target.namespace == namespace
+asked_of_namespace := {namespace: count([touch |
+	some touch in plan.touched
+	touch.target.namespace == namespace
 ]) |
 	some namespace in plan.namespaces
 }
@@ -110,47 +118,38 @@ team_rests(team) if {
 
 cluster_rests if within(input.facts.history.cluster, count(input.plan.steps), data.platform.budgets.cluster)
 
-# Replicas up and down, and fields, of one object within the day.
-moves_little(place, step) if {
-	key := plan.key(step.action.target)
-	made := input.facts.history.targets[key]
+# Replicas up and down, and fields, of one object within the day: even if all that the plan sets were of it, or by what is.
+moved_little := surely_little | {touch.key |
+	some key in plan.main_keys - surely_little
+	some touch in plan.mains
+	touch.key == key
+	set := count([found | some found in plan.changes; found.key == key])
+	little(input.facts.history.targets[touch.key], object.get(moves, touch.key, 0), set, touch.target.namespace) == true
+}
+
+surely_little := {touch.key |
+	set := count(plan.changes)
+	some touch in plan.mains
+	little(input.facts.history.targets[touch.key], object.get(moves, touch.key, 0), set, touch.target.namespace) == true
+}
+
+# True or false, and asked by values alone: what is the same for many objects is worked out once.
+little(made, moved, set, namespace) := true if {
 	plan.whole(made.replicas, 0, 1000000)
 	plan.whole(made.fields, 0, 1000000)
-	countable(place, key)
-	made.replicas + moves(key) <= data.platform.budgets.moved.replicas[environment.of(step.action.target)]
-	made.fields + sets(key) <= data.platform.budgets.moved.fields
+	made.replicas + moved <= data.platform.budgets.moved.replicas[environment.by_namespace[namespace]]
+	made.fields + set <= data.platform.budgets.moved.fields
+} else := false
+
+# How many replicas each workload moves that the plan scales; a number that is not known is beyond every budget.
+moves := {key: moved |
+	some key in object.keys(acts.wanted_by_key)
+	moved := distance(acts.wanted_by_key[key], object.get(input.facts.targets, key, {}))
 }
 
-countable(place, _) if not sets_count(place)
-
-countable(place, key) if {
-	sets_count(place)
-	is_number(now_of[key])
-}
-
-sets_count(place) if acts.wanted[place] >= 0
-
-moves(key) := sum([distance | some distance in object.get(distances, key, {})])
-
-distances[key][place] := abs(number - now_of[key]) if {
-	some place, number in acts.wanted
-	key := plan.key(input.plan.steps[place].action.target)
-}
-
-# What has no number of replicas has none to move; a workload whose number is not known is in no such budget's bounds.
-now_of[key] := found.replicas if {
-	some key in plan.keys
-	found := input.facts.targets[key]
+distance(asked, found) := sum([abs(number - found.replicas) | some number in asked]) if {
 	is_number(found.replicas)
-}
-
-sets(key) := sum([number | some number in object.get(changed, key, {})])
-
-changed[key][place] := count(step.action.changes) if {
-	some place, step in input.plan.steps
-	step.action.kind == "change_fields"
-	key := plan.key(step.action.target)
-}
+} else := 1000000
 
 # As far as the day's budget still goes, where one scale is all.
 moved_fix(place, action) := {"op": "replace", "text": sprintf("at most %d replicas today", [value]), "path": path, "value": value} if {
@@ -162,13 +161,6 @@ moved_fix(place, action) := {"op": "replace", "text": sprintf("at most %d replic
 	value := now + left
 	path := sprintf("/steps/%d/action/replicas", [place])
 } else := {"op": "wait", "text": "submit it again when the last day holds less; or a person does it"}
-
-# Place of the step, and place among what it touches: a step may name a pod twice.
-touches[key][sprintf("%d %d", [place, number])] if {
-	some place, step in input.plan.steps
-	some number, target in plan.targets(step)
-	key := plan.key(target)
-}
 
 incident_rests if within(input.facts.history.incident, count(input.plan.steps), data.platform.budgets.incident)
 

@@ -16,6 +16,7 @@ deny contains reason if {
 }
 
 requests contains request if {
+	plan.doing.scale_workload
 	some place, step in input.plan.steps
 	step.action.kind == "scale_workload"
 	request := {
@@ -27,10 +28,11 @@ requests contains request if {
 }
 
 requests contains request if {
+	some path in plan.paths & {"/spec/replicas", "/spec/minReplicas", "/spec/maxReplicas"}
 	some place, step in input.plan.steps
 	step.action.kind == "change_fields"
 	some number, change in step.action.changes
-	change.path in {"/spec/replicas", "/spec/minReplicas", "/spec/maxReplicas"}
+	change.path == path
 	request := {
 		"step": step.id,
 		"target": step.action.target,
@@ -40,6 +42,7 @@ requests contains request if {
 }
 
 requests contains request if {
+	plan.doing.create_object
 	some place, step in input.plan.steps
 	step.action.kind == "create_object"
 	step.action.target.kind == "HorizontalPodAutoscaler"

@@ -7,10 +7,12 @@ package remediation.guards.sensitive_values
 
 import data.remediation.plan
 
+# The whole plan is looked at first: what holds for all of its words holds for those of each step.
 review contains reason if {
-	some step in input.plan.steps
-	step.action.kind in {"change_fields", "create_object"}
-	not plain(step.action)
+	not plain(plan.words)
+	some kind in {"change_fields", "create_object"}
+	some step in plan.doing[kind]
+	not plain(plan.words_of(step.action))
 	reason := {
 		"rule": "sensitive-value",
 		"step": step.id,
@@ -19,54 +21,46 @@ review contains reason if {
 }
 
 review contains reason if {
-	some step in input.plan.steps
-	step.action.kind == "change_fields"
-	not harmless_variables(step.action)
+	some step in {found.step | some found in plan.changes - harmless_variables}
 	reason := {
 		"rule": "sensitive-value",
-		"step": step.id,
+		"step": step,
 		"message": "an environment variable by which programs are told what to load or whom to ask: people are asked first",
 	}
 }
 
-# By the name in the new value, and by that of the variable whose value is set.
-harmless_variables(action) if {
-	sensitive := data.platform.sensitive_variables
-	is_array(sensitive)
-	said := {value | some change in action.changes; walk(change.after, [_, value]); is_string(value)}
-	count(variables & said) == 0
-	every change in action.changes {
-		harmless_name(action.target, change.path, sensitive)
-	}
-}
-
-harmless_name(_, path, _) if not contains(path, "/env/")
-
-harmless_name(target, path, sensitive) if {
-	contains(path, "/env/")
-	found := plan.facts(target)
-	is_string(found.live.fields[path].named)
-	not found.live.fields[path].named in sensitive
-}
-
-plain(action) if {
-	action.kind == "change_fields"
-	every change in action.changes {
-		unnamed(plan.segments(change.path))
-		unnamed(plan.keys_within(change.after))
-	}
-}
-
-plain(action) if {
-	action.kind == "create_object"
-	unnamed(plan.keys_within(action.manifest))
-}
-
-unnamed(keys) if {
+plain(words) if {
 	is_array(data.platform.sensitive_keys)
-	count(words & keys) == 0
+	count(sensitive & words) == 0
 }
 
-words := {key | some key in data.platform.sensitive_keys}
+sensitive := {word | some word in data.platform.sensitive_keys}
+
+# By the name of the variable whose value is set, and by that in the new value.
+harmless_variables := (elsewhere | harmless_names) - naming
+
+elsewhere := {found |
+	is_array(data.platform.sensitive_variables)
+	some path in plan.paths
+	not contains(path, "/env/")
+	some found in plan.changes
+	found.change.path == path
+}
+
+harmless_names := {found |
+	is_array(data.platform.sensitive_variables)
+	some found in plan.changes - elsewhere
+	named := input.facts.targets[found.key].live.fields[found.change.path].named
+	is_string(named)
+	not named in variables
+}
+
+naming := {found |
+	not free_of_names(plan.texts)
+	some found in plan.changes
+	not free_of_names(plan.texts_within(found.change.after))
+}
+
+free_of_names(texts) if count(texts & variables) == 0
 
 variables := {name | some name in data.platform.sensitive_variables}

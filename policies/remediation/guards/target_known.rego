@@ -17,13 +17,11 @@ deny contains reason if {
 }
 
 deny contains reason if {
-	some step in input.plan.steps
-	some target in plan.targets(step)
-	not as_planned(step.action.kind, target)
+	some touch in plan.touched - as_planned
 	reason := {
 		"rule": "target-unknown",
-		"step": step.id,
-		"message": concat("", [target.kind, " ", target.name, " is not what the plan says: missing, another one of that name, or not to be seen"]),
+		"step": touch.step,
+		"message": concat("", [touch.target.kind, " ", touch.target.name, " is not what the plan says: missing, another one of that name, or not to be seen"]),
 		"fix": {"op": "human", "text": "look at the cluster again and make a new plan from what is there now"},
 	}
 }
@@ -34,18 +32,23 @@ same_cluster if {
 	is_number(input.facts.now_epoch)
 }
 
-as_planned(kind, target) if {
-	kind != "create_object"
-	found := plan.facts(target)
+as_planned := there | yet_to_be
+
+there := {touch |
+	some touch in plan.touched
+	found := input.facts.targets[touch.key]
+	found.uid == touch.target.uid
 	found.exists == true
-	found.uid == target.uid
-	is_string(target.uid)
-	target.uid != ""
+} - made
+
+made := {touch |
+	"create_object" in plan.actions
+	some touch in plan.mains
+	touch.act == "create_object"
 }
 
-as_planned(kind, target) if {
-	kind == "create_object"
-	target.uid == "new"
-	found := plan.facts(target)
-	found.exists == false
+yet_to_be := {touch |
+	some touch in made
+	touch.target.uid == "new"
+	input.facts.targets[touch.key].exists == false
 }

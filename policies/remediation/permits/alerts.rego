@@ -7,8 +7,7 @@ import data.remediation.environment
 import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
-	step.action.kind == "silence_alert"
+	some step in plan.doing.silence_alert
 	known_kind(step.action.target)
 	plan.whole(step.action.minutes, 1, data.platform.silence_minutes)
 	is_array(step.action.matchers)

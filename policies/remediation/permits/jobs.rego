@@ -4,10 +4,10 @@
 package remediation.permits.jobs
 
 import data.remediation.environment
+import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
-	step.action.kind == "rerun_job"
+	some step in plan.doing.rerun_job
 	step.action.target.apiVersion == "batch/v1"
 	step.action.target.kind == "Job"
 	regex.match(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`, step.action.new_name)

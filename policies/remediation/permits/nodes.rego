@@ -8,13 +8,13 @@ import data.remediation.permits.pods
 import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
-	step.action.kind in {"cordon_node", "uncordon_node", "drain_node"}
+	some kind in {"cordon_node", "uncordon_node", "drain_node"}
+	some step in plan.doing[kind]
 	step.action.target.apiVersion == "v1"
 	step.action.target.kind == "Node"
 	moved(step.action)
 	every target in plan.targets(step) {
-		environment.of(target) in data.platform.permits[step.action.kind]
+		environment.of(target) in data.platform.permits[kind]
 	}
 }
 

@@ -5,12 +5,13 @@ package remediation.permits.objects
 
 import data.remediation.environment
 import data.remediation.permits.fields
+import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
-	step.action.kind == "create_object"
+	some step in plan.doing.create_object
 	same(step.action.manifest, step.action.target)
-	fields.harmless("", step.action.manifest, entry_of(step.action.target))
+	entry := entry_of(step.action.target)
+	fields.harmless(plan.keys_within(step.action.manifest), entry.forbidden)
 	inside(step.action.manifest)
 	environment.of(step.action.target) in data.platform.permits.create_object
 }

@@ -7,12 +7,12 @@ import data.remediation.environment
 import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
-	step.action.kind in {"delete_pod", "evict_pod"}
+	some kind in {"delete_pod", "evict_pod"}
+	some step in plan.doing[kind]
 	step.action.target.apiVersion == "v1"
 	step.action.target.kind == "Pod"
 	replaced(step.action.target)
-	environment.of(step.action.target) in data.platform.permits[step.action.kind]
+	environment.of(step.action.target) in data.platform.permits[kind]
 }
 
 replaced(target) if {

@@ -7,9 +7,10 @@ import data.remediation.environment
 import data.remediation.plan
 
 permit contains step.id if {
-	some step in input.plan.steps
+	some kind in {"restart_workload", "rollback_workload", "scale_workload"}
+	some step in plan.doing[kind]
 	workload(step)
-	environment.of(step.action.target) in data.platform.permits[step.action.kind]
+	environment.of(step.action.target) in data.platform.permits[kind]
 }
 
 workload(step) if {
