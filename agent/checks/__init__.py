@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-from agent.checks.registry import registered, run, weight_of
+from agent.checks.registry import is_wide, registered, run, weight_of
 
 for _module in sorted(one.name for one in pkgutil.iter_modules(__path__)):
     importlib.import_module(f"{__name__}.{_module}")
 
-__all__ = ["registered", "run", "weight_of"]
+__all__ = ["is_wide", "registered", "run", "weight_of"]

@@ -91,9 +91,12 @@ def no_metrics(topology: Topology) -> Iterator[Finding]:
             or not workload
         ):
             continue
+        apis = [edge.target for edge in topology.edges.get(ref_of(hpa), ()) if edge.target.kind == "APIService"]
         yield Finding(
             cause="hpa-metrics-unavailable",
             subject=ref_of(hpa),
+            # an API that says itself that it is down is the cause, and this its symptom
+            symptom_only=any(text(condition(topology.objects.get(one, {}), "Available"), "status") == "False" for one in apis),
             affects=(target_of(hpa),),
             since=since,
             quotes=tuple(quote_condition(hpa, "ScalingActive")),

@@ -11,6 +11,7 @@ from agent.topology.fields import condition, items, name_of, number, ref_of, tex
 
 _FINALIZER = re.compile(r"([\w.-]+(?:/[\w.-]+)?) in \d+ resource instances")
 GRACE = timedelta(minutes=2)
+LONG = timedelta(minutes=10)
 
 
 @check("namespace-finalizer", weight=0.95)
@@ -52,7 +53,9 @@ def held_by_finalizer(topology: Topology) -> Iterator[Finding]:
 
 @check("namespace-stuck", weight=0.85)
 def cannot_discover(topology: Topology) -> Iterator[Finding]:
-    """Terminating because an aggregated API does not answer, or content cannot be deleted."""
+    """Terminating because an aggregated API does not answer, or content cannot be deleted. An API that is seen to be down is
+    the cause, and this its symptom."""
+    down = [one for one in topology.of_kind("APIService") if text(condition(one, "Available"), "status") == "False"]
     for namespace in topology.of_kind("Namespace"):
         began = time_at(namespace, "metadata", "deletionTimestamp")
         if began is None or topology.now - began < GRACE:
@@ -64,9 +67,42 @@ def cannot_discover(topology: Topology) -> Iterator[Finding]:
                     cause="namespace-stuck",
                     subject=ref_of(namespace),
                     since=began,
+                    symptom_only=bool(down) and kind == "NamespaceDeletionDiscoveryFailure",
                     quotes=tuple(quote_condition(namespace, kind)),
                     statement=f"Namespace {name_of(namespace)} cannot finish its deletion: {text(said, 'message')[:250]}.",
                 )
+
+
+@check("claim-still-used", weight=0.8)
+def claim_in_use(topology: Topology) -> Iterator[Finding]:
+    """A PersistentVolumeClaim that was deleted while pods use it: its protection holds it until they are gone."""
+    for claim in topology.of_kind("PersistentVolumeClaim"):
+        ref, began = ref_of(claim), time_at(claim, "metadata", "deletionTimestamp")
+        held = [str(one) for one in items(claim, "metadata", "finalizers") if str(one).endswith("/pvc-protection")]
+        if began is None or not held or topology.now - began < LONG or _is_going(topology, ref.namespace):
+            continue
+        users = sorted(
+            {
+                topology.unit(source)
+                for source, edges in topology.edges.items()
+                if any(edge.target == ref and edge.relation == "mounts" for edge in edges)
+            }
+        )
+        if users:
+            yield Finding(
+                cause="claim-still-used",
+                subject=ref,
+                since=began,
+                affects=tuple(users),
+                params={"users": [str(one) for one in users]},
+                quotes=(quote_field(ref, "metadata", f"deletionTimestamp {began:%F %T}Z; finalizers: {', '.join(held)}", began),),
+                statement=f"{ref} is being deleted since {began:%F %T}Z while {', '.join(map(str, users[:3]))} still"
+                f" use{'s' if len(users) == 1 else ''} it: it goes, and its data may, as soon as their pods are gone.",
+            )
+
+
+def _is_going(topology: Topology, namespace: str) -> bool:
+    return time_at(topology.get("Namespace", "", namespace), "metadata", "deletionTimestamp") is not None
 
 
 @check("pod-stuck-terminating", weight=0.8)

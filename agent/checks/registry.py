@@ -14,22 +14,24 @@ Look = Callable[[Topology], Iterable[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`weight` says how much the cause says by itself (0 to 1): a named missing key more than "does not become ready"."""
+    """`weight` says how much the cause says by itself (0 to 1): a named missing key more than "does not become ready".
+    `wide`: it concerns every namespace (the API server, the scheduler, DNS), whatever the question names."""
 
     cause: str
     weight: float
     symptom: bool
     look: Look
+    wide: bool = False
 
 
 _CHECKS: list[Check] = []
 
 
-def check(cause: str, *, weight: float = 0.7, symptom: bool = False) -> Callable[[Look], Look]:
+def check(cause: str, *, weight: float = 0.7, symptom: bool = False, wide: bool = False) -> Callable[[Look], Look]:
     """Register a check for one cause (a slug that has a runbook page). Several checks may report the same cause."""
 
     def register(look: Look) -> Look:
-        _CHECKS.append(Check(cause, weight, symptom, look))
+        _CHECKS.append(Check(cause, weight, symptom, look, wide))
         return look
 
     return register
@@ -44,6 +46,10 @@ def weight_of(finding: Finding) -> float:
     if finding.weight is not None:
         return finding.weight
     return max((one.weight for one in _CHECKS if one.cause == finding.cause), default=0.5)
+
+
+def is_wide(cause: str) -> bool:
+    return any(one.wide for one in _CHECKS if one.cause == cause)
 
 
 def run(topology: Topology) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agent.checks import weight_of
+from agent.checks import is_wide, weight_of
 from agent.domain.finding import Finding, RankedCause, RuledOut
 from agent.domain.objects import Ref
 from agent.reasoning.focus import Focus
@@ -67,7 +67,11 @@ def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps:
 
 
 def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
-    """How much a finding has to do with what was asked, 0 to 1."""
+    """How much a finding has to do with what was asked, 0 to 1. What holds for the whole cluster has to do with everything."""
+    return max(_relevance(finding, topology, focus), 0.65 if is_wide(finding.cause) else 0.0)
+
+
+def _relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
     units = {topology.unit(finding.subject), *(topology.unit(one) for one in finding.affects)}
     if focus.objects:
         asked = [topology.unit(one) for one in focus.objects]

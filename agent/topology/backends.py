@@ -7,7 +7,7 @@ from typing import Literal
 from agent.domain.objects import Manifest, Ref
 from agent.topology.fields import at, items, labels_of, mapping, number, ref_of, text
 from agent.topology.graph import Topology
-from agent.topology.pods import container_states, is_ready, unready_since
+from agent.topology.pods import container_states, is_ready, phase, unready_since
 from agent.topology.selectors import matches_labels
 from agent.topology.workloads import CONTROLLED, wanted
 
@@ -86,7 +86,7 @@ def _maker(topology: Topology, service: Manifest) -> Ref | None:
 def _troubles(pod: Manifest) -> list[str]:
     """What keeps the pod's containers, in a word each."""
     found = [one.waiting or one.end_reason for one in container_states(pod) if not one.ready]
-    return [word for word in found if word and word != "Completed"] or ([text(pod, "status", "phase")] if not found else [])
+    return [word for word in found if word and word != "Completed"] or ([] if phase(pod) == "Running" else [phase(pod)])
 
 
 def down_since(topology: Topology, one: Backend) -> datetime | None:

@@ -28,14 +28,18 @@ CASES: dict[str, tuple[str, Callable[[], World]]] = {}
 SERIES: dict[str, list[Series]] = {}  # of the incidents that metrics tell of
 
 
+QUESTIONS: dict[str, str] = {}  # of the incidents that a question about the namespace does not reach
+
+
 def case(
-    cause: str, subject: str, *, series: list[Series] | None = None
+    cause: str, subject: str, *, series: list[Series] | None = None, question: str = "What is wrong in namespace shop?"
 ) -> Callable[[Callable[[], World]], Callable[[], World]]:
     """`subject` is Kind/name of the culprit."""
 
     def keep(make: Callable[[], World]) -> Callable[[], World]:
         CASES[cause] = (subject, make)
         SERIES[cause] = series or []
+        QUESTIONS[cause] = question
         return make
 
     return keep

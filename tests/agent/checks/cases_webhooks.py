@@ -77,3 +77,50 @@ def _() -> World:
     return refused(
         'admission webhook "validate.kyverno.svc-fail" denied the request: resource Pod/shop/web was blocked: no owner label'
     )
+
+
+def api_service(
+    group: str = "metrics.k8s.io", *, service: str = "metrics-server", reason: str = "MissingEndpoints"
+) -> dict[str, Any]:
+    said = {
+        "type": "Available",
+        "status": "False",
+        "reason": reason,
+        "message": "endpoints have no addresses",
+        "lastTransitionTime": ago(9),
+    }
+    spec = {"group": group, "version": "v1beta1", "service": {"name": service, "namespace": "shop", "port": 80}}
+    return obj(
+        "APIService", f"v1beta1.{group}", api="apiregistration.k8s.io/v1", namespace="", spec=spec, status={"conditions": [said]}
+    )
+
+
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}
+
+
+def scaler(reason: str = "FailedGetResourceMetric") -> dict[str, Any]:
+    said = {"type": "ScalingActive", "status": "False", "reason": reason, "lastTransitionTime": ago(8), "message": "no metrics"}
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "metrics": [CPU]}
+    return obj("HorizontalPodAutoscaler", "web", api="autoscaling/v2", spec=spec, status={"conditions": [said]})
+
+
+@case("apiservice-unavailable", "APIService/v1beta1.metrics.k8s.io")
+def _() -> World:
+    return [*app("web"), api_service(), scaler(), *unready("metrics-server")], []
+
+
+@case("namespace-stuck", "Namespace/shop")
+def _() -> World:
+    words = "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: custom.io/v1"
+    said = {"type": "NamespaceDeletionDiscoveryFailure", "status": "True", "message": words, "lastTransitionTime": ago(20)}
+    return [obj("Namespace", "shop", namespace="", metadata={"deletionTimestamp": ago(21)}, status={"conditions": [said]})], []
+
+
+@case("claim-still-used", "PersistentVolumeClaim/data")
+def _() -> World:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    gone = {"deletionTimestamp": ago(30), "finalizers": ["kubernetes.io/pvc-protection"]}
+    return [
+        *app("web", pod={"volumes": volumes}),
+        obj("PersistentVolumeClaim", "data", metadata=gone, spec={"volumeName": "pv-1"}),
+    ], []

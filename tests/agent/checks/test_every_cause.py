@@ -8,7 +8,7 @@ from agent.checks import registered, run
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import candidates, load_library
 from tests.agent.builders import active, app, asked, observed, topology
-from tests.agent.checks.cases import CASES, SERIES
+from tests.agent.checks.cases import CASES, QUESTIONS, SERIES
 
 
 @pytest.mark.parametrize("cause", sorted(CASES))
@@ -29,7 +29,7 @@ def test_the_cause_wins_the_ranking(cause):
     objects, logs = make()
 
     seen = observed(*objects, logs=logs)
-    diagnosis = OfflineReasoner().diagnose(asked("What is wrong in namespace shop?"), seen, tuple(SERIES[cause]))
+    diagnosis = OfflineReasoner().diagnose(asked(QUESTIONS[cause]), seen, tuple(SERIES[cause]))
 
     assert diagnosis.outcome == "fault"
     assert diagnosis.causes[0].finding.cause == cause
@@ -56,7 +56,7 @@ def test_there_is_a_remedy_or_a_reason_why_a_person_is_needed(cause):
     objects, logs = make()
     seen = observed(*objects, logs=logs)
     reasoner = OfflineReasoner()
-    first = reasoner.diagnose(asked("namespace shop"), seen, tuple(SERIES[cause])).causes[0]
+    first = reasoner.diagnose(asked(QUESTIONS[cause]), seen, tuple(SERIES[cause])).causes[0]
 
     found = candidates(first, load_library(), reasoner.topology(seen))
 
@@ -80,7 +80,6 @@ def test_every_check_has_a_case_or_is_listed_here():
         "image-rate-limited",
         "image-wrong-architecture",
         "invalid-image-name",
-        "namespace-stuck",
         "node-pod-limit",
         "pod-affinity",
         "scheduler-unknown",
