@@ -4,6 +4,7 @@ only; pure. Times are unix seconds, aware UTC where a datetime is given out."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ EMPTY = Curve(np.empty(0), np.empty(0))
 
 
 def gauge(one: Series) -> Curve:
-    pairs = np.asarray(one.samples, dtype=np.float64).reshape(-1, 2)
+    pairs = np.fromiter(chain.from_iterable(one.samples), np.float64, 2 * len(one.samples)).reshape(-1, 2)
     known = np.isfinite(pairs[:, 1])
     return Curve(pairs[known, 0], pairs[known, 1])
 

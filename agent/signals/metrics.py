@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from agent.domain.objects import Series
+from agent.signals.curves import MINIMUM, Floats, gauge, rate
 
-Floats = npt.NDArray[np.float64]
 _COUNTER_ENDS = ("_total", "_count", "_sum", "_bucket")
-MINIMUM = 8  # samples below which nothing is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +65,8 @@ def _anomaly(one: Series, values: Floats, times: Floats) -> Anomaly:
 
 def _signal(one: Series) -> tuple[Floats, Floats]:
     """Values and times; counters as rates, with resets counted from zero."""
-    pairs = np.asarray(one.samples, dtype=np.float64).reshape(-1, 2)
-    times, values = pairs[:, 0], pairs[:, 1]
-    if one.name.endswith(_COUNTER_ENDS) and values.size > 1:
-        steps, spans = np.diff(values), np.diff(times)
-        steps = np.where(steps < 0, values[1:], steps)
-        return steps / np.where(spans > 0, spans, 1.0), times[1:]
-    return values, times
+    curve = rate(one) if one.name.endswith(_COUNTER_ENDS) and len(one.samples) > 1 else gauge(one)
+    return curve.values, curve.times
 
 
 def _coarse(size: int) -> list[int]:
