@@ -6,10 +6,10 @@ live in the memory of this object only. The journal is the caller's duty, before
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sidecar.contract import Lease
 from sidecar.credentials.admission import WRITES, Write
@@ -33,14 +33,12 @@ from sidecar.credentials.manifests import (
 )
 from sidecar.credentials.planbound import PlanBound, by_admission
 from sidecar.credentials.refusals import Refused, decided, message_of
+from sidecar.credentials.together import at_once, pool
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
 
-T = TypeVar("T")
 __all__ = ["Issuer", "Minted", "Proof", "Refused", "message_of"]
 REFRESH_AFTER = TOKEN_SECONDS - 120
-# Requests that need not wait for each other: threads, and their connections, outlast a lease. No task waits for another.
-_pool = ThreadPoolExecutor(16, thread_name_prefix="lease")
 _BINDINGS = (BINDINGS, CLUSTER_BINDINGS)
 PROBE_SECONDS = 15.0  # a token that was used just before its account went is served from a cache for 10 s
 
@@ -92,7 +90,7 @@ class Issuer:
         # Account and roles give no right by themselves; a binding wants them there, and a token wants the account.
         if refused := self._made(lease, [piece for piece in made if piece.resource not in _BINDINGS]):
             return refused
-        token = _pool.submit(self._token, lease.id)
+        token = pool.submit(self._token, lease.id)
         try:
             refused = self._made(lease, [piece for piece in made if piece.resource in _BINDINGS])
         finally:
@@ -116,7 +114,7 @@ class Issuer:
                     return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
             return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
 
-        return next((refused for refused in _at_once(make, wanted) if refused is not None), None)
+        return next((refused for refused in at_once(make, wanted) if refused is not None), None)
 
     def credential(self, lease: str) -> Minted | Refused:
         """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""
@@ -182,7 +180,7 @@ class Issuer:
 
     def _removed(self, unwanted: Sequence[Piece]) -> list[str]:
         """Remove them at once; the names of those that may still be there."""
-        return [name for name in _at_once(self._remove, unwanted) if name]
+        return [name for name in at_once(self._remove, unwanted) if name]
 
     def _remove(self, piece: Piece) -> str:
         """Delete, and look whether it is gone; the name of what may still be there, "" when it is gone."""
@@ -258,16 +256,6 @@ class Issuer:
         if piece.resource is WRITES:
             return self.plan_bound is not None and not self.plan_bound.withdraw(piece.name)
         return not self._remove(piece)
-
-
-def _at_once(work: Callable[[Piece], T], wanted: Sequence[Piece]) -> list[T]:
-    """Whatever one of them comes to, all have come to their end when this returns or raises: what is undone next stays so."""
-    others = [_pool.submit(work, piece) for piece in wanted[1:]]
-    try:
-        first = [work(piece) for piece in wanted[:1]]
-    finally:
-        wait(others)
-    return [*first, *(task.result() for task in others)]
 
 
 def _label(answer: ApiAnswer, name: str) -> str:

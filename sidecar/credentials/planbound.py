@@ -26,6 +26,7 @@ from sidecar.credentials.admission import (
     size_of,
 )
 from sidecar.credentials.refusals import Refused, decided, message_of
+from sidecar.credentials.together import at_once
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiCall, Clock, Cluster, Credential, object_path
 
@@ -47,15 +48,17 @@ class PlanBound:
         """What is not in place or not as shipped, one line; "" when leases are held to their plans. Raises ClusterUnavailable."""
         if time.monotonic() - self._seen_at < LOOK_AGAIN_AFTER:
             return ""
-        for path, manifest in self._shipped.items():
+        paths = [*self._shipped, object_path(WRITES, "", NAME)]
+        *there, writes = at_once(lambda path: self._cluster.send(ApiCall(method="GET", path=path)), paths)
+        for manifest, found_there in zip(self._shipped.values(), there, strict=True):
             name = f"{manifest['kind']} {manifest['metadata']['name']}"
-            answer = decided(self._cluster.send(ApiCall(method="GET", path=path)))
+            answer = decided(found_there)
             if answer.status != 200:
                 return f"{name} cannot be read: {answer.status} {message_of(answer)}"
             found = difference(answer.body, manifest)
             if found:
                 return f"{name} is not as shipped: {found}"
-        answer = decided(self._cluster.send(ApiCall(method="GET", path=object_path(WRITES, "", NAME))))
+        answer = decided(writes)
         if answer.status != 200:
             return f"LeasedWrites {NAME} cannot be read: {answer.status} {message_of(answer)}"
         self._seen_at = time.monotonic()
