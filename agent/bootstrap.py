@@ -21,7 +21,7 @@ from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, checkpoints
 from agent.ports import Candidate, ClusterReader, EventLog, Governance, Metrics, Observed, RunRow, RunStore
 from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import Library, candidates, compile_condition, load_library
+from agent.runbooks import Library, candidates, compile_condition, load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.store import Database, SqlEventLog, SqlRunStore
@@ -163,7 +163,8 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
     """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet."""
     where = source or Source()
     async with AsyncExitStack() as stack:
-        reasoner = OfflineReasoner()
+        library = load_library(settings.runbooks)
+        reasoner = OfflineReasoner(own_causes(library))
         clock = SystemClock()
         patience = Patience(clock=clock, seconds=settings.sidecar_patience_seconds)
         reader, metrics = await _eyes(settings, where, patience, stack)
@@ -174,7 +175,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             reader=reader,
             metrics=metrics,
             reasoner=reasoner,
-            runbooks=PageRunbooks(load_library(settings.runbooks), reasoner),
+            runbooks=PageRunbooks(library, reasoner),
             governance=None if where.is_still else _governance(settings, patience, stack),
             store=store,
             events=events,

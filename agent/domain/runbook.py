@@ -17,8 +17,8 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a question came to. `text` is empty when nothing could be said, and `missing` says why."""
+class Lookup:
+    """What a question of a page came to. `text` is empty when nothing could be said, and `missing` says why."""
 
     page: str
     tool: str

@@ -1,6 +1,7 @@
 """Runbooks: pages of knowledge as data, and pure functions from a cause and a page to concrete remedies."""
 
 from agent.runbooks.conditions import Condition, compile_condition
+from agent.runbooks.detecting import own_causes
 from agent.runbooks.linting import lint
 from agent.runbooks.pages import Library, load_library, read_library, shipped_folder
 from agent.runbooks.remedies import Candidate, candidates
@@ -13,6 +14,7 @@ __all__ = [
     "compile_condition",
     "lint",
     "load_library",
+    "own_causes",
     "read_library",
     "shipped_folder",
 ]

@@ -1,5 +1,6 @@
 """Conditions in CEL. Only a real bool true is true: an error is a value in this library, and a truthy one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +12,7 @@ from cel_expr_python.ext import ext_optional, ext_strings
 from agent.errors import InputError
 from sidecar.contract import Json
 
+_PREFIX = re.compile(r"^INVALID_ARGUMENT: ERROR: <input>:1:(\d+): ")
 # Conditions that many pages share, by the kind of the object that is looked at.
 _ROLLED_OUT = (
     "has(object.status.observedGeneration) && object.status.observedGeneration >= object.metadata.generation"
@@ -93,7 +95,8 @@ def _compiled(source: str, variables: tuple[str, ...], what: str) -> Any:
         return _environment(variables).compile(source)
     except Exception as exc:  # noqa: BLE001  the binding raises bare exceptions
         words = str(exc).strip().splitlines()
-        raise InputError(f"no CEL {what}: {words[0] if words else type(exc).__name__}") from None
+        told = _PREFIX.sub(lambda match: f"at column {match[1]}: ", words[0]) if words else type(exc).__name__
+        raise InputError(f"no CEL {what}: {told}") from None
 
 
 @lru_cache(maxsize=16)

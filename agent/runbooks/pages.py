@@ -6,6 +6,7 @@ Every page is <area>/<cause>.md in its folder.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _read(folder: Path, prefix: str) -> tuple[dict[str, Page], list[str]]:
     for path in paths:
         name = f"{prefix}{path.parent.name}/{path.name}" if prefix else str(path)
         try:
-            page = read_page(path, name)
+            page = _as_it_is(path, name, path.stat().st_mtime_ns)
         except InputError as exc:
             faults.append(str(exc))
             continue
@@ -110,6 +111,12 @@ def _read(folder: Path, prefix: str) -> tuple[dict[str, Page], list[str]]:
     if not paths and not faults:
         faults.append(f"{folder}: no runbook pages (<area>/<cause>.md) in it")
     return pages, faults
+
+
+@lru_cache(maxsize=2048)
+def _as_it_is(path: Path, name: str, changed_ns: int) -> Page:
+    """Read once for as long as the file is not changed."""
+    return read_page(path, name)
 
 
 def _astray(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from sidecar.contract import Action, Json
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 FINDING = ("finding",)
-LOOKED_AT = ("object", "namespace", "pods", "events", "logs", "others", "now")
+LOOKED_AT = ("object", "namespaceObject", "pods", "events", "logs", "others", "now")
 """What a page's own cause is told of: the object, its Namespace, its pods, what the events about it and its pods say, the
 last lines of its logs, other objects of its namespace by kind, and the time."""
 TOOLS = frozenset(
