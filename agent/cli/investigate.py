@@ -3,13 +3,16 @@
 import asyncio
 import getpass
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
 from agent.bootstrap import Source, Workshop, workshop
+from agent.cli import outcome
 from agent.cli.exits import OF_OUTCOME
+from agent.cli.layout import shortened
 from agent.cli.terminal import console, run, say, settings_from
 from agent.domain.report import Report
 from agent.errors import InputError, LestradeError
@@ -54,13 +57,29 @@ async def _investigate(
     out = console(quiet=bool(form) and not sys.stderr.isatty())
     async with workshop(settings, source) as shop:
         await shop.reader.now()  # says at once, and before a run is opened, that nothing answers
-        row, _ = await shop.take(
-            question=question,
-            alerts=notification.alerts[:MOST_ALERTS] if notification else (),
-            asked_by=_person() if question else "",
-            group_key="",  # a person who asks twice gets two answers
-        )
-        return await _told(shop, row, form, out)
+        while True:
+            row, _ = await shop.take(
+                question=question,
+                alerts=notification.alerts[:MOST_ALERTS] if notification else (),
+                asked_by=_person() if question else "",
+                group_key="",  # a person who asks twice gets two answers
+            )
+            report = await _told(shop, row, form, out)
+            choices = report.diagnosis.answer.choices if report.diagnosis and report.diagnosis.answer else ()
+            asks_back = report.outcome == "unclear" and choices and not form and sys.stdin.isatty() and sys.stdout.isatty()
+            chosen = await asyncio.to_thread(_choice, len(choices)) if asks_back else 0
+            if not chosen:
+                return OF_OUTCOME[report.outcome]
+            question = choices[chosen - 1]
+
+
+def _choice(count: int) -> int:
+    """The number that the person at the terminal gives; 0 for anything else, which ends the questions."""
+    try:
+        said = input(f"Which one, 1 to {count}? (nothing: none of them) ").strip()
+    except EOFError:
+        return 0
+    return int(said) if said.isdigit() and 1 <= int(said) <= count else 0
 
 
 async def _is_unfinished(settings: Settings, run_id: str) -> None:
@@ -73,7 +92,8 @@ async def _is_unfinished(settings: Settings, run_id: str) -> None:
 
 async def _resume(settings: Settings, source: Source, run_id: str) -> int:
     async with workshop(settings, source) as shop:
-        return await _told(shop, _unfinished(await shop.store.row(run_id), run_id), "", console())
+        report = await _told(shop, _unfinished(await shop.store.row(run_id), run_id), "", console())
+    return OF_OUTCOME[report.outcome]
 
 
 def _unfinished(row: RunRow | None, run_id: str) -> RunRow:
@@ -84,7 +104,7 @@ def _unfinished(row: RunRow | None, run_id: str) -> RunRow:
     return row
 
 
-async def _told(shop: Workshop, row: RunRow, form: Literal["json", "md", ""], out: Console) -> int:
+async def _told(shop: Workshop, row: RunRow, form: Literal["json", "md", ""], out: Console) -> Report:
     work = asyncio.create_task(shop.work(row))
     progress = asyncio.create_task(_progress(shop, row, out))
     try:
@@ -101,14 +121,18 @@ async def _told(shop: Workshop, row: RunRow, form: Literal["json", "md", ""], ou
     if form:
         sys.stdout.write(render(report, form))
     else:
-        out.print(f"\n[bold]{_plain(report.headline)}[/bold]")
-        out.print(f"Report: {write_page(report, shop.settings.reports)}", markup=False)
-    return OF_OUTCOME[report.outcome]
+        page = write_page(report, shop.settings.reports)
+        outcome.show(report, Console(highlight=False, soft_wrap=True))
+        print(f"\nReport: {page}")
+    return report
 
 
 async def _progress(shop: Workshop, row: RunRow, out: Console) -> None:
     async for event in shop.events.follow(row.id):
-        say(out, event)
+        if event.stage == "diagnose":
+            say(out, replace(event, text=shortened(event.text, 70)))
+        elif event.stage != "conclude":  # what these two say stands below, and longer
+            say(out, event)
 
 
 def write_page(report: Report, folder: Path) -> Path:
@@ -138,11 +162,3 @@ def _person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return ""
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    from agent.rendering.safety import one_line
-
-    return escape(one_line(text))

@@ -18,10 +18,12 @@ WIDEST = 110
 class Page:
     def __init__(self, out: Console) -> None:
         self._out = out
+        self._last = ""  # the name in front of the line above
         self._width = max(30, min(out.width, WIDEST) - LABEL - 1) if out.is_terminal else 0
 
     def line(self, text: Text | None = None) -> None:
         """Across the whole width."""
+        self._last = ""
         if text is None:
             self._out.print()
             return
@@ -30,28 +32,36 @@ class Page:
             self._out.print(Text(words, style=text.style))
 
     def item(self, label: str, title: Text, *, style: str) -> None:
+        self._last = ""
         line = Text()
         line.append(f"{label:<{LABEL}} ", style=style)
         line.append_text(title)
         self._out.print(line)
 
-    def paragraph(self, words: str) -> None:
-        self._indented(words, "")
-
-    def field(self, name: str, words: str, *, style: str = "") -> None:
-        """A short dim name, and what it says; words that go on stand under the first ones."""
-        self._indented(words, f"{name}  ", style=style)
-
-    def _indented(self, words: str, lead: str, *, style: str = "") -> None:
-        for number, part in enumerate(_wrapped(one_line(words), max(20, self._width - len(lead)) if self._width else 0)):
-            line = Text(" " * (LABEL + 1))
-            line.append(lead if number == 0 else " " * len(lead), style="dim")
+    def paragraph(self, words: str, *, label: str = "", label_style: str = "", style: str = "") -> None:
+        for number, part in enumerate(_wrapped(one_line(words), self._width)):
+            line = Text()
+            line.append(f"{label if number == 0 else '':<{LABEL}} ", style=label_style)
             line.append(part, style=style)
             self._out.print(line)
+
+    def field(self, name: str, words: str, *, style: str = "") -> None:
+        """A short dim name, right beside what it says; words that go on stand under the first ones, and so do more of a name."""
+        again = self._out.is_terminal and name == self._last
+        for number, part in enumerate(_wrapped(one_line(words), self._width)):
+            line = Text()
+            line.append(f"{name if number == 0 and not again else '':>{LABEL}} ", style="dim")
+            line.append(part, style=style)
+            self._out.print(line)
+        self._last = name
 
 
 def _wrapped(words: str, width: int) -> list[str]:
     return textwrap.wrap(words, width=width, break_on_hyphens=False, break_long_words=False) if width and words else [words]
+
+
+def shortened(words: str, most: int = 160) -> str:
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
 
 
 def counted(number: int, noun: str) -> str:

@@ -14,7 +14,6 @@ from agent.cli.exits import OF_SCAN
 from agent.cli.layout import Page, counted, span
 from agent.cli.terminal import run, settings_from
 from agent.domain.document import to_document
-from agent.domain.finding import RankedCause
 from agent.domain.objects import Ref
 from agent.domain.scan import EFFECTS, Effect, Scan, Trouble
 from agent.errors import InputError
@@ -24,9 +23,10 @@ from agent.reasoning.offline import OfflineReasoner
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.stages.survey import survey
+from agent.topology.workloads import CONTROLLED
 
 VERSION = 1
-ROOTS_TOLD = 3  # of one cause; the others by name
+ROOTS_TOLD = 2  # of one cause; the others by name
 NAMES_TOLD = 8
 STYLES: dict[Effect, str] = {"down": "bold red", "degraded": "bold yellow", "at risk": "bold blue"}
 
@@ -110,9 +110,9 @@ def _head(found: Scan, page: Page) -> None:
         found.cluster,
         f"{found.at:%Y-%m-%d %H:%M} UTC",
         spaces,
-        f"{found.seen.get('Node', 0):,} nodes",
-        f"{found.workloads:,} workloads",
-        f"{found.seen.get('Pod', 0):,} pods",
+        counted(found.seen.get("Node", 0), "node"),
+        counted(found.workloads, "workload"),
+        counted(found.seen.get("Pod", 0), "pod"),
     ]
     page.line(Text(" · ".join(parts), style="dim"))
     causes = [one for one in found.troubles if one.cause]
@@ -121,7 +121,8 @@ def _head(found: Scan, page: Page) -> None:
     elif not found.troubles:
         page.line(Text(f"Nothing can be said: {', '.join(found.blind)} objects could not be read.", style="bold yellow"))
     else:
-        lack = f"{counted(found.unready, 'workload')} of {found.workloads:,} lack pods" if found.unready else "All pods are up"
+        verb = "lacks" if found.unready == 1 else "lack"
+        lack = f"{found.unready:,} of {found.workloads:,} workloads {verb} pods" if found.unready else "All pods are up"
         told = f"{counted(len(causes), 'cause')} found" if causes else "no cause was seen"
         page.line(Text(f"{lack}; {told}.", style="bold"))
     page.line()
@@ -138,9 +139,11 @@ def _trouble(found: Scan, trouble: Trouble, page: Page) -> None:
         page.paragraph(root.finding.statement)
     if len(trouble.roots) > ROOTS_TOLD:
         page.field("and", _names([root.finding.subject for root in trouble.roots[ROOTS_TOLD:]]))
-    if trouble.victims:
-        page.field("hits", _names(list(trouble.victims)))
-    for words in _next(trouble.cause, trouble.roots[0]):
+    told = " ".join(one.finding.statement for one in trouble.roots[:ROOTS_TOLD])
+    hit = [one for one in trouble.victims if one.name not in told]
+    if hit:
+        page.field("hits", _names(hit))
+    for words in _next(trouble):
         page.field("next", words, style="cyan")
     page.line()
 
@@ -150,12 +153,15 @@ def _names(refs: list[Ref]) -> str:
     return ", ".join(map(str, refs[:NAMES_TOLD])) + more
 
 
-def _next(cause: str, root: RankedCause) -> Iterator[str]:
-    subject = root.finding.subject
-    where = f" in namespace {subject.namespace}" if subject.namespace else ""
-    yield f'lestrade investigate -q "why does {subject.name}{where} fail?"'
-    if cause:
-        yield f"lestrade runbooks show {cause}"
+def _next(trouble: Trouble) -> Iterator[str]:
+    """Asked of something that people have a name for: a workload that suffers, else the subject itself."""
+    subject = trouble.roots[0].finding.subject
+    hit = [one for one in (*trouble.roots[0].finding.affects, *trouble.victims) if one.kind in CONTROLLED]
+    about = subject if subject.kind in (*CONTROLLED, "Service", "Node") or not hit else hit[0]
+    where = f" in namespace {about.namespace}" if about.namespace else ""
+    yield f'lestrade investigate -q "why does {about.name}{where} fail?"'
+    if trouble.cause:
+        yield f"lestrade runbooks show {trouble.cause}"
 
 
 def _unseen(found: Scan, page: Page) -> None:

@@ -52,9 +52,7 @@ def suspects(findings: Sequence[Finding], topology: Topology, namespaces: Sequen
     vague = [
         one
         for one in active
-        if explainer[one.id] is None
-        and (one.symptom_only or weight_of(one) <= VAGUE)
-        and one.subject.namespace in namespaces
+        if explainer[one.id] is None and (one.symptom_only or weight_of(one) <= VAGUE) and one.subject.namespace in namespaces
     ]
     vague.sort(key=lambda one: (not one.symptom_only, weight_of(one), one.id))
     return list(dict.fromkeys(topology.unit(ref) for one in vague for ref in (one.subject, *one.affects)))
@@ -75,9 +73,7 @@ def _explainers(active: Sequence[Finding], topology: Topology) -> dict[str, Find
         asked = {other.id: other for near in units for other in about[near]}
         asked.update((other.id, other) for other in naming.get(unit, ()))
         able = [other for other in asked.values() if other.id != one.id and explains(other, one, topology)]
-        found[one.id] = min(
-            able, key=lambda a: (a.symptom_only, -weight_of(a), a.since or topology.now, a.id), default=None
-        )
+        found[one.id] = min(able, key=lambda a: (a.symptom_only, -weight_of(a), a.since or topology.now, a.id), default=None)
     _cut_circles(found, {one.id: one for one in active})
     return found
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from agent.domain.answer import Answer
 from agent.domain.outcome import Round
 from agent.domain.report import Report
 from agent.rendering.safety import one_line, visible
@@ -40,6 +41,8 @@ def _cause(report: Report) -> Iterator[str]:
     yield ""
     yield text(diagnosis.statement)
     yield ""
+    if diagnosis.answer:
+        yield from _answer(diagnosis.answer)
     for cause in diagnosis.causes:
         yield f"### {text(cause.finding.cause)}: {text(str(cause.finding.subject))}"
         yield ""
@@ -57,6 +60,22 @@ def _cause(report: Report) -> Iterator[str]:
         yield "Ruled out:"
         yield ""
         yield from (f"- {text(out.finding.statement)}: {text(named(out.by))}" for out in diagnosis.ruled_out)
+        yield ""
+
+
+def _answer(answer: Answer) -> Iterator[str]:
+    if answer.rows:
+        yield f"| {' | '.join(map(text, answer.columns))} |"
+        yield f"|{' --- |' * len(answer.columns)}"
+        yield from (f"| {' | '.join(map(text, row))} |" for row in answer.rows)
+        yield ""
+    if answer.choices:
+        yield "Ask instead:"
+        yield ""
+        yield from (f"- {text(choice)}" for choice in answer.choices)
+        yield ""
+    if answer.notes:
+        yield f"Note: {text('; '.join(answer.notes))}."
         yield ""
 
 

@@ -128,9 +128,6 @@ def _subjects(access: Access, focus: Focus, topology: Topology) -> list[Subject]
 def _unclear(access: Access, missing: tuple[str, ...]) -> Diagnosis:
     lacking = "to do what" if not access.verb else f"to {access.verb} what"
     said = f"Understood as a question about rights, but not {lacking}."
-    choices = (
-        "who can delete pods in namespace NAME?",
-        "who can read secrets?",
-        "what can the serviceaccount NAME do in namespace NAME?",
-    )
-    return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=Answer(intent="clarify", choices=choices))
+    examples = ("who can delete pods in namespace shop?", "who can read secrets?", "what can the serviceaccount ci do in shop?")
+    answer = Answer(intent="clarify", notes=tuple(f"for example: {one}" for one in examples))
+    return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=answer)

@@ -23,7 +23,10 @@ def what_changed(
     period = _period(question, focus, topology)
     seen = _relevant(changes(topology, before=period.end, within=period.end - period.start), focus, topology)
     begun = min((one.finding.since for one in causes if one.finding.since is not None), default=None)
-    rows, left = table((moment(one.at), str(one.about), one.what, one.who, _beside(one, begun, focus, topology)) for one in seen)
+    rows, left = table(
+        (moment(one.at).removesuffix("Z"), str(one.about), one.what, one.who, _beside(one, begun, focus, topology))
+        for one in seen
+    )
     span = f"between {moment(period.start)} and {moment(period.end)}"
     about = listed(focus.objects, most=3) if focus.objects else where(focus.namespaces)
     said = (
