@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from agent.checks.config import near
 from agent.checks.containers import rollback_params
@@ -36,7 +37,7 @@ def misnamed(topology: Topology) -> Iterator[Misnamed]:
     found: dict[tuple[Ref, str, str], tuple[Address, Ref]] = {}
     for unit, addresses in topology.addresses.items():
         for address in addresses:
-            service = service_of(address.host, unit.namespace)
+            service = topology.host(address.host, unit.namespace)
             if service is None or service in topology.objects or not topology.saw("Service"):
                 continue
             if not topology.in_namespace("Service", service.namespace) and not topology.knows_namespace(service.namespace):
@@ -60,8 +61,17 @@ def name_without_service(topology: Topology) -> Iterator[Finding]:
         if not told:
             continue
         names = [name_of(service) for service in topology.in_namespace("Service", one.service.namespace)]
-        like = near(one.service.name, names)
+        like = _elsewhere(topology, one.service, names) or near(one.service.name, names)
         yield _wrong_name(topology, one, like, told)
+
+
+def _elsewhere(topology: Topology, service: Ref, names: list[str]) -> str:
+    """NAME.NAMESPACE of the one Service that has exactly this name in another namespace, unless one here is all but the same: a
+    short name is looked for in the caller's own namespace only."""
+    if near(service.name, names) and SequenceMatcher(None, service.name, near(service.name, names)).ratio() > 0.85:
+        return ""
+    spaces = sorted(ref.namespace for ref in topology.objects if ref.kind == "Service" and ref.name == service.name)
+    return f"{service.name}.{spaces[0]}" if len(spaces) == 1 else ""
 
 
 def _wrong_name(topology: Topology, one: Misnamed, like: str, told: list[tuple[ConnectionTrouble, Quote]]) -> Finding:
@@ -85,6 +95,8 @@ def _wrong_name(topology: Topology, one: Misnamed, like: str, told: list[tuple[C
         params |= rollback_params(rollback(topology, holder, None))
     who = ", ".join(map(str, one.users))
     has = f"the Service is called {like}" if like else "no Service with a similar name exists"
+    if "." in like:
+        has = f"the Service of that name is in namespace {like.partition('.')[2]} ({like})"
     return Finding(
         cause="wrong-service-name",
         subject=holder,

@@ -21,12 +21,13 @@ def last(one: Series) -> float | None:
     return next((value for _, value in reversed(one.samples) if math.isfinite(value)), None)
 
 
-def growth(one: Series, *, seconds: float = LATELY) -> float:
-    """By how much a counter grew in its last `seconds`; a counter that fell began anew (Prometheus: increase)."""
+def growth(one: Series, *, seconds: float = LATELY, ending: float = 0.0) -> float:
+    """By how much a counter grew in its last `seconds`, or in as many that ended `ending` seconds before its last sample; a
+    counter that fell began anew (Prometheus: increase)."""
     if not one.samples:
         return 0.0
-    start = one.samples[-1][0] - seconds
-    values = [value for when, value in one.samples if when >= start and math.isfinite(value)]
+    end = one.samples[-1][0] - ending
+    values = [value for when, value in one.samples if end - seconds <= when <= end and math.isfinite(value)]
     return sum(late - early if late >= early else late for early, late in pairwise(values))
 
 

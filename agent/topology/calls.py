@@ -39,6 +39,8 @@ def service_of(host: str, namespace: str) -> Ref | None:
         return None if labels[0] == "localhost" else Ref("Service", namespace, labels[0])
     if len(labels) == 2 or labels[2] == "svc":
         return Ref("Service", labels[1], labels[0])
+    if len(labels) > 3 and labels[3] == "svc":  # a pod of a headless Service
+        return Ref("Service", labels[2], labels[1])
     return None
 
 

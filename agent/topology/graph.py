@@ -94,7 +94,11 @@ class Topology:
         if "by-address" not in self.derived:
             self.derived["by-address"] = addresses_of(self.objects)
         found: Ref | None = self.derived["by-address"].get(host.strip("[]"))
-        return found or service_of(host, namespace)
+        named = found or service_of(host, namespace)
+        if named is not None and named not in self.objects and host.count(".") == 1:
+            peers = Ref("Service", namespace, named.namespace)  # pod.service, as pods of a StatefulSet name each other
+            return peers if text(self.objects.get(peers), "spec", "clusterIP") == "None" else named
+        return named
 
     def pods_of(self, workload: Ref) -> list[Manifest]:
         return self.pods_by_owner.get(workload, [])
