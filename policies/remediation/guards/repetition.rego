@@ -149,7 +149,7 @@ moves := {key: moved |
 
 distance(asked, found) := sum([abs(number - found.replicas) | some number in asked]) if {
 	is_number(found.replicas)
-} else := 1000000
+} else := 1000000000
 
 # As far as the day's budget still goes, where one scale is all.
 moved_fix(place, action) := {"op": "replace", "text": sprintf("at most %d replicas today", [value]), "path": path, "value": value} if {
