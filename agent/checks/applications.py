@@ -9,7 +9,7 @@ from agent.checks.registry import check, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.logs import Line, started_lately, time_of
-from agent.signals.searching import lines_with
+from agent.signals.searching import index_of
 from agent.topology import Topology
 from agent.topology.workloads import rollback
 
@@ -50,7 +50,7 @@ def told(topology: Topology, pattern: re.Pattern[str], needles: tuple[str, ...],
     found: dict[Ref, list[tuple[Line, re.Match[str], Quote]]] = {}
     for pod, logs in topology.logs.items():
         for log in logs:
-            for line in lines_with(log.text, needles):
+            for line in index_of(topology, log).lines_with(needles):
                 match = pattern.search(line[:2000])
                 if match is not None:
                     quote = quote_log(pod, log.container, line, time_of(line), previous=log.previous)

@@ -15,6 +15,7 @@ from agent.signals.changes import changes
 from agent.signals.configuration import ConfigEdit, config_edits, started
 from agent.signals.logs import failure_kind, target_of
 from agent.signals.masking import safe
+from agent.signals.searching import index_of
 from agent.topology import Topology
 from agent.topology.calls import service_of
 from agent.topology.fields import created_at
@@ -54,7 +55,7 @@ def complaints(topology: Topology) -> dict[Ref, Complaint]:
             if unit not in topology.objects:
                 continue
             for log in logs:
-                account = account_of(log.text) if log.text and not log.previous else None
+                account = account_of(index_of(topology, log)) if log.text and not log.previous else None
                 if account is None or not account.goes_on(topology.now) or not _is_trouble(account, unit in suspects):
                     continue
                 before = known.get(unit)

@@ -16,7 +16,7 @@ from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.curves import Curve, gauge, growth, rate, ratio, total
 from agent.signals.golden import by_name, unit_of
-from agent.signals.searching import lines_with
+from agent.signals.searching import index_of
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, items, ref_of, text
 from agent.topology.pods import container_path
@@ -132,7 +132,7 @@ def _effect(topology: Topology, unit: Ref) -> Quote | None:
             return quote
     for log in topology.logs_of(unit):
         for line in reversed(
-            lines_with(log.text, ("slow", "took", "latency", "timed", "timeout", "deadline", "overloaded", "lag"))
+            index_of(topology, log).lines_with(("slow", "took", "latency", "timed", "timeout", "deadline", "overloaded", "lag"))
         ):
             if _SLOW.search(line):
                 return Quote(source=f"log: {unit} container {log.container}", about=unit, text=line[:600])

@@ -10,6 +10,7 @@ from agent.checks.registry import check, earliest, quote_field, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import ConnectionTrouble, connection_troubles, started_lately
+from agent.signals.searching import index_of
 from agent.topology import Topology, pod_spec_of
 from agent.topology.calls import service_of
 from agent.topology.fields import at, created_at, field_writes, items, mapping, name_of, number, ref_of, text
@@ -43,7 +44,7 @@ def log_troubles(topology: Topology) -> list[tuple[Ref, ConnectionTrouble, Quote
     for pod, logs in topology.logs.items():
         unit = topology.unit_of_name(pod)
         for log in logs:
-            for trouble in connection_troubles(log.text):
+            for trouble in connection_troubles(index_of(topology, log)):
                 quote = quote_log(pod, log.container, trouble.last.text, trouble.last.at, previous=log.previous)
                 key = (unit, trouble.host, trouble.port)
                 if key not in found or found[key][1].count < trouble.count:

@@ -12,7 +12,8 @@ from statistics import median, pstdev
 
 from agent.signals.contrast import Only, only_for
 from agent.signals.logs import Line, is_error, is_retry, time_of
-from agent.signals.templates import Mined, Template, masked, mine
+from agent.signals.searching import LogIndex
+from agent.signals.templates import Mined, Template, mine
 
 STILL = timedelta(minutes=5)  # trouble that was last told of longer ago is over
 _GAP = timedelta(minutes=2)  # silence after which trouble that comes back is told apart
@@ -20,6 +21,9 @@ _MOST_TIMES = 3000  # failing lines whose time is read; of more an even sample
 _FLOOD = 10  # lines of one template from which it is a flood
 _SERVER_ERROR = re.compile(
     r"(?:status(?:_?code)?|code|response_code)\"?[=: ]+\"?5\d\d\b|HTTP/\d(?:\.\d)?\"? 5\d\d\b|\" 5\d\d \d", re.I
+)
+_NUMBER_DECIDES = re.compile(
+    r"(?:status(?:_?code)?|code|level|lvl|severity)\"?[=: ]+\"?<n>|HTTP/<n>\"? <n>|\" <n> <n>|^[EFIW]<n> <n>", re.I
 )
 _FATAL = re.compile(r"\b(?:FATAL|PANIC|CRITICAL|SEVERE|EMERG)\b|\"?level\"?[=:] ?\"?(?i:fatal|panic|crit)")
 
@@ -67,10 +71,11 @@ class Account:
         return self.episodes[-1].begin
 
 
-def account_of(text: str) -> Account | None:
+def account_of(log: str | LogIndex) -> Account | None:
     """None when no line of the log speaks of an error."""
-    whole = text.splitlines()
-    failing = [number for number, line in enumerate(whole) if is_failing(line)]
+    index = LogIndex(log) if isinstance(log, str) else log
+    whole = index.lines
+    failing = _failing(index)
     if not failing:
         return None
     episodes = tuple(_episodes(whole, failing))
@@ -88,7 +93,7 @@ def account_of(text: str) -> Account | None:
         last=_line(whole[failing[-1]]),
         flood=flood,
         needles=tuple(_line(whole[number]) for number in _needles(whole, failing, inside, mined) if number != origin),
-        before=_just_before(whole, origin),
+        before=_just_before(index, origin),
         only=only_for([whole[number] for number in _even(inside, 3000)], [whole[number] for number in well]),
         share=len(inside) / max(1, latest.last - latest.first + 1),
         from_the_start=latest.first <= max(3, len(whole) // 50),
@@ -96,11 +101,23 @@ def account_of(text: str) -> Account | None:
     )
 
 
+def _failing(index: LogIndex) -> list[int]:
+    """The numbers of the lines that fail: an error that is more than one try of several, or an answer of the 5xx class. Both
+    are a matter of the shape, unless the number itself says it."""
+    found: list[int] = []
+    for shape, numbers in zip(index.shapes, index.by_shape, strict=True):
+        if _NUMBER_DECIDES.search(shape[:1000]):
+            found += [number for number in numbers if is_failing(index.lines[number])]
+        elif is_failing(index.lines[numbers[0]]):
+            found += numbers
+    return sorted(found)
+
+
 def is_failing(line: str) -> bool:
     """An error that is more than one try of several, or an answer of the 5xx class."""
     if is_error(line):
         return not is_retry(line)
-    return any(mark in line for mark in (" 5", "=5", ":5", '"5')) and _SERVER_ERROR.search(line[:1000]) is not None
+    return _SERVER_ERROR.search(line[:1000]) is not None
 
 
 def _line(text: str) -> Line:
@@ -166,15 +183,12 @@ def _needles(whole: Sequence[str], failing: Sequence[int], inside: Sequence[int]
     return sorted(rare, key=lambda number: (_FATAL.search(whole[number][:200]) is None, number))[:3]
 
 
-def _just_before(whole: Sequence[str], origin: int) -> Line | None:
+def _just_before(index: LogIndex, origin: int) -> Line | None:
     """The last line shortly before the trouble that the program wrote for the only time: a reload, a switch, a new peer."""
-    if len(whole) < 200 or origin < 20:
+    if len(index.lines) < 200 or origin < 20:
         return None
-    shapes: dict[str, int] = {}
-    for line in masked("\n".join(line[:300] for line in whole[: origin + 1])).split("\n"):
-        shapes[line] = shapes.get(line, 0) + 1
-    start = max(0, origin - 30)
-    for number, line in reversed(list(enumerate(masked("\n".join(one[:300] for one in whole[start:origin])).split("\n"), start))):
-        if shapes.get(line) == 1 and not is_error(whole[number]) and whole[number].strip():
-            return _line(whole[number])
+    for number in range(origin - 1, max(0, origin - 30) - 1, -1):
+        line = index.lines[number]
+        if len(index.by_shape[index.of[number]]) == 1 and line.strip() and not is_error(line):
+            return _line(line)
     return None

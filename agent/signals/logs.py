@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
-from agent.signals.searching import lines_with
+from agent.signals.searching import LogIndex
 from agent.topology.fields import moment
 
 ErrorKind = Literal["refused", "timeout", "dns", "tls", "auth", "reset"]
@@ -70,7 +70,7 @@ _WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "su
 _HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
 _TARGETS = (
     re.compile(rf"\b[a-z][a-z0-9+]{{1,15}}://(?:[^\s/@\"']{{1,200}}@)?({_HOST})(?::(\d{{2,5}}))?", re.I),
-    re.compile(rf"\b(?:lookup|host(?:name)?|resolve)[ =:\"']+({_HOST})()", re.I),
+    re.compile(rf"\b(?:lookup|host(?:name)?|resolve|enotfound|eai_again|bad address)[ =:\"']+({_HOST})()", re.I),
     re.compile(
         rf"\b(?:addr(?:ess)?|host|to|upstream|server|endpoint|target|broker|dial tcp)[ =:\"'\\]+({_HOST}):(\d{{2,5}})", re.I
     ),
@@ -178,11 +178,12 @@ def target_of(line: str) -> tuple[str, int] | None:
     return best
 
 
-def connection_troubles(text: str) -> list[ConnectionTrouble]:
+def connection_troubles(log: str | LogIndex) -> list[ConnectionTrouble]:
     """Failed connections by (host, port), the most frequent first; `kind` is the one seen most for the target. Counts are
     of the lines looked at, which of a flood are the first and the last. What the log itself says is well again is left out."""
+    index = LogIndex(log) if isinstance(log, str) else log
     found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
-    for line in lines_with(text, _FAILURE_HINTS):
+    for line in index.lines_with(_FAILURE_HINTS):
         kind = failure_kind(line[:1000]) if is_error(line) or is_retry(line) else None
         target = target_of(line[:1000]) if kind is not None else None
         if kind is not None and target is not None:
@@ -191,7 +192,7 @@ def connection_troubles(text: str) -> list[ConnectionTrouble]:
     for (host, port), seen in found.items():
         kinds = [kind for kind, _ in seen]
         first, last = seen[0][1], seen[-1][1]
-        if _is_well_again(text, host, last):
+        if _is_well_again(index, host, last):
             continue
         troubles.append(
             ConnectionTrouble(
@@ -206,14 +207,15 @@ def connection_troubles(text: str) -> list[ConnectionTrouble]:
     return sorted(troubles, key=lambda one: (-one.count, one.host, one.port))
 
 
-def _is_well_again(text: str, host: str, last_failure: str) -> bool:
+def _is_well_again(index: LogIndex, host: str, last_failure: str) -> bool:
     """Whether a line behind the last failure says that the connection stands again."""
-    behind = text[text.rindex(last_failure) + len(last_failure) :]
     name = host.partition(".")[0]
-    return any(
-        name in line.lower() and _AGAIN_WELL.search(line) is not None and not is_error(line)
-        for line in lines_with(behind, _WELL_HINTS, limit=40)
-    )
+    said = [
+        line
+        for line in index.lines_with(_WELL_HINTS)
+        if name in line.lower() and _AGAIN_WELL.search(line) is not None and not is_error(line)
+    ]
+    return bool(said) and index.text.rindex(said[-1]) > index.text.rindex(last_failure)
 
 
 def started_lately(last: Line, now: datetime, *, seconds: float = 300) -> bool:

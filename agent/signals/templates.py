@@ -14,7 +14,8 @@ from drain3.drain import Drain
 LINE_LIMIT = 600  # characters of a line that count for what it says
 MOST_DISTINCT = 3000  # distinct lines that are clustered; what comes later stands for itself
 ALIKE = 0.7  # share of equal words from which two lines are one event: a needle must not drown in a flood of its like
-_VALUE = re.compile(r"[0-9](?:[0-9a-fA-F:.,_-]|T(?=[0-9])|Z\b)*")  # numbers, times, addresses, most ids
+# Numbers, times, addresses, most ids: from a digit on, over what can stand inside of them, never into the word behind.
+_VALUE = re.compile(r"[0-9](?:[0-9]|[a-fA-F]+(?![a-zA-Z])|[:._-](?=[a-fA-F]*[0-9])|,(?=[0-9])|T(?=[0-9])|Z\b)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

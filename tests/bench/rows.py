@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench import governing
+from tests.bench import governing, signals
 from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +102,7 @@ ROWS: dict[str, Callable[[], Row | list[Row]]] = {
     "wheel": installed,
     "snapshot": snapshot,
     "scan": scan,
+    **signals.ROWS,
     **governing.ROWS,
     "webhook": webhook,
     "demo": demo,
