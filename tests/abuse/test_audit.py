@@ -160,13 +160,13 @@ def test_F4_an_edit_of_any_field_is_named(copy, field, seq):
 @pytest.mark.parametrize(
     ("kind", "was", "becomes"),
     [
-        ("plan-decided", '"verdict": "review"', '"verdict": "allow"'),
-        ("plan-decided", '"revision": "', '"revision": "0'),
-        ("plan-decided", '"replicas": 4', '"replicas": 3'),
-        ("answer", '"verdict": "approve"', '"verdict": "deny"'),
-        ("answer", '"via": "people-api"', '"via": "slack"'),
-        ("step-performed", '"/spec/replicas": 4', '"/spec/replicas": 5'),
-        ("lease-settled", '"outcome": "helped"', '"outcome": "undone"'),
+        ("plan-decided", '"verdict":"review"', '"verdict":"allow"'),
+        ("plan-decided", '"revision":"', '"revision":"0'),
+        ("plan-decided", '"replicas":4', '"replicas":3'),
+        ("answer", '"verdict":"approve"', '"verdict":"deny"'),
+        ("answer", '"via":"people-api"', '"via":"slack"'),
+        ("step-performed", '"/spec/replicas":4', '"/spec/replicas":5'),
+        ("lease-settled", '"outcome":"helped"', '"outcome":"undone"'),
     ],
 )
 def test_F4_a_flipped_decision_approver_revision_or_outcome_is_named(copy, kind, was, becomes):
