@@ -160,9 +160,9 @@ class _Search:
 
     def objects(self) -> list[Ref]:
         kinds = {mention.name: mention.kind for mention in self._asked.mentions if mention.kind}
-        sure = {mention.name for mention in self._asked.mentions if mention.sure}
+        put = {mention.name for mention in self._asked.mentions}
         for word in dict.fromkeys((*self._asked.words, *(mention.name for mention in self._asked.mentions))):
-            if word in COMMON and word not in sure:
+            if word in COMMON and word not in put:
                 continue
             self._keep(word, self._of_kind(self._by_name.get(word, []), kinds.get(word, "")))
         for mention in self._asked.mentions:

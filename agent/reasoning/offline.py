@@ -108,6 +108,8 @@ def _of_question(case: _Case) -> Diagnosis:
             wrong = [one.finding for one in ranking.causes] if asked.intent in ("why", "health") else []
             return not_there(focus, topology, wrong, case.missing, wants)
         notes.append(f"Nothing is called {focus.absent[0].name}; taken as a question about {where(focus.namespaces)}.")
+        reply = _led_by(notes, _wanted_to_know(case))
+        return replace(reply, wants=tuple(dict.fromkeys((*reply.wants, *case.unread))))  # it may be elsewhere
     elif focus.unknown_namespaces:
         notes.append(f"There is no namespace {focus.unknown_namespaces[0]}.")
     return _led_by(notes, _wanted_to_know(case))

@@ -68,16 +68,15 @@ def _runs(ref: Ref, topology: Topology) -> str:
 
 
 def summary(answer: Answer) -> str:
-    """One sentence about the first thing asked about, where there is one."""
-    if len(answer.rows) != 1 or not answer.rows[0][1]:
+    """One sentence about the workload asked about, where it is one."""
+    found = [row for row in answer.rows if row[3]]
+    if len(found) != 1:
         return ""
-    what, ready, restarts, runs, _ = answer.rows[0]
+    what, ready, restarts, runs, _ = found[0]
     told = [f"{ready} pods ready"]
-    if restarts:
+    if restarts not in ("", "0"):
         told.append(f"{counted(int(restarts), 'container')} restarted in the last hour")
-    if runs:
-        told.append(f"runs {runs}")
-    return f"{what}: {', '.join(told)}."
+    return f"{what}: {', '.join([*told, f'runs {runs}'])}."
 
 
 def at_that_time(period: Period | None, focus: Focus, topology: Topology) -> str:

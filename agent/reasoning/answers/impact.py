@@ -41,8 +41,8 @@ def what_suffers(question: Question, focus: Focus, topology: Topology, missing: 
     gone = list(dict.fromkeys(topology.unit(one) for one in focus.objects))
     if not gone:
         said = f"Understood as a question about what depends on something, but not on what in {where(focus.namespaces)}."
-        notes = ("for example: what would be affected if db in namespace shop goes down?", "for example: what if I drain node-3?")
-        return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=Answer(intent="clarify", notes=notes))
+        hints = ("for example: what would be affected if db in namespace shop goes down?", "for example: what if I drain node-3?")
+        return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=Answer(intent="clarify", notes=hints))
     hits = sorted(_hits(gone, topology), key=lambda one: (_ORDER.index(one.effect), len(one.way), one.ref))
     rows, left = table((str(one.ref), one.effect, one.how, " <- ".join(map(str, reversed(one.way)))) for one in hits)
     about = listed(gone, most=3)
