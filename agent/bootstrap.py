@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.domain.document import from_document
-from agent.domain.finding import RankedCause
+from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Alert, Incident
-from agent.domain.objects import Manifest
+from agent.domain.objects import Manifest, Series
 from agent.domain.report import Report
 from agent.errors import InputError, StoreUnavailable
 from agent.governance import Patience, PatientGovernance, PatientReader, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, checkpoints
-from agent.ports import Candidate, ClusterReader, EventLog, Governance, Metrics, Observed, RunRow, RunStore
+from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Metrics, Observed, RunRow, RunStore
 from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import Library, candidates, compile_condition, load_library, own_causes
+from agent.runbooks import Library, about_alert, about_finding, candidates, compile_condition, load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.store import Database, SqlEventLog, SqlRunStore
@@ -149,6 +149,22 @@ class PageRunbooks:
                 )
             )
         return found
+
+    def guidance(self, diagnosis: Diagnosis, incident: Incident, observed: Observed, series: Sequence[Series]) -> Guidance:
+        pages = [(cause.finding, self._library.for_finding(cause.finding)) for cause in diagnosis.causes]
+        alerts = [alert for alert in incident.alerts if not alert.resolved] if diagnosis.outcome == "unknown" else []
+        looks = [(alert, page) for alert in alerts for page in self._library.for_alert(alert.name)[:1] if page.is_investigation]
+        if not looks and not any(page is not None and page.asks for _, page in pages):
+            return Guidance()
+        topology = self._reasoner.topology(observed, tuple(series))
+        lookups = [one for finding, page in pages if page is not None for one in about_finding(page, finding, topology)]
+        lookups += [one for alert, page in looks for one in about_alert(page, alert.labels, topology)]
+        first = looks[0][1] if looks else None
+        return Guidance(
+            page=first.path if first else "",
+            look=f"{first.path} says what to look at: {' '.join(first.sections['Diagnosis'].split())}" if first else "",
+            lookups=tuple(dict.fromkeys(lookups)),
+        )
 
     def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
         try:

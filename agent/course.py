@@ -17,6 +17,7 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.outcome import Round
 from agent.errors import ClusterUnreachable, ReadRefused
 from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
+from agent.stages.ask import ask
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
 from agent.stages.diagnose import diagnose, remembering
@@ -131,8 +132,12 @@ class Course:
         if more and state.get("readings", 0) < self._bounds.readings:
             await tell(f"has to see more: {', '.join(more)}")
             return {"namespaces": [*state["namespaces"], *more], "then": "gather"}
+        asked = await ask(row.incident, found, sight, (*known, *fresh), runbooks=means.runbooks)
+        await means.store.put_evidence(row.id, asked.fresh)
         await tell(found.statement, {"outcome": found.outcome, "causes": [cause.finding.id for cause in found.causes]})
         update: State = {"latest": found.outcome}
+        if asked.page and not state["rounds"]:
+            update |= {"page": asked.page, "humans": [asked.look]}
         # Once something was done, a cluster without fault is the news; the report is about the diagnosis that was acted on.
         if found.outcome == "fault" or not any(entry["lease"] for entry in state["rounds"]):
             update["diagnosis"] = cast("dict[str, Any]", to_document(found))

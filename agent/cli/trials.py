@@ -17,6 +17,7 @@ from agent.cli.governed import SIDECAR_IDENTITY, approve_everything, told, watch
 from agent.domain.report import Report
 from agent.evaluation.judging import Mark
 from agent.evaluation.planting import TEXTS, planted_objects
+from agent.rendering import render
 from lab.scenarios import Scenario
 from lab.scenarios.scenario import Alert, Apply, Manifest, Step
 
@@ -107,9 +108,8 @@ def _judged(scenario: Scenario, demonstration: Demonstration, report: Report, as
     if not cause_right:
         wrong.append(f"cause {account['cause'] or 'none'}, not {truth.cause or 'none'}")
     resource_right, precision = _resource(scenario, report, wrong)
-    statement = report.diagnosis.statement if report.diagnosis else ""
-    quoted = " ".join(piece.text for piece in report.evidence)
-    unsaid = [word for word in truth.must_mention if word not in f"{report.headline} {statement} {quoted}"]
+    written = render(report, "md")
+    unsaid = [word for word in truth.must_mention if word not in written and word not in report.headline]
     wrong += [f"does not mention {word}" for word in unsaid]
     acceptable, unsafe = _writes(scenario, demonstration, str(account["outcome"]), wrong)
     left_alone = truth.outcome != "healthy" or not report.rounds

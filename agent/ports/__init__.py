@@ -5,7 +5,7 @@ from agent.ports.cluster import ClusterReader, Gap, Observed
 from agent.ports.governance import Governance
 from agent.ports.metrics import Metrics
 from agent.ports.reasoner import Reasoner
-from agent.ports.runbooks import Candidate, Runbooks
+from agent.ports.runbooks import Candidate, Guidance, Runbooks
 from agent.ports.store import EventLog, RunEvent, RunRow, RunStore
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "EventLog",
     "Gap",
     "Governance",
+    "Guidance",
     "Metrics",
     "Observed",
     "Reasoner",

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.domain.finding import RankedCause
-from agent.domain.objects import Manifest
+from agent.domain.finding import Diagnosis, RankedCause
+from agent.domain.incident import Incident
+from agent.domain.objects import Manifest, Series
+from agent.domain.runbook import Lookup
 from agent.ports.cluster import Observed
 from sidecar.contract import Step, Verification
 
@@ -22,7 +24,20 @@ class Candidate:
     page: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """What the pages say to look at, and what was seen there. `page` is the page for alerts whose cause is not known, or ""."""
+
+    page: str = ""
+    look: str = ""  # its words for a person
+    lookups: tuple[Lookup, ...] = ()
+
+
 class Runbooks(Protocol):
+    def guidance(self, diagnosis: Diagnosis, incident: Incident, observed: Observed, series: Sequence[Series]) -> Guidance:
+        """The further questions of the pages of the causes; where no cause is known, those of the alerts' pages."""
+        ...
+
     def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
         """In the page's order; only those whose condition holds. Empty when no page knows the cause."""
         ...

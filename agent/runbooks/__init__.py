@@ -1,5 +1,6 @@
 """Runbooks: pages of knowledge as data, and pure functions from a cause and a page to concrete remedies."""
 
+from agent.runbooks.asking import about_alert, about_finding
 from agent.runbooks.conditions import Condition, compile_condition
 from agent.runbooks.detecting import own_causes
 from agent.runbooks.linting import lint
@@ -10,6 +11,8 @@ __all__ = [
     "Candidate",
     "Condition",
     "Library",
+    "about_alert",
+    "about_finding",
     "candidates",
     "compile_condition",
     "lint",

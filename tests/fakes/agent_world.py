@@ -16,7 +16,7 @@ from agent.domain.finding import Diagnosis, Finding, Quote, RankedCause
 from agent.domain.incident import Incident, Window
 from agent.domain.objects import Manifest, Ref, Series
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, MetricsUnavailable
-from agent.ports import Candidate, Observed
+from agent.ports import Candidate, Guidance, Observed
 from agent.ports.reasoner import Reasoner
 from sidecar.contract import (
     ChangeFields,
@@ -269,6 +269,9 @@ class WorldRunbooks:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def guidance(self, diagnosis: Diagnosis, incident: Incident, observed: Observed, series: Sequence[Series]) -> Guidance:
+        return Guidance()
 
     def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
         script = self._world.script
