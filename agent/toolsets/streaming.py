@@ -13,6 +13,7 @@ import orjson
 CHUNK = 1 << 20  # bytes
 LINE = 1 << 18  # characters: no element on one line of its own is looked for beyond this
 _SPACE = " \t\r\n"
+_BEHIND_A_NUMBER = (",", "]", "}", ":", *_SPACE)
 
 
 class NotJson(ValueError):
@@ -113,8 +114,9 @@ class Members:
                 if not self._more(double=True):
                     raise NotJson("it ends in the middle, or is no JSON") from None
                 continue
-            if end == len(self._text) and not isinstance(value, dict | list | str) and self._more():
-                continue  # a number may go on
+            is_number = not isinstance(value, dict | list | str)
+            if is_number and self._text[end : end + 1] not in _BEHIND_A_NUMBER and self._more():
+                continue  # it may go on, over a point or an e too
             self._at = end
             return value
 

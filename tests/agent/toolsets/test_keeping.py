@@ -1,0 +1,92 @@
+"""A snapshot that is written: read again it is the same cluster, and no secret is in it."""
+
+import base64
+import gzip
+import json
+import stat
+
+import pytest
+
+from agent.errors import InputError
+from agent.ports import Gap
+from agent.toolsets import keeping
+from agent.toolsets.snapshot import SnapshotCluster, load
+from tests.agent.builders import NOW, app, container, deployment, log, measured, obj
+
+SECRET = "hunter2-Zk7pQ2wLm91"
+PACKED = base64.b64encode(SECRET.encode()).decode()
+
+
+def holding_secrets():
+    variables = [
+        {"name": "DB_PASSWORD", "value": SECRET},
+        {"name": "TOKEN_FILE", "value": "/var/run/token"},
+        {"name": "DB_URL", "value": f"postgres://app:{SECRET}@db:5432/app"},
+        {"name": "MODE", "value": "fast"},
+    ]
+    note = {
+        "kubectl.kubernetes.io/last-applied-configuration": json.dumps({"data": {"password": PACKED}}),
+        "backup": f"was {SECRET} before",
+        "owner": "team-a",
+    }
+    return [
+        obj("Secret", "login", data={"password": PACKED}, metadata={"annotations": note}),
+        deployment("web", containers=[container(env=variables)]),
+        obj("ConfigMap", "settings", data={"api-key": SECRET, "mode": "fast", "url": f"https://u:{SECRET}@example.com/"}),
+        obj(
+            "Event",
+            "e",
+            message=f"login failed, password={SECRET}",
+            involvedObject={"kind": "Pod", "namespace": "shop", "name": "p"},
+        ),
+    ]
+
+
+def kept(path, objects, logs=(), series=(), gaps=()):
+    keeping.write(path, cluster="prod", version="v1.36.2", now=NOW, objects=objects, logs=logs, series=series, gaps=gaps)
+    return path
+
+
+@pytest.mark.parametrize("name", ["s.json", "s.json.gz"])
+def test_no_secret_is_in_the_file(tmp_path, name):
+    words = log(app("web")[2], f"connecting with token={SECRET}\nready\n")
+    path = kept(tmp_path / name, holding_secrets(), [words])
+    raw = gzip.decompress(path.read_bytes()) if name.endswith("gz") else path.read_bytes()
+
+    assert SECRET.encode() not in raw
+    assert PACKED.encode() not in raw
+    assert b"ready" in raw
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_what_is_no_secret_stays(tmp_path):
+    found = {one["kind"]: one for one in load(kept(tmp_path / "s.json", holding_secrets())).objects}
+
+    variables = {one["name"]: one["value"] for one in found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert (variables["TOKEN_FILE"], variables["MODE"]) == ("/var/run/token", "fast")
+    assert variables["DB_URL"].endswith("@db:5432/app")
+    assert found["Secret"]["data"] == {"password": "REDACTED"}
+    assert found["Secret"]["metadata"]["annotations"] == {"backup": "REDACTED", "owner": "team-a"}
+    assert found["ConfigMap"]["data"]["mode"] == "fast"
+
+
+async def test_it_is_the_same_cluster_when_it_is_read_again(tmp_path):
+    objects = app("web")
+    gap = Gap(what="Event objects in shop", why="no rights: events is forbidden")
+    path = kept(tmp_path / "s.json.gz", objects, [log(objects[2], "hello\n")], [measured("up", [1, 0])], [gap])
+
+    cluster = SnapshotCluster.open(path)
+    seen = await cluster.overview(["shop"])
+
+    assert (cluster.name, await cluster.now()) == ("prod", NOW)
+    assert [one["metadata"]["name"] for one in seen.objects] == [one["metadata"]["name"] for one in objects]
+    assert seen.gaps == (gap,)
+    assert [one.name for one in cluster.series] == ["up"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be written") as told:
+        kept(tmp_path / "missing" / "s.json", [])
+
+    assert "\n" not in str(told.value)
