@@ -72,7 +72,7 @@ _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "HF_API_TO
 @check("model-access-denied", weight=0.95)
 def may_not_fetch(topology: Topology) -> Iterator[Finding]:
     """The model hub refuses: a gated model whose terms nobody accepted, or a token that is missing or wrong."""
-    for one in told(topology, _DENIED, ("gated", "restricted", "client error", "token", "unauthorized", "forbidden")):
+    for one in told(topology, _DENIED, ("gated", "is restricted", "huggingface", "hf.co", "hf_token", "invalid user token")):
         token = next((name for name in _TOKENS if name in _environment(topology, one.unit)), "")
         hint = f"its token comes from {token}" if token else "no access token is among its environment variables"
         yield _told("model-access-denied", one, f"may not fetch its model ({hint})", has_token=bool(token))
@@ -80,7 +80,9 @@ def may_not_fetch(topology: Topology) -> Iterator[Finding]:
 
 @check("model-not-found", weight=0.93)
 def no_such_model(topology: Topology) -> Iterator[Finding]:
-    for one in told(topology, _NO_MODEL, ("not found", "notfound", "not a local folder", "does not")):
+    for one in told(
+        topology, _NO_MODEL, ("repository not found", "notfounderror", "not a local folder", "have a file named", "model path")
+    ):
         if not _DENIED.search(one.last.text):
             yield _told("model-not-found", one, "names a model, revision or file that is not there", topology=topology)
 
@@ -88,7 +90,7 @@ def no_such_model(topology: Topology) -> Iterator[Finding]:
 @check("model-download-failed", weight=0.9)
 def cannot_download(topology: Topology) -> Iterator[Finding]:
     """The hub answers 429, or cannot be reached."""
-    needles = ("client error", "connect", "retries", "localentry", "timed out", "resolution", "download", "timeout")
+    needles = ("huggingface", "hf.co", "cdn-lfs", "cas-bridge", "localentry", "downloading")
     for one in told(topology, _NO_DOWNLOAD, needles):
         yield _told("model-download-failed", one, "cannot download its model")
 
@@ -115,7 +117,7 @@ def _told(cause: str, one: Told, what: str, *, topology: Topology | None = None,
 @check("model-context-too-long", weight=0.96)
 def context_does_not_fit(topology: Topology) -> Iterator[Finding]:
     """The wanted context is longer than the model's own, or than the KV cache that is left beside the weights."""
-    needles = ("max_model_len", "kv cache", "cache blocks", "mem-fraction")
+    needles = ("max_model_len", "kv cache", "cache blocks", "mem-fraction-static")
     for pattern, cause in ((_TOO_LONG, "model-context-too-long"), (_KV_SMALL, "kv-cache-too-small")):
         for one in told(topology, pattern, needles):
             numbers = [int(group) for group in one.match.groups() if group and group.isdigit()] if one.match.re.groups else []
@@ -158,7 +160,7 @@ def argument(topology: Topology, unit: Ref, names: tuple[str, ...]) -> tuple[str
 def more_ranks_than_gpus(topology: Topology) -> Iterator[Finding]:
     """--tensor-parallel-size above the GPUs of the container, in a workload that does not come up (a pool of nodes under Ray
     or a leader-worker set may well have more)."""
-    said = {one.unit: one for one in told(topology, _FEW_GPUS, ("gpu", "device ordinal"))}
+    said = {one.unit: one for one in told(topology, _FEW_GPUS, ("gpus", "device ordinal"))}
     for workload in workloads(topology):
         unit = Ref(text(workload, "kind"), text(workload, "metadata", "namespace"), text(workload, "metadata", "name"))
         found = argument(topology, unit, ("--tensor-parallel-size", "-tp", "--tp", "--tp-size"))
@@ -191,7 +193,7 @@ def _gpus(box: Mapping[str, Any]) -> int:
 @check("shared-memory-too-small", weight=0.93)
 def small_shared_memory(topology: Topology) -> Iterator[Finding]:
     """The memory behind /dev/shm is 64 MiB unless a memory volume is mounted there."""
-    for one in told(topology, _SHM, ("shm", "shared memory", "bus error", "torch_")):
+    for one in told(topology, _SHM, (_SHM_PATH, "shared memory", "unexpected bus error", "</torch_")):
         spec = pod_spec_of(topology.objects.get(one.unit, {})) or next(
             (pod_spec_of(pod) for pod in topology.pods_of(one.unit)), {}
         )

@@ -67,9 +67,9 @@ def call_refused(topology: Topology) -> Iterator[Finding]:
 
 
 def _blocked(topology: Topology, unit: Ref, trouble: ConnectionTrouble, quote: Quote) -> Blocked | None:
-    source = _source(topology, unit)
+    source = source_end(topology, unit)
     answers = []
-    for end, port, serving in _targets(topology, trouble, unit.namespace):
+    for end, port, serving in targets(topology, trouble, unit.namespace):
         verdict = allows(topology, source, end, port)
         if verdict.answer != "refused":
             return None  # one way that is open is enough for this not to be the reason
@@ -83,12 +83,12 @@ def _blocked(topology: Topology, unit: Ref, trouble: ConnectionTrouble, quote: Q
     )  # fmt: skip
 
 
-def _source(topology: Topology, unit: Ref) -> End:
+def source_end(topology: Topology, unit: Ref) -> End:
     pods = live_pods(topology, unit) if unit.kind != "Pod" else []
     return end_of(topology, pods[0] if pods else topology.objects[unit])
 
 
-def _targets(topology: Topology, trouble: ConnectionTrouble, namespace: str) -> Iterator[tuple[End, int, Ref | None]]:
+def targets(topology: Topology, trouble: ConnectionTrouble, namespace: str) -> Iterator[tuple[End, int, Ref | None]]:
     """What stands behind the host that could not be reached: (end, port there, workload). Nothing for what is down itself."""
     host = topology.host(trouble.host, namespace)
     if host == API_SERVER:
@@ -146,7 +146,7 @@ def end_ports(pod: Manifest) -> list[tuple[str, int]]:
 
 def _finding(topology: Topology, policy: Ref, ones: list[Blocked]) -> Finding:
     first = ones[0]
-    written, begun = _written(topology, policy), earliest(*(one.trouble.first.at for one in ones))
+    written, begun = written_at(topology, policy), earliest(*(one.trouble.first.at for one in ones))
     units = tuple(dict.fromkeys(one.unit for one in ones))
     who = ", ".join(map(str, units))
     way = "out of" if first.verdict.direction == "egress" else "into"
@@ -208,7 +208,7 @@ def _slip(topology: Topology, one: Blocked) -> str:
     return ""
 
 
-def _written(topology: Topology, policy: Ref) -> datetime | None:
+def written_at(topology: Topology, policy: Ref) -> datetime | None:
     manifest = topology.objects.get(policy, {})
     return max((when for _, when, fields in field_writes(manifest) if "f:spec" in fields), default=None) or created_at(manifest)
 
@@ -222,14 +222,14 @@ def names_refused(topology: Topology) -> Iterator[Finding]:
             continue
         if resolver_of(topology, pod_spec_of(topology.objects[unit])) != "cluster":
             continue
-        verdict = allows_dns(topology, _source(topology, unit))
+        verdict = allows_dns(topology, source_end(topology, unit))
         if verdict.answer == "refused":
             found.setdefault(verdict.refusals[0].policy, []).append((unit, trouble, quote, verdict))
     for policy, ones in sorted(found.items()):
         units = tuple(dict.fromkeys(unit for unit, _, _, _ in ones))
         hosts = ", ".join(dict.fromkeys(trouble.host for _, trouble, _, _ in ones))
         verdict = ones[0][3]
-        written, begun = _written(topology, policy), earliest(*(trouble.first.at for _, trouble, _, _ in ones))
+        written, begun = written_at(topology, policy), earliest(*(trouble.first.at for _, trouble, _, _ in ones))
         rules = items(topology.objects[policy], "spec", "egress")
         service = cluster_dns(topology)
         to = str(ref_of(service)) if service is not None else "the cluster's DNS"
@@ -273,7 +273,7 @@ def slip_in_selector(topology: Topology) -> Iterator[Finding]:
                 yield Finding(
                     cause="networkpolicy-selects-nothing",
                     subject=ref,
-                    since=_written(topology, ref),
+                    since=written_at(topology, ref),
                     params={"suggested_labels": {**wanted, key: labels[key]}, "workload": str(workload)},
                     quotes=(
                         quote_field(ref, "spec.podSelector", f"{key}={value}"),
