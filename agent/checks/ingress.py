@@ -6,7 +6,8 @@ from agent.checks.config import near
 from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding
 from agent.topology import Topology
-from agent.topology.fields import at, created_at, items, name_of, ref_of, text
+from agent.topology.fields import annotations_of, at, created_at, items, name_of, ref_of, text
+from agent.topology.surroundings import is_default
 
 
 @check("ingress-backend-missing", weight=0.93)
@@ -45,6 +46,17 @@ def no_class(topology: Topology) -> Iterator[Finding]:
     for ingress in topology.of_kind("Ingress"):
         ref, wanted = ref_of(ingress), text(ingress, "spec", "ingressClassName")
         known = [name_of(one) for one in topology.of_kind("IngressClass")]
+        old = annotations_of(ingress).get("kubernetes.io/ingress.class", "")
+        if not wanted and not old and known and not any(is_default(one) for one in topology.of_kind("IngressClass")):
+            yield Finding(
+                cause="ingress-class-missing",
+                subject=ref,
+                since=created_at(ingress),
+                params={"near": known[0] if len(known) == 1 else "", "named": False},
+                quotes=(quote_field(ref, "spec", "ingressClassName: (none)"),),
+                statement=f"{ref} names no IngressClass and none is the default (there are: {', '.join(known)}), so no controller"
+                " serves it.",
+            )
         if wanted and wanted not in known and known:
             yield Finding(
                 cause="ingress-class-missing",

@@ -12,12 +12,14 @@ from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import ConnectionTrouble, connection_troubles, started_lately
 from agent.signals.searching import index_of
 from agent.topology import Topology, pod_spec_of
-from agent.topology.calls import service_of
 from agent.topology.fields import at, created_at, field_writes, items, mapping, name_of, number, ref_of, text
 from agent.topology.pods import container_ports, is_ready, unready_since
 from agent.topology.selectors import matches_labels
 from agent.topology.workloads import CONTROLLED, live_pods, previous_size
 from sidecar.contract import Json
+
+# what the API server asks on everybody's behalf calls a Service as a workload does
+_ASKING = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService", "CustomResourceDefinition")
 
 
 def selector_of(service: Manifest) -> Mapping[str, Any]:
@@ -27,10 +29,13 @@ def selector_of(service: Manifest) -> Mapping[str, Any]:
 def callers_of(topology: Topology, service: Ref) -> tuple[Ref, ...]:
     """Workloads whose configuration or logs name the Service."""
     found = {
-        edge.source for edges in topology.edges.values() for edge in edges if edge.target == service and edge.relation == "calls"
+        edge.source
+        for edges in topology.edges.values()
+        for edge in edges
+        if edge.target == service and (edge.relation == "calls" or (edge.relation == "routes-to" and edge.source.kind in _ASKING))
     }
     for unit, trouble, _ in log_troubles(topology):
-        if service_of(trouble.host, unit.namespace) == service:
+        if topology.host(trouble.host, unit.namespace) == service:
             found.add(unit)
     return tuple(sorted(found))
 
@@ -120,7 +125,7 @@ def _written(manifest: Manifest, field: str) -> datetime | None:
 
 
 def _call_quotes(topology: Topology, service: Ref) -> list[Quote]:
-    quotes = [quote for unit, trouble, quote in log_troubles(topology) if service_of(trouble.host, unit.namespace) == service]
+    quotes = [quote for unit, trouble, quote in log_troubles(topology) if topology.host(trouble.host, unit.namespace) == service]
     return quotes[:2]
 
 
@@ -255,7 +260,7 @@ def calls_fail(topology: Topology) -> Iterator[Finding]:
     for unit, trouble, quote in log_troubles(topology):
         if trouble.count < 3 or not started_lately(trouble.last, topology.now) or unit not in topology.objects:
             continue
-        service = service_of(trouble.host, unit.namespace)
+        service = topology.host(trouble.host, unit.namespace)
         yield Finding(
             cause="calls-failing",
             subject=unit,
