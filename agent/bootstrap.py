@@ -1,4 +1,4 @@
-"""The only place that names adapters: from settings to a workshop that takes incidents and works on runs."""
+"""From settings to a workshop that takes incidents and works on runs. Beside `eyes` the only place that names adapters."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from agent.domain.document import from_document
 from agent.domain.finding import Diagnosis, RankedCause
@@ -16,43 +14,19 @@ from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Manifest, Series
 from agent.domain.report import Report
 from agent.errors import InputError, StoreUnavailable
-from agent.governance import Patience, PatientGovernance, PatientReader, SidecarClient
+from agent.eyes import Source, SystemClock, open_eyes
+from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, checkpoints
-from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Metrics, Observed, RunRow, RunStore
+from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Observed, RunRow, RunStore
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import Library, about_alert, about_finding, candidates, compile_condition, load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.store import Database, SqlEventLog, SqlRunStore
-from agent.toolsets.kept_logs import ReaderWithKeptLogs
-from agent.toolsets.kubernetes import connect, connect_gateway
-from agent.toolsets.loki import LokiLogs
-from agent.toolsets.prometheus import PrometheusMetrics
-from agent.toolsets.snapshot import SnapshotCluster, open_snapshot
 from sidecar.contract import Step, Verification
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where to look: a snapshot file (or one already read), or a context of the kubeconfig; neither: what the settings say."""
-
-    snapshot: Path | None = None
-    opened: SnapshotCluster | None = None
-    context: str = ""
-
-    @property
-    def is_still(self) -> bool:
-        """Whether it is a moment and not a living cluster: nothing can be changed there."""
-        return self.snapshot is not None or self.opened is not None
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+__all__ = ["PageRunbooks", "Source", "Workshop", "workshop"]
 
 
 class Workshop:
@@ -183,7 +157,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
         reasoner = OfflineReasoner(own_causes(library))
         clock = SystemClock()
         patience = Patience(clock=clock, seconds=settings.sidecar_patience_seconds)
-        reader, metrics = await _eyes(settings, where, patience, stack)
+        reader, metrics = await open_eyes(settings, where, patience, stack)
         database = await Database.open(settings.database())
         stack.push_async_callback(database.close)
         store, events = SqlRunStore(database), SqlEventLog(database)
@@ -200,49 +174,6 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
         saver = await stack.enter_async_context(checkpoints(database.path))
         investigation = Investigation(means, saver, bounds=_bounds(settings))
         yield Workshop(settings, investigation=investigation, store=store, events=events, reader=reader)
-
-
-@asynccontextmanager
-async def eyes(settings: Settings, source: Source, *, whole: bool = False) -> AsyncIterator[tuple[ClusterReader, Metrics | None]]:
-    """Only the means to look: no store, no sidecar to ask. `whole`: objects as they are, but for secrets, and not only what
-    diagnosis uses. Raises InputError. Nothing is read from the cluster yet."""
-    async with AsyncExitStack() as stack:
-        patience = Patience(clock=SystemClock(), seconds=settings.sidecar_patience_seconds)
-        yield await _eyes(settings, source, patience, stack, whole=whole)
-
-
-async def _eyes(
-    settings: Settings, source: Source, patience: Patience, stack: AsyncExitStack, *, whole: bool = False
-) -> tuple[ClusterReader, Metrics | None]:
-    if source.opened is not None or source.snapshot is not None:
-        snapshot = source.opened or await open_snapshot(source.snapshot or Path())
-        return snapshot, snapshot
-    metrics = _prometheus(settings)
-    if settings.sidecar_url and not settings.kubeconfig and not source.context:
-        if not settings.cluster or settings.sidecar_token_file is None:
-            raise InputError("reading through the sidecar needs LESTRADE_CLUSTER and LESTRADE_SIDECAR_TOKEN_FILE")
-        gateway = connect_gateway(
-            settings.sidecar_url, cluster=settings.cluster, token_file=settings.sidecar_token_file, whole=whole
-        )
-        stack.callback(gateway.close)
-        return _with_loki(settings, PatientReader(gateway, patience), stack), metrics
-    cluster = connect(
-        kubeconfig=settings.kubeconfig, context=source.context or settings.context, name=settings.cluster, whole=whole
-    )
-    stack.callback(cluster.close)
-    return _with_loki(settings, cluster, stack), metrics
-
-
-def _with_loki(settings: Settings, reader: ClusterReader, stack: AsyncExitStack) -> ClusterReader:
-    if not settings.loki_url:
-        return reader
-    loki = LokiLogs(settings.loki_url)
-    stack.push_async_callback(loki.close)
-    return ReaderWithKeptLogs(reader, loki)
-
-
-def _prometheus(settings: Settings) -> Metrics | None:
-    return PrometheusMetrics(settings.prometheus_url) if settings.prometheus_url else None
 
 
 def _governance(settings: Settings, patience: Patience, stack: AsyncExitStack) -> Governance | None:

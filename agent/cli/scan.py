@@ -9,7 +9,6 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from agent.bootstrap import Source, eyes
 from agent.cli.exits import OF_SCAN
 from agent.cli.layout import Page, counted, span
 from agent.cli.terminal import run, settings_from
@@ -17,9 +16,11 @@ from agent.domain.document import to_document
 from agent.domain.objects import Ref
 from agent.domain.scan import EFFECTS, Effect, Scan, Trouble
 from agent.errors import InputError
+from agent.eyes import Source, eyes
 from agent.ports import ClusterReader
 from agent.reasoning.names import nearest
 from agent.reasoning.offline import OfflineReasoner
+from agent.runbooks import load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.stages.survey import survey
@@ -70,7 +71,7 @@ async def _scan(settings: Settings, source: Source, namespaces: tuple[str, ...])
             spaces,
             reader=reader,
             metrics=metrics,
-            looker=OfflineReasoner(),
+            looker=OfflineReasoner(own_causes(load_library(settings.runbooks))),
             limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
             everywhere=not namespaces,
         )
