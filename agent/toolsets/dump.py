@@ -13,7 +13,7 @@ import orjson
 from agent.domain.objects import ContainerLog, Manifest
 from agent.errors import InputError
 from agent.ports.cluster import BY_NATURE, Gap
-from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS
+from agent.toolsets.kinds import CLUSTER_KINDS, EXTENSION_KINDS, NAMESPACED_KINDS
 from agent.toolsets.projection import projected
 from agent.toolsets.snapshot import Snapshot, fault_of
 from agent.topology.events import happening
@@ -57,7 +57,9 @@ def _objects(path: Path) -> list[Manifest]:
 
 
 def _kind_of_file(path: Path) -> str:
-    return _NAMES.get(path.stem) or next((one.kind for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS) if one.plural == path.stem), "")
+    return _NAMES.get(path.stem) or next(
+        (one.kind for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS, *EXTENSION_KINDS) if one.plural == path.stem), ""
+    )
 
 
 def _gaps(files: list[Path], objects: list[Manifest]) -> list[Gap]:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -25,8 +25,10 @@ import urllib3
 from agent.domain.objects import ContainerLog, Manifest, Ref
 from agent.errors import ClusterUnreachable, InputError, ReadRefused
 from agent.ports.cluster import READING_FOR, Gap, Observed
+from agent.toolsets.custom import read_extensions
+from agent.toolsets.discovery import AGGREGATED
 from agent.toolsets.gateway import SocketPoolManager
-from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of
+from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of, resource_of
 from agent.toolsets.projection import projected
 from agent.toolsets.redaction import without_secrets
 from agent.topology.fields import mapping, text
@@ -83,7 +85,12 @@ class KubernetesCluster:
             keep = seen if not wanted or scope or not resource.namespaced else [one for one in seen if _in(one, wanted)]
             objects += keep
         objects += await self._node_events(scopes, [one for one in objects if text(one, "kind") == "Node"])
-        gaps = dict.fromkeys(gap for _, gap, _ in results if gap is not None)
+        apis = await self._run(partial(self._get, "/apis", accept=AGGREGATED))
+        document = _parse(apis.body) if apis.status == 200 else {}
+        more, unread = await read_extensions(document, self._list, self._run, sorted(wanted))
+        objects += more
+        unread += [] if apis.status in (200, 404) else [Gap(what="custom resources", why=_reason(apis))]
+        gaps = dict.fromkeys([*(gap for _, gap, _ in results if gap is not None), *unread])
         return Observed(now=max(now for _, _, now in results), objects=tuple(objects), gaps=tuple(gaps))
 
     async def _retry_refused(
@@ -113,7 +120,7 @@ class KubernetesCluster:
         return Observed(now=await self.now(), logs=logs, gaps=gaps)
 
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
-        resource = next((one for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS) if one.kind == ref.kind), None)
+        resource = resource_of(api_version, ref.kind)
         plural = resource.plural if resource is not None else f"{ref.kind.lower()}s"
         path = f"{path_of(api_version, plural, ref.namespace)}/{quote(ref.name, safe='')}"
         answer = await self._run(lambda: self._get(path))
@@ -170,9 +177,7 @@ class KubernetesCluster:
             return Gap(what=what, why="the container is gone and its log with it")
         return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=words)
 
-    def _get(
-        self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: Literal["application/json", "*/*"] = "application/json"
-    ) -> _Answer:
+    def _get(self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: str = "application/json") -> _Answer:
         """One GET with our own retry (the client's would also repeat what must not be): 429, 5xx and broken connections."""
         last = ""
         for attempt in range(TRIES):

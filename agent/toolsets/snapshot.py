@@ -22,6 +22,7 @@ from agent.ports.cluster import Gap, Observed
 from agent.toolsets.projection import projected
 from agent.toolsets.redaction import without_secrets
 from agent.toolsets.streaming import Members, NotJson, TooLarge
+from agent.topology.extensions import touches
 from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
 
 VERSION = 1
@@ -135,7 +136,7 @@ def _is_wanted(one: Manifest, wanted: set[str]) -> bool:
     if kind_of(one) == "Event":
         about = mapping(one, "involvedObject") or mapping(one, "regarding")
         return not text(about, "namespace") or text(about, "namespace") in wanted
-    return not namespace or namespace in wanted
+    return not namespace or namespace in wanted or touches(one, wanted)
 
 
 _SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)?(?:\{(?:__name__=~"([^"]*)"(?:,|(?=\})))?([^{}]*)\})?')

@@ -4,7 +4,7 @@ Knows the shapes of Argo CD, Flux, cert-manager, KEDA, KAITO, Ray, Karpenter, dy
 API's inference extension; everything else by owner references and the usual names of reference fields.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
@@ -12,7 +12,7 @@ from agent.topology.fields import annotations_of, at, condition, items, kind_of,
 from agent.topology.references import Relation
 
 # Groups under *.k8s.io (and the short ones) whose objects are Kubernetes' own and have checks of their own.
-_OWN = frozenset({
+OWN_GROUPS = frozenset({
     "", "apps", "batch", "autoscaling", "policy", "extensions", "events.k8s.io", "networking.k8s.io", "storage.k8s.io",
     "rbac.authorization.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "node.k8s.io",
     "admissionregistration.k8s.io", "apiregistration.k8s.io", "apiextensions.k8s.io", "authentication.k8s.io",
@@ -39,7 +39,7 @@ def group_of(manifest: Manifest) -> str:
 
 
 def is_custom(manifest: Manifest) -> bool:
-    return group_of(manifest) not in _OWN
+    return group_of(manifest) not in OWN_GROUPS
 
 
 def held(manifest: Manifest) -> str:
@@ -246,3 +246,18 @@ def described(manifest: Manifest) -> str:
 def reports_nothing(manifest: Manifest) -> bool:
     """No status at all: no controller has ever looked at it."""
     return not mapping(manifest, "status") and at(manifest, "spec") is not None
+
+
+def touches(manifest: Manifest, namespaces: Collection[str]) -> bool:
+    """Whether a GitOps object of another namespace makes or deploys things in one of these."""
+    kind, group = kind_of(manifest), group_of(manifest)
+    if group == "argoproj.io" and kind == "Application":
+        made = {text(one, "namespace") for one in items(manifest, "status", "resources")}
+        return bool({text(manifest, "spec", "destination", "namespace"), *made} & set(namespaces))
+    if group == "argoproj.io" and kind == "AppProject":
+        return any(text(one, "namespace") in namespaces for one in items(manifest, "spec", "destinations"))
+    if group.endswith("toolkit.fluxcd.io"):
+        made = {text(entry, "id").partition("_")[0] for entry in items(manifest, "status", "inventory", "entries")}
+        aimed = {text(manifest, "spec", field) for field in ("targetNamespace", "storageNamespace")}
+        return bool((made | aimed) & set(namespaces))
+    return False
