@@ -27,7 +27,7 @@ _CONVERSION = re.compile(r"conversion webhook for (\S+, Kind=\w+) failed: ?(.*)"
 _DENIED = re.compile(r'admission webhook \\?"([^"\\]+)\\?" denied the request(?:: ?(.*))?', re.S)
 _POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)' denied request(?:: ?(.*))?", re.S)
 _CERTIFICATE = re.compile(r"x509|certificate|tls:", re.I)
-_LATE = re.compile(r"context deadline exceeded|timeout|timed out", re.I)
+_LATE = re.compile(r"context deadline exceeded|timeout(?!=)|timed out", re.I)
 LATELY = timedelta(minutes=15)
 
 
