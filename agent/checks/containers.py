@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from agent.checks.registry import check, earliest, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding, FindingState, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import last_words
+from agent.signals.logs import last_dated, last_words
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, ref_of, text
 from agent.topology.pods import ContainerState, begun_at, container_named, container_path, container_states, is_ready
@@ -218,9 +218,10 @@ def init_fails(topology: Topology) -> Iterator[Finding]:
     for pod, unit, one in ended_containers(topology):
         if not one.init or one.exit_code in (0, None) or one.ready:
             continue
-        last = last_words(words_of(topology, one))
-        says = f" ({last.text.strip()[:300]})" if last else ""
-        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
+        words = words_of(topology, one)
+        told = list(dict.fromkeys(line for line in (last_words(words), last_dated(words)) if line is not None))
+        says = f" ({'; before that '.join(line.text.strip()[:300] for line in told)})" if told else ""
+        quotes = (end_quote(one), *(quote_log(one.pod, one.name, line.text, line.at) for line in told))
         back = rollback(topology, unit, since_of(topology, pod, one))
         yield Finding(
             cause="init-container-failing",

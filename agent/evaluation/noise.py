@@ -14,12 +14,18 @@ _TALK = ("level=info msg=heartbeat seq={n}", "INFO handled 200 GET /healthz in {
 
 def bystanders(snapshot: Snapshot, space: str, dice: random.Random) -> tuple[Manifest, ...]:
     """Two workloads in the same namespace and one elsewhere, all well, whose pods were slow to start some time ago."""
-    nodes = sorted(str(one["metadata"]["name"]) for one in snapshot.objects if one["kind"] == "Node") or ["node-1"]
+    nodes = sorted(str(one["metadata"]["name"]) for one in snapshot.objects if one["kind"] == "Node" and _takes_pods(one))
+    if not nodes:
+        return ()
     first, second, third = dice.sample(_NAMES, 3)
     made: list[Manifest] = []
     for name, namespace in ((first, space), (second, space), (third, "elsewhere")):
         made += _workload(name, namespace, dice.choice(nodes), snapshot.now, dice)
     return tuple(made)
+
+
+def _takes_pods(node: Manifest) -> bool:
+    return not (node.get("spec") or {}).get("unschedulable")
 
 
 def chatter(text: str, dice: random.Random) -> str:

@@ -55,13 +55,13 @@ def shuffled(case: Case, dice: random.Random) -> Case:
 
 def renamed(case: Case, dice: random.Random) -> Case:
     """Parts of names are spelt backwards, wherever they stand; what was alike stays alike."""
-    return _reworded(case, {part: part[::-1] for part in _parts(case.snapshot)})
+    return reworded(case, {part: part[::-1] for part in _parts(case.snapshot)})
 
 
 def lengthened(case: Case, dice: random.Random) -> Case:
     """Parts of names get the same two letters in front."""
     letters = "".join(dice.choice("bdfgkmptvz") + dice.choice("aeiou"))
-    return _reworded(case, {part: f"{letters}{part}" for part in _parts(case.snapshot)})
+    return reworded(case, {part: f"{letters}{part}" for part in _parts(case.snapshot)})
 
 
 def other_values(case: Case, dice: random.Random) -> Case:
@@ -139,7 +139,8 @@ def everything(case: Case, dice: random.Random) -> Case:
 # Rewriting. ---------------------------------------------------------------------------------------------------------------
 
 
-def _reworded(case: Case, words: Mapping[str, str]) -> Case:
+def reworded(case: Case, words: Mapping[str, str]) -> Case:
+    """Each word (in small letters) is another one wherever it stands alone or as a part of a name."""
     if not words:
         return case
     alternatives = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))

@@ -161,6 +161,14 @@ def last_words(text: str) -> Line | None:
     return Line(found[-1], time_of(found[-1])) if found else None
 
 
+def last_dated(text: str) -> Line | None:
+    """The last error line with a time of its own: in a log whose writer dates its lines, one that is surely the writer's."""
+    for line in reversed(error_lines(text, limit=50)):
+        if (at := time_of(line)) is not None:
+            return Line(line, at)
+    return None
+
+
 def failure_kind(line: str) -> ErrorKind | None:
     return next((kind for kind, pattern in _FAILURE if pattern.search(line)), None)
 
