@@ -148,13 +148,15 @@ def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Fi
         unit = ref_of(workload)
         for pod in current_pods(topology, unit):
             failures = _failures(topology, pod, kind)
+            if not failures:
+                continue
             killings = [one for one in topology.events_about(ref_of(pod)) if one.reason == "Killing" and "probe" in one.message]
             fallen = [
                 one
                 for one in container_states(pod)
                 if one.restarts and one.end_reason != "OOMKilled" and one.exit_code in (137, 143, 0, 2)
             ]
-            if not failures or not killings or not fallen:
+            if not killings or not fallen:
                 continue
             one = fallen[0]
             spec = pod_spec_of(pod)

@@ -12,18 +12,45 @@ from agent.topology.quantities import quantity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerState:
-    """One container of one pod. `waiting` is the reason; `ended` the newest end that is known (current or last state)."""
+    """One container of one pod, read from its status when asked: of thousands of pods most fields are never looked at."""
 
     pod: Ref
-    name: str
     init: bool
-    restarts: int
-    ready: bool
-    running: bool
-    started_at: datetime | None
-    waiting: str
-    waiting_message: str
-    ended: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return text(self.status, "name")
+
+    @property
+    def restarts(self) -> int:
+        return number(self.status, "restartCount")
+
+    @property
+    def ready(self) -> bool:
+        return at(self.status, "ready") is True
+
+    @property
+    def running(self) -> bool:
+        return at(self.status, "state", "running") is not None
+
+    @property
+    def started_at(self) -> datetime | None:
+        return time_at(self.status, "state", "running", "startedAt")
+
+    @property
+    def waiting(self) -> str:
+        """The reason of its waiting, or ""."""
+        return text(self.status, "state", "waiting", "reason")
+
+    @property
+    def waiting_message(self) -> str:
+        return text(self.status, "state", "waiting", "message")
+
+    @property
+    def ended(self) -> Mapping[str, Any]:
+        """The newest end that is known, of the current or of the last state."""
+        return mapping(self.status, "state", "terminated") or mapping(self.status, "lastState", "terminated")
 
     @property
     def exit_code(self) -> int | None:
@@ -44,21 +71,10 @@ class ContainerState:
 
 
 def container_states(pod: Manifest) -> Iterator[ContainerState]:
+    ref = ref_of(pod)
     for field, init in (("initContainerStatuses", True), ("containerStatuses", False)):
         for status in items(pod, "status", field):
-            now_ended, last_ended = mapping(status, "state", "terminated"), mapping(status, "lastState", "terminated")
-            yield ContainerState(
-                pod=ref_of(pod),
-                name=text(status, "name"),
-                init=init,
-                restarts=number(status, "restartCount"),
-                ready=at(status, "ready") is True,
-                running=at(status, "state", "running") is not None,
-                started_at=time_at(status, "state", "running", "startedAt"),
-                waiting=text(status, "state", "waiting", "reason"),
-                waiting_message=text(status, "state", "waiting", "message"),
-                ended=now_ended or last_ended,
-            )
+            yield ContainerState(pod=ref, init=init, status=mapping(status))
 
 
 def containers(pod_spec: Any, *, init: bool = True) -> list[Mapping[str, Any]]:

@@ -46,6 +46,13 @@ def live_pods(topology: Topology, unit: Ref) -> list[Manifest]:
 
 def is_serving(topology: Topology, unit: Ref) -> bool:
     """Whether as many pods are ready as the workload wants (and it wants some)."""
+    known: dict[Ref, bool] = topology.derived.setdefault("serving", {})
+    if unit not in known:
+        known[unit] = _is_serving(topology, unit)
+    return known[unit]
+
+
+def _is_serving(topology: Topology, unit: Ref) -> bool:
     manifest = topology.objects.get(unit)
     if manifest is None:
         return False
