@@ -91,7 +91,8 @@ def _rest(report: Report) -> Iterator[tuple[str, str]]:
         yield "hits", f"{', '.join(hit[:6])}{f' and {len(hit) - 6} more' if len(hit) > 6 else ''}"
     if diagnosis is not None and diagnosis.causes:
         chosen = {one.finding.id for one in diagnosis.causes}
-        for out in [one for one in diagnosis.ruled_out if one.by.removeprefix("explained by ") not in chosen][:RULED_OUT]:
+        others = [one for one in diagnosis.ruled_out if one.by.removeprefix("explained by ").partition(" (")[0] not in chosen]
+        for out in others[:RULED_OUT]:
             yield "not it", f"{shortened(out.finding.statement)} ({shortened(named(out.by))})"
     for words in report.unknowns[:UNKNOWN]:
         yield "not seen", words

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import assert_never
 
 from agent.checks import run
@@ -13,10 +12,10 @@ from agent.domain.question import Question
 from agent.ports.cluster import BY_NATURE, Gap, Observed
 from agent.reasoning.answers import at_that_time, how_it_is, not_there, summary, what_changed, what_suffers, which_one, who_may
 from agent.reasoning.answers.reply import listed, where
+from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, victims
-from agent.signals.changes import changes
 from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
 from agent.topology.calls import service_of
@@ -144,7 +143,8 @@ def _led_by(notes: Sequence[str], diagnosis: Diagnosis) -> Diagnosis:
 def _judged(case: _Case) -> Diagnosis:
     """Fault, healthy or unknown."""
     focus, topology, missing = case.focus, case.topology, case.missing
-    ranking = rank(case.findings, topology, focus, gaps=len(missing))
+    starts = [alert.starts_at for alert in case.incident.alerts if alert.starts_at is not None]
+    ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
     wants = _wants(topology, focus)
     if ranking.causes:
         return _fault(ranking, topology, missing, wants)
@@ -175,7 +175,7 @@ def _missing(gaps: Sequence[Gap]) -> tuple[str, ...]:
 
 
 def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]) -> Diagnosis:
-    causes = tuple(replace(one, because=(*one.because, *_changed_before(one.finding, topology))) for one in ranking.causes)
+    causes = ranking.causes
     hit = victims(causes, topology)
     first = causes[0].finding
     sentences = [cause.finding.statement for cause in causes]
@@ -191,23 +191,15 @@ def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants
         missing=missing,
         victims=hit,
         wants=wants,
+        looked_at=looked_at(topology, [topology.unit(one.finding.subject) for one in causes], [one.finding for one in causes]),
     )
-
-
-def _changed_before(finding: Finding, topology: Topology) -> Iterator[str]:
-    """The last change by a person or tool to what the finding is about, not later than its beginning."""
-    begun = (finding.since or topology.now) + timedelta(minutes=1)
-    units = {topology.unit(finding.subject), finding.subject}
-    for change in changes(topology, before=begun, within=timedelta(days=1)):
-        if topology.unit(change.about) in units:
-            yield safe(f"changed before it began: {change.about}, {change.what}, by {change.who}, {change.at:%Y-%m-%d %H:%M:%S}Z")
-            return
 
 
 def _unknown(
     symptoms: list[Finding], ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants: tuple[str, ...]
 ) -> Diagnosis:
     said = " ".join(one.statement for one in symptoms[:3])
+    missing = (*missing, *_silent(symptoms, topology))
     unseen = f" Not seen: {'; '.join(missing[:5])}." if missing else ""
     return Diagnosis(
         outcome="unknown",
@@ -216,7 +208,15 @@ def _unknown(
         missing=missing,
         wants=wants,
         victims=tuple(dict.fromkeys(topology.unit(one.subject) for one in symptoms)),
+        looked_at=looked_at(topology, [topology.unit(one.subject) for one in symptoms], symptoms),
     )
+
+
+def _silent(symptoms: Sequence[Finding], topology: Topology) -> Iterator[str]:
+    """Workloads in trouble of which no log was seen, whoever is to blame for that."""
+    for unit in dict.fromkeys(topology.unit(one.subject) for one in symptoms):
+        if topology.pods_of(unit) and not any(log.text.strip() for log in topology.logs_of(unit)):
+            yield f"logs of {unit}: none were seen"
 
 
 def _blind(

@@ -1,21 +1,26 @@
 """Which finding explains the others. Pure.
 
 A explains B when B's subject needs A's (or A says that it affects it) and A is not later than B. A cause is an active
-finding that nothing else explains. Symptoms never win while any other finding is there.
+finding that nothing else explains. Symptoms never win while any other finding is there. Between causes that fit alike the
+one decides that was there when the trouble began, and that a change came right before.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agent.checks import is_wide, weight_of
 from agent.domain.finding import Finding, RankedCause, RuledOut
 from agent.domain.objects import Ref
+from agent.reasoning.explaining import because, change_before, explained_by, less_likely, stale
 from agent.reasoning.focus import Focus
 from agent.topology import Topology
 
 SLACK = timedelta(minutes=3)  # conditions and back-off messages come late and in any order
 AT_MOST = 3
+SOON = timedelta(minutes=15)  # a change that near before a finding speaks for it
+LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
+VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,33 +34,38 @@ class Ranking:
     symptoms: tuple[Finding, ...] = ()
 
 
-def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps: int = 0) -> Ranking:
+def rank(
+    findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps: int = 0, begun: datetime | None = None
+) -> Ranking:
+    """`begun`: when the trouble began, where that is known (an alert says so)."""
     active = [one for one in findings if one.state == "active"]
-    explained_by = {one.id: _explainer(one, active, topology) for one in active}
-    roots = [one for one in active if explained_by[one.id] is None and not one.symptom_only]
-    symptoms = [one for one in active if explained_by[one.id] is None and one.symptom_only]
+    explainers = {one.id: _explainer(one, active, topology) for one in active}
     near = {one.id: relevance(one, topology, focus) for one in active}
+    roots = [one for one in active if explainers[one.id] is None and not one.symptom_only]
+    symptoms = [one for one in active if explainers[one.id] is None and one.symptom_only]
     related = [one for one in roots if near[one.id] >= 0.3]
-    explains = {root.id: _explained(root, explained_by) for root in roots}
-    order = sorted(related, key=lambda one: (-_score(one, near[one.id], len(explains[one.id])), one.id))
-    if order:
-        # others stay in the answer only when they are as much about the focus as the first
-        first = order[0]
-        order = [one for one in order if (near[one.id] >= near[first.id] - 0.15 and weight_of(one) >= 0.5) or one is first]
+    explains = {root.id: _explained(root, explainers) for root in roots}
+    scores = {one.id: _score(one, near[one.id], len(explains[one.id]), topology, begun) for one in related}
+    order = sorted(related, key=lambda one: (-scores[one.id], one.id))
+    kept = _as_much_about_it(order, near)
+    fresh = [one for one in kept if not _is_stale(one, explains[one.id], kept, begun)] or kept
     causes = tuple(
         RankedCause(
             finding=one,
             explains=explains[one.id],
-            because=_because(one, explains[one.id], near[one.id], topology),
-            confidence=_confidence(one, near[one.id], explains[one.id], len(order), gaps),
+            because=because(one, explains[one.id], near[one.id], topology, active),
+            confidence=_confidence(one, near[one.id], explains[one.id], len(fresh), gaps, topology),
         )
-        for one in order[:AT_MOST]
+        for one in fresh[:AT_MOST]
     )
     chosen = {cause.finding.id for cause in causes}
-    ruled = [
-        RuledOut(finding=one, by=_by(one, explained_by[one.id])) for one in active if one.id not in chosen and one in findings
+    told = [(one, explainers[one.id]) for one in active]
+    ruled = [RuledOut(finding=one, by=explained_by(one, explainer, topology)) for one, explainer in told if explainer is not None]
+    ruled += [
+        RuledOut(finding=one, by=_outranked(one, one in kept and one not in fresh, causes[0], near, begun))
+        for one in order
+        if one.id not in chosen
     ]
-    ruled = [one for one in ruled if explained_by[one.finding.id] is not None]
     ruled += [
         RuledOut(finding=one, by=f"it is {'over' if one.state == 'recovered' else 'long past'}: {one.statement}")
         for one in findings
@@ -64,6 +74,29 @@ def rank(findings: Sequence[Finding], topology: Topology, focus: Focus, *, gaps:
     elsewhere = tuple(one for one in (*roots, *symptoms) if one.id not in chosen and near[one.id] < 0.3)
     unexplained = tuple(one for one in symptoms if near[one.id] >= 0.3)
     return Ranking(causes=causes, ruled_out=tuple(ruled), elsewhere=elsewhere, symptoms=unexplained)
+
+
+def _outranked(one: Finding, is_stale: bool, first: RankedCause, near: dict[str, float], begun: datetime | None) -> str:
+    if is_stale and begun is not None:
+        return stale(one, f"{begun:%Y-%m-%d %H:%M}Z")
+    return less_likely(one, first, near[one.id], near[first.finding.id])
+
+
+def _as_much_about_it(order: Sequence[Finding], near: dict[str, float]) -> list[Finding]:
+    """Others stay in the answer only when they are as much about the focus as the first, and name a cause as plainly."""
+    first = order[0] if order else None
+    return [
+        one
+        for one in order
+        if first is not None and (one is first or (near[one.id] >= near[first.id] - 0.15 and weight_of(one) >= 0.5))
+    ]
+
+
+def _is_stale(one: Finding, explained: tuple[str, ...], kept: Sequence[Finding], begun: datetime | None) -> bool:
+    """Whether it was there long before the trouble and explains nothing of it, while another began with the trouble."""
+    if begun is None or one.since is None or one.since > begun - LONG or explained:
+        return False
+    return any(other.since is not None and begun - LONG < other.since <= begun + SLACK for other in kept)
 
 
 def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
@@ -115,8 +148,12 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
         return False
     if theirs in topology.depends_on(ours):  # each needs the other: the more telling, then the earlier
         return strength_a > strength_b or (strength_a == strength_b and _earlier(a, b))
+    if b.symptom_only:
+        return True
+    if max(strength_a, strength_b) <= VAGUE:  # both only show that something is wrong: it comes from further down
+        return True
     # what a finding proves by itself (a key that is missing) no broken dependency takes away
-    return b.symptom_only or strength_a >= strength_b + 0.05
+    return strength_a >= strength_b + 0.05
 
 
 def _strength(finding: Finding) -> float:
@@ -142,37 +179,22 @@ def _explained(root: Finding, explained_by: dict[str, Finding | None]) -> tuple[
     return tuple(sorted(found))
 
 
-def _score(finding: Finding, near: float, explained: int) -> float:
-    return 2.0 * near + weight_of(finding) + 0.1 * min(explained, 5)
+def _score(finding: Finding, near: float, explained: int, topology: Topology, begun: datetime | None) -> float:
+    value = 2.0 * near + weight_of(finding) + 0.1 * min(explained, 5)
+    if change_before(finding, topology, within=SOON) is not None:
+        value += 0.04  # a tie-break: less than what one more explained finding counts
+    if begun is not None and finding.since is not None and finding.since > begun + SLACK:
+        value -= 0.08  # later than the trouble; conditions come late, so it is no proof
+    return value
 
 
-def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rivals: int, gaps: int) -> float:
-    """Weight of the cause, lifted by quotes and by what it explains, lowered by distance, rivals and what was not seen."""
+def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rivals: int, gaps: int, topology: Topology) -> float:
+    """Weight of the cause, lifted by quotes, by what it explains and by a change right before, lowered by distance, rivals and
+    what was not seen."""
     value = 0.55 * weight_of(finding) + 0.1 * min(len(finding.quotes), 2) + 0.05 * min(len(explained), 3) + 0.2 * near
-    value -= 0.08 * min(rivals - 1, 3) + 0.02 * min(gaps, 5)
+    value += 0.03 if change_before(finding, topology, within=SOON) is not None else 0.0
+    value = min(value, 0.99) - 0.08 * min(rivals - 1, 3) - 0.02 * min(gaps, 5)  # however much speaks for it, a gap shows
     return round(max(0.05, min(0.99, value)), 2)
-
-
-def _because(finding: Finding, explained: tuple[str, ...], near: float, topology: Topology) -> tuple[str, ...]:
-    quotes = len(finding.quotes)
-    shown = "1 quote of the cluster shows it" if quotes == 1 else f"{quotes} quotes of the cluster show it"
-    reasons = [shown if quotes else "the objects themselves show it"]
-    if explained:
-        reasons.append(f"it explains {', '.join(explained)}")
-    if finding.since is not None:
-        reasons.append(f"it can be seen since {finding.since:%Y-%m-%d %H:%M:%S}Z, not later than what it explains")
-    if near >= 1.0:
-        reasons.append("it is about an object that was asked about")
-    elif near >= 0.9:
-        reasons.append("an object that was asked about depends on it")
-    users = sorted(topology.dependents_of(finding.subject))[:5]
-    if users:
-        reasons.append(f"these depend on {finding.subject}: {', '.join(map(str, users))}")
-    return tuple(reasons)
-
-
-def _by(finding: Finding, explainer: Finding | None) -> str:
-    return f"explained by {explainer.id}" if explainer is not None else "not about what was asked"
 
 
 def victims(causes: Sequence[RankedCause], topology: Topology) -> tuple[Ref, ...]:

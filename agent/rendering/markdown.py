@@ -61,6 +61,11 @@ def _cause(report: Report) -> Iterator[str]:
         yield ""
         yield from (f"- {text(out.finding.statement)}: {text(named(out.by))}" for out in diagnosis.ruled_out)
         yield ""
+    if diagnosis.looked_at:
+        yield "Also looked at:"
+        yield ""
+        yield from (f"- {text(line)}" for line in diagnosis.looked_at)
+        yield ""
 
 
 def _answer(answer: Answer) -> Iterator[str]:

@@ -69,7 +69,7 @@ def test_symptoms_without_a_cause_are_unknown_and_say_what_was_not_seen():
 
     assert diagnosis.outcome == "unknown"
     assert "no rights" in diagnosis.statement
-    assert diagnosis.missing == ("Event objects in shop: no rights",)
+    assert diagnosis.missing == ("Event objects in shop: no rights", "logs of Deployment shop/web: none were seen")
     assert diagnosis.victims == (Ref("Deployment", "shop", "web"),)
 
 
