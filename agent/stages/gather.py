@@ -38,13 +38,26 @@ OF_APPLICATIONS = "|".join(
         "pg_stat_activity_count|pg_settings_max_connections|mysql_global_(status_threads_connected|variables_max_connections)",
         "redis_connected_clients|redis_config_maxclients|process_(open|max)_fds|process_files_(open|max)_files",
         ".*(queue_size|queue_length|queue_depth|consumergroup_lag|messages_ready|backlog|pending_tasks|pending_jobs)",
+        "vllm:(kv_cache_usage_perc|gpu_cache_usage_perc|num_requests_waiting)|inference_pool_ready_pods",
     )
 )
 OF_NODES = (
     "node_pressure_cpu_waiting_seconds_total|node_memory_MemAvailable_bytes|node_memory_MemTotal_bytes"
     "|node_nf_conntrack_entries|node_nf_conntrack_entries_limit"
 )
-MOST_SERIES = 4000  # of the applications of one namespace
+# Of the platform, whatever the namespace: GPUs (DCGM exporter) and Cilium's data plane.
+OF_PLATFORM = (
+    (
+        "metrics of GPUs",
+        "DCGM_FI_DEV_(XID_ERRORS|ROW_REMAP_FAILURE|ECC_DBE_VOL_TOTAL|GPU_TEMP|GPU_UTIL|FB_USED)",
+    ),
+    (
+        "metrics of the data plane",
+        "cilium_drop_count_total|cilium_bpf_map_pressure|cilium_unreachable_(nodes|health_endpoints)"
+        "|cilium_clustermesh_remote_cluster_readiness_status|hubble_lost_events_total",
+    ),
+)
+MOST_SERIES = 4000  # of one query, such as that for the applications of one namespace
 METRICS_STEP_SECONDS = 30
 
 
@@ -85,7 +98,9 @@ async def read_metrics(
     if metrics is None:
         return (), (Gap(what="metrics", why="no Prometheus is configured"),)
     queries = [f'{name}{{namespace="{namespace}"}}' for namespace in namespaces for name in METRICS]
-    bounded = [await _bounded(namespace, metrics=metrics, at=window.end) for namespace in namespaces]
+    wanted = [(f"metrics of applications in {one}", f'{{__name__=~"{OF_APPLICATIONS}",namespace="{one}"}}') for one in namespaces]
+    wanted += [(what, f'{{__name__=~"{names}"}}') for what, names in OF_PLATFORM]
+    bounded = [await _bounded(selector, what, metrics=metrics, at=window.end) for what, selector in wanted]
     queries += [one for one in bounded if isinstance(one, str)]
     queries.append(f'{{__name__=~"{OF_NODES}"}}')
     answers = await asyncio.gather(
@@ -104,17 +119,15 @@ async def read_metrics(
     return tuple(series.values()), (*too_many, *(Gap(what="metrics", why=why) for why in dict.fromkeys(whys)))
 
 
-async def _bounded(namespace: str, *, metrics: Metrics, at: datetime) -> str | Gap:
-    """The query for what applications of the namespace export, or why it is better not asked. Who cannot count (a snapshot)
-    has what it has in memory."""
-    selector = f'{{__name__=~"{OF_APPLICATIONS}",namespace="{namespace}"}}'
+async def _bounded(selector: str, what: str, *, metrics: Metrics, at: datetime) -> str | Gap:
+    """The selector, or why it is better not asked. Who cannot count (a snapshot) has what it has in memory."""
     try:
         counted = await metrics.instant(f"count({selector})", at)
     except MetricsUnavailable:
         return selector
     count = int(counted[0].samples[-1][1]) if counted and counted[0].samples else 0
     if count > MOST_SERIES:
-        return Gap(what=f"metrics of applications in {namespace}", why=f"{count} series are more than are read at once")
+        return Gap(what=what, why=f"{count} series are more than are read at once")
     return selector
 
 

@@ -84,9 +84,20 @@ async def test_more_series_than_can_be_held_are_a_gap_and_not_asked_for():
     _, gaps = await read_metrics(["shop"], WINDOW, metrics=metrics)
 
     assert [(gap.what, gap.why) for gap in gaps] == [
-        ("metrics of applications in shop", "123456 series are more than are read at once")
+        (what, "123456 series are more than are read at once")
+        for what in ("metrics of applications in shop", "metrics of GPUs", "metrics of the data plane")
     ]
-    assert not any("hikaricp" in one for one in metrics.asked)
+    assert not any(name in one for one in metrics.asked for name in ("hikaricp", "DCGM_FI", "cilium_drop"))
+
+
+async def test_gpus_and_the_data_plane_are_asked_for_whatever_the_namespace():
+    metrics = Counted(count=10)
+
+    await read_metrics(["shop"], WINDOW, metrics=metrics)
+
+    for name in ("DCGM_FI_DEV_(XID_ERRORS", "cilium_drop_count_total", "hubble_lost_events_total"):
+        assert [one for one in metrics.asked if name in one and "namespace" not in one]
+    assert any("vllm:" in one and 'namespace="shop"' in one for one in metrics.asked)
 
 
 async def test_who_cannot_count_is_asked_all_the_same():
