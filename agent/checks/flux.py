@@ -52,7 +52,7 @@ def cannot_fetch(topology: Topology) -> Iterator[Finding]:
             cause="flux-source-failed",
             subject=ref,
             since=said.since,
-            affects=users,
+            affects=tuple(dict.fromkeys((*users, *(made for user in users for made in _made(topology, user))))),
             params={"reason": said.reason, "url": where},
             quotes=tuple(quote_condition(manifest, said.type)),
             statement=f"{ref} cannot fetch {where or 'its source'}, so no new revision arrives"

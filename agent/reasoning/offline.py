@@ -14,6 +14,7 @@ from agent.reasoning.answers import at_that_time, how_it_is, not_there, summary,
 from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
+from agent.reasoning.platform import platform_namespaces
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, victims
 from agent.signals.masking import mask, safe
@@ -280,4 +281,5 @@ def _wants(topology: Topology, focus: Focus) -> tuple[str, ...]:
             service = service_of(address.host, holder.namespace)
             if service is not None and service.namespace in existing and not topology.knows_namespace(service.namespace):
                 found.add(f"ns:{service.namespace}")
+    found |= {f"ns:{name}" for name in platform_namespaces(topology, existing)}
     return tuple(sorted(found))

@@ -256,6 +256,8 @@ def touches(manifest: Manifest, namespaces: Collection[str]) -> bool:
         return bool({text(manifest, "spec", "destination", "namespace"), *made} & set(namespaces))
     if group == "argoproj.io" and kind == "AppProject":
         return any(text(one, "namespace") in namespaces for one in items(manifest, "spec", "destinations"))
+    if group == "source.toolkit.fluxcd.io":
+        return True  # few, and every Kustomization and HelmRelease hangs on one
     if group.endswith("toolkit.fluxcd.io"):
         made = {text(entry, "id").partition("_")[0] for entry in items(manifest, "status", "inventory", "entries")}
         aimed = {text(manifest, "spec", field) for field in ("targetNamespace", "storageNamespace")}

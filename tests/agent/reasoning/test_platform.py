@@ -1,0 +1,53 @@
+"""What of the platform is read besides: device plugins when pods wait for devices, and nothing otherwise."""
+
+from agent.reasoning.offline import OfflineReasoner
+from agent.reasoning.platform import platform_namespaces
+from tests.agent.builders import app, asked, custom, node, obj, observed, told, topology
+from tests.agent.machines import asking, gpu_node
+
+SPACES = ("shop", "gpu-operator", "kube-system", "monitoring", "cilium")
+
+
+def test_namespaces_of_device_plugins_when_pods_wait_for_devices():
+    seen = topology(gpu_node(allocatable="0"), *asking())
+    assert platform_namespaces(seen, SPACES) == {"gpu-operator", "kube-system"}
+
+
+def test_nothing_when_nobody_waits():
+    assert platform_namespaces(topology(gpu_node(), *app("web")), SPACES) == set()
+
+
+def test_the_networks_agents_when_a_node_says_that_they_are_not_ready():
+    seen = topology(node(taints=[{"key": "node.cilium.io/agent-not-ready", "effect": "NoExecute"}]), *app("web"))
+    assert platform_namespaces(seen, SPACES) == {"cilium", "kube-system"}
+
+
+def test_what_was_read_already_is_not_wanted_again():
+    plugin = obj("ServiceAccount", "default", namespace="gpu-operator")
+    assert platform_namespaces(topology(gpu_node(), *asking(), plugin), ("gpu-operator",)) == set()
+
+
+def test_the_answer_asks_for_them():
+    spaces = [obj("Namespace", name, namespace="") for name in SPACES]
+    found = OfflineReasoner().diagnose(
+        asked("why is infer pending in shop?"), observed(*spaces, gpu_node(allocatable="0"), *asking())
+    )
+    assert "ns:gpu-operator" in found.wants
+
+
+def test_a_source_of_another_namespace_is_about_what_is_made_from_it():
+    group = "source.toolkit.fluxcd.io/v1"
+    source = custom("GitRepository", "fleet", told("Ready", "False", "GitOperationFailed", "authentication required"), api=group,
+                    namespace="flux-system", spec={"url": "ssh://git@git.example.com/fleet"})  # fmt: skip
+    made = {"inventory": {"entries": [{"id": "shop_web_apps_Deployment"}]}}
+    waits = custom(
+        "Kustomization",
+        "apps",
+        told("Ready", "False", "ArtifactFailed", "no artifact"),
+        api="kustomize.toolkit.fluxcd.io/v1",
+        namespace="flux-system",
+        spec={"sourceRef": {"kind": "GitRepository", "name": "fleet"}},
+        status=made,
+    )
+    found = OfflineReasoner().diagnose(asked("what is wrong in namespace shop?"), observed(*app("web"), source, waits))
+    assert [one.finding.cause for one in found.causes] == ["flux-source-failed"]
