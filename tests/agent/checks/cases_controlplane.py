@@ -3,22 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from agent.domain.objects import Series
 from tests.agent.builders import NOW, ago, app, container, deployment, lines, log, obj, pod, replica_set
 from tests.agent.certificates import pem
 from tests.agent.checks.cases import World, case
+from tests.agent.series import measured
 
 
 def lease(name: str, *, minutes: float = 10) -> dict[str, Any]:
     spec = {"holderIdentity": "cp-1_4f", "leaseDurationSeconds": 15, "renewTime": ago(minutes).replace("Z", ".000000Z")}
     return obj("Lease", name, api="coordination.k8s.io/v1", namespace="kube-system", spec=spec)
-
-
-def measured(name: str, *values: float, **labels: str) -> Series:
-    """A series whose last sample is now, half a minute apart."""
-    begin = (NOW - timedelta(seconds=30 * (len(values) - 1))).timestamp()
-    samples = tuple((begin + 30 * index, value) for index, value in enumerate(values))
-    return Series(labels={"__name__": name, **labels}, samples=samples)
 
 
 def unplaced_pod() -> list[dict[str, Any]]:

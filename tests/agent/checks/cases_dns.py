@@ -5,7 +5,7 @@ from typing import Any
 from agent.domain.objects import ContainerLog
 from tests.agent.builders import ago, app, container, deployment, event, lines, log, obj, pod, replica_set
 from tests.agent.checks.cases import World, case
-from tests.agent.checks.cases_controlplane import measured
+from tests.agent.series import measured
 
 NOT_FOUND = "ERROR dial tcp: lookup api on 169.254.169.253:53: no such host"
 CONFIG = {"name": "config", "configMap": {"name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}]}}
