@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench import governing, signals
+from tests.bench import governing, scanning, signals
 from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,10 +74,6 @@ def snapshot() -> Row:
     )
 
 
-def scan() -> Row:
-    return not_yet("5,000 pods / 500 nodes, whole-cluster scan", "5 s, 400 MB", "not yet: there is no `lestrade scan`")
-
-
 def webhook() -> Row:
     return not_yet("webhook accepted at 100/s, none lost across kill -9", "p99 50 ms", "not yet: intake at scale")
 
@@ -101,7 +97,7 @@ ROWS: dict[str, Callable[[], Row | list[Row]]] = {
     "help": help_,
     "wheel": installed,
     "snapshot": snapshot,
-    "scan": scan,
+    **scanning.ROWS,
     **signals.ROWS,
     **governing.ROWS,
     "webhook": webhook,
