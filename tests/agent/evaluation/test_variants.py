@@ -52,7 +52,8 @@ def test_told_otherwise_it_has_the_same_cause(cause):
     dice = random.Random(cause)
     case = case_of(cause)
     _, subject = first(case)
-    for variant in (other_values, another_day, noisier, shuffled):
+    is_dated = "BEGIN CERTIFICATE" in str(case.snapshot.objects)  # a certificate's own dates stay what they are
+    for variant in (planted, other_values, noisier if is_dated else another_day, noisier, shuffled):
         case = variant(case, dice)
     case = reworded(case, OTHER)
 
@@ -60,13 +61,6 @@ def test_told_otherwise_it_has_the_same_cause(cause):
 
     assert found == cause
     assert (about.kind, about.name) == (subject.kind, "-".join(OTHER.get(part, part) for part in subject.name.split("-")))
-
-
-@pytest.mark.parametrize("cause", sorted(CASES))
-def test_planted_orders_change_nothing(cause):
-    case = case_of(cause)
-
-    assert first(planted(case, random.Random(cause))) == first(case)
 
 
 def test_a_healthy_shop_stays_healthy_with_noise_and_orders_around():
