@@ -18,6 +18,7 @@ from agent.topology import Topology
 
 SLACK = timedelta(minutes=3)  # conditions and back-off messages come late and in any order
 AT_MOST = 3
+WIDE = 0.65  # how much what holds for the whole cluster has to do with any question
 SOON = timedelta(minutes=15)  # a change that near before a finding speaks for it
 LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
 VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
@@ -43,8 +44,11 @@ def rank(
     near = {one.id: relevance(one, topology, focus) for one in active}
     roots = [one for one in active if explainers[one.id] is None and not one.symptom_only]
     symptoms = [one for one in active if explainers[one.id] is None and one.symptom_only]
-    related = [one for one in roots if near[one.id] >= 0.3]
     explains = {root.id: _explained(root, explainers) for root in roots}
+    wide = {one.id for one in active if is_wide(one.cause)}
+    for one in roots:  # what stands behind something that holds for the whole cluster has to do with everything too
+        near[one.id] = max(near[one.id], WIDE if wide & set(explains[one.id]) else 0.0)
+    related = [one for one in roots if near[one.id] >= 0.3]
     scores = {one.id: _score(one, near[one.id], len(explains[one.id]), topology, begun) for one in related}
     order = sorted(related, key=lambda one: (-scores[one.id], one.id))
     kept = _as_much_about_it(order, near)
@@ -101,7 +105,7 @@ def _is_stale(one: Finding, explained: tuple[str, ...], kept: Sequence[Finding],
 
 def relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
     """How much a finding has to do with what was asked, 0 to 1. What holds for the whole cluster has to do with everything."""
-    return max(_relevance(finding, topology, focus), 0.65 if is_wide(finding.cause) else 0.0)
+    return max(_relevance(finding, topology, focus), WIDE if is_wide(finding.cause) else 0.0)
 
 
 def _relevance(finding: Finding, topology: Topology, focus: Focus) -> float:
