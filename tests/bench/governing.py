@@ -47,6 +47,7 @@ def verdict() -> list[Row]:
     for small, policy in ((True, "a policy of 220 lines"), (False, "the whole bundle")):
         what = f"plan of 10 steps on 10 objects, judged by {policy} on OPA, through the socket"
         with _world("dev", small=small) as world:
+            world.lab.world.stop()  # its controllers run in the process that measures
             anew = [_judged(world, _later(world), "allow") for _ in range(ANEW)]
             following = [_judged(world, world.plan(), "allow") for _ in range(ROUNDS)]
         reused = [answer for answer in following if answer.laps["cluster"] == 0]
