@@ -14,6 +14,7 @@ from agent.toolsets import keeping
 from agent.topology.fields import kind_of, text
 
 MOST_LOGS = 400
+NOT_KEPT = ("logs", "metrics")  # what is missing of these shows when the file is read
 
 
 def snapshot(namespaces: tuple[str, ...], *, everything: bool, output: Path, tail: int, context: str, config: Path | None) -> int:
@@ -32,6 +33,7 @@ async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Pat
         limits = Limits(log_tail=tail, log_streams=MOST_LOGS, metrics_minutes=settings.metrics_window_minutes)
         sight = await gather(await chosen(reader, namespaces), reader=reader, metrics=metrics, limits=limits)
     seen = sight.observed
+    objects = [gap for gap in seen.gaps if gap.what.split()[0] not in NOT_KEPT]
     size = await asyncio.to_thread(
         keeping.write,
         output,
@@ -41,10 +43,17 @@ async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Pat
         objects=seen.objects,
         logs=seen.logs,
         series=sight.series,
-        gaps=seen.gaps,
+        gaps=objects,
     )
-    for gap in seen.gaps:
+    for gap in objects:
         tell(out, "not in it", f"{gap.what}: {gap.why}", style="yellow")
+    if lost := sum(1 for gap in seen.gaps if gap.what.startswith("logs of ")):
+        tell(
+            out,
+            "not in it",
+            f"{lost} logs that the cluster does not give (gone with their container, or not started)",
+            style="yellow",
+        )
     tell(out, "kept", f"{len(seen.objects):,} objects, {len(seen.logs):,} logs, {len(sight.series):,} metric series", style="dim")
     print(f"{output}: {size / 1e6:.1f} MB, secrets removed. Look at it with: lestrade scan --snapshot {output}")
     return 0

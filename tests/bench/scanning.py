@@ -19,7 +19,7 @@ from tests.bench.members import NOW
 
 LESTRADE = str(Path(sys.executable).parent / "lestrade")
 SIZE: dict[str, int] = {"nodes": 500, "spaces": 50, "workloads": 20, "replicas": 5, "faults": 6}
-# Runs the command, and prints its seconds, those of them on a core, its peak memory (ru_maxrss is in KiB on Linux) and its answer.
+# Prints the seconds of a command, those of them on a core, its peak memory (ru_maxrss is in KiB on Linux) and its answer.
 MEASURE = """
 import resource, subprocess, sys, time
 began = time.perf_counter()
