@@ -9,7 +9,7 @@ import pytest
 from agent.bootstrap import Source, workshop
 from agent.errors import InputError
 from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import candidates, lint, load_library, own_causes
+from agent.runbooks import candidates, lint, load_library, own_causes, shipped_folder
 from agent.runbooks.matching import match_finding
 from agent.settings import Settings
 from sidecar.contract import ChangeFields
@@ -199,3 +199,15 @@ def test_a_bad_detection_is_one_line_with_file_and_line(folder, wrong, right, li
         load_library(folder)
     assert str(told.value).startswith(f"{path}:{line}:")
     assert words in str(told.value)
+
+
+def test_the_example_of_the_documentation_is_a_page_that_can_be_used(tmp_path):
+    text = (shipped_folder().parent / "docs" / "runbooks.md").read_text("utf-8")
+    example = text.split("```yaml\n")[1].split("```")[0].replace("# Meaning\n...", "") + PAGE.split("---")[2]
+    (tmp_path / "mesh").mkdir()
+    (tmp_path / "mesh" / "mesh-sidecar-too-old.md").write_text(example)
+
+    library = load_library(tmp_path)
+
+    assert diagnosed(library, world()).causes[0].finding.cause == "mesh-sidecar-too-old"
+    assert [one for one in lint(library) if "mesh" in one] == []
