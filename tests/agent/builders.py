@@ -187,7 +187,7 @@ def log(of: Object, text: str, *, container: str = "app", previous: bool = False
     return ContainerLog(namespace=metadata["namespace"], pod=metadata["name"], container=container, previous=previous, text=text)
 
 
-def measured(name: str, values: Sequence[float], *, step: float = 30, **labels: str) -> Series:
+def measured(name: str, values: Sequence[float], /, *, step: float = 30, **labels: str) -> Series:
     """A series whose last sample is of now."""
     start = NOW.timestamp() - step * (len(values) - 1)
     samples = tuple((start + step * number, float(value)) for number, value in enumerate(values))
