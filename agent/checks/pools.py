@@ -1,7 +1,7 @@
 """Gateway API inference extension: pools without a picker, without servers or without a gateway, and objectives without"
 " a pool."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from agent.checks.config import near
@@ -84,7 +84,7 @@ def no_servers(topology: Topology) -> Iterator[Finding]:
         if young or any(matches_labels(wanted, labels_of(pod)) for pod in pods):
             continue
         asks = ", ".join(f"{key}={value}" for key, value in wanted.items())
-        workload = _nearest(topology, ref.namespace, set(wanted))
+        workload = _nearest(topology, ref.namespace, wanted)
         has = ""
         if workload is not None:
             labels = mapping(workload, "spec", "template", "metadata", "labels")
@@ -107,12 +107,16 @@ def no_servers(topology: Topology) -> Iterator[Finding]:
         )
 
 
-def _nearest(topology: Topology, namespace: str, keys: set[str]) -> Manifest | None:
-    """A workload whose pods bear one of the labels, with another value."""
-    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
-        for one in topology.in_namespace(kind, namespace):
-            if keys & set(mapping(one, "spec", "template", "metadata", "labels")):
-                return one
+def _nearest(topology: Topology, namespace: str, wanted: Mapping[str, str]) -> Manifest | None:
+    """The workload whose pods bear one of the labels with the value that is most like the wanted one."""
+    for key, value in wanted.items():
+        bearers: dict[str, Manifest] = {}
+        for kind in ("Deployment", "StatefulSet", "DaemonSet"):
+            for one in topology.in_namespace(kind, namespace):
+                bearers.setdefault(str(mapping(one, "spec", "template", "metadata", "labels").get(key, "")), one)
+        like = near(value, [name for name in bearers if name])
+        if like:
+            return bearers[like]
     return None
 
 

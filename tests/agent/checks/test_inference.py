@@ -239,7 +239,7 @@ def test_the_metric_of_the_picker_is_quoted():
     seen = topology(
         *app("infer"),
         *app("chat-epp"),
-        pool(labels={"app": "x"}),
+        pool(labels={"app": "infra"}),
         series=[measured("inference_pool_ready_pods", [0] * 10, name="chat")],
     )
     (found,) = [one for one in run(seen) if one.cause == "inference-pool-selects-nothing"]
