@@ -45,7 +45,7 @@ OF_NODES = (
     "node_pressure_cpu_waiting_seconds_total|node_memory_MemAvailable_bytes|node_memory_MemTotal_bytes"
     "|node_nf_conntrack_entries|node_nf_conntrack_entries_limit"
 )
-# Of the platform, whatever the namespace: GPUs (DCGM exporter) and Cilium's data plane.
+# Of the platform, whatever the namespace: GPUs (DCGM exporter), Cilium's data plane, the control plane, the cluster's DNS.
 OF_PLATFORM = (
     (
         "metrics of GPUs",
@@ -56,7 +56,19 @@ OF_PLATFORM = (
         "cilium_drop_count_total|cilium_bpf_map_pressure|cilium_unreachable_(nodes|health_endpoints)"
         "|cilium_clustermesh_remote_cluster_readiness_status|hubble_lost_events_total",
     ),
+    (
+        "metrics of the control plane",
+        "etcd_server_has_leader|etcd_mvcc_db_total_size_in_bytes|etcd_server_quota_backend_bytes"
+        "|etcd_disk_wal_fsync_duration_seconds_bucket|apiserver_flowcontrol_rejected_requests_total"
+        "|apiserver_client_certificate_expiration_seconds_bucket",
+    ),
+    ("metrics of DNS", "coredns_dns_responses_total|coredns_forward_healthcheck_broken_total"),
 )
+API_SERVERS = (
+    "apiserver",
+    "kube-apiserver",
+    "kubernetes-apiservers",
+)  # jobs that scrape the API server, by common configurations
 MOST_SERIES = 4000  # of one query, such as that for the applications of one namespace
 METRICS_STEP_SECONDS = 30
 
@@ -102,7 +114,7 @@ async def read_metrics(
     wanted += [(what, f'{{__name__=~"{names}"}}') for what, names in OF_PLATFORM]
     bounded = [await _bounded(selector, what, metrics=metrics, at=window.end) for what, selector in wanted]
     queries += [one for one in bounded if isinstance(one, str)]
-    queries.append(f'{{__name__=~"{OF_NODES}"}}')
+    queries += [f'{{__name__=~"{OF_NODES}"}}', *(f'up{{job="{job}"}}' for job in API_SERVERS)]
     answers = await asyncio.gather(
         *(metrics.range(query, window, METRICS_STEP_SECONDS) for query in queries), return_exceptions=True
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from agent.domain.incident import Window
 from agent.errors import MetricsUnavailable
 from agent.ports import Observed
-from agent.stages.gather import Limits, gather, read_metrics
+from agent.stages.gather import OF_PLATFORM, Limits, gather, read_metrics
 from tests.agent.builders import NOW, app, log, measured, observed
 
 WINDOW = Window(start=NOW, end=NOW)
@@ -85,7 +85,7 @@ async def test_more_series_than_can_be_held_are_a_gap_and_not_asked_for():
 
     assert [(gap.what, gap.why) for gap in gaps] == [
         (what, "123456 series are more than are read at once")
-        for what in ("metrics of applications in shop", "metrics of GPUs", "metrics of the data plane")
+        for what in ("metrics of applications in shop", *(what for what, _ in OF_PLATFORM))
     ]
     assert not any(name in one for one in metrics.asked for name in ("hikaricp", "DCGM_FI", "cilium_drop"))
 
