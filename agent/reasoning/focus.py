@@ -5,7 +5,7 @@ is not there, or fits in two places, is said and not guessed.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.domain.incident import Alert, Incident
@@ -15,6 +15,7 @@ from agent.reasoning.names import nearest, parts_of, said_in_parts, same_word
 from agent.reasoning.questions import understand
 from agent.reasoning.vocabulary import COMMON, GENERIC
 from agent.topology import Topology, pod_spec_of
+from agent.topology.extensions import is_custom
 from agent.topology.fields import labels_of, mapping, name_of, ref_of, text
 from agent.topology.pods import containers
 
@@ -60,6 +61,7 @@ _NAMEABLE = (
 )
 _NAMES_APP = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance")
 _BEHIND_IN = re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)", re.I)
+_MARKED = re.compile(r"[-._\d]")
 _UNTIMELY = ("Watchdog", "InfoInhibitor")  # alerts that are about no namespace whatever their labels say
 
 
@@ -145,6 +147,16 @@ def _of_alert(alert: Alert, topology: Topology) -> list[Ref]:
     return found
 
 
+def _custom_named(topology: Topology, put: set[tuple[str, str]]) -> Iterator[Ref]:
+    """Custom resources that a question may name: by a name that is no ordinary word, or with their kind before it."""
+    for kind, manifests in topology.kinds.items():
+        if kind in _NAMEABLE or not is_custom(manifests[0]):
+            continue
+        for ref in map(ref_of, manifests):
+            if _MARKED.search(ref.name) or (kind, ref.name.lower()) in put:
+                yield ref
+
+
 class _Search:
     """One question's names against one topology."""
 
@@ -154,6 +166,8 @@ class _Search:
         for kind in _NAMEABLE:
             for manifest in topology.of_kind(kind):
                 self._by_name.setdefault(name_of(manifest).lower(), []).append(ref_of(manifest))
+        for ref in _custom_named(topology, {(mention.kind, mention.name) for mention in asked.mentions}):
+            self._by_name.setdefault(ref.name.lower(), []).append(ref)
         self._exact: dict[str, list[Ref]] = {}  # what was said -> objects of that name inside
         self.taken: dict[str, Ref] = {}
         self.elsewhere: list[Ref] = []

@@ -37,6 +37,19 @@ _KINDS = {
     "Gateway": "gateway",
     "HTTPRoute": "httproute httproutes",
     "Application": "application",
+    "Certificate": "certificate certificates",
+    "Issuer": "issuer issuers",
+    "ClusterIssuer": "clusterissuer",
+    "Kustomization": "kustomization kustomizations",
+    "HelmRelease": "helmrelease helmreleases",
+    "GitRepository": "gitrepository",
+    "ScaledObject": "scaledobject scaledobjects",
+    "Workspace": "workspace",
+    "InferencePool": "inferencepool",
+    "RayCluster": "raycluster",
+    "RayJob": "rayjob",
+    "RayService": "rayservice",
+    "ResourceClaim": "resourceclaim",
 }
 KIND_WORDS = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 

@@ -51,3 +51,22 @@ def test_a_source_of_another_namespace_is_about_what_is_made_from_it():
     )
     found = OfflineReasoner().diagnose(asked("what is wrong in namespace shop?"), observed(*app("web"), source, waits))
     assert [one.finding.cause for one in found.causes] == ["flux-source-failed"]
+
+
+def asked_of(question, *objects):
+    return OfflineReasoner().diagnose(asked(question), observed(*app("web"), *objects))
+
+
+def test_a_custom_resource_is_named_in_a_question_by_its_kind_or_by_a_name_of_its_own():
+    said = told("Ready", "False", "SecretMismatch", "private key does not match")
+    certificate = custom("Certificate", "front", said, api="cert-manager.io/v1", spec={"secretName": "front-tls"})
+    assert asked_of("why is certificate front not ready in shop?", certificate).causes[0].finding.cause == "certificate-not-ready"
+    widget = custom("Widget", "left-arm", told("Ready", "False", "Broken", "gear"), api="example.com/v1")
+    found = asked_of("what is wrong with left-arm?", widget, certificate)
+    assert [str(one.finding.subject) for one in found.causes] == ["Widget shop/left-arm"]
+
+
+def test_an_ordinary_word_that_is_the_name_of_some_custom_resource_does_not_narrow_a_question():
+    project = obj("AppProject", "team", api="argoproj.io/v1alpha1", spec={"sourceRepos": ["*"]})
+    widget = custom("Widget", "left", told("Ready", "False", "Broken", "gear"), api="example.com/v1")
+    assert asked_of("what troubles the team in namespace shop?", project, widget).outcome == "fault"
