@@ -1,6 +1,8 @@
 # Everything needs only Python 3.11+ and make: uv is fetched, and uv brings the rest, as uv.lock has it.
 PYTHON ?= python3
 export UV_FROZEN := 1
+# Programs are started hundreds of times: each would compile all of its libraries anew, which takes twice as long as to run.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
