@@ -15,21 +15,24 @@ def runbooks_list(
     area: Annotated[str, typer.Option("--area", help="Only this area (the folder of the page).", show_default=False)] = "",
     alert: Annotated[str, typer.Option("--alert", help="Only pages that name this alert.", show_default=False)] = "",
     as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Every page: area, cause, title."""
     from agent.cli import runbooks as command
 
-    raise typer.Exit(command.list_pages(area=area, alert=alert, as_json=as_json))
+    raise typer.Exit(command.list_pages(area=area, alert=alert, as_json=as_json, config=config))
 
 
 @runbooks.command("show", epilog="Example: lestrade runbooks show oom-killed")
 def runbooks_show(
-    name: Annotated[str, typer.Argument(help="A cause, an investigation, or the name of an alert.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="A cause, an investigation, or the name of an alert.")],
+    as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """What a page says; for an alert, the pages that it leads to."""
     from agent.cli import runbooks as command
 
-    raise typer.Exit(command.show(name, as_json=as_json))
+    raise typer.Exit(command.show(name, as_json=as_json, config=config))
 
 
 @runbooks.command("lint", epilog="Example: lestrade runbooks lint ./our-runbooks")
@@ -59,11 +62,12 @@ def runbooks_match(
         ),
     ] = None,
     as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Which page fits, and why."""
     from agent.cli import runbooks as command
 
-    raise typer.Exit(command.match(question, finding=finding, alert=alert, as_json=as_json))
+    raise typer.Exit(command.match(question, finding=finding, alert=alert, as_json=as_json, config=config))
 
 
 def evaluate(

@@ -9,19 +9,20 @@ import orjson
 from pydantic import ValidationError
 
 from agent.cli.exits import WRONG_INPUT
+from agent.cli.terminal import settings_from
 from agent.domain.document import from_document
 from agent.domain.finding import Finding
 from agent.domain.runbook import Page, Remedy
 from agent.errors import InputError
 from agent.rendering.safety import one_line, visible
-from agent.runbooks import lint, load_library, read_library
+from agent.runbooks import Library, lint, load_library, read_library
 from agent.runbooks.matching import Match, match_alerts, match_finding, match_question
 from agent.runbooks.reading import SECTIONS
 from agent.stages.receive import receive
 
 
-def list_pages(*, area: str, alert: str, as_json: bool) -> int:
-    library = load_library()
+def list_pages(*, area: str, alert: str, as_json: bool, config: Path | None) -> int:
+    library = _library(config)
     pages = [page for _, page in sorted(library.pages.items(), key=lambda one: (_area(one[1]), one[0]))]
     areas = sorted({_area(page) for page in pages})
     if area and area not in areas:
@@ -36,9 +37,9 @@ def list_pages(*, area: str, alert: str, as_json: bool) -> int:
     return 0
 
 
-def show(name: str, *, as_json: bool) -> int:
+def show(name: str, *, as_json: bool, config: Path | None) -> int:
     """`name` is a cause, an investigation or an alert. Raises InputError when no page bears or names it."""
-    library = load_library()
+    library = _library(config)
     page = library.pages.get(name)
     if page is not None:
         _print_json(_whole(page)) if as_json else print(_text(page))
@@ -69,11 +70,11 @@ def lint_pages(folder: Path | None, *, as_json: bool) -> int:
     return WRONG_INPUT if faults else 0
 
 
-def match(question: str, *, finding: Path | None, alert: Path | None, as_json: bool) -> int:
+def match(question: str, *, finding: Path | None, alert: Path | None, as_json: bool, config: Path | None) -> int:
     """Exit code 1 when no page fits."""
     if sum(bool(one) for one in (question.strip(), finding, alert)) != 1:
         raise InputError("give one of: a question, --finding FILE, --alert FILE")
-    library = load_library()
+    library = _library(config)
     if finding is not None:
         found = [match for one in _findings(finding) for match in match_finding(one, library)]
     elif alert is not None:
@@ -89,18 +90,22 @@ def match(question: str, *, finding: Path | None, alert: Path | None, as_json: b
     return 0 if found else 1
 
 
+def _library(config: Path | None) -> Library:
+    return load_library(settings_from(config).runbooks)
+
+
 def _findings(path: Path) -> list[Finding]:
     """A finding as reports have it, a list of them, or a report or a diagnosis with `causes`."""
     try:
         document: Any = orjson.loads(_bytes(path))
     except orjson.JSONDecodeError as exc:
         raise InputError(f"{path}: no JSON: {str(exc).splitlines()[0]}") from None
-    if isinstance(document, dict):
-        document = document.get("diagnosis") or document
-        document = [one.get("finding") for one in document["causes"]] if "causes" in document else [document]
     try:
+        if isinstance(document, dict):
+            document = document.get("diagnosis") or document
+            document = [one["finding"] for one in document["causes"]] if "causes" in document else [document]
         return [from_document(Finding, {"statement": "", **one}) for one in document]
-    except (TypeError, ValidationError) as exc:
+    except (TypeError, KeyError, ValidationError) as exc:
         first = exc.errors(include_url=False, include_input=False)[0] if isinstance(exc, ValidationError) else None
         what = (
             f"field {'.'.join(map(str, first['loc']))}: {first['msg']}"

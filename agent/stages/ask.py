@@ -24,12 +24,12 @@ class Asked:
 
 async def ask(incident: Incident, diagnosis: Diagnosis, sight: Sight, known: Sequence[Evidence], *, runbooks: Runbooks) -> Asked:
     found = await asyncio.to_thread(runbooks.guidance, diagnosis, incident, sight.observed, sight.series)
-    have = {(piece.source, piece.sha256) for piece in known}
+    have = {piece.source for piece in known}  # once a run: after a repair the same question tells of the repair
     fresh: list[Evidence] = []
     for lookup in found.lookups:
         piece = _evidence(lookup, f"ev-{len(known) + len(fresh) + 1}")
-        if (piece.source, piece.sha256) not in have:
-            have.add((piece.source, piece.sha256))
+        if piece.source not in have:
+            have.add(piece.source)
             fresh.append(piece)
     return Asked(fresh=tuple(fresh), page=found.page, look=found.look)
 
