@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import annotations_of, at, condition, items, labels_of, mapping, name_of, text
+from agent.topology.fields import annotations_of, at, condition, controller_of, items, labels_of, mapping, name_of, text
 from agent.topology.pods import is_finished
-from agent.topology.references import ROUTES, Relation, pod_spec_of
+from agent.topology.references import ROUTES, WORKLOADS, Relation, pod_spec_of
 from agent.topology.selectors import matches
 
 Found = Iterator[tuple[Ref, Ref, Relation]]
@@ -28,6 +28,8 @@ def edges(objects: Mapping[Ref, Manifest]) -> Found:
         local[ref.kind, ref.namespace].append((ref, manifest))
     for ref, manifest in objects.items():
         match ref.kind:
+            case "Pod" if (owner := controller_of(manifest)) is not None and owner.kind in WORKLOADS and owner in objects:
+                continue  # its workload stands for it
             case "Pod" | "Deployment" | "StatefulSet" | "DaemonSet" | "Job":
                 yield from _limits(ref, manifest, local)
             case "PersistentVolumeClaim":
