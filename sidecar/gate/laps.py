@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Laps:
-    """Seconds by name: facts, engine, examination, dry-run, record; `cluster` is the part of them in which an answer of the
-    API server was still to come."""
+    """Seconds by name: facts, engine, examination (a part of engine: it is done while that thinks), dry-run, record;
+    `cluster` is the part of them in which an answer of the API server was still to come."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sidecar.contract import Json
 from sidecar.errors import BundleRefused, PolicyUnavailable
 from sidecar.policy.bundle import PolicyBundle
 from sidecar.policy.engine import RULE, SECONDS
+from sidecar.ports import nothing
 
 _PROGRAM = Path(__file__).with_name("embedded.py")
 _START_SECONDS = 20.0
@@ -46,7 +48,7 @@ class EmbeddedEngine:
         """Of the process that answers, None while there is none."""
         return self._process.pid if self._process is not None else None
 
-    def ask(self, document: dict[str, Json]) -> Json:
+    def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
         misread = _misread(document)
         if misread:
             raise PolicyUnavailable(f"the embedded engine cannot read {misread}")
@@ -54,7 +56,7 @@ class EmbeddedEngine:
         if not self._one_at_a_time.acquire(timeout=self._seconds):
             raise PolicyUnavailable("the embedded engine is busy with another question")
         try:
-            return self._asked(_line(document), deadline)
+            return self._asked(_line(document), deadline, meanwhile)
         finally:
             self._one_at_a_time.release()
 
@@ -67,11 +69,11 @@ class EmbeddedEngine:
                 self._process.end()
                 self._process = None
 
-    def _asked(self, question: bytes, deadline: float) -> Json:
+    def _asked(self, question: bytes, deadline: float, meanwhile: Callable[[], None]) -> Json:
         try:
             if self._process is None:
                 self._process = self._started(deadline)
-            answer = self._process.exchange(question, deadline)
+            answer = self._process.exchange(question, deadline, meanwhile)
         except (PolicyUnavailable, BundleRefused) as exc:
             if self._process is not None:
                 self._process.end()
@@ -128,9 +130,12 @@ class _Process:
     def pid(self) -> int:
         return self._child.pid
 
-    def exchange(self, line: bytes, deadline: float) -> Json:
+    def exchange(self, line: bytes, deadline: float, meanwhile: Callable[[], None] = nothing) -> Json:
         """One line there, one line back. Raises PolicyUnavailable when the process ended, or time is up."""
         self._write(line, deadline)
+        began = time.monotonic()
+        meanwhile()
+        deadline += time.monotonic() - began
         try:
             answer: Json = json.loads(self._read(deadline))
         except ValueError as exc:

@@ -1,13 +1,14 @@
 """The judge that is current, and what is known about it: replaced in one step, while questions go on. Knows no file."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sidecar.contract import Decision, Fix, Json, Plan, Reason
 from sidecar.policy.document import denial
 from sidecar.policy.judge import RegoJudge, utc_now
-from sidecar.ports import Facts, PolicyStanding
+from sidecar.ports import Facts, PolicyStanding, nothing
 
 NONE = "none"
 
@@ -44,10 +45,10 @@ class CurrentPolicy:
         judge = self._judge
         return judge.revision if judge is not None else NONE
 
-    def decide(self, plan: Plan, facts: Facts) -> Decision:
+    def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         judge, refusal = self._judge, self._standing.refusal
         if judge is not None:
-            return judge.decide(plan, facts)
+            return judge.decide(plan, facts, meanwhile=meanwhile)
         reason = Reason(
             rule="policy-unavailable",
             message=f"no policy bundle was admitted yet{': ' if refusal else ''}{' '.join(refusal.split())}"[:500],

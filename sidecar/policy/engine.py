@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from sidecar.contract import Json
 from sidecar.errors import PolicyUnavailable
+from sidecar.ports import nothing
 
 RULE = "data.remediation.decision"
 SECONDS = 1.5  # so that a denial leaves within two seconds, whatever the engine does
@@ -22,8 +23,9 @@ class Engine(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def ask(self, document: dict[str, Json]) -> Json:
-        """The rule's value for `input = document`. Raises PolicyUnavailable for everything that is not a value."""
+    def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
+        """The rule's value for `input = document`. Raises PolicyUnavailable for everything that is not a value. `meanwhile` as
+        sidecar.ports.Judge has it."""
         ...
 
     def why_not(self) -> str:

@@ -7,7 +7,7 @@ from sidecar.contract import Decision, Fix, Plan, Reason
 from sidecar.errors import PolicyUnavailable
 from sidecar.policy.document import MalformedVerdict, denial, to_decision, to_input
 from sidecar.policy.engine import Engine
-from sidecar.ports import Facts
+from sidecar.ports import Facts, nothing
 
 
 def utc_now() -> datetime:
@@ -30,10 +30,10 @@ class RegoJudge:
         """Why every verdict would be a denial just now, "" if that is not so."""
         return self._engine.why_not()
 
-    def decide(self, plan: Plan, facts: Facts) -> Decision:
+    def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         at, revision = self._now(), self.revision
         try:
-            value = self._engine.ask(to_input(plan.document(), facts.document, self._zones))
+            value = self._engine.ask(to_input(plan.document(), facts.document, self._zones), meanwhile=meanwhile)
             decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
         except PolicyUnavailable as exc:
             return denial([_engine_failed("policy-unavailable", exc)], plan=plan, facts=facts, revision=revision, at=at)

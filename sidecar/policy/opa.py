@@ -9,6 +9,7 @@ was started anew has lost them: the question comes back undefined, and they are 
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from sidecar.policy.bundle import PolicyBundle
 from sidecar.policy.engine import RULE, SECONDS, Patience
 from sidecar.policy.tokens import in_order, moved
 from sidecar.policy.wire import Wire
+from sidecar.ports import nothing
 
 _FAMILY = "lestrade"
 _MOST_REVISIONS = 4
@@ -49,9 +51,9 @@ class OpaEngine:
     def revision(self) -> str:
         return self._bundle.revision
 
-    def ask(self, document: dict[str, Json]) -> Json:
+    def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
         deadline = time.monotonic() + self._seconds
-        answer = self._query("answer", document, deadline)
+        answer = self._query("answer", document, deadline, meanwhile)
         if "result" not in answer:
             answer = self._patience.run(lambda: self._asked_again(document), until=deadline)
         match answer.get("result"):
@@ -108,15 +110,20 @@ class OpaEngine:
         with contextlib.suppress(PolicyUnavailable, BundleRefused), self._loading:  # the first question says what is wrong
             self._put_there()
 
-    def _query(self, rule: str, document: dict[str, Json], deadline: float | None = None) -> dict[str, Any]:
+    def _query(
+        self,
+        rule: str,
+        document: dict[str, Json],
+        deadline: float | None = None,
+        meanwhile: Callable[[], None] = nothing,
+    ) -> dict[str, Any]:
         until = time.monotonic() + self._seconds if deadline is None else deadline
         try:
             body = orjson.dumps({"input": document})
         except (TypeError, ValueError) as exc:  # a lone surrogate, a number that JSON of 64 bits has not
             raise PolicyUnavailable(f"the OPA server cannot be asked about this document: {type(exc).__name__}") from exc
-        text = self._wire.post(
-            f"/v1/data/{self._root.replace('.', '/')}/asked/{rule}?strict-builtin-errors=true", body, until=until
-        )
+        path = f"/v1/data/{self._root.replace('.', '/')}/asked/{rule}?strict-builtin-errors=true"
+        text = self._wire.post(path, body, until=until, meanwhile=meanwhile)
         try:
             answer = orjson.loads(text)
         except ValueError as exc:

@@ -11,11 +11,13 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sidecar.errors import PolicyUnavailable
 from sidecar.policy.engine import Patience
+from sidecar.ports import nothing
 
 _MOST_ANSWER = 4_194_304
 _MOST_IDLE = 8
@@ -32,19 +34,20 @@ class Wire:
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
 
-    def post(self, path: str, body: bytes, *, until: float) -> bytes:
-        """The whole body of a 200. `until`: on the monotonic clock. Raises PolicyUnavailable for anything else, and when
-        time is up."""
+    def post(self, path: str, body: bytes, *, until: float, meanwhile: Callable[[], None] = nothing) -> bytes:
+        """The whole body of a 200. `until`: on the monotonic clock. `meanwhile` is called when the question has gone out, and
+        its time is added to `until`. Raises PolicyUnavailable for anything else, and when time is up."""
         kept = self._kept()
         if kept is not None:
             try:
-                return self._exchange(kept, path, body, until)
+                return self._exchange(kept, path, body, until, meanwhile)
             except (ConnectionError, http.client.BadStatusLine):
                 pass  # closed since the last question, as a server may; asking changes nothing there
             except (OSError, http.client.HTTPException, ValueError) as exc:
                 raise PolicyUnavailable(f"no verdict from the OPA server: {_what(exc)}") from exc
         try:
-            return self._exchange(self._patience.run(lambda: self._connected(until), until=until), path, body, until)
+            made = self._patience.run(lambda: self._connected(until), until=until)
+            return self._exchange(made, path, body, until, meanwhile)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise PolicyUnavailable(f"no verdict from the OPA server: {_what(exc)}") from exc
 
@@ -68,9 +71,9 @@ class Wire:
             raise
         return _Connection(self._host, self._port, reached)
 
-    def _exchange(self, connection: "_Connection", path: str, body: bytes, until: float) -> bytes:
+    def _exchange(self, connection: "_Connection", path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         try:
-            answer = connection.exchange(path, body, until)
+            answer = connection.exchange(path, body, until, meanwhile)
         except BaseException:
             connection.close()
             raise
@@ -92,9 +95,12 @@ class _Connection(http.client.HTTPConnection):
         self._timed = _Timed(reached)
         self.sock = self._timed  # all that http.client uses of one
 
-    def exchange(self, path: str, body: bytes, until: float) -> bytes:
+    def exchange(self, path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         self._timed.deadline = until
         self.request("POST", path, body, {"Content-Type": "application/json"})
+        began = time.monotonic()
+        meanwhile()
+        self._timed.deadline += time.monotonic() - began
         response = self.getresponse()
         if response.status != 200:
             raise http.client.HTTPException(f"HTTP {response.status}")

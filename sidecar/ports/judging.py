@@ -1,6 +1,6 @@
 """Facts and verdicts: what the gate asks before anybody may act."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -37,6 +37,10 @@ class Facts:
         return digest(self.document)
 
 
+def nothing() -> None:
+    """What is done meanwhile by default."""
+
+
 class FactFinder(Protocol):
     def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
         """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
@@ -51,7 +55,10 @@ class Judge(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def decide(self, plan: Plan, facts: Facts) -> Decision: ...
+    def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
+        """`meanwhile` is called, if it comes to that, when the question was put and before its answer is waited for, and
+        its time does not count as the engine's. It never raises, and may be called more than once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,9 @@ def _verdict_rows(what: str, answers: list[Answer]) -> list[Row]:
     whole = [answer.took for answer in answers]
     waited = [answer.laps["cluster"] for answer in answers]
     parts = {
-        "the engine alone: OPA asked and answering over HTTP": [answer.laps["engine"] for answer in answers],
+        "asking OPA over HTTP; meanwhile the plan is held against the live objects": [
+            answer.laps["engine"] for answer in answers
+        ],
         "looking the facts up": [answer.laps["facts"] for answer in answers],
         "the durable record (journal and anchor on disk)": [answer.laps["record"] for answer in answers],
     }

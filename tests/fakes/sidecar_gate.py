@@ -13,7 +13,7 @@ from sidecar.credentials import Issuer
 from sidecar.gate.database import engine_for, turns_of
 from sidecar.gate.desk import Desk, Turns
 from sidecar.gate.ledger import Ledger
-from sidecar.ports import Cluster, Facts, History
+from sidecar.ports import Cluster, Facts, History, nothing
 from tests.fakes.sidecar_cluster import FakeCluster
 
 KEY = b"k" * 32
@@ -86,7 +86,7 @@ class FakeJudge:
     lease_seconds: int = 300
     reasons: tuple[Reason, ...] = ()
 
-    def decide(self, plan: Plan, facts: Facts) -> Decision:
+    def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         review = self.verdict == "review"
         return Decision.model_validate(
             {

@@ -13,6 +13,7 @@ from sidecar.policy.cases import Case, failure, read
 from sidecar.policy.engine import Engine
 from sidecar.policy.opa import OpaEngine
 from sidecar.policy.tokens import in_order
+from sidecar.ports import nothing
 from tests.servers import OpaServer
 
 CASES = list(read(load(policies_folder())))
@@ -32,7 +33,7 @@ class BareOpa:
         self._send("PUT", "/v1/data/platform", json.dumps(bundle.data["platform"]).encode(), "application/json")
         return self
 
-    def ask(self, document: dict[str, Json]) -> Json:
+    def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
         path = "/v1/data/remediation/decision?strict-builtin-errors=true"
         body = json.dumps({"input": document}).encode()
         answer: Json = json.loads(self._send("POST", path, body, "application/json"))["result"]

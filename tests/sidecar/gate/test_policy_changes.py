@@ -13,8 +13,8 @@ from tests.fakes.sidecar_gate import FakeJudge, World, deployment, make_world, p
 class ReplacedMeanwhile(FakeJudge):
     """Shows the old revision, and answers by the new one."""
 
-    def decide(self, plan, facts):
-        return super().decide(plan, facts).model_copy(update={"revision": "rev-2"})
+    def decide(self, plan, facts, **more):
+        return super().decide(plan, facts, **more).model_copy(update={"revision": "rev-2"})
 
 
 @pytest.fixture

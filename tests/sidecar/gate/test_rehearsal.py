@@ -1,6 +1,7 @@
 """Before people are asked, the API server is: what its dry runs change in what is shown, judged and denied."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sidecar.contract import ApprovalsWanted, Decision, Plan, Reason
 from sidecar.errors import ClusterUnavailable
 from sidecar.gate.submit import submit
-from sidecar.ports import ApiAnswer, ApiCall, Facts
+from sidecar.ports import ApiAnswer, ApiCall, Facts, nothing
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import FakeJudge, World, change, deployment, make_world, plan, ref, scale
 
@@ -158,8 +159,8 @@ class Choosy(FakeJudge):
     forbidden: tuple[str, ...] = ()
     dear: tuple[str, ...] = ()
 
-    def decide(self, plan: Plan, facts: Facts) -> Decision:
-        decision = super().decide(plan, facts)
+    def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
+        decision = super().decide(plan, facts, meanwhile=meanwhile)
         changes = [c for step in plan.steps if step.action.kind == "change_fields" for c in step.action.changes]
         replicas = [str(step.action.replicas) for step in plan.steps if step.action.kind == "scale_workload"]
         touched = [f"{c.path} {c.after}" for c in changes] + replicas

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -65,6 +65,34 @@ def test_an_opa_server_that_misbehaves_is_a_denial_and_may_recover(mode: str, bu
 
     there.mode, there.answer = "json", answer_of(bundle, ALLOWED)
     assert judged(judge)[0].verdict == "allow"
+
+
+@pytest.mark.parametrize("which", ["opa", "embedded"])
+def test_what_is_done_while_the_engine_thinks_is_not_of_the_engines_time(
+    which: str, bundle: PolicyBundle, there: Impostor
+) -> None:
+    there.answer = answer_of(bundle, ALLOWED)
+    small = bundle_of("package remediation\n\ndecision := input.answer\n")
+    engine = OpaEngine(bundle, there.url, seconds=0.3) if which == "opa" else EmbeddedEngine(small, seconds=0.3)
+    order: list[str] = []
+
+    def meanwhile() -> None:
+        if which == "opa":
+            wait_until(lambda: bool(there.asked))  # the question is out, and its answer is not waited for yet
+        time.sleep(0.4)
+        order.append("done")
+
+    answer = engine.ask({"answer": {**ALLOWED}}, meanwhile=meanwhile)
+
+    assert (answer, order) == (ALLOWED, ["done"])
+    engine.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 def test_questions_that_hang_do_not_pile_up(bundle: PolicyBundle, there: Impostor) -> None:

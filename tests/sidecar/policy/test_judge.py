@@ -1,10 +1,13 @@
 """The judge never raises, never guesses, and says the same in the same order."""
 
+from collections.abc import Callable
+
 from sidecar.contract import Json
 from sidecar.errors import PolicyUnavailable
 from sidecar.policy import RegoJudge
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.document import in_order
+from sidecar.ports import nothing
 from tests.sidecar.policy.builders import NOW, SHIPPED, facts, plan
 
 
@@ -16,7 +19,7 @@ class Scripted:
     def __init__(self, says: Json | Exception) -> None:
         self._says = says
 
-    def ask(self, document: dict[str, Json]) -> Json:
+    def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
         if isinstance(self._says, Exception):
             raise self._says
         return self._says
