@@ -19,7 +19,7 @@ from agent.signals.searching import index_of
 from agent.topology import Topology
 from agent.topology.calls import service_of
 from agent.topology.fields import created_at
-from agent.topology.pods import unready_since
+from agent.topology.pods import is_finished, unready_since
 from agent.topology.workloads import is_serving, live_pods, rollback
 from sidecar.contract import Json
 
@@ -51,9 +51,9 @@ def complaints(topology: Topology) -> dict[Ref, Complaint]:
         known = {}
         suspects = suspected(topology)
         for pod, logs in sorted(topology.logs.items()):
-            unit = topology.unit_of_name(pod)
-            if unit not in topology.objects:
-                continue
+            unit, manifest = topology.unit_of_name(pod), topology.objects.get(pod)
+            if unit not in topology.objects or manifest is None or is_finished(manifest):
+                continue  # what a finished run said is judged with the run
             for log in logs:
                 account = account_of(index_of(topology, log)) if log.text and not log.previous else None
                 if account is None or not account.goes_on(topology.now) or not _is_trouble(account, unit in suspects):

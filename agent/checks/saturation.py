@@ -19,7 +19,7 @@ from agent.signals.golden import by_name, unit_of
 from agent.signals.searching import index_of
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, items, ref_of, text
-from agent.topology.pods import container_path
+from agent.topology.pods import container_path, container_states
 from agent.topology.quantities import quantity, spoken
 from agent.topology.workloads import live_pods, rollback
 from sidecar.contract import Json
@@ -202,7 +202,8 @@ def _mib(value: float) -> str:
 @check("child-out-of-memory", weight=0.88)
 def a_child_is_killed(topology: Topology) -> Iterator[Finding]:
     """container_oom_events_total rises and no container ended: the kernel killed one of several processes."""
-    for unit, series in sorted(by_unit(topology, "container_oom_events_total").items()):
+    for unit, found in sorted(by_unit(topology, "container_oom_events_total").items()):
+        series = [one for one in found if _lives_on(topology, one)]
         curve = total([rate(one) for one in series])
         hits = curve.times[curve.values > 0]
         if not hits.size or topology.now.timestamp() - hits[-1] > 900 or _fell(topology, unit):
@@ -219,6 +220,12 @@ def a_child_is_killed(topology: Topology) -> Iterator[Finding]:
             statement=f"Processes inside the containers of {unit} are killed for lack of memory ({kills} since"
             f" {since:%H:%M:%SZ}), while the containers live on: nothing restarts, no pod shows OOMKilled{began_words(back)}.",
         )
+
+
+def _lives_on(topology: Topology, one: Series) -> bool:
+    """Whether the pod is there and its containers have not begun anew: else it was they who were killed."""
+    pod = topology.get("Pod", one.labels.get("namespace", ""), one.labels.get("pod", ""))
+    return pod is not None and not any(state.restarts or state.ended for state in container_states(pod) if not state.init)
 
 
 def by_unit(topology: Topology, name: str) -> dict[Ref, list[Series]]:

@@ -25,6 +25,7 @@ _SERVER_ERROR = re.compile(
 _NUMBER_DECIDES = re.compile(
     r"(?:status(?:_?code)?|code|level|lvl|severity)\"?[=: ]+\"?<n>|HTTP/<n>\"? <n>|\" <n> <n>|^[EFIW]<n> <n>", re.I
 )
+_WARNING = re.compile(r"\bWARN(?:ING)?\b|\[warn(?:ing)?\]|(?:level|lvl|severity)\"?[=:] ?\"?(?i:warn|40\b)|^W\d{4} \d\d:")
 _FATAL = re.compile(r"\b(?:FATAL|PANIC|CRITICAL|SEVERE|EMERG)\b|\"?level\"?[=:] ?\"?(?i:fatal|panic|crit)")
 
 
@@ -81,9 +82,10 @@ def account_of(log: str | LogIndex) -> Account | None:
     episodes = tuple(_episodes(whole, failing))
     latest = episodes[-1]
     inside = [number for number in failing if latest.first <= number <= latest.last]
+    begins = _with_a_time(whole, inside)
     mined = mine([whole[number] for number in failing])
     flood = _flood(mined, len(failing) - len(inside))
-    origin = _origin(whole, failing, inside, mined)
+    origin = _origin(failing, inside, begins, mined)
     well = sorted(set(_even(range(len(whole)), 6000)) - set(failing))
     return Account(
         lines=len(whole),
@@ -92,7 +94,9 @@ def account_of(log: str | LogIndex) -> Account | None:
         origin=_line(whole[origin]),
         last=_line(whole[failing[-1]]),
         flood=flood,
-        needles=tuple(_line(whole[number]) for number in _needles(whole, failing, inside, mined) if number != origin),
+        needles=tuple(
+            _line(whole[number]) for number in _needles(whole, failing, inside, mined) if number != origin and number in begins
+        ),
         before=_just_before(index, origin),
         only=only_for([whole[number] for number in _even(inside, 3000)], [whole[number] for number in well]),
         share=len(inside) / max(1, latest.last - latest.first + 1),
@@ -114,9 +118,9 @@ def _failing(index: LogIndex) -> list[int]:
 
 
 def is_failing(line: str) -> bool:
-    """An error that is more than one try of several, or an answer of the 5xx class."""
+    """An error that is more than one try of several and more than a warning, or an answer of the 5xx class."""
     if is_error(line):
-        return not is_retry(line)
+        return not is_retry(line) and _WARNING.search(line[:200]) is None
     return _SERVER_ERROR.search(line[:1000]) is not None
 
 
@@ -166,12 +170,21 @@ def _flood(mined: Mined, earlier: int) -> Template | None:
     return best if best is not None and best.count >= _FLOOD else None
 
 
-def _origin(whole: Sequence[str], failing: Sequence[int], inside: Sequence[int], mined: Mined) -> int:
+def _with_a_time(whole: Sequence[str], failing: Sequence[int]) -> set[int]:
+    """Of a log whose lines bear times those lines that do: one without continues another (a stack trace), and begins nothing."""
+    sample = [number for number in _even(range(len(whole)), 200) if whole[number].strip()]
+    timed = sum(time_of(whole[number]) is not None for number in sample)
+    if timed < 0.7 * len(sample):
+        return set(failing)
+    return {number for number in failing if time_of(whole[number]) is not None} or set(failing)
+
+
+def _origin(failing: Sequence[int], inside: Sequence[int], begins: set[int], mined: Mined) -> int:
     """The first line of the latest trouble that was not told of before it; the very first when all were."""
     earlier = len(failing) - len(inside)
     known = set(mined.of[:earlier])
-    fresh = next((number for number, kind in zip(inside, mined.of[earlier:], strict=True) if kind not in known), None)
-    return inside[0] if fresh is None else fresh
+    told = [(number, kind) for number, kind in zip(inside, mined.of[earlier:], strict=True) if number in begins]
+    return next((number for number, kind in told if kind not in known), told[0][0] if told else inside[0])
 
 
 def _needles(whole: Sequence[str], failing: Sequence[int], inside: Sequence[int], mined: Mined) -> list[int]:

@@ -4,7 +4,7 @@ import pytest
 
 from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
-from tests.agent.builders import active, app, asked, deployment, ended, log, observed, pod, replica_set, topology
+from tests.agent.builders import active, app, asked, container, deployment, ended, log, obj, observed, pod, replica_set, topology
 from tests.agent.checks.cases_signals import edited, failing_log, reading, stamp
 
 
@@ -113,3 +113,11 @@ def test_an_edit_that_no_pod_has_read_yet_does_not_explain_an_older_crash():
     one = pod(set_, ready=False, statuses=[ended(1)], minutes=90)
 
     assert "errors-after-config-change" not in found(owner, set_, one, edited("ConfigMap", "settings", minutes=60), logs=[])
+
+
+def test_what_a_finished_run_said_is_no_trouble_of_now():
+    template = {"template": {"metadata": {"labels": {}}, "spec": {"containers": [container()]}}}
+    job = obj("Job", "nightly", api="batch/v1", spec=template)
+    one = pod(job, ready=False, phase="Succeeded", statuses=[ended(0, "Completed", restarts=0)])
+
+    assert active(run(topology(job, one, logs=[failing_log(one)]))) == []

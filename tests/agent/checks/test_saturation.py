@@ -109,6 +109,15 @@ def test_kills_inside_a_container_are_told_although_nothing_restarts():
     assert found(*app("web"), series=[old]) == {}
 
 
+def test_a_container_that_was_killed_itself_is_no_child():
+    owner = deployment("web", replicas=1)
+    set_ = replica_set(owner)
+    one = pod(set_, statuses=[ended(137, "Error", restarts=1, minutes=3, up=True)])
+    kills = measured("container_oom_events_total", [0] * 30 + [1, 1, 1], pod=one["metadata"]["name"], container="app")
+
+    assert "child-out-of-memory" not in found(owner, set_, one, series=[kills])
+
+
 def pool(active, most, waiting):
     where = {"pod": POD, "pool": "main"}
     return [
