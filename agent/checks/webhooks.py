@@ -87,6 +87,13 @@ def _hook(holder: Ref, name: str, client: Mapping[str, Any], hook: Mapping[str, 
     )
 
 
+def called_in_vain(topology: Topology) -> list[Hook]:
+    """Webhooks whose calls lately failed."""
+    failed, broken = failures(topology, _FAILED), failures(topology, _CONVERSION)
+    named = [hook for hook in hooks(topology) if hook.name in failed]
+    return named + (conversions(topology) if broken else [])
+
+
 def failures(topology: Topology, pattern: re.Pattern[str]) -> dict[str, Failure]:
     """Calls of webhooks that lately failed, by webhook: from refused pods, from events of any object, and from logs."""
     found: dict[str, Failure] = {}

@@ -4,21 +4,49 @@ import re
 from collections.abc import Collection
 
 from agent.checks.accelerators import extended_requests
+from agent.checks.controlplane import not_acted_upon
+from agent.checks.dns import dns_troubles
+from agent.checks.policies import API_SERVER
+from agent.checks.rights import refusals
 from agent.checks.scheduling import unplaced
+from agent.checks.services import log_troubles
+from agent.checks.webhooks import called_in_vain
 from agent.topology import Topology
-from agent.topology.fields import items, text
+from agent.topology.dns import SPACES
+from agent.topology.fields import condition, items, text
+from agent.topology.references import ROUTES
 
 _ACCELERATORS = re.compile(r"gpu|nvidia|amd|intel-device|device-plugin|(?:^|-)dra(?:-|$)|neuron|habana|accelerator|^kube-system$")
-_NETWORK = re.compile(r"^kube-system$|cilium")
+_NETWORK = re.compile(r"^kube-system$|cilium|calico|flannel")
 
 
 def platform_namespaces(topology: Topology, existing: Collection[str]) -> set[str]:
-    """Namespaces, among those that exist, of device plugins and drivers when pods wait for devices, and of the network's agents
-    when nodes say that these are not ready."""
-    wanted: set[str] = set()
+    """Namespaces, among those that exist, of device plugins and drivers when pods wait for devices, of the network's agents when
+    nodes say that these are not ready, and of what the control plane, DNS, webhooks and rights that failed live in."""
+    wanted = {name for name in _asked_in_vain(topology) if name in existing}
     if any(extended_requests(one.spec) or items(one.spec, "resourceClaims") for one in unplaced(topology)):
         wanted |= {name for name in existing if _ACCELERATORS.search(name)}
     taints = [text(taint, "key") for node in topology.of_kind("Node") for taint in items(node, "spec", "taints")]
-    if "node.cilium.io/agent-not-ready" in taints:
+    sandboxes = any(one.reason == "FailedCreatePodSandBox" for events in topology.events.values() for one in events)
+    if "node.cilium.io/agent-not-ready" in taints or sandboxes:
         wanted |= {name for name in existing if _NETWORK.search(name)}
     return {name for name in wanted if not topology.knows_namespace(name)}
+
+
+def _asked_in_vain(topology: Topology) -> set[str]:
+    """Where those live that were asked and gave no answer, whatever was read of them."""
+    found: set[str] = set()
+    if dns_troubles(topology):
+        found |= set(SPACES)
+    if any(topology.host(trouble.host, unit.namespace) == API_SERVER for unit, trouble, _ in log_troubles(topology)):
+        found |= {API_SERVER.namespace, SPACES[0]}
+    if any(one.said is None for one in unplaced(topology)) or any(True for _ in not_acted_upon(topology)):
+        found.add(SPACES[0])  # the leases of scheduler and controller manager
+    found |= {hook.service.namespace for hook in called_in_vain(topology) if hook.service is not None}
+    for api in topology.of_kind("APIService"):
+        if text(condition(api, "Available"), "status") == "False":
+            found.add(text(api, "spec", "service", "namespace"))
+    found |= {one.request.namespace for one in refusals(topology)}
+    routes = [one for kind in ROUTES for one in topology.of_kind(kind)]
+    found |= {text(parent, "namespace") for route in routes for parent in items(route, "spec", "parentRefs")}
+    return found - {""}

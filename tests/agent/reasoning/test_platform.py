@@ -1,8 +1,14 @@
 """What of the platform is read besides: device plugins when pods wait for devices, and nothing otherwise."""
 
+import pytest
+
 from agent.reasoning.offline import OfflineReasoner
 from agent.reasoning.platform import platform_namespaces
 from tests.agent.builders import app, asked, custom, node, obj, observed, told, topology
+from tests.agent.checks.cases_controlplane import saying, unplaced_pod
+from tests.agent.checks.cases_gateways import route, way_in
+from tests.agent.checks.cases_network import NO_NAME, calling
+from tests.agent.checks.cases_webhooks import failing, webhook
 from tests.agent.machines import asking, gpu_node
 
 SPACES = ("shop", "gpu-operator", "kube-system", "monitoring", "cilium")
@@ -70,3 +76,22 @@ def test_an_ordinary_word_that_is_the_name_of_some_custom_resource_does_not_narr
     project = obj("AppProject", "team", api="argoproj.io/v1alpha1", spec={"sourceRepos": ["*"]})
     widget = custom("Widget", "left", told("Ready", "False", "Broken", "gear"), api="example.com/v1")
     assert asked_of("what troubles the team in namespace shop?", project, widget).outcome == "fault"
+
+
+OTHERS = ("shop", "kube-system", "hooks", "infra", "default")
+
+
+@pytest.mark.parametrize(
+    ("objects", "logs", "wanted"),
+    [
+        (app("web"), [], set()),
+        (*calling(NO_NAME), {"kube-system"}),
+        (*failing("connection refused", webhook(namespace="hooks")), {"hooks"}),
+        ([*app("web"), webhook(namespace="hooks")], [], set()),  # nobody was refused
+        (unplaced_pod(), [], {"kube-system"}),
+        (*saying('ERROR Get "https://kubernetes.default.svc:443/x": dial tcp: i/o timeout', "web"), {"default", "kube-system"}),
+        (way_in(route(parent={"name": "edge", "namespace": "infra"}))[0], [], {"infra"}),
+    ],
+)
+def test_where_those_live_that_were_asked_in_vain_is_read_too(objects, logs, wanted):
+    assert platform_namespaces(topology(*objects, logs=logs), OTHERS) == wanted
