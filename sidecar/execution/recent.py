@@ -39,7 +39,7 @@ class Recent:
         if answer.date is None:
             return answer
         date = answer.date + timedelta(seconds=now - came)
-        return ApiAnswer(status=answer.status, body=answer.body, date=date, headers=answer.headers)
+        return ApiAnswer(status=answer.status, body=answer.body, date=date, headers=answer.headers, drawn=answer.drawn)
 
     def asking(self) -> tuple[int, float]:
         """Before a look goes out: to be handed to `keep` with its answer, whose age counts from here."""

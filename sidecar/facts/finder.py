@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 
 from sidecar.contract import Plan, target_of
 from sidecar.facts.history import UnreadableHistory, counts, leased, namespaces_of
-from sidecar.facts.looking import NOT_THERE, Look
+from sidecar.facts.looking import Look
+from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
 from sidecar.ports import Cluster, Facts, History, Looking
@@ -83,7 +84,7 @@ class _Search:
 
     def _cluster_facts(self, environment: str) -> Document:
         system = self.look.namespace(_SYSTEM)
-        if system is None or system == NOT_THERE:
+        if system is None or system is NOWHERE:
             self.look.missing.append("the labels of Namespace kube-system")
             return {}
         return {"cluster": {"name": self.look.cluster.name, "environment": environment, "labels": _labels(system)}}
@@ -93,7 +94,7 @@ class _Search:
         found: Document = {}
         for name in names:
             namespace = self.look.namespace(name)
-            if namespace == NOT_THERE:
+            if namespace is NOWHERE:
                 if not old:
                     self.look.missing.append(f"Namespace {name}: there is none")
                 else:
@@ -110,5 +111,5 @@ class _Search:
             return {}
 
 
-def _labels(live: Document) -> Document:
-    return {key: value for key, value in mapping(mapping(live, "metadata"), "labels").items() if isinstance(value, str)}
+def _labels(namespace: Portrait) -> Document:
+    return {key: value for key, value in mapping(mapping(namespace.live, "metadata"), "labels").items() if isinstance(value, str)}

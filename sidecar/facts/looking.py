@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sidecar.contract import ObjectRef
 from sidecar.errors import ClusterUnavailable
-from sidecar.facts.projection import Document, documents, mapping, text
+from sidecar.facts.portrait import NOWHERE, Portrait
+from sidecar.facts.projection import Document, mapping, text
 from sidecar.ports import ApiCall, Cluster, Looking, collection_path, object_path, path_of, resource_of
 
-NOT_THERE: Document = {"kind": "Status", "code": 404}
 _LONGEST_CHAIN = 5  # Pod, ReplicaSet, Deployment, and what an operator puts on top
 _MOST_LISTED = 2_000  # a longer list is not read to its end, and so not known
 Query = tuple[tuple[str, str], ...]
+_PORTRAIT = "portrait"
 
 
 def namespace_call(name: str) -> ApiCall:
@@ -36,8 +37,7 @@ class Look:
     shared: Looking | None = None
     missing: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
-    _calls: dict[ObjectRef, ApiCall | None] = field(default_factory=dict)
-    _found: dict[tuple[str, Query], Document | None] = field(default_factory=dict)
+    _found: dict[tuple[str, Query], Portrait | None] = field(default_factory=dict)
     _lists: dict[tuple[str, str, str, Query], list[Document] | None] = field(default_factory=dict)
 
     def ahead(self, calls: Iterable[ApiCall | None]) -> None:
@@ -45,23 +45,16 @@ class Look:
         if self.shared is not None:
             self.shared.ahead(call for call in calls if call is not None)
 
-    def call(self, ref: ObjectRef) -> ApiCall | None:
-        """None for a kind that is not known, or a scope that does not fit it."""
-        if ref not in self._calls:
-            path = path_of(ref)
-            self._calls[ref] = None if path is None else ApiCall(method="GET", path=path)
-        return self._calls[ref]
-
-    def object(self, ref: ObjectRef) -> Document | None:
-        """The live object; NOT_THERE for a 404; None, and named as missing, for anything else."""
-        call = self.call(ref)
+    def object(self, ref: ObjectRef) -> Portrait | None:
+        """The live object; NOWHERE for a 404; None, and named as missing, for anything else."""
+        call = object_call(ref)
         if call is None:
             self.missing.append(f"{ref}: no such kind in {ref.api_version}, or not in such a scope")
             return None
-        return self.get(call, str(ref))
+        return self.get(call, str(ref), as_kind=(ref.api_version, ref.kind))
 
-    def namespace(self, name: str) -> Document | None:
-        return self.get(namespace_call(name), f"Namespace {name}")
+    def namespace(self, name: str) -> Portrait | None:
+        return self.get(namespace_call(name), f"Namespace {name}", as_kind=("v1", "Namespace"))
 
     def listed(self, api_version: str, kind: str, namespace: str, query: Query = ()) -> list[Document] | None:
         """All of a kind in a namespace; None, and named as missing, where they cannot be had whole."""
@@ -75,28 +68,28 @@ class Look:
         if call is None:
             return None
         what = f"the list of {call.path.rpartition('/')[2]} in {namespace}"
-        found = self.get(call, what)
-        if found is None or found == NOT_THERE:
+        found = self.get(call, what, as_kind=(api_version, f"{kind}List"))
+        if found is None or found is NOWHERE:
             return None
-        if text(mapping(found, "metadata"), "continue"):
+        if text(mapping(found.live, "metadata"), "continue"):
             self.missing.append(f"{what}: there are more than {_MOST_LISTED}")
             return None
-        return [{"apiVersion": api_version, "kind": kind, **item} for item in documents(found.get("items"))]
+        return found.items
 
-    def owners(self, of: Sequence[tuple[Document, str]], *, along: Iterable[ApiCall | None] = ()) -> list[list[Document] | None]:
+    def owners(self, of: Sequence[tuple[Portrait, str]], *, along: Iterable[ApiCall | None] = ()) -> list[list[Portrait] | None]:
         """The controllers above each of these objects (with its namespace), nearest first; None where one cannot be had. An
         owner of a kind that the sidecar does not know ends the chain with what the reference says of it.
 
         Those of one level are asked for at once, and `along` with the first.
         """
-        chains: list[list[Document] | None] = [[] for _ in of]
+        chains: list[list[Portrait] | None] = [[] for _ in of]
         calls = [*along]
-        climbing = [(chain, live, namespace) for chain, (live, namespace) in enumerate(of)]
+        climbing = [(chain, portrait, namespace) for chain, (portrait, namespace) in enumerate(of)]
         for _ in range(_LONGEST_CHAIN):
             above = [
-                (chain, reference, namespace)
-                for chain, live, namespace in climbing
-                if (reference := _controller(live)) is not None
+                (chain, portrait.controller, namespace)
+                for chain, portrait, namespace in climbing
+                if portrait.controller is not None
             ]
             self.ahead([*calls, *(_owner_call(reference, namespace) for _, reference, namespace in above)])
             calls, climbing = [], []
@@ -105,31 +98,32 @@ class Look:
                 held = chains[chain]
                 if found is None or held is None:
                     chains[chain] = None
-                elif found != NOT_THERE:
+                elif found is not NOWHERE:
                     held.append(found)
                     climbing.append((chain, found, namespace))
             if not climbing:
                 break
         return chains
 
-    def _owner(self, reference: Document, namespace: str) -> Document | None:
-        """NOT_THERE for an orphan: what stood above is gone. Of an unknown kind, what the reference says."""
+    def _owner(self, reference: Document, namespace: str) -> Portrait | None:
+        """NOWHERE for an orphan: what stood above it is gone. Of an unknown kind, what the reference says."""
         api_version, kind, name = (text(reference, part) for part in ("apiVersion", "kind", "name"))
         call = _owner_call(reference, namespace)
         if call is None:
-            return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "uid": reference.get("uid")}}
-        found = self.get(call, f"{kind} {namespace}/{name}")
-        if found is None or found == NOT_THERE or mapping(found, "metadata").get("uid") != reference.get("uid"):
-            return None if found is None else NOT_THERE
-        return {**found, "apiVersion": api_version, "kind": kind}
+            return Portrait({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "uid": reference.get("uid")}})
+        found = self.get(call, f"{kind} {namespace}/{name}", as_kind=(api_version, kind))
+        if found is None or found is NOWHERE or mapping(found.live, "metadata").get("uid") != reference.get("uid"):
+            return None if found is None else NOWHERE
+        return found
 
-    def get(self, call: ApiCall, what: str) -> Document | None:
+    def get(self, call: ApiCall, what: str, *, as_kind: tuple[str, str]) -> Portrait | None:
+        """`as_kind`: apiVersion and kind of what stands under this path; items of a list, and some servers, leave them out."""
         key = (call.path, call.query)
         if key not in self._found:
-            self._found[key] = self._ask(call, what)
+            self._found[key] = self._ask(call, what, *as_kind)
         return self._found[key]
 
-    def _ask(self, call: ApiCall, what: str) -> Document | None:
+    def _ask(self, call: ApiCall, what: str, api_version: str, kind: str) -> Portrait | None:
         try:
             answer = (self.shared or self.cluster).send(call)
         except ClusterUnavailable:
@@ -138,16 +132,20 @@ class Look:
         if answer.date is not None:
             self.dates.append(answer.date)
         if answer.status == 404:
-            return NOT_THERE
+            return NOWHERE
         if answer.status != 200 or not isinstance(answer.body, dict):
             self.missing.append(f"{what}: the cluster answered {answer.status}")
             return None
-        return answer.body
+        drawn = answer.drawn.get(_PORTRAIT)
+        if not isinstance(drawn, Portrait):
+            drawn = answer.drawn[_PORTRAIT] = Portrait({**answer.body, "apiVersion": api_version, "kind": kind})
+        return drawn
 
 
-def _controller(live: Document) -> Document | None:
-    references = documents(mapping(live, "metadata").get("ownerReferences"))
-    return next((item for item in references if item.get("controller") is True), None)
+def object_call(ref: ObjectRef) -> ApiCall | None:
+    """None for a kind that is not known, or a scope that does not fit it."""
+    path = path_of(ref)
+    return None if path is None else ApiCall(method="GET", path=path)
 
 
 def _owner_call(reference: Document, namespace: str) -> ApiCall | None:

@@ -25,11 +25,13 @@ from sidecar.facts.projection import Document, at_pointer, documents, mapping, s
 _MOST = 20
 
 
-def as_planned(live: Document, steps: Iterable[Step]) -> Document:
+def as_planned(live: Document, steps: Iterable[Step], *, hands: dict[str, list[Json]] | None = None) -> Document:
     """For each field that the plan changes: is the value there, is it the one that the plan says is there, and whose is
     it? The value itself stays out: an environment variable may hold a secret. A step that names no value of its own
-    (a scale, a rollback, a cordon) has its field without `as_planned`."""
+    (a scale, a rollback, a cordon) has its field without `as_planned`. `hands`: by pointer, what `managers_of` said of this
+    very object before; what it says now is added."""
     fields: Document = {}
+    known = hands if hands is not None else {}
     for step in steps:
         match step.action:
             case ChangeFields(changes=changes):
@@ -38,19 +40,32 @@ def as_planned(live: Document, steps: Iterable[Step]) -> Document:
                     value, named = found_at(live, segments)
                     fields[change.path] = {
                         "present": value is not None,
-                        "as_planned": canonical(value) == canonical(change.before),
-                        "managers": managers_of(live, segments),
+                        "as_planned": _alike(value, change.before),
+                        "managers": _managers(live, change.path, known),
                         "named": named,
                     }
             case ScaleWorkload():
-                fields["/spec/replicas"] = {"managers": managers_of(live, ["spec", "replicas"])}
+                fields["/spec/replicas"] = {"managers": _managers(live, "/spec/replicas", known)}
             case RollbackWorkload():
-                fields["/spec/template/spec"] = {"managers": managers_of(live, ["spec", "template", "spec"])}
+                fields["/spec/template/spec"] = {"managers": _managers(live, "/spec/template/spec", known)}
             case CordonNode() | UncordonNode() | DrainNode():
-                fields["/spec/unschedulable"] = {"managers": managers_of(live, ["spec", "unschedulable"])}
+                fields["/spec/unschedulable"] = {"managers": _managers(live, "/spec/unschedulable", known)}
             case _:
                 continue
     return {"generation": mapping(live, "metadata").get("generation"), "fields": fields}
+
+
+def _alike(one: Json, other: Json) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    return canonical(one) == canonical(other)
+
+
+def _managers(live: Document, pointer: str, known: dict[str, list[Json]]) -> Json:
+    found = known.get(pointer)
+    if found is None:
+        found = known[pointer] = managers_of(live, segments_of(pointer))
+    return found
 
 
 def found_at(live: Json, segments: list[str]) -> tuple[Json, str]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from sidecar.contract import Json, ObjectRef
-from sidecar.facts.ownership import gitops_of, helm_of
 
 Document = dict[str, Json]
 _LONGEST = 256
@@ -21,29 +20,23 @@ def absent() -> Document:
     return {"exists": False}
 
 
-def target_facts(live: Document, *, owners: list[Document], budgets: list[Document]) -> Document:
-    """`owners`: the controllers above, nearest first, whole objects. `budgets`: the PodDisruptionBudgets that select it."""
+def own_facts(live: Document) -> Document:
+    """What is known of an object by itself alone."""
     metadata = mapping(live, "metadata")
     template = pod_spec(live)
-    chain = [live, *owners]
-    facts: Document = {
+    return {
         "exists": True,
         "uid": text(metadata, "uid"),
         "resource_version": text(metadata, "resourceVersion"),
         "labels": _texts(mapping(metadata, "labels")),
         "annotations": _texts(mapping(metadata, "annotations")),
-        "owners": [_owner(owner) for owner in owners],
         "managers": _managers(metadata),
-        "gitops": next((found for found in map(gitops_of, chain) if found is not None), None),
-        "helm": next((found for found in map(helm_of, chain) if found is not None), None),
         "replicas": mapping(live, "spec").get("replicas"),
         "ready": _ready(live),
         "service_account": text(template, "serviceAccountName") or text(template, "serviceAccount"),
         "images": _images(template),
-        "disruption_budgets": [budget_facts(budget) for budget in budgets],
         "deleting": "deletionTimestamp" in metadata,
     }
-    return facts
 
 
 def budget_facts(budget: Document) -> Document:
@@ -102,7 +95,8 @@ def number(document: Mapping[str, Json], key: str) -> int | None:
 
 def segments_of(pointer: str) -> list[str]:
     """RFC 6901."""
-    return [segment.replace("~1", "/").replace("~0", "~") for segment in pointer.split("/")[1:]]
+    segments = pointer.split("/")[1:]
+    return [segment.replace("~1", "/").replace("~0", "~") for segment in segments] if "~" in pointer else segments
 
 
 def at_pointer(live: Json, segments: Iterable[str]) -> Json:
@@ -122,16 +116,6 @@ def _texts(source: Document) -> Document:
     """Labels or annotations, at most _MOST of them, each at most _LONGEST characters."""
     kept = sorted((key, value) for key, value in source.items() if isinstance(value, str) and key != _LAST_APPLIED)
     return {key: value[:_LONGEST] for key, value in kept[:_MOST]}
-
-
-def _owner(owner: Document) -> Document:
-    metadata = mapping(owner, "metadata")
-    return {
-        "api_version": text(owner, "apiVersion"),
-        "kind": text(owner, "kind"),
-        "name": text(metadata, "name"),
-        "uid": text(metadata, "uid"),
-    }
 
 
 def _managers(metadata: Document) -> list[Json]:

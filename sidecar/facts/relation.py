@@ -3,30 +3,44 @@
 A relation has no direction: "this workload mounts that ConfigMap" is a reason to touch either for the sake of the other.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from sidecar.contract import ObjectRef
-from sidecar.facts.projection import Document, covers_labels, documents, mapping, pod_labels, pod_spec, selects, text
+from sidecar.facts.naming import RUNS_PODS, WORKLOADS, backends
+from sidecar.facts.portrait import NOWHERE, Identity, Portrait
+from sidecar.facts.projection import Document, covers_labels, documents, mapping, selects, text
 
-WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "ReplicationController"})
-RUNS_PODS = WORKLOADS | {"Pod"}
 _SELECT_PODS = frozenset({"PodDisruptionBudget", "NetworkPolicy"})
 _LIMIT = frozenset({"ResourceQuota", "LimitRange"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
-    """`live` empty: not there, or not to be read (a Secret); its name alone can still be referred to."""
+    """`portrait` NOWHERE: not there, or not to be read (a Secret); its name alone can still be referred to."""
 
     ref: ObjectRef
-    live: Document = field(default_factory=dict)
-    owners: Sequence[Document] = ()
+    portrait: Portrait = NOWHERE
+    owners: Sequence[Portrait] = ()
 
-    def chain(self) -> Iterator[Document]:
-        if self.live:
-            yield self.live
-        yield from self.owners
+    @property
+    def live(self) -> Document:
+        return self.portrait.live
+
+    @cached_property
+    def chain(self) -> Sequence[Portrait]:
+        """It, and what stands above it, nearest first."""
+        return (self.portrait, *self.owners) if self.live else self.owners
+
+    @cached_property
+    def identities(self) -> frozenset[Identity]:
+        return frozenset([portrait.identity for portrait in self.chain])
+
+    @cached_property
+    def named(self) -> Identity:
+        """As it is meant, whatever is there: kind, name and uid."""
+        return self.ref.kind, self.ref.name, self.ref.uid
 
 
 def relation(one: Seen, other: Seen, *, services: Sequence[Document] = (), pods: Sequence[Document] = ()) -> str:
@@ -35,7 +49,7 @@ def relation(one: Seen, other: Seen, *, services: Sequence[Document] = (), pods:
     `services`: those of the namespace, asked for between an Ingress and what runs pods. `pods`: those of the workload,
     asked for between a workload and a Node.
     """
-    if _name(one.ref) == _name(other.ref):
+    if one.ref.name == other.ref.name and one.ref.kind == other.ref.kind and one.ref.namespace == other.ref.namespace:
         return "same"
     return (
         _owner(one, other)
@@ -48,66 +62,14 @@ def relation(one: Seen, other: Seen, *, services: Sequence[Document] = (), pods:
     )
 
 
-def referred(live: Document) -> Iterator[tuple[str, str]]:
-    """(kind, name) of everything that the object names, in its own namespace or in none; "" for what it leaves out."""
-    spec = mapping(live, "spec")
-    match live.get("kind"):
-        case "PersistentVolumeClaim":
-            yield "StorageClass", text(spec, "storageClassName")
-            yield "PersistentVolume", text(spec, "volumeName")
-        case "HorizontalPodAutoscaler":
-            target = mapping(spec, "scaleTargetRef")
-            yield text(target, "kind"), text(target, "name")
-        case "Ingress":
-            yield "IngressClass", text(spec, "ingressClassName")
-            yield from (("Service", name) for name in backends(live))
-            yield from (("Secret", text(entry, "secretName")) for entry in documents(spec.get("tls")))
-        case kind if kind in RUNS_PODS:
-            yield from _of_pods(pod_spec(live))
-            if kind == "StatefulSet":
-                yield "Service", text(spec, "serviceName")
-        case _:
-            return
-
-
-def backends(ingress: Document) -> list[str]:
-    """Names of the Services that an Ingress hands requests to."""
-    spec = mapping(ingress, "spec")
-    paths = [path for rule in documents(spec.get("rules")) for path in documents(mapping(rule, "http").get("paths"))]
-    named = [mapping(spec, "defaultBackend"), *(mapping(path, "backend") for path in paths)]
-    return sorted({text(mapping(one, "service"), "name") for one in named} - {""})
-
-
 def service_covers(service: Document, labels: Document) -> bool:
     """Whether a Service's selector picks pods of these labels; one without a selector picks none."""
     return covers_labels(mapping(mapping(service, "spec"), "selector"), labels)
 
 
-def _of_pods(template: Document) -> Iterator[tuple[str, str]]:
-    yield "ServiceAccount", text(template, "serviceAccountName")
-    yield "PriorityClass", text(template, "priorityClassName")
-    yield "RuntimeClass", text(template, "runtimeClassName")
-    for secret in documents(template.get("imagePullSecrets")):
-        yield "Secret", text(secret, "name")
-    for volume in documents(template.get("volumes")):
-        sources = [volume, *documents(mapping(volume, "projected").get("sources"))]
-        for source in sources:
-            yield "ConfigMap", text(mapping(source, "configMap"), "name")
-            yield "Secret", text(mapping(source, "secret"), "secretName") or text(mapping(source, "secret"), "name")
-        yield "PersistentVolumeClaim", text(mapping(volume, "persistentVolumeClaim"), "claimName")
-    for container in (*documents(template.get("containers")), *documents(template.get("initContainers"))):
-        for whole in documents(container.get("envFrom")):
-            yield "ConfigMap", text(mapping(whole, "configMapRef"), "name")
-            yield "Secret", text(mapping(whole, "secretRef"), "name")
-        for variable in documents(container.get("env")):
-            source = mapping(variable, "valueFrom")
-            yield "ConfigMap", text(mapping(source, "configMapKeyRef"), "name")
-            yield "Secret", text(mapping(source, "secretKeyRef"), "name")
-
-
 def _owner(one: Seen, other: Seen) -> str:
-    ours, theirs = {_identity(found) for found in one.chain()}, {_identity(found) for found in other.chain()}
-    if _named(one.ref) in theirs or _named(other.ref) in ours:
+    ours, theirs = one.identities, other.identities
+    if one.named in theirs or other.named in ours:
         return "owner"
     # Two pods of one workload; not two workloads of one operator, or two pods that a Node calls its own.
     return "owner" if any(kind in WORKLOADS for kind, _, _ in ours & theirs) else ""
@@ -118,19 +80,19 @@ def _one_way(holder: Seen, held: Seen) -> str:
     near = holder.ref.namespace == held.ref.namespace or not held.ref.namespace or not holder.ref.namespace
     if not near:
         return ""
-    wanted = held.ref.kind, held.ref.name
-    for found in holder.chain():
-        if wanted in referred(found):
-            return "scales" if found.get("kind") == "HorizontalPodAutoscaler" else "refers-to"
-        if found.get("kind") == "StatefulSet" and held.ref.kind == "PersistentVolumeClaim" and _claims(found, held.ref.name):
+    kind, name = held.ref.kind, held.ref.name
+    for found in holder.chain:
+        if (kind, name) in found.referred:
+            return "scales" if found.live.get("kind") == "HorizontalPodAutoscaler" else "refers-to"
+        if kind == "PersistentVolumeClaim" and found.live.get("kind") == "StatefulSet" and _claims(found.live, name):
             return "refers-to"
-        if found.get("kind") == "Pod" and held.ref.kind == "Node" and mapping(found, "spec").get("nodeName") == held.ref.name:
+        if kind == "Node" and found.live.get("kind") == "Pod" and mapping(found.live, "spec").get("nodeName") == name:
             return "runs-on"
-    if not holder.live or not held.live or holder.ref.namespace != held.ref.namespace or held.ref.kind not in RUNS_PODS:
+    if kind not in RUNS_PODS or not holder.live or not held.live or holder.ref.namespace != held.ref.namespace:
         return ""
-    if holder.ref.kind == "Service" and service_covers(holder.live, pod_labels(held.live)):
+    if holder.ref.kind == "Service" and service_covers(holder.live, held.portrait.labels):
         return "selects"
-    if holder.ref.kind in _SELECT_PODS and selects(_with_selector(holder.live), pod_labels(held.live)):
+    if holder.ref.kind in _SELECT_PODS and selects(_with_selector(holder.live), held.portrait.labels):
         return "selects"
     return "limits" if holder.ref.kind in _LIMIT else ""
 
@@ -140,7 +102,7 @@ def _routes(ingress: Seen, other: Seen, services: Sequence[Document]) -> str:
         return ""
     names = backends(ingress.live)
     behind = (one for one in services if text(mapping(one, "metadata"), "name") in names)
-    return "routes-to" if any(service_covers(one, pod_labels(other.live)) for one in behind) else ""
+    return "routes-to" if any(service_covers(one, other.portrait.labels) for one in behind) else ""
 
 
 def _runs(workload: Seen, node: Seen, pods: Sequence[Document]) -> str:
@@ -171,16 +133,3 @@ def _with_selector(live: Document) -> Document:
     """A NetworkPolicy calls its selector podSelector."""
     spec = mapping(live, "spec")
     return {"spec": {"selector": spec.get("selector", spec.get("podSelector"))}}
-
-
-def _name(ref: ObjectRef) -> tuple[str, str, str]:
-    return ref.kind, ref.namespace, ref.name
-
-
-def _named(ref: ObjectRef) -> tuple[str, str, str]:
-    return ref.kind, ref.name, ref.uid
-
-
-def _identity(live: Document) -> tuple[str, str, str]:
-    metadata = mapping(live, "metadata")
-    return text(live, "kind"), text(metadata, "name"), text(metadata, "uid")

@@ -6,239 +6,199 @@ Lists are asked for only where a step needs them. It must know no rule.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.contract import (
-    ChangeFields,
-    CreateObject,
-    DeletePod,
-    DrainNode,
-    EvictPod,
-    Json,
-    ObjectRef,
-    Plan,
-    ScaleWorkload,
-    Step,
-    target_of,
-)
-from sidecar.facts.demand import added, replicas_of, scales
-from sidecar.facts.looking import NOT_THERE, Look, Query, list_call, namespace_call
+from sidecar.contract import CreateObject, Json, ObjectRef, Plan
+from sidecar.facts.aims import AUTOSCALERS, BUDGETS, SCALER, SERVICES, Aim, aims_of
+from sidecar.facts.demand import added, scales
+from sidecar.facts.looking import Look, Query, list_call, namespace_call, object_call
 from sidecar.facts.managing import as_planned
-from sidecar.facts.projection import Document, absent, key_of, mapping, number, pod_labels, selects, target_facts, text
-from sidecar.facts.relation import RUNS_PODS, WORKLOADS, Seen, relation, service_covers
+from sidecar.facts.naming import RUNS_PODS
+from sidecar.facts.portrait import NOWHERE, Portrait
+from sidecar.facts.projection import Document, absent, budget_facts, key_of, mapping, number, selects, text
+from sidecar.facts.relation import Seen, relation, service_covers
 from sidecar.ports import ApiCall, resource_of
 
 _UNREAD = "Secret"  # the kind whose values are never read
-_SCALER = "HorizontalPodAutoscaler"
-_COUNTS = "/spec/replicas"
-_BUDGETED = RUNS_PODS - {"CronJob"}
-_BUDGETS = ("policy/v1", "PodDisruptionBudget")
-_SERVICES = ("v1", "Service")
-_AUTOSCALERS = ("autoscaling/v2", _SCALER)
 _PODS = ("v1", "Pod")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """`refs`: what the plan writes to, each thing once, by its key. `seen`: those and the cause's subject, each with the
-    controllers above it; None for what could not be had, or is not looked at. `steps`: those about a target. `emptied`: the
-    namespaces that the plan takes pods from.
-    """
+    """`aims`: what the plan writes to, by key. `seen`: each of those with the controllers above it; None for what could not be
+    had, or is not looked at. `subject`: so of the plan's cause."""
 
     plan: Plan
     look: Look
-    refs: Mapping[str, ObjectRef]
-    seen: Mapping[ObjectRef, Seen | None]
-    steps: Mapping[ObjectRef, Sequence[Step]]
-    emptied: frozenset[str]
+    aims: Mapping[str, Aim]
+    seen: Mapping[str, Seen | None]
+    subject: Seen | None
 
     @classmethod
     def of(cls, plan: Plan, look: Look, *, namespaces: Iterable[str]) -> "Sight":
         """Looks at everything, in as few rounds as it takes: what the plan alone tells (and `namespaces`), then what
         stands above it, level by level."""
-        refs = {key_of(ref): ref for step in plan.steps for ref in target_of(step.action)}
-        steps: dict[ObjectRef, list[Step]] = {}
-        for step in plan.steps:
-            steps.setdefault(step.action.target, []).append(step)
-        seen: dict[ObjectRef, Seen | None] = {}
-        emptied = frozenset(ref.namespace for step in plan.steps if _takes(step) for ref in target_of(step.action))
-        sight = cls(plan=plan, look=look, refs=refs, seen=seen, steps=steps, emptied=emptied)
-        look.ahead([*map(namespace_call, namespaces), *sight._foreseen()])
-        seen.update(sight._seen())
-        look.ahead(call for ref in refs.values() for call in sight._calls_between(ref))
+        aims = aims_of(plan)
+        subject = [plan.cause.subject] if _call(plan.cause.subject) is not None else []
+        look.ahead([*map(namespace_call, namespaces), *map(_call, subject), *_foreseen(aims.values())])
+        found = _seen([*(aim.ref for aim in aims.values()), *subject], look, scaling={key for key in aims if aims[key].steps})
+        seen = dict(zip(aims, found, strict=False))
+        sight = cls(plan=plan, look=look, aims=aims, seen=seen, subject=found[-1] if subject else None)
+        look.ahead([call for aim in aims.values() for call in sight._calls_between(aim)])
         return sight
 
     def targets(self) -> Document:
-        found = {key: self._target(ref) for key, ref in self.refs.items()}
+        found = {key: self._target(aim) for key, aim in self.aims.items()}
         return {key: facts for key, facts in found.items() if facts is not None}
 
     def workloads(self) -> Document:
         """What the targets are, or belong to, as far as they have a number of pods."""
         found: Document = {}
-        for ref in self.refs.values():
-            seen = self.seen[ref]
-            workload = _workload(seen) if seen is not None else None
+        for key, aim in self.aims.items():
+            workload = _workload(self.seen[key])
             if workload is not None:
-                ready = "numberReady" if workload.get("kind") == "DaemonSet" else "readyReplicas"
-                found[_key(workload, ref.namespace)] = {
-                    "replicas": replicas_of(workload),
-                    "ready": number(mapping(workload, "status"), ready) or 0,
-                }
+                found[_key(workload, aim.ref.namespace)] = workload.strength
         return found
 
     def cause(self) -> Document:
         """`exists` "unread": of a kind that is not looked at, or not known; only its name can be referred to."""
         subject = self.plan.cause.subject
-        if self._call(subject) is None:
+        if _call(subject) is None:
             return {"key": key_of(subject), "exists": "unread", "uid": ""}
-        found = self.seen[subject]
-        if found is None:
+        if self.subject is None:
             return {"key": key_of(subject)}
-        uid = text(mapping(found.live, "metadata"), "uid")
-        return {"key": key_of(subject), "exists": bool(found.live), "uid": uid}
+        portrait = self.subject.portrait
+        return {"key": key_of(subject), "exists": bool(portrait.live), "uid": portrait.identity[2]}
 
     def related(self) -> Document:
         """How each target and the cause's subject depend on each other; "" where nothing shows it, or it cannot be seen."""
-        return {key: self._relation(ref) for key, ref in self.refs.items()}
+        subject = self._subject()
+        return {key: self._relation(self._aimed_at(aim), subject) for key, aim in self.aims.items()}
 
     def adds(self) -> dict[str, Json]:
-        live = {key_of(ref): seen.live for ref, seen in self.seen.items() if seen is not None and seen.live}
+        live = {key: seen.live for key, seen in self.seen.items() if seen is not None and seen.live}
         scaled: dict[str, Document] = {}
         for step in self.plan.steps:
             ref, action = step.action.target, step.action
-            if ref.kind == _SCALER:
+            if ref.kind == SCALER:
                 of = action.manifest if isinstance(action, CreateObject) else live.get(key_of(ref), {})
                 found = self._scaled(of, ref.namespace)
                 if found is not None:
                     scaled[key_of(ref)] = found
         return added(self.plan.steps, live, scaled)
 
-    def _foreseen(self) -> Iterator[ApiCall | None]:
-        """What the plan alone says will be asked for."""
-        lists: set[tuple[tuple[str, str], str]] = set()
-        yield self._call(self.plan.cause.subject)
-        for ref in self.refs.values():
-            call = self._call(ref)
-            if call is None:
-                continue
-            yield call
-            created = self._created(ref)
-            if created is None:
-                lists.update((kind, ref.namespace) for kind in self._listed_for(ref))
-            elif ref.kind == _SCALER:
-                yield self._scaled_call(created.manifest, ref.namespace)
-        yield from (list_call(*kind, namespace) for kind, namespace in lists)
-
-    def _listed_for(self, ref: ObjectRef) -> Iterator[tuple[str, str]]:
-        """The kinds of which all in its namespace are asked for, to see which of them are about it."""
-        if ref.kind in _BUDGETED:
-            yield _BUDGETS
-        if ref.kind in RUNS_PODS and ref.namespace in self.emptied:
-            yield _SERVICES
-        if ref.kind in WORKLOADS and self._scales(ref):
-            yield _AUTOSCALERS
-
-    def _seen(self) -> dict[ObjectRef, Seen | None]:
-        subject = self.plan.cause.subject
-        found: dict[ObjectRef, Seen | None] = {}
-        there: dict[ObjectRef, Document] = {}
-        for ref in (*self.refs.values(), *(() if self._call(subject) is None else (subject,))):
-            live = self._live(ref)
-            if live is not None and live != NOT_THERE:
-                there[ref] = {**live, "apiVersion": ref.api_version, "kind": ref.kind}
-            else:
-                found[ref] = None if live is None else Seen(ref=ref)
-        scaled = (
-            self._scaled_call(live, ref.namespace) for ref, live in there.items() if ref.kind == _SCALER and ref in self.steps
-        )
-        owners = self.look.owners([(live, ref.namespace) for ref, live in there.items()], along=scaled)
-        for (ref, live), above in zip(there.items(), owners, strict=True):
-            found[ref] = None if above is None else Seen(ref=ref, live=live, owners=above)
-        return found
-
-    def _call(self, ref: ObjectRef) -> ApiCall | None:
-        """None for what is not looked at."""
-        return None if ref.kind == _UNREAD else self.look.call(ref)
-
-    def _live(self, ref: ObjectRef) -> Document | None:
-        if ref.kind == _UNREAD:
-            self.look.missing.append(f"{ref}: Secrets are not looked at")
-            return None
-        return self.look.object(ref)
-
-    def _target(self, ref: ObjectRef) -> Document | None:
-        seen = self.seen[ref]
+    def _target(self, aim: Aim) -> Document | None:
+        seen = self.seen[key_of(aim.ref)]
         if seen is None:
             return None
-        return self._facts_of(seen) if seen.live else absent()
+        return self._facts_of(aim, seen) if seen.live else absent()
 
-    def _facts_of(self, seen: Seen) -> Document | None:
-        ref, namespace = seen.ref, seen.ref.namespace
-        lists = {kind: self.look.listed(*kind, namespace) for kind in self._listed_for(ref)}
-        budgets, services, autoscalers = (lists.get(kind, []) for kind in (_BUDGETS, _SERVICES, _AUTOSCALERS))
+    def _facts_of(self, aim: Aim, seen: Seen) -> Document | None:
+        ref, portrait = aim.ref, seen.portrait
+        lists = {kind: self.look.listed(*kind, ref.namespace) for kind in aim.lists}
+        budgets, services, autoscalers = lists.get(BUDGETS, []), lists.get(SERVICES, []), lists.get(AUTOSCALERS, [])
         if budgets is None or services is None or autoscalers is None:
             return None
-        labels = pod_labels(seen.live)
-        covering = [budget for budget in budgets if selects(budget, labels)]
+        labels = portrait.labels
         workload = _workload(seen)
         return {
-            **target_facts(seen.live, owners=list(seen.owners), budgets=covering),
-            "workload": _key(workload, namespace) if workload is not None else "",
+            **portrait.facts,
+            "owners": [owner.reference for owner in seen.owners],
+            "gitops": next((one.gitops for one in seen.chain if one.gitops is not None), None),
+            "helm": next((one.helm for one in seen.chain if one.helm is not None), None),
+            "disruption_budgets": [budget_facts(budget) for budget in budgets if selects(budget, labels)],
+            "workload": _key(workload, ref.namespace) if workload is not None else "",
             "services": _names(one for one in services if service_covers(one, labels)),
             "autoscalers": [_bounds(one) for one in autoscalers if scales(one)[1:] == (ref.kind, ref.name)],
-            "live": as_planned(seen.live, self.steps.get(ref, ())),
+            "live": as_planned(portrait.live, aim.steps, hands=portrait.hands),
         }
 
-    def _relation(self, ref: ObjectRef) -> str:
-        target, subject = self._pair(ref)
+    def _relation(self, target: Seen, subject: Seen) -> str:
         workload = _between(target, subject)
         if workload is None:
             return relation(target, subject)
         kinds, namespace = {target.ref.kind, subject.ref.kind}, workload.ref.namespace
-        services = self.look.listed(*_SERVICES, namespace) if "Ingress" in kinds else []
+        services = self.look.listed(*SERVICES, namespace) if "Ingress" in kinds else []
         query = _picking_pods(workload)
         pods = self.look.listed(*_PODS, namespace, query) if "Node" in kinds and query else []
         return relation(target, subject, services=services or [], pods=pods or [])
 
-    def _calls_between(self, ref: ObjectRef) -> Iterator[ApiCall | None]:
+    def _calls_between(self, aim: Aim) -> Iterator[ApiCall | None]:
         """What `_relation` will ask for."""
-        target, subject = self._pair(ref)
+        target, subject = self._aimed_at(aim), self._subject()
         workload = _between(target, subject)
         if workload is None:
             return
         kinds, namespace = {target.ref.kind, subject.ref.kind}, workload.ref.namespace
         query = _picking_pods(workload)
-        yield list_call(*_SERVICES, namespace) if "Ingress" in kinds else None
+        yield list_call(*SERVICES, namespace) if "Ingress" in kinds else None
         yield list_call(*_PODS, namespace, query) if "Node" in kinds and query else None
 
-    def _pair(self, ref: ObjectRef) -> tuple[Seen, Seen]:
-        subject = self.plan.cause.subject
-        target, other = self.seen[ref] or Seen(ref=ref), self.seen.get(subject) or Seen(ref=subject)
-        created = self._created(ref)
-        if created is not None and not target.live:
-            target = Seen(ref=ref, live=created.manifest)
-        return target, other
+    def _aimed_at(self, aim: Aim) -> Seen:
+        """What is not there yet, as the plan makes it."""
+        seen = self.seen[key_of(aim.ref)] or Seen(ref=aim.ref)
+        if aim.created is None or seen.live:
+            return seen
+        return Seen(ref=aim.ref, portrait=Portrait(aim.created.manifest))
 
-    def _created(self, ref: ObjectRef) -> CreateObject | None:
-        """Of the first step that is about it."""
-        first = next(iter(self.steps.get(ref, ())), None)
-        return first.action if first is not None and isinstance(first.action, CreateObject) else None
-
-    def _scales(self, ref: ObjectRef) -> bool:
-        return any(_sets_count(step) for step in self.steps.get(ref, ()))
-
-    def _scaled_call(self, autoscaler: Document, namespace: str) -> ApiCall | None:
-        ref = _scaled_by(autoscaler, namespace)
-        return self.look.call(ref) if ref is not None else None
+    def _subject(self) -> Seen:
+        return self.subject or Seen(ref=self.plan.cause.subject)
 
     def _scaled(self, autoscaler: Document, namespace: str) -> Document | None:
         ref = _scaled_by(autoscaler, namespace)
         found = self.look.object(ref) if ref is not None else None
-        return None if ref is None or found is None or found == NOT_THERE else {**found, "kind": ref.kind}
+        return None if found is None or found is NOWHERE else found.live
 
 
-def _workload(seen: Seen) -> Document | None:
+def _call(ref: ObjectRef) -> ApiCall | None:
+    """None for what is not looked at."""
+    return None if ref.kind == _UNREAD else object_call(ref)
+
+
+def _foreseen(aims: Iterable[Aim]) -> Iterator[ApiCall | None]:
+    """What the plan's steps alone say will be asked for."""
+    lists: set[tuple[tuple[str, str], str]] = set()
+    for aim in aims:
+        call = _call(aim.ref)
+        if call is None:
+            continue
+        yield call
+        if aim.created is None:
+            lists.update([(kind, aim.ref.namespace) for kind in aim.lists])
+        elif aim.ref.kind == SCALER:
+            yield _scaled_call(aim.created.manifest, aim.ref.namespace)
+    yield from (list_call(*kind, namespace) for kind, namespace in lists)
+
+
+def _seen(refs: Sequence[ObjectRef], look: Look, *, scaling: set[str]) -> list[Seen | None]:
+    """`scaling`: the keys of those that steps are about, so that what they scale is asked for as well."""
+    portraits = [_portrait(ref, look) for ref in refs]
+    there = [(ref, portrait) for ref, portrait in zip(refs, portraits, strict=True) if portrait is not None and portrait.live]
+    scaled = (_scaled_call(one.live, ref.namespace) for ref, one in there if ref.kind == SCALER and key_of(ref) in scaling)
+    owners = iter(look.owners([(portrait, ref.namespace) for ref, portrait in there], along=scaled))
+    found: list[Seen | None] = []
+    for ref, portrait in zip(refs, portraits, strict=True):
+        if portrait is None:
+            found.append(None)
+        elif portrait is NOWHERE:
+            found.append(Seen(ref=ref))
+        else:
+            above = next(owners)
+            found.append(None if above is None else Seen(ref=ref, portrait=portrait, owners=above))
+    return found
+
+
+def _portrait(ref: ObjectRef, look: Look) -> Portrait | None:
+    if ref.kind == _UNREAD:
+        look.missing.append(f"{ref}: Secrets are not looked at")
+        return None
+    return look.object(ref)
+
+
+def _workload(seen: Seen | None) -> Portrait | None:
     """The topmost that has a number of pods; nothing for what runs none."""
-    counted = [found for found in seen.chain() if found.get("kind") in WORKLOADS and replicas_of(found) is not None]
-    return counted[-1] if counted else None
+    for portrait in reversed(seen.chain if seen is not None else ()):
+        if portrait.is_counted:
+            return portrait
+    return None
 
 
 def _between(target: Seen, subject: Seen) -> Seen | None:
@@ -256,6 +216,11 @@ def _picking_pods(workload: Seen) -> Query:
     return (("labelSelector", words),) if words else ()
 
 
+def _scaled_call(autoscaler: Document, namespace: str) -> ApiCall | None:
+    ref = _scaled_by(autoscaler, namespace)
+    return object_call(ref) if ref is not None else None
+
+
 def _scaled_by(autoscaler: Document, namespace: str) -> ObjectRef | None:
     api_version, kind, name = scales(autoscaler)
     if not name or resource_of(api_version, kind) is None:
@@ -266,22 +231,9 @@ def _scaled_by(autoscaler: Document, namespace: str) -> ObjectRef | None:
         return None
 
 
-def _takes(step: Step) -> bool:
-    return isinstance(step.action, DeletePod | EvictPod | DrainNode) or _sets_count(step)
-
-
-def _sets_count(step: Step) -> bool:
-    match step.action:
-        case ScaleWorkload():
-            return True
-        case ChangeFields(changes=changes):
-            return any(change.path == _COUNTS for change in changes)
-        case _:
-            return False
-
-
-def _key(live: Document, namespace: str) -> str:
-    return f"{text(live, 'kind')}/{namespace}/{text(mapping(live, 'metadata'), 'name')}"
+def _key(workload: Portrait, namespace: str) -> str:
+    kind, name, _ = workload.identity
+    return f"{kind}/{namespace}/{name}"
 
 
 def _names(found: Iterable[Document]) -> list[Json]:

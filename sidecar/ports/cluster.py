@@ -33,12 +33,14 @@ class ApiAnswer:
     """What the API server answered, refusals included. `date` is its own clock (Date header), None if it sent none.
 
     `headers`: lower-case names, only those that a reader may see (content-type, date, warning, audit-id, retry-after).
+    `drawn`: what readers worked out from this body and nothing else; it lives as long as the body, and is never older.
     """
 
     status: int
     body: Json
     date: datetime | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    drawn: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

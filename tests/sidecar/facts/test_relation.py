@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sidecar.contract import ObjectRef
+from sidecar.facts.portrait import Portrait
 from sidecar.facts.relation import Seen, relation
 
 WEB = {"app": "web"}
@@ -15,7 +16,7 @@ def seen(kind: str, name: str, spec: dict[str, Any] | None = None, *, owners: tu
     namespace = "" if kind in ("Node", "PersistentVolume") else metadata.pop("namespace", "shop")
     ref = ObjectRef(api_version="v1", kind=kind, namespace=namespace, name=name, uid=f"uid-{name}")
     live = {"kind": kind, "metadata": {"name": name, "uid": f"uid-{name}", **metadata}, "spec": spec or {}}
-    return Seen(ref=ref, live=live, owners=owners)  # type: ignore[arg-type]
+    return Seen(ref=ref, portrait=Portrait(live), owners=tuple(Portrait(owner) for owner in owners))  # type: ignore[arg-type]
 
 
 def running(**template: Any) -> dict[str, Any]:
