@@ -18,15 +18,15 @@ _REASONS = {
     "map insertion failed": "cilium-map-full",
     "no mapping for nat masquerade": "cilium-map-full",
 }
-# Reasons that any cluster has a trickle of, or that only repeat what a policy wants.
+# Reasons that any cluster has some of; and those that only repeat what a policy wants.
 _ORDINARY = (
     "invalid source ip",
     "unsupported l3 protocol",
     "unsupported protocol for nat masquerade",
     "icmp",
     "stale or unroutable ip",
-    "policy denied",
 )
+_BY_POLICY = ("policy denied",)
 _MEANING = {
     "service backend not found": "a Service without a backend in the agent's view",
     "stale or unroutable ip": "packets to an address that no pod has any more",
@@ -37,6 +37,7 @@ _MEANING = {
     "fragmentation needed": "packets too large for the path",
 }
 TRICKLE = 1.0  # packets a second that are no finding
+FLOOD = 50.0  # packets a second from which on an ordinary reason is one
 
 
 def _agent(topology: Topology, series: Series) -> Ref:
@@ -81,17 +82,19 @@ def _since(series: Series, wrong: Callable[[float], bool]) -> datetime | None:
 @check("cilium-drops", weight=0.5)
 def drops(topology: Topology) -> Iterator[Finding]:
     """cilium_drop_count_total by reason: more than a trickle now. A refusal by policy is told by the policy's own check."""
-    by_reason: dict[tuple[str, str], tuple[float, Series]] = {}
+    by_reason: dict[tuple[str, str], tuple[float, str, Series]] = {}
     for series in topology.series:
-        if series.name != "cilium_drop_count_total" or len(series.samples) < 3:
+        encrypted = series.name == "cilium_ipsec_xfrm_error"
+        if (series.name != "cilium_drop_count_total" and not encrypted) or len(series.samples) < 3:
             continue
-        rate, reason = _rate(series), series.labels.get("reason", "unknown")
+        rate = _rate(series)
+        reason = f"IPsec {series.labels.get('error', '')}".strip() if encrypted else series.labels.get("reason", "unknown")
         key = (reason.lower(), series.labels.get("direction", ""))
         if rate > TRICKLE and (key not in by_reason or by_reason[key][0] < rate):
-            by_reason[key] = (rate, series)
-    for (reason, direction), (rate, series) in sorted(by_reason.items()):
+            by_reason[key] = (rate, reason, series)
+    for (reason, direction), (rate, said, series) in sorted(by_reason.items(), key=lambda one: one[0]):
         cause = _REASONS.get(reason, "cilium-drops")
-        if cause == "cilium-drops" and reason.startswith(_ORDINARY):
+        if reason.startswith(_BY_POLICY) or (cause == "cilium-drops" and reason.startswith(_ORDINARY) and rate < FLOOD):
             continue
         where = series.labels.get("node") or series.labels.get("pod") or series.labels.get("instance", "")
         meaning = f" ({_MEANING[reason]})" if reason in _MEANING else ""
@@ -100,13 +103,9 @@ def drops(topology: Topology) -> Iterator[Finding]:
             cause=cause,
             subject=subject,
             params={"reason": reason, "direction": direction.lower(), "per_second": round(rate, 1)},
-            quotes=(
-                quote_field(
-                    subject, "metrics", f'cilium_drop_count_total{{reason="{series.labels.get("reason")}"}} {rate:.1f}/s'
-                ),
-            ),
+            quotes=(quote_field(subject, "metrics", f'{series.name}{{reason="{said}"}} {rate:.1f}/s'),),
             statement=f"Cilium drops {rate:.1f} packets a second{f' on {where}' if where else ''}:"
-            f" {series.labels.get('reason')}{meaning}.",
+            f" {said}{meaning}.",
         )
 
 

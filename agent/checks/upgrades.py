@@ -41,6 +41,9 @@ _NO_GROWTH = re.compile(
 )
 _GROWTH_EVENTS = ("FailedToScaleUpGroup", "ScaleUpTimedOut", "ScaleUpFailed", "FailedScaleUp", "FailedToScaleUp")
 _MINOR = re.compile(r"v?1\.(\d+)")
+_UPGRADE = re.compile(
+    r"upgrade.{0,12}fail|fail.{0,12}(?:upgrade|drain|surge)|surge.{0,12}fail|drain.{0,8}(?:fail|timed ?out|error)", re.I
+)
 DRAINS = timedelta(minutes=5)
 LATELY = timedelta(minutes=60)
 SUPPORTED = 3  # minor versions that a kubelet may be behind the API server (Kubernetes version skew policy)
@@ -247,3 +250,26 @@ def _breaks(image: tuple[str, ...], ones: list[tuple[Ref, Manifest]], mine: list
         f" ({', '.join(sorted(name_of(one) for one in mine))}) and run, at"
         f" the same revision, on the older ones: {'; '.join(changed)}.",
     )
+
+
+@check("node-upgrade-failed", weight=0.85)
+def upgrade_failed(topology: Topology) -> Iterator[Finding]:
+    """Warning events of the last hour on a node that say that its upgrade, surge or drain failed."""
+    for node in topology.of_kind("Node"):
+        ref = ref_of(node)
+        said = [
+            one
+            for one in topology.events_about(ref)
+            if one.kind == "Warning"
+            and _UPGRADE.search(f"{one.reason}: {one.message}")
+            and (one.last is None or topology.now - one.last < LATELY)
+        ]
+        if said:
+            yield Finding(
+                cause="node-upgrade-failed",
+                subject=ref,
+                since=said[0].first,
+                params={"reason": said[-1].reason},
+                quotes=(quote_event(said[-1]),),
+                statement=f"The upgrade or drain of {ref} failed ({said[-1].reason}): {said[-1].message[:300].rstrip('.')}.",
+            )

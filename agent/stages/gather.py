@@ -53,7 +53,7 @@ OF_PLATFORM = (
     ),
     (
         "metrics of the data plane",
-        "cilium_drop_count_total|cilium_bpf_map_pressure|cilium_unreachable_(nodes|health_endpoints)"
+        "cilium_drop_count_total|cilium_ipsec_xfrm_error|cilium_bpf_map_pressure|cilium_unreachable_(nodes|health_endpoints)"
         "|cilium_clustermesh_remote_cluster_readiness_status|hubble_lost_events_total",
     ),
     (

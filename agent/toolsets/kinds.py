@@ -139,6 +139,13 @@ EXTENSION_KINDS = (
     Resource("work.karmada.io/v1alpha2", "ClusterResourceBinding", "clusterresourcebindings", namespaced=False, optional=True),
     Resource("cluster.open-cluster-management.io/v1", "ManagedCluster", "managedclusters", namespaced=False, optional=True),
     Resource("cluster.open-cluster-management.io/v1beta1", "Placement", "placements", optional=True),
+    Resource("operators.coreos.com/v1alpha1", "ClusterServiceVersion", "clusterserviceversions", optional=True),
+    Resource("operators.coreos.com/v1alpha1", "Subscription", "subscriptions", optional=True),
+    Resource("operators.coreos.com/v1alpha1", "InstallPlan", "installplans", optional=True),
+    Resource("operators.coreos.com/v1alpha1", "CatalogSource", "catalogsources", optional=True),
+    Resource("operators.coreos.com/v1", "OperatorGroup", "operatorgroups", optional=True),
+    Resource("olm.operatorframework.io/v1", "ClusterExtension", "clusterextensions", namespaced=False, optional=True),
+    Resource("olm.operatorframework.io/v1", "ClusterCatalog", "clustercatalogs", namespaced=False, optional=True),
     Resource("multicluster.x-k8s.io/v1alpha1", "ServiceExport", "serviceexports", optional=True),
     Resource("multicluster.x-k8s.io/v1alpha1", "ServiceImport", "serviceimports", optional=True),
 )

@@ -198,6 +198,13 @@ def _() -> World:
     return [old, new, *torn("web"), *torn("api")], []
 
 
+@case("node-upgrade-failed", "Node/node-1")
+def _() -> World:
+    machine_ = node()
+    said = "Failed to drain node: eviction of pods did not finish within 30 minutes"
+    return [machine_, *app("web"), event(machine_, "UpgradeFailed", said)], []
+
+
 @case("member-cluster-lost", "MemberCluster/west")
 def _() -> World:
     beat = {"agentStatus": [{"type": "MemberAgent", "lastReceivedHeartbeat": ago(45)}]}

@@ -252,3 +252,20 @@ def test_the_cluster_and_object_that_failed_are_named_for_karmada_too():
     )
     (mine,) = [one for one in found if one.cause == "placement-incomplete"]
     assert "west: no matches for kind Widget" in mine.statement
+
+
+def test_an_ordinary_event_of_a_node_is_no_failed_upgrade():
+    one = node()
+    quiet = [event(one, "Drain", "Draining node", kind="Normal"), event(one, "Rebooted", "node was rebooted"),
+             event(one, "UpgradeFailed", "failed to drain", minutes=500)]  # fmt: skip
+    assert "node-upgrade-failed" not in causes(one, *app("web"), *quiet)
+
+
+def test_a_flood_of_an_ordinary_reason_is_told_and_errors_of_encryption_too():
+    assert causes(*app("web"), *agent(), series=counters(Stale_or_unroutable_IP=90)) == ["cilium-drops"]
+    (found,) = run(
+        topology(
+            *app("web"), *agent(), series=[measured("cilium_ipsec_xfrm_error", rising(8), error="inbound_no_states", **AGENT)]
+        )
+    )
+    assert "IPsec inbound_no_states" in found.statement
