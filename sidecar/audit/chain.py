@@ -4,13 +4,14 @@ HMAC-SHA256 (RFC 2104) over the RFC 8785 form of the record without `mac`. Whoev
 nor rebuild the chain; a cut tail shows against the head that was kept elsewhere. Knows no database.
 """
 
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sidecar.contract import Json, MalformedMessage, Record, canonical
+import orjson
+
+from sidecar.contract import Json, MalformedMessage, canonical
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -32,26 +33,74 @@ class Fault:
     reason: str
 
 
-def seal(
-    key: bytes, head: Head, *, at: datetime, kind: str, actor: str, plan: str = "", lease: str = "", body: Mapping[str, Json]
-) -> Record:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A part of a record's body that was written down beforehand: its canonical form (for the mac), and as it is kept."""
+
+    form: bytes
+    text: bytes
+
+
+def written(value: Json) -> Written:
+    """Raises MalformedMessage where `value` has no canonical form."""
+    return Written(canonical(value), orjson.dumps(value))
+
+
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+Body = Mapping[str, Json | Written]  # of a record to be: its parts by name, each as a value or written already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A record as it is kept: every field but the body, and the JSON text of the body."""
+
+    fields: dict[str, Json]
+    body: bytes
+    head: Head
+
+    def document(self) -> dict[str, Json]:
+        """As the contract's Record has it."""
+        return {**self.fields, "body": orjson.loads(self.body)}
+
+
+def seal(key: bytes, head: Head, *, at: datetime, kind: str, actor: str, plan: str = "", lease: str = "", body: Body) -> Sealed:
     """The record that follows `head`; raises MalformedMessage where `body` has no canonical form."""
-    # Not validated: all of it is our own, and nothing that is no JSON gets past the mac.
-    open_record = Record.model_construct(
-        seq=head.seq + 1, at=at, kind=kind, actor=actor, plan=plan, lease=lease, body=dict(body), previous=head.mac, mac=""
-    )
-    return open_record.model_copy(update={"mac": mac_of(key, document_of(open_record))})
+    fields: dict[str, Json] = {
+        "seq": head.seq + 1,
+        "at": at.isoformat().replace("+00:00", "Z"),
+        "kind": kind,
+        "actor": actor,
+        "plan": plan,
+        "lease": lease,
+        "previous": head.mac,
+    }
+    text, form = _texts(body)
+    try:
+        covered = orjson.dumps({**fields, "body": orjson.Fragment(form)}, option=_SORTED)
+    except orjson.JSONEncodeError as exc:
+        raise MalformedMessage(f"no canonical form: {exc}") from exc
+    mac = _mac(key, covered)
+    return Sealed(fields={**fields, "mac": mac}, body=text, head=Head(head.seq + 1, mac, at))
 
 
-def document_of(record: Record) -> dict[str, Json]:
-    """As `record.document()` says it; the body is plain JSON already, and large: it is not gone through again."""
-    return {**record.model_dump(mode="json", by_alias=True, exclude={"body"}), "body": record.body}
+def _texts(body: Body) -> tuple[bytes, bytes]:
+    """The body as it is kept, and its canonical form: an object of canonical members, sorted, is canonical itself. orjson
+    sorts by code point, the RFC by UTF-16 unit, which is the same for names in ASCII."""
+    parts = {name: part if isinstance(part, Written) else written(part) for name, part in body.items()}
+    if not "".join(parts).isascii():
+        whole = {name: orjson.loads(part.text) for name, part in parts.items()}
+        return orjson.dumps(whole), canonical(whole)
+    text = orjson.dumps({name: orjson.Fragment(part.text) for name, part in parts.items()})
+    return text, orjson.dumps({name: orjson.Fragment(part.form) for name, part in parts.items()}, option=_SORTED)
 
 
 def mac_of(key: bytes, document: Mapping[str, Json]) -> str:
     """64 hex digits over every field but `mac`; raises MalformedMessage where a value has no canonical form."""
-    covered: Json = {name: value for name, value in document.items() if name != "mac"}
-    return hmac.new(key, canonical(covered), hashlib.sha256).hexdigest()
+    return _mac(key, canonical({name: value for name, value in document.items() if name != "mac"}))
+
+
+def _mac(key: bytes, covered: bytes) -> str:
+    return hmac.digest(key, covered, "sha256").hex()
 
 
 def check(key: bytes, documents: Iterable[Mapping[str, Json]], *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:

@@ -4,14 +4,13 @@ Knows no meaning of what is recorded, and opens no transaction of its own.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-import orjson
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, bindparam, insert, select, update
 
-from sidecar.audit.chain import NEVER, Fault, Head, check, document_of, mac_of, seal
-from sidecar.contract import Json, Record
+from sidecar.audit.chain import NEVER, Body, Fault, Head, check, mac_of, seal
+from sidecar.contract import Json
 
 metadata = MetaData()
 # 64 bits: no journal gets there, but whoever reads may name a number that does not fit into 32. SQLite's own have 64.
@@ -66,14 +65,14 @@ class Journal:
         actor: str,
         plan: str = "",
         lease: str = "",
-        body: Mapping[str, Json],
-    ) -> Record:
-        """The record after `head`, which the caller holds `alone`; durable when the caller commits."""
+        body: Body,
+    ) -> Head:
+        """Write the record after `head`, which the caller holds `alone`, and become the head; durable when the caller commits."""
         record = seal(self._key, head, at=at, kind=kind, actor=_plain(actor), plan=plan, lease=lease, body=body)
-        document = document_of(record)
-        connection.execute(_APPEND, {**document, "body": orjson.dumps(record.body).decode()})
-        connection.execute(_GO_ON, {"new_seq": record.seq, "new_mac": record.mac, "new_at": record.at.isoformat()})
-        return record
+        after = record.head
+        connection.execute(_APPEND, {**record.fields, "body": record.body.decode()})
+        connection.execute(_GO_ON, {"new_seq": after.seq, "new_mac": after.mac, "new_at": after.at.isoformat()})
+        return after
 
     def head(self, connection: Connection, *, alone: bool = False) -> Head:
         """`alone`: nobody else appends, or reads it so, until the caller's transaction ends."""

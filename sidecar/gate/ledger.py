@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
 from sidecar.approvals.slack import cards
-from sidecar.audit import Anchor, Fault, Head, Journal
-from sidecar.contract import Json, Record
+from sidecar.audit import Anchor, Body, Fault, Head, Journal
+from sidecar.contract import Json
 from sidecar.credentials import store as credentials
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
@@ -43,13 +43,11 @@ class Transaction:
     _journal: Journal
     appended: bool = False
 
-    def record(self, kind: str, *, actor: str, plan: str = "", lease: str = "", body: Mapping[str, Json] | None = None) -> Record:
-        record = self._journal.append(
+    def record(self, kind: str, *, actor: str, plan: str = "", lease: str = "", body: Body | None = None) -> None:
+        self.head = self._journal.append(
             self.connection, self.head, at=self.now, kind=kind, actor=actor, plan=plan, lease=lease, body=body or {}
         )
-        self.head = Head(record.seq, record.mac, record.at)
         self.appended = True
-        return record
 
 
 class Ledger:

@@ -2,12 +2,14 @@
 
 import copy
 import json
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.audit import Head, check, seal
-from sidecar.contract import MalformedMessage
+from sidecar.audit import Head, check, seal, written
+from sidecar.audit.chain import mac_of
+from sidecar.contract import MalformedMessage, Record
 
 KEY = b"a key of the sidecar"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +28,7 @@ def journal(length: int = 6, key: bytes = KEY) -> list[dict]:
             lease="",
             body={"verdict": "approve", "number": number},
         )
-        head = Head(record.seq, record.mac)
+        head = record.head
         documents.append(record.document())
     return documents
 
@@ -115,3 +117,51 @@ def test_a_record_reads_the_same_when_it_comes_back():
     document = json.loads(json.dumps(record.document()))
     assert document["body"] == body
     assert check(KEY, [document]) is None
+
+
+def values(random_: random.Random, depth: int = 4):
+    """Any JSON, odd numbers, names and texts among it."""
+    texts = ["", "a", 'b\\"c', "\u00fc", "\u2028\x00\x7f", "\ufb33", "\U0001f600", "1.5", "plan", "\n\t"]
+    numbers = [0, -1, 2**53 - 1, 1.5, 1e21, 1e20, 6.0, 1e-7, -0.0, 333333333.3333333]
+    match random_.randrange(7 if depth else 4):
+        case 0:
+            return random_.choice(texts)
+        case 1:
+            return random_.choice(numbers)
+        case 2:
+            return random_.choice([None, True, False])
+        case 3:
+            return random_.choice(texts) + random_.choice(texts)
+        case 4:
+            return [values(random_, depth - 1) for _ in range(random_.randrange(5))]
+        case _:
+            return {random_.choice(texts): values(random_, depth - 1) for _ in range(random_.randrange(6))}
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_was_written_beforehand_gives_the_record_that_would_be_written_at_once(seed):
+    random_ = random.Random(seed)
+    names = ["plan", "facts", "effects", "policy", "decision", "\ufb33", "\U0001f600"][: random_.choice([3, 5, 7])]
+    body = {name: values(random_) for name in names}
+    parts = {name: written(value) if random_.random() < 0.6 else value for name, value in body.items()}
+    at = START + timedelta(microseconds=random_.choice([0, 5, 500_000]))
+    fields = {"at": at, "kind": "plan-decided", "actor": 'ada \u00fc"', "plan": "p" * 64, "lease": ""}
+    at_once = seal(KEY, Head(7, "m"), body=body, **fields)
+    in_parts = seal(KEY, Head(7, "m"), body=parts, **fields)
+    assert (in_parts.head, in_parts.document()) == (at_once.head, at_once.document())
+    kept = json.loads(json.dumps(in_parts.document()))
+    assert kept["mac"] == mac_of(KEY, kept) == in_parts.head.mac
+    assert Record.model_validate_json(json.dumps(kept)).document() == kept
+
+
+@pytest.mark.parametrize("value", [float("nan"), 2**60, {1: 2}, b"bytes", object(), "\ud800", {"\ud800": 1}])
+def test_what_no_json_says_is_not_written_beforehand_either(value):
+    with pytest.raises(MalformedMessage):
+        written(value)
+    with pytest.raises(MalformedMessage):
+        seal(KEY, Head(), at=START, kind="answer", actor="ada", body={"value": value, "plan": written({})})
+
+
+def test_a_name_that_no_json_says_gets_into_no_record():
+    with pytest.raises(MalformedMessage):
+        seal(KEY, Head(), at=START, kind="answer", actor="\ud800", body={})
