@@ -13,6 +13,7 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Manifest, Series
 from agent.domain.report import Report
+from agent.domain.runbook import Page
 from agent.errors import InputError, StoreUnavailable
 from agent.eyes import Source, SystemClock, open_eyes
 from agent.governance import Patience, PatientGovernance, SidecarClient
@@ -126,8 +127,7 @@ class PageRunbooks:
 
     def guidance(self, diagnosis: Diagnosis, incident: Incident, observed: Observed, series: Sequence[Series]) -> Guidance:
         pages = [(cause.finding, self._library.for_finding(cause.finding)) for cause in diagnosis.causes]
-        alerts = [alert for alert in incident.alerts if not alert.resolved] if diagnosis.outcome == "unknown" else []
-        looks = [(alert, page) for alert in alerts for page in self._library.for_alert(alert.name)[:1] if page.is_investigation]
+        looks = [(alert, page) for alert in incident.alerts if (page := self._to_look_into(alert, diagnosis)) is not None]
         if not looks and not any(page is not None and page.asks for _, page in pages):
             return Guidance()
         topology = self._reasoner.topology(observed, tuple(series))
@@ -139,6 +139,16 @@ class PageRunbooks:
             look=f"{first.path} says what to look at: {' '.join(first.sections['Diagnosis'].split())}" if first else "",
             lookups=tuple(dict.fromkeys(lookups)),
         )
+
+    def _to_look_into(self, alert: Alert, diagnosis: Diagnosis) -> Page | None:
+        """The investigation for an alert whose cause is not known, or that has none that objects could show."""
+        pages = self._library.for_alert(alert.name)
+        if alert.resolved or not pages or not pages[0].is_investigation:
+            return None
+        is_open = diagnosis.outcome == "unknown" or (
+            diagnosis.outcome == "healthy" and all(one.is_investigation for one in pages)
+        )
+        return pages[0] if is_open else None
 
     def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
         try:

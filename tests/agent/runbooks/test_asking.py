@@ -170,3 +170,31 @@ def test_a_run_keeps_the_answers_as_evidence_and_they_name_what_they_settle(tmp_
     assert kept
     assert all(", to settle " in piece.source for piece in kept)
     assert len({piece.id for piece in report.evidence}) == len(report.evidence)
+
+
+def test_an_alert_that_objects_cannot_explain_ends_with_what_to_look_at(tmp_path):
+    def run(*alerts):
+        snapshot = tmp_path / "well.json"
+        snapshot.write_text(
+            json.dumps({"snapshot": 1, "cluster": {"name": "c"}, "now": "2026-05-04T12:00:00Z", "objects": [node(), *app("web")]})
+        )
+
+        async def investigated():
+            async with workshop(
+                Settings(database_url=f"sqlite:///{tmp_path / 'runs.sqlite'}"), Source(snapshot=snapshot)
+            ) as shop:
+                row, _ = await shop.take(alerts=alerts)
+                await shop.work(row)
+                return await shop.report(row.id)
+
+        return asyncio.run(investigated())
+
+    clock = run(Alert(name="NodeClockSkewDetected", labels={"node": "node-1"}))
+    stale = run(Alert(name="KubePodCrashLooping", labels={"namespace": "shop"}))
+
+    assert clock.outcome == "healthy"
+    assert clock.runbook == "runbooks/investigations/about-node-clock.md"
+    assert any("time service" in one.text for one in clock.follow_ups)
+    assert any(piece.source.startswith("runbook: describe of Node node-1") for piece in clock.evidence)
+    assert stale.runbook == ""
+    assert stale.follow_ups == ()
