@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from agent.checks.complaints import complaints
 from agent.checks.containers import began_words, rollback_params
-from agent.checks.errors import SOON, complaints
+from agent.checks.errors import SOON
 from agent.checks.registry import check
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref

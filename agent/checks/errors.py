@@ -2,88 +2,26 @@
 which change came right before. Logs are words of the workload itself, so everything that objects prove outranks them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from agent.checks.complaints import Complaint, complaints, past_complaints
 from agent.checks.containers import began_words, ended_containers, rollback_params
 from agent.checks.registry import check, earliest, quote_field, quote_log
 from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
-from agent.domain.objects import ContainerLog, Ref
-from agent.signals.account import Account, account_of
+from agent.domain.objects import Ref
+from agent.signals.account import Account
 from agent.signals.changes import changes
 from agent.signals.configuration import ConfigEdit, config_edits, started
 from agent.signals.logs import failure_kind, target_of
 from agent.signals.masking import safe
-from agent.signals.searching import index_of
 from agent.topology import Topology
-from agent.topology.calls import service_of
 from agent.topology.fields import created_at
-from agent.topology.pods import is_finished, unready_since
-from agent.topology.workloads import is_serving, live_pods, rollback
+from agent.topology.pods import unready_since
+from agent.topology.workloads import live_pods, rollback
 from sidecar.contract import Json
 
 SOON = timedelta(minutes=10)  # what began so long after a change may have come of it
-ENOUGH, SHARE = 5, 0.1  # failing lines, and their part of all lines meanwhile, from which a log is in trouble by itself
-CHRONIC = 0.5  # without a quiet stretch before it, trouble has to be the better part of the log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """A workload whose log is in trouble now."""
-
-    unit: Ref
-    pod: Ref
-    log: ContainerLog
-    account: Account
-    pods: int  # how many of its pods complain
-
-    @property
-    def since(self) -> datetime | None:
-        return self.account.origin.at or self.account.since
-
-
-def complaints(topology: Topology) -> dict[Ref, Complaint]:
-    """The loudest complaint of each workload, worked out once a topology. Of workloads that others suffer from, or that do
-    not serve, one line is enough."""
-    known: dict[Ref, Complaint] | None = topology.derived.get("complaints")
-    if known is None:
-        known = {}
-        suspects = suspected(topology)
-        for pod, logs in sorted(topology.logs.items()):
-            unit, manifest = topology.unit_of_name(pod), topology.objects.get(pod)
-            if unit not in topology.objects or manifest is None or is_finished(manifest):
-                continue  # what a finished run said is judged with the run
-            for log in logs:
-                account = account_of(index_of(topology, log)) if log.text and not log.previous else None
-                if account is None or not account.goes_on(topology.now) or not _is_trouble(account, unit in suspects):
-                    continue
-                before = known.get(unit)
-                one = Complaint(unit=unit, pod=pod, log=log, account=account, pods=1 + (before.pods if before else 0))
-                keep = before is None or _loudness(account) > _loudness(before.account)
-                known[unit] = one if keep or before is None else replace(before, pods=one.pods)
-        topology.derived["complaints"] = known
-    return known
-
-
-def suspected(topology: Topology) -> set[Ref]:
-    """Workloads that do not serve as they should, or that others cannot reach."""
-    found = {unit for unit in topology.pods_by_owner if unit in topology.objects and not is_serving(topology, unit)}
-    for caller, trouble, _ in log_troubles(topology):
-        service = service_of(trouble.host, caller.namespace)
-        if service is not None and service in topology.objects:
-            found |= {topology.unit(edge.target) for edge in topology.edges.get(service, ()) if edge.relation == "selects"}
-    return found
-
-
-def _is_trouble(account: Account, suspect: bool) -> bool:
-    if suspect:
-        return True
-    return account.count >= ENOUGH and account.share >= (CHRONIC if account.from_the_start else SHARE)
-
-
-def _loudness(account: Account) -> tuple[int, int]:
-    return (account.count, account.failing)
 
 
 @check("application-error", weight=0.36)
@@ -96,6 +34,19 @@ def logs_errors(topology: Topology) -> Iterator[Finding]:
         if back is not None and back.began is not None and one.since is not None and one.since - back.began <= SOON:
             continue  # the release is to blame, see below
         yield _finding("application-error", unit, one, _change_words(topology, unit, one.since))
+    for one in past_complaints(topology):
+        last = one.account.last.at
+        when = f"from {one.account.since:%H:%M:%SZ} to {last:%H:%M:%SZ}" if one.account.since and last else "earlier"
+        yield Finding(
+            cause="application-error",
+            subject=one.unit,
+            state="recovered",
+            since=one.since,
+            quotes=_quotes(one),
+            params={"count": one.account.count},
+            statement=f"{one.unit} logged errors {when} ({one.account.count} lines), and none since:"
+            f" {safe(one.account.origin.text, limit=250).rstrip('.')}.",
+        )
 
 
 @check("bad-release", weight=0.4)

@@ -27,9 +27,12 @@ def known_changes(topology: Topology) -> list[Change]:
 
 
 def change_before(finding: Finding, topology: Topology, *, within: timedelta = timedelta(days=1)) -> Change | None:
-    """The last change to what the finding is about, not later than its beginning (a minute is left for clocks)."""
+    """The last change to what the finding is about, or to a ConfigMap or Secret that it reads, not later than its beginning (a
+    minute is left for clocks)."""
     begun = (finding.since or topology.now) + timedelta(minutes=1)
-    units = {topology.unit(finding.subject), finding.subject}
+    unit = topology.unit(finding.subject)
+    read = {one.to for one in topology.names.get(unit, ()) if one.to.kind in ("ConfigMap", "Secret")}
+    units = {unit, finding.subject, *read}
     return next(
         (one for one in known_changes(topology) if begun - within <= one.at <= begun and topology.unit(one.about) in units), None
     )
@@ -124,8 +127,12 @@ def _nodes(topology: Topology) -> Iterator[str]:
 def _changes(topology: Topology, findings: Sequence[Finding]) -> Iterator[str]:
     times = [one.since for one in findings if one.since is not None]
     begun = min(times, default=topology.now)
-    if not any(begun - RECENT <= one.at <= begun + timedelta(minutes=1) for one in known_changes(topology)):
+    near = [one for one in known_changes(topology) if begun - RECENT <= one.at <= begun + timedelta(minutes=1)]
+    if not near:
         yield f"changes: none by a person or a tool in the 2 hours before {begun:%Y-%m-%d %H:%M}Z"
+        return
+    named = "; ".join(f"{one.about}, {one.what}, by {one.who}, {one.at:%H:%M:%S}Z" for one in near[:4])
+    yield f"changes in the 2 hours before {begun:%Y-%m-%d %H:%M}Z: {len(near)}, the last ones: {named}"
 
 
 def _metrics(topology: Topology, units: set[Ref]) -> Iterator[str]:

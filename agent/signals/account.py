@@ -18,6 +18,7 @@ from agent.signals.templates import Mined, Template, mine
 STILL = timedelta(minutes=5)  # trouble that was last told of longer ago is over
 _GAP = timedelta(minutes=2)  # silence after which trouble that comes back is told apart
 _MOST_TIMES = 3000  # failing lines whose time is read; of more an even sample
+_MOST_COMPARED = 800  # failing lines that are compared with others
 _FLOOD = 10  # lines of one template from which it is a flood
 _SERVER_ERROR = re.compile(
     r"(?:status(?:_?code)?|code|response_code)\"?[=: ]+\"?5\d\d\b|HTTP/\d(?:\.\d)?\"? 5\d\d\b|\" 5\d\d \d", re.I
@@ -86,7 +87,7 @@ def account_of(log: str | LogIndex) -> Account | None:
     mined = mine([whole[number] for number in failing])
     flood = _flood(mined, len(failing) - len(inside))
     origin = _origin(failing, inside, begins, mined)
-    well = sorted(set(_even(range(len(whole)), 6000)) - set(failing))
+    well = sorted(set(_even(range(len(whole)), 2 * _MOST_COMPARED)) - set(failing))
     return Account(
         lines=len(whole),
         failing=len(failing),
@@ -98,7 +99,7 @@ def account_of(log: str | LogIndex) -> Account | None:
             _line(whole[number]) for number in _needles(whole, failing, inside, mined) if number != origin and number in begins
         ),
         before=_just_before(index, origin),
-        only=only_for([whole[number] for number in _even(inside, 3000)], [whole[number] for number in well]),
+        only=only_for([whole[number] for number in _even(inside, _MOST_COMPARED)], [whole[number] for number in well]),
         share=len(inside) / max(1, latest.last - latest.first + 1),
         from_the_start=latest.first <= max(3, len(whole) // 50),
         every=_evenly(episodes),

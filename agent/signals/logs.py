@@ -191,7 +191,7 @@ def connection_troubles(log: str | LogIndex) -> list[ConnectionTrouble]:
     of the lines looked at, which of a flood are the first and the last. What the log itself says is well again is left out."""
     index = LogIndex(log) if isinstance(log, str) else log
     found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
-    for line in index.lines_with(_FAILURE_HINTS):
+    for line in index.lines_with(_FAILURE_HINTS, limit=240):
         kind = failure_kind(line[:1000]) if is_error(line) or is_retry(line) else None
         target = target_of(line[:1000]) if kind is not None else None
         if kind is not None and target is not None:

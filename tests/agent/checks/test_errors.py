@@ -121,3 +121,25 @@ def test_what_a_finished_run_said_is_no_trouble_of_now():
     one = pod(job, ready=False, phase="Succeeded", statuses=[ended(0, "Completed", restarts=0)])
 
     assert active(run(topology(job, one, logs=[failing_log(one)]))) == []
+
+
+def test_trouble_that_ended_lately_is_told_as_over_with_its_time():
+    objects = app("web", minutes=600)
+    bad = [f"{stamp(30 - n / 60)} ERROR write {n} failed" for n in range(240)]
+    told = log(objects[2], text(*work(60, 30), f"{stamp(30)} ERROR disk 3 is offline", *bad, *work(26, 0)))
+
+    diagnosis = OfflineReasoner().diagnose(asked("is web healthy?"), observed(*objects, logs=[told]))
+
+    assert diagnosis.outcome == "healthy"
+    assert "logged errors from 11:30:00Z to 11:33:59Z" in diagnosis.statement
+    assert "disk 3 is offline" in diagnosis.statement
+
+
+def test_trouble_that_comes_back_every_quarter_of_an_hour_is_not_over_in_between():
+    objects = app("web", minutes=600)
+    lines = []
+    for begin in (61, 46, 31, 16):
+        lines += [*work(begin + 14, begin), *[f"{stamp(begin - n / 60)} ERROR batch {n} was refused" for n in range(60)]]
+    told = log(objects[2], text(*lines, *work(15, 0)))
+
+    assert "every 15 min" in found(*objects, logs=[told])["application-error"].statement
