@@ -8,6 +8,7 @@ from agent.checks.registry import quote_event, quote_log
 from agent.domain.finding import Quote
 from agent.domain.objects import Ref
 from agent.signals.logs import time_of
+from agent.signals.searching import index_of
 from agent.topology import Topology
 
 LATELY = timedelta(minutes=15)
@@ -33,10 +34,11 @@ def sayings(
     found: dict[Ref, list[tuple[datetime | None, datetime | None, int, re.Match[str], str, Quote]]] = {}
     for pod, logs in topology.logs.items():
         for log in logs:
-            lowered = log.text.lower()
-            if not any(needle in lowered for needle in needles):
-                continue
-            told = [(line, match) for line in log.text.splitlines() if (match := pattern.search(line)) is not None]
+            told = [
+                (line, match)
+                for line in index_of(topology, log).lines_with(needles)
+                if (match := pattern.search(line)) is not None
+            ]
             if told:
                 line, match = told[-1]
                 first, newest = time_of(told[0][0]), time_of(line)
