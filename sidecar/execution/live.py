@@ -7,7 +7,7 @@ from sidecar import contract
 from sidecar.contract import Json, ObjectRef
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution.pointer import fingerprint, is_index, value_at
-from sidecar.ports import ApiCall, Cluster, Resource, collection_path, path_of, resource_of
+from sidecar.ports import ApiCall, Cluster, Resource, collection_path, look_at, resource_of
 
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -50,9 +50,9 @@ def foreseen(action: contract.Action) -> Iterator[ApiCall]:
             refs.append(target.model_copy(update={"name": name}))
         case _:
             pass
-    for path in map(path_of, refs):
-        if path is not None:
-            yield ApiCall(method="GET", path=path)
+    for call in map(look_at, refs):
+        if call is not None:
+            yield call
 
 
 def look_back(action: contract.Action, before: str, cluster: Cluster) -> Live:
@@ -65,10 +65,10 @@ def look_back(action: contract.Action, before: str, cluster: Cluster) -> Live:
 
 
 def read(ref: ObjectRef, cluster: Cluster) -> Json:
-    path = path_of(ref)
-    if path is None:
+    call = look_at(ref)
+    if call is None:
         return None  # no such kind is known: nothing can be there
-    answer = cluster.send(ApiCall(method="GET", path=path))
+    answer = cluster.send(call)
     if answer.status == 404:
         return None
     if answer.status != 200 or not isinstance(answer.body, dict):

@@ -42,8 +42,9 @@ def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[s
     for step in steps:
         key = key_of(step.action.target)
         try:
-            before = _demand(state.get(key, {}), scaled.get(key))
-            state[key] = _after(step, state.get(key, {}))
+            now = state.get(key, {})
+            before = _demand(now, scaled.get(key))
+            state[key] = _after(step, now)
             if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
                 before = _whole(scaled[key])
             found[step.id] = _demand(state[key], scaled.get(key)).less(before).document()
@@ -56,8 +57,7 @@ def requests_of(live: Document) -> Demand:
     """Of one pod of the workload. A limit without a request is the request. Raises UnreadableQuantity."""
     cpu = memory = 0
     for container in documents(pod_spec(live).get("containers")):
-        resources = mapping(container, "resources")
-        if not resources:
+        if not (resources := mapping(container, "resources")):
             continue
         asked = {**mapping(resources, "limits"), **mapping(resources, "requests")}
         cpu += millis(asked.get("cpu"))
@@ -117,23 +117,35 @@ def _after(step: Step, live: Document) -> Document:
 def _with(live: Document, pointer: str, value: Json) -> Document:
     """The object with one value put in its place; missing parents appear, as the step makes them. What is not on the way is
     shared with the object that came in. Raises ValueError."""
-    changed = _put(live, segments_of(pointer), 0, value)
+    *way, last = segments_of(pointer)
+    passed: list[tuple[Json, str]] = []
+    node: Json = live
+    for segment in way:
+        passed.append((node, segment))
+        if isinstance(node, dict):
+            held = node.get(segment)
+            node = {} if held is None else held
+        elif isinstance(node, list) and segment.isdecimal() and int(segment) < len(node):
+            node = node[int(segment)]
+        else:
+            raise ValueError("no such place")
+    if isinstance(node, list) and (last == "-" or (last.isdecimal() and int(last) == len(node))):
+        changed: Json = [*node, value]
+    else:
+        changed = _replaced(node, last, value)
+    for node, segment in reversed(passed):
+        changed = _replaced(node, segment, changed)
     if not isinstance(changed, dict):
         raise ValueError("no such place")
     return changed
 
 
-def _put(node: Json, segments: Sequence[str], at: int, value: Json) -> Json:
-    """`at`: how many of the segments lead to `node`."""
-    segment, last = segments[at], at + 1 == len(segments)
+def _replaced(node: Json, segment: str, value: Json) -> Json:
     if isinstance(node, dict):
-        held = node.get(segment)
-        return {**node, segment: value if last else _put({} if held is None else held, segments, at + 1, value)}
-    if isinstance(node, list) and last and segment == "-":
-        return [*node, value]
-    if isinstance(node, list) and segment.isdecimal() and int(segment) < len(node) + last:
+        return {**node, segment: value}
+    if isinstance(node, list) and segment.isdecimal() and int(segment) < len(node):
         index = int(segment)
-        return [*node[:index], value if last else _put(node[index], segments, at + 1, value), *node[index + 1 :]]
+        return [*node[:index], value, *node[index + 1 :]]
     raise ValueError("no such place")
 
 

@@ -5,7 +5,7 @@ them, `pods` that a drain evicted ("namespace/name"), `replicas` [before, after]
 set. A drain touched its node and every one of its pods.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,8 +69,8 @@ def counts(plan: Plan, history: History, *, now: datetime) -> dict[str, Json]:
     return {
         "targets": {key: {**_within(by_key.get(key, ())), **_moved(about.get(key, ()))} for key in sorted(refs)},
         "namespaces": {name: _within(ages) for name, ages in by_namespace.items()},
-        "incident": _within(one.age for one in done if one.incident == plan.incident),
-        "cluster": _within(one.age for one in done),
+        "incident": _within([one.age for one in done if one.incident == plan.incident]),
+        "cluster": _within([one.age for one in done]),
         "pods": {**taken},
         "recent": [*lately[-_MOST_RECENT:]],
     }
@@ -92,13 +92,17 @@ def namespaces_of(history: History) -> set[str]:
     return found - {""}
 
 
-def _within(ages: Iterable[float]) -> dict[str, Json]:
+def _within(ages: Sequence[float]) -> dict[str, Json]:
+    if not ages:
+        return {"hour": 0, "day": 0}
     known = [age for age in ages if age <= DAY]
     return {"hour": len([age for age in known if age <= HOUR]), "day": len(known)}
 
 
-def _moved(about: Iterable[_Done]) -> dict[str, Json]:
+def _moved(about: Sequence[_Done]) -> dict[str, Json]:
     """`about`: the steps about one target."""
+    if not about:
+        return {"replicas": 0, "fields": 0}
     mine = [one for one in about if one.age <= DAY]
     moves = [abs((after or 0) - (before or 0)) for before, after in (one.replicas for one in mine if one.replicas is not None)]
     return {"replicas": sum(moves), "fields": sum([len(one.fields) for one in mine])}

@@ -8,7 +8,7 @@ from sidecar.contract import ObjectRef
 from sidecar.errors import ClusterUnavailable
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, mapping, text
-from sidecar.ports import ApiCall, Cluster, Looking, collection_path, object_path, path_of, resource_of
+from sidecar.ports import ApiCall, Cluster, Looking, collection_path, look_at, object_path, resource_of
 
 _LONGEST_CHAIN = 5  # Pod, ReplicaSet, Deployment, and what an operator puts on top
 _MOST_LISTED = 2_000  # a longer list is not read to its end, and so not known
@@ -47,7 +47,7 @@ class Look:
 
     def object(self, ref: ObjectRef) -> Portrait | None:
         """The live object; NOWHERE for a 404; None, and named as missing, for anything else."""
-        call = object_call(ref)
+        call = look_at(ref)
         if call is None:
             self.missing.append(f"{ref}: no such kind in {ref.api_version}, or not in such a scope")
             return None
@@ -140,12 +140,6 @@ class Look:
         if not isinstance(drawn, Portrait):
             drawn = answer.drawn[_PORTRAIT] = Portrait({**answer.body, "apiVersion": api_version, "kind": kind})
         return drawn
-
-
-def object_call(ref: ObjectRef) -> ApiCall | None:
-    """None for a kind that is not known, or a scope that does not fit it."""
-    path = path_of(ref)
-    return None if path is None else ApiCall(method="GET", path=path)
 
 
 def _owner_call(reference: Document, namespace: str) -> ApiCall | None:

@@ -5,7 +5,6 @@ A relation has no direction: "this workload mounts that ConfigMap" is a reason t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from sidecar.contract import ObjectRef
 from sidecar.facts.naming import RUNS_PODS, WORKLOADS, backends
@@ -16,7 +15,7 @@ _SELECT_PODS = frozenset({"PodDisruptionBudget", "NetworkPolicy"})
 _LIMIT = frozenset({"ResourceQuota", "LimitRange"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """`portrait` NOWHERE: not there, or not to be read (a Secret); its name alone can still be referred to."""
 
@@ -28,16 +27,12 @@ class Seen:
     def live(self) -> Document:
         return self.portrait.live
 
-    @cached_property
+    @property
     def chain(self) -> Sequence[Portrait]:
         """It, and what stands above it, nearest first."""
         return (self.portrait, *self.owners) if self.live else self.owners
 
-    @cached_property
-    def identities(self) -> frozenset[Identity]:
-        return frozenset([portrait.identity for portrait in self.chain])
-
-    @cached_property
+    @property
     def named(self) -> Identity:
         """As it is meant, whatever is there: kind, name and uid."""
         return self.ref.kind, self.ref.name, self.ref.uid
@@ -68,11 +63,11 @@ def service_covers(service: Document, labels: Document) -> bool:
 
 
 def _owner(one: Seen, other: Seen) -> str:
-    ours, theirs = one.identities, other.identities
+    ours, theirs = [found.identity for found in one.chain], [found.identity for found in other.chain]
     if one.named in theirs or other.named in ours:
         return "owner"
     # Two pods of one workload; not two workloads of one operator, or two pods that a Node calls its own.
-    return "owner" if any(kind in WORKLOADS for kind, _, _ in ours & theirs) else ""
+    return "owner" if any(found[0] in WORKLOADS and found in theirs for found in ours) else ""
 
 
 def _one_way(holder: Seen, held: Seen) -> str:

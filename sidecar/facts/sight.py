@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from sidecar.contract import CreateObject, Json, ObjectRef, Plan
 from sidecar.facts.aims import AUTOSCALERS, BUDGETS, SCALER, SERVICES, Aim, aims_of
 from sidecar.facts.demand import added, scales
-from sidecar.facts.looking import Look, Query, list_call, namespace_call, object_call
+from sidecar.facts.looking import Look, Query, list_call, namespace_call
 from sidecar.facts.managing import as_planned
 from sidecar.facts.naming import RUNS_PODS
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, absent, budget_facts, key_of, mapping, number, selects, text
 from sidecar.facts.relation import Seen, relation, service_covers
-from sidecar.ports import ApiCall, resource_of
+from sidecar.ports import ApiCall, look_at, resource_of
 
 _UNREAD = "Secret"  # the kind whose values are never read
 _PODS = ("v1", "Pod")
@@ -150,7 +150,7 @@ class Sight:
 
 def _call(ref: ObjectRef) -> ApiCall | None:
     """None for what is not looked at."""
-    return None if ref.kind == _UNREAD else object_call(ref)
+    return None if ref.kind == _UNREAD else look_at(ref)
 
 
 def _foreseen(aims: Iterable[Aim]) -> Iterator[ApiCall | None]:
@@ -218,7 +218,7 @@ def _picking_pods(workload: Seen) -> Query:
 
 def _scaled_call(autoscaler: Document, namespace: str) -> ApiCall | None:
     ref = _scaled_by(autoscaler, namespace)
-    return object_call(ref) if ref is not None else None
+    return look_at(ref) if ref is not None else None
 
 
 def _scaled_by(autoscaler: Document, namespace: str) -> ObjectRef | None:

@@ -3,7 +3,7 @@
 from sidecar.ports.clock import Clock
 from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential, Looking
 from sidecar.ports.judging import FactFinder, Facts, History, Judge, PolicyStanding, nothing
-from sidecar.ports.resources import Resource, collection_path, object_path, path_of, resource_of
+from sidecar.ports.resources import Resource, collection_path, look_at, object_path, path_of, resource_of
 
 __all__ = [
     "ApiAnswer",
@@ -19,6 +19,7 @@ __all__ = [
     "PolicyStanding",
     "Resource",
     "collection_path",
+    "look_at",
     "nothing",
     "object_path",
     "path_of",

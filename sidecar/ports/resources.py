@@ -9,6 +9,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from sidecar.contract import ObjectRef
+from sidecar.ports.cluster import ApiCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,19 @@ def path_of(ref: ObjectRef, subresource: str = "") -> str | None:
     if resource is None or resource.namespaced != bool(ref.namespace):
         return None
     return object_path(resource, ref.namespace, ref.name, subresource)
+
+
+def look_at(ref: ObjectRef) -> ApiCall | None:
+    """The GET of one object, None where it has no path."""
+    return _look_at(ref.api_version, ref.kind, ref.namespace, ref.name)
+
+
+@lru_cache(maxsize=4096)  # the same few things are looked at again and again
+def _look_at(api_version: str, kind: str, namespace: str, name: str) -> ApiCall | None:
+    resource = resource_of(api_version, kind)
+    if resource is None or resource.namespaced != bool(namespace):
+        return None
+    return ApiCall(method="GET", path=object_path(resource, namespace, name))
 
 
 @lru_cache(maxsize=4096)  # the same few names come with every look
