@@ -35,7 +35,9 @@ def verified_by(folder: Path, promql: str) -> None:
     shutil.copytree(ROOT / "runbooks", folder / "runbooks")
     for page in (folder / "runbooks").rglob("*.md"):
         _, front, rest = page.read_text().split("---\n", 2)
-        before = front.partition("verify:\n")[0]
+        before, verify, _ = front.partition("verify:\n")
+        if not verify:
+            continue  # a page of questions repairs nothing
         page.write_text(f"---\n{before}verify:\n  - {{promql: '{promql}', within: 30s}}\n---\n{rest}")
 
 
