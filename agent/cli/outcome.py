@@ -3,7 +3,7 @@
 Everything that it says stands in the report too; here it is short enough for one screen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -94,11 +94,25 @@ def _rest(report: Report) -> Iterator[tuple[str, str]]:
         others = [one for one in diagnosis.ruled_out if one.by.removeprefix("explained by ").partition(" (")[0] not in chosen]
         for out in others[:RULED_OUT]:
             yield "not it", f"{shortened(out.finding.statement)} ({shortened(named(out.by))})"
-    for words in report.unknowns[:UNKNOWN]:
+    unknown = _unknown(report.unknowns)
+    for words in unknown[:UNKNOWN]:
         yield "not seen", words
-    if len(report.unknowns) > UNKNOWN:
-        yield "not seen", f"and {len(report.unknowns) - UNKNOWN} more, in the report"
+    if len(unknown) > UNKNOWN:
+        yield "not seen", f"and {len(unknown) - UNKNOWN} more, in the report"
     for follow_up in [one for one in report.follow_ups if one.kind in ("human", "commit")][:LEFT]:
         yield "next", follow_up.text
     if report.runbook:
         yield "page", report.runbook
+
+
+def _unknown(told: Sequence[str]) -> list[str]:
+    """Logs that could not be had for one reason are one line: there may be dozens."""
+    whys: dict[str, int] = {}
+    others = []
+    for words in told:
+        what, _, why = words.partition(": ")
+        if what.startswith("logs of ") and why:
+            whys[why] = whys.get(why, 0) + 1
+        else:
+            others.append(words)
+    return others + [f"{count} container log{'' if count == 1 else 's'}: {why}" for why, count in whys.items()]

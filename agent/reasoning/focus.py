@@ -256,9 +256,10 @@ class _Search:
 
     def rivals(self) -> tuple[Ref, ...]:
         """One for each namespace that has an object of a name that was said, unless another name tells which is meant."""
-        spaces = {
-            word: {ref.namespace for ref in refs if ref.namespace and ref.kind in _RUNNING} for word, refs in self._exact.items()
-        }
+        spaces = {}
+        for word, refs in self._exact.items():
+            running = [ref for ref in refs if ref.kind in _RUNNING]
+            spaces[word] = {ref.namespace for ref in running or refs if ref.namespace}
         told = [found for found in spaces.values() if len(found) == 1]
         for word, found in spaces.items():
             if len(found) < 2 or len(self._namespaces) == 1 or any(one <= found for one in told):

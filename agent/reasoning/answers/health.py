@@ -17,6 +17,8 @@ from agent.topology.pods import container_states, is_finished, is_ready
 from agent.topology.workloads import CONTROLLED, images_of, live_pods, revisions, tag, wanted, workloads
 
 LATELY = timedelta(hours=1)
+FEW = 12  # rows; of more only those in trouble are told
+WELL = "nothing wrong"
 
 
 def how_it_is(focus: Focus, topology: Topology, findings: Sequence[Finding]) -> Answer:
@@ -24,9 +26,12 @@ def how_it_is(focus: Focus, topology: Topology, findings: Sequence[Finding]) -> 
     asked = list(dict.fromkeys(topology.unit(one) for one in focus.objects))
     if not asked:
         asked = [ref_of(one) for one in workloads(topology) if not focus.namespaces or ref_of(one).namespace in focus.namespaces]
-    shown = [row for ref in asked for row in _row(ref, topology, findings)]
-    rows, left = table(sorted(shown, key=lambda row: (row[4] == "nothing wrong", row[0])))
-    return Answer(intent="health", columns=("what", "pods ready", "restarts, last hour", "runs", "state"), rows=rows, notes=left)
+    every = [row for ref in asked for row in _row(ref, topology, findings)]
+    shown = every if len(every) <= FEW else [row for row in every if row[4] != WELL]
+    rows, left = table(sorted(shown, key=lambda row: (row[4] == WELL, row[0])))
+    quiet = (f"of {len(every) - len(shown)} others nothing is wrong",) if len(shown) < len(every) else ()
+    columns = ("what", "pods ready", "restarts, last hour", "runs", "state")
+    return Answer(intent="health", columns=columns, rows=rows, notes=(*quiet, *left))
 
 
 def _row(ref: Ref, topology: Topology, findings: Sequence[Finding]) -> Iterator[tuple[str, str, str, str, str]]:
@@ -35,7 +40,7 @@ def _row(ref: Ref, topology: Topology, findings: Sequence[Finding]) -> Iterator[
         return
     wrong = [one for one in findings if one.state == "active" and topology.unit(one.subject) == ref]
     wrong.sort(key=lambda one: (one.symptom_only, one.id))
-    told = wrong[0].statement if wrong else "nothing wrong"
+    told = wrong[0].statement if wrong else WELL
     if ref.kind in CONTROLLED:
         pods = live_pods(topology, ref)
         ready = f"{sum(1 for pod in pods if is_ready(pod))} of {wanted(manifest)}"

@@ -39,18 +39,20 @@ class _Hit:
 
 def what_suffers(question: Question, focus: Focus, topology: Topology, missing: tuple[str, ...]) -> Diagnosis:
     gone = list(dict.fromkeys(topology.unit(one) for one in focus.objects))
+    if not gone and "namespace" in question.words:
+        gone = [Ref("Namespace", "", name) for name in focus.namespaces]
     if not gone:
         said = f"Understood as a question about what depends on something, but not on what in {where(focus.namespaces)}."
         hints = ("for example: what would be affected if db in namespace shop goes down?", "for example: what if I drain node-3?")
         return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=Answer(intent="clarify", notes=hints))
     hits = sorted(_hits(gone, topology), key=lambda one: (_ORDER.index(one.effect), len(one.way), one.ref))
-    rows, left = table((str(one.ref), one.effect, one.how, " <- ".join(map(str, reversed(one.way)))) for one in hits)
+    rows, left = table((str(one.ref), one.effect, one.how, " <- ".join(map(str, reversed(one.way[:-1])))) for one in hits)
     about = listed(gone, most=3)
     counts = [(effect, [one.ref for one in hits if one.effect == effect]) for effect in _ORDER]
     told = [f"{_clause(effect, len(refs))}: {listed(refs, most=5)}" for effect, refs in counts if refs]
     said = f"Without {about} {'; '.join(told)}." if told else f"Nothing that can be seen needs {about}."
     own = [note for one in gone for note in _care(one, topology)]
-    notes = (*left, *own, _UNSEEN_CALLS)
+    notes = (*left, *own[2:], _UNSEEN_CALLS)
     answer = Answer(intent="impact", columns=("what", "effect", "how", "by way of"), rows=rows, notes=notes)
     return answered(answer, " ".join((said, *(f"{note[0].upper()}{note[1:]}." for note in own[:2]))), missing=missing)
 
@@ -72,12 +74,12 @@ def _hits(gone: Sequence[Ref], topology: Topology) -> list[_Hit]:
         for edge in edges:
             if edge.relation not in _BESIDE:
                 needed_by.setdefault(topology.unit(edge.target), []).append(edge)
-    found: dict[Ref, _Hit] = {}
     lost: dict[Ref, tuple[Ref, ...]] = {one: (one,) for one in gone}
     for one in gone:
         if one.kind == "Namespace":
             inside = [ref for ref in topology.objects if ref.namespace == one.name and topology.unit(ref) == ref]
             lost.update({ref: (one, ref) for ref in inside if ref.kind in (*CONTROLLED, "Service", "CronJob", "Job")})
+    found = {ref: _Hit(ref=ref, effect=STOPS, how="is in it", way=way) for ref, way in lost.items() if len(way) > 1}
     todo = list(lost)
     while todo:
         target = todo.pop(0)

@@ -77,6 +77,20 @@ def test_configuration_is_missed_at_the_next_start():
     assert "env A" in found.answer.rows[0][2]
 
 
+def test_a_namespace_takes_along_what_is_in_it_and_who_calls_it():
+    caller = moved(app("till", replicas=1, containers=[container(env=[{"name": "URL", "value": "http://web.shop"}])]), "blog")
+    found = effects(answer("what happens if I delete namespace shop?", *app("web"), *caller, *spaces("shop", "blog")))
+
+    assert found["Deployment shop/web"] == found["Service shop/web"] == "stops"
+    assert found["Deployment blog/till"] == "gets errors"
+
+
+def test_a_configmap_of_every_namespace_is_asked_back():
+    here, there = obj("ConfigMap", "settings", data={}), obj("ConfigMap", "settings", namespace="blog", data={})
+
+    assert answer("who uses configmap settings?", here, there, *spaces("shop", "blog")).outcome == "unclear"
+
+
 def test_nothing_needs_it():
     found = answer("what depends on web?", *app("web"))
 

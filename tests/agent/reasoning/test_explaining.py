@@ -250,3 +250,16 @@ def test_an_edit_that_nobody_suffers_from_is_no_fault():
     diagnosis = REASONER.diagnose(asked("is shop well?"), observed(*app("web"), edited("ConfigMap", "settings", minutes=3)))
 
     assert diagnosis.outcome == "healthy"
+
+
+def test_a_pool_that_waits_for_a_full_database_is_not_the_cause():
+    objects = [*caller("front", "store"), *app("store")]
+    store = next(one for one in objects if one["kind"] == "Pod" and one["metadata"]["name"].startswith("store-"))
+    logs = [
+        repeated(objects[2], "ERROR pool timed out: remaining connection slots are reserved (host=store:80)", minutes=3),
+        repeated(store, "FATAL: sorry, too many clients already", minutes=4),
+    ]
+
+    diagnosis = REASONER.diagnose(asked("why does front fail?"), observed(*objects, logs=logs))
+
+    assert [str(one.finding.subject) for one in diagnosis.causes] == ["Deployment shop/store"]
