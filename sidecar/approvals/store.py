@@ -69,7 +69,7 @@ def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sq
 
 _PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
-_STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
+STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
 _WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
 
@@ -131,7 +131,7 @@ def get(connection: Connection, digest: str) -> Entry | None:
 
 def state_of(connection: Connection, digest: str) -> str | None:
     """Without reading the plan; None for one that was never put. It may have expired since."""
-    return connection.execute(_STATE, {"wanted": digest}).scalar()
+    return connection.execute(STATE, {"wanted": digest}).scalar()
 
 
 def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: int = 200) -> Iterator[Entry]:

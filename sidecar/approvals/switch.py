@@ -10,12 +10,12 @@ metadata = MetaData()
 
 _lifts = Table("stop_lifts", metadata, Column("person", Text, primary_key=True), Column("at", Float, nullable=False))
 _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
-_STOPPED = select(_switch.c.by)  # made once: every verdict asks for it
+STOPPED = select(_switch.c.by)  # made once: every verdict asks for it
 
 
 def stopped_by(connection: Connection) -> str | None:
     """Who stopped everything, None when nobody did."""
-    row = connection.execute(_STOPPED).first()
+    row = connection.execute(STOPPED).first()
     return str(row.by) if row is not None else None
 
 

@@ -64,7 +64,7 @@ _suspended = Table(
 # Made once: verdicts, leases and steps ask for these.
 _GET = select(_leases).where(_leases.c.id == bindparam("wanted"))
 _OF_PLAN = select(_leases).where(_leases.c.plan == bindparam("wanted"), _leases.c.undoes == bindparam("taking_back"))
-_HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
+HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def free(connection: Connection, lease: str) -> None:
 
 def held(connection: Connection, *, but_for: str = "") -> list[dict[str, Json]]:
     """Targets (ObjectRef documents) under a lease of another plan."""
-    return [json.loads(row.document) for row in connection.execute(_HELD_BY_OTHERS, {"but_for": but_for})]
+    return [json.loads(row.document) for row in connection.execute(HELD_BY_OTHERS, {"but_for": but_for})]
 
 
 def _key(target: ObjectRef) -> str:

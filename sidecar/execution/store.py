@@ -47,7 +47,7 @@ _steps = Table(
 )
 
 # Made once: every verdict asks for it.
-_PERFORMED_SINCE = (
+PERFORMED_SINCE = (
     select(_steps.c.at, _steps.c.incident, _steps.c.kind, _steps.c.target, _steps.c.effect)
     .where(_steps.c.at >= bindparam("since"), _steps.c.direction == "do")
     .where((_steps.c.status == "performed") | _steps.c.result.is_(None))
@@ -139,7 +139,7 @@ def unfinished(connection: Connection) -> list[Entry]:
 def performed_since(connection: Connection, since: datetime) -> Iterator[dict[str, Json]]:
     """What policy may count: steps done or perhaps done, oldest first; what they changed by name and number, never by
     value."""
-    for row in connection.execute(_PERFORMED_SINCE, {"since": since.timestamp()}).mappings():
+    for row in connection.execute(PERFORMED_SINCE, {"since": since.timestamp()}).mappings():
         yield {
             "at": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "incident": row["incident"],

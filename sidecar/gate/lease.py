@@ -18,10 +18,10 @@ from sidecar.credentials.planbound import INSTALL
 from sidecar.execution import Looks
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.examination import examine
+from sidecar.gate.known import history_of
 from sidecar.gate.publish import writes_of
 from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of
-from sidecar.gate.submit import history_of
 
 
 def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:

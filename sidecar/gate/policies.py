@@ -7,8 +7,8 @@ from sidecar.contract import Decision, Plan
 from sidecar.errors import BundleRefused
 from sidecar.execution import Looks
 from sidecar.gate.desk import Desk
+from sidecar.gate.known import history_of
 from sidecar.gate.ledger import Ledger
-from sidecar.gate.submit import history_of
 from sidecar.policy import store
 from sidecar.policy.current import Admitted
 from sidecar.ports import Facts

@@ -6,33 +6,41 @@ A plan may be allowed by looks of the last two seconds (sidecar.execution.recent
 looks at everything anew and judges again. A denial, and whatever people are shown, never rests on them.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from sqlalchemy import Connection
+from functools import cache, partial
 
 from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
-from sidecar.contract import ChangePreview, Decision, Fix, Json, Plan, PlanState, PlanStatus, Problem, Reason
+from sidecar.audit import Written, written
+from sidecar.contract import (
+    ChangePreview,
+    Decision,
+    Fix,
+    Json,
+    MalformedMessage,
+    Plan,
+    PlanState,
+    PlanStatus,
+    Problem,
+    Reason,
+)
 from sidecar.credentials import BeyondCeiling, rights_for
-from sidecar.credentials import store as leases
 from sidecar.execution import Looks, masked
-from sidecar.execution import store as steps
 from sidecar.gate.card import card_of
 from sidecar.gate.concealment import concealed, discreet
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.examination import Examined, examine
 from sidecar.gate.fatigue import too_many
+from sidecar.gate.known import Known, known_of
 from sidecar.gate.laps import Laps
 from sidecar.gate.ledger import Transaction
 from sidecar.gate.rehearsal import rehearse
 from sidecar.gate.standing import standing, status_of
-from sidecar.ports import Facts, History
+from sidecar.ports import Facts
 
 _NO_VERDICT = ("policy-unavailable", "policy-malformed")
-# Questions to the engine: as many as there may be plans under way, so that none waits for another's answer.
-_asking = ThreadPoolExecutor(40, thread_name_prefix="verdict")
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
 
 
@@ -46,7 +54,7 @@ class _Judged:
     objections: list[Reason]
     examined: tuple[Examined, ...]
     effects: dict[str, Json]
-    discreet: dict[str, Json]  # plan, facts and effects as the record may hold them
+    discreet: dict[str, Json | Written]  # plan, facts and effects as the record may hold them
 
     @property
     def holds(self) -> bool:
@@ -60,27 +68,24 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
     """`laps` is told where the time went. Raises JournalUnavailable."""
     digest = plan.digest
     with desk.turns.alone(digest):
-        with desk.ledger.read() as connection:
-            state = approvals.state_of(connection, digest)
-            history = _history(connection, digest, desk=desk)
-            stopped = switch.stopped_by(connection)
-        if state not in (None, "denied") and (known := standing(digest, desk=desk)) is not None:
-            return known
+        known = known_of(digest, desk=desk)
+        if known.state not in (None, "denied") and (status := standing(digest, desk=desk)) is not None:
+            return status
         if seconds := desk.intake.wait():
             return problem(429, "too-many-plans", f"more plans than are judged within a minute; try again in {seconds} s")
         laps = laps if laps is not None else Laps()
-        judged = _judged(plan, history, stopped=stopped, reuse=True, desk=desk, laps=laps)
+        judged = _judged(plan, known, reuse=True, desk=desk, laps=laps)
         waited = 0.0
         if not judged.holds:
             waited = judged.looks.waited
-            judged = _judged(plan, history, stopped=stopped, reuse=False, desk=desk, laps=laps)
+            judged = _judged(plan, known, reuse=False, desk=desk, laps=laps)
         looks, facts, effects, objections = judged.looks, judged.facts, judged.effects, judged.objections
         decision = by_policy = judged.decision
         previews: tuple[ChangePreview, ...] = ()
         dry_run = ""
         if not objections and decision.verdict == "review":
             with laps.of("dry-run"):
-                rehearsal = rehearse(plan, judged.examined, decision, looks=looks, history=history, desk=desk)
+                rehearsal = rehearse(plan, judged.examined, decision, looks=looks, history=known.history, desk=desk)
             objections, decision = rehearsal.objections, rehearsal.decision
             previews, dry_run = rehearsal.previews, rehearsal.dry_run
         if objections:
@@ -110,7 +115,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 actor=actor,
                 plan=digest,
                 body={
-                    "plan": judged.discreet["plan"] if state is None else None,  # the record holds each plan once
+                    "plan": judged.discreet["plan"] if known.state is None else None,  # the record holds each plan once
                     "decision": decision.document(),
                     # What the policy alone said, and by which facts: so that the plan can be judged again.
                     "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
@@ -121,19 +126,23 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         return status_of(entry, ())
 
 
-def _judged(plan: Plan, history: History, *, stopped: str | None, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
+def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
     looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
-        facts = desk.facts.gather(plan, history, through=looks)
-    asked = _asking.submit(_decided, plan, facts, desk=desk, laps=laps)
-    with laps.of("examination"):  # while the engine thinks
-        objections, examined, effects = examine(plan, through=looks)
-    plain = {"plan": discreet(plan.document()), "facts": masked(facts.document), "effects": concealed(effects)}
-    decision = asked.result()
+        facts = desk.facts.gather(plan, known.history, through=looks)
+    beside = cache(partial(_looked_at, plan, facts, looks=looks, desk=desk, laps=laps))
+
+    def meanwhile() -> None:
+        with suppress(Exception):  # it comes again below, where nobody takes it for the engine's
+            beside()
+
+    with laps.of("engine"):
+        decision = desk.judge.decide(plan, facts, meanwhile=meanwhile)
+    objections, examined, effects, plain = beside()
     if decision.verdict == "deny":
-        objections, examined, effects, plain["effects"] = [], (), {}, {}
+        objections, examined, effects, plain = [], (), {}, {**plain, "effects": {}}
     else:
-        objections += _own_objections(plan, decision, stopped=stopped, desk=desk)
+        objections = [*objections, *_own_objections(plan, decision, stopped=known.stopped, desk=desk)]
     return _Judged(
         looks=looks,
         facts=facts,
@@ -145,20 +154,28 @@ def _judged(plan: Plan, history: History, *, stopped: str | None, reuse: bool, d
     )
 
 
-def _decided(plan: Plan, facts: Facts, *, desk: Desk, laps: Laps) -> Decision:
-    with laps.of("engine"):
-        return desk.judge.decide(plan, facts)
+def _looked_at(
+    plan: Plan, facts: Facts, *, looks: Looks, desk: Desk, laps: Laps
+) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json], dict[str, Json | Written]]:
+    """What the plan finds and leaves, and what of it all is fit for the record: done while the engine thinks."""
+    with laps.of("examination"):
+        objections, examined, effects = examine(plan, through=looks)
+        objections = [*objections, *_beyond(plan, desk=desk)]
+        _ = facts.digest  # reckoned once: the decision will name it
+        plain = {
+            "plan": _beforehand(discreet(plan.document())),
+            "facts": _beforehand(masked(facts.document)),
+            "effects": _beforehand(concealed(effects)),
+        }
+    return objections, examined, effects, plain
 
 
-def history_of(digest: str, *, desk: Desk) -> History:
-    """What policy may count of what this sidecar did, but for the plan itself."""
-    with desk.ledger.read() as connection:
-        return _history(connection, digest, desk=desk)
-
-
-def _history(connection: Connection, digest: str, *, desk: Desk) -> History:
-    since = desk.ledger.now() - timedelta(hours=24)
-    return History(performed=list(steps.performed_since(connection, since)), leased=leases.held(connection, but_for=digest))
+def _beforehand(value: Json) -> Json | Written:
+    """What cannot be written down stays as it is: the record refuses it, if it comes to that."""
+    try:
+        return written(value)
+    except MalformedMessage:
+        return value
 
 
 def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *, desk: Desk) -> list[Reason]:
@@ -169,9 +186,8 @@ def _shut_meanwhile(plan: Plan, decision: Decision, transaction: Transaction, *,
     return reasons if crowded is None else [*reasons, crowded]
 
 
-def _own_objections(plan: Plan, decision: Decision, *, stopped: str | None, desk: Desk) -> list[Reason]:
-    """What the sidecar itself never lets pass, whatever the policy says. `stopped`: by whom, when the plan came in; who stops
-    everything later is seen before anything is kept."""
+def _beyond(plan: Plan, *, desk: Desk) -> list[Reason]:
+    """What the sidecar itself never lets pass in a plan, whatever the policy says."""
     reasons: list[Reason] = []
     if plan.cluster != desk.cluster.name:
         reasons.append(Reason(rule="wrong-cluster", message=f"this sidecar governs {desk.cluster.name} only"))
@@ -180,6 +196,13 @@ def _own_objections(plan: Plan, decision: Decision, *, stopped: str | None, desk
     except BeyondCeiling as exc:
         fix = Fix(op="human", text="a person with rights of their own has to do this")
         reasons.append(Reason(rule="beyond-ceiling", step=exc.step, message=str(exc)[:500], fix=fix))
+    return reasons
+
+
+def _own_objections(plan: Plan, decision: Decision, *, stopped: str | None, desk: Desk) -> list[Reason]:
+    """What it never lets pass in a verdict, or at this time. `stopped`: by whom, when the plan came in; who stops everything
+    later is seen before anything is kept."""
+    reasons: list[Reason] = []
     if decision.lease_seconds < 1:
         reasons.append(Reason(rule="policy-malformed", message="the policy gives no time for a lease"))
     if decision.verdict == "review" and (decision.approvals is None or not decision.approvals.roles):

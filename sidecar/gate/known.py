@@ -1,0 +1,50 @@
+"""What the store knows when a plan comes in, asked for by one statement: most often there is nothing more to be read."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from sidecar.approvals import store as approvals
+from sidecar.approvals import switch
+from sidecar.credentials import store as leases
+from sidecar.execution import store as steps
+from sidecar.gate.desk import Desk
+from sidecar.ports import History
+
+COUNTED = timedelta(hours=24)  # how far back policy may count
+
+_KNOWN = select(  # made once, like what it is made of
+    approvals.STATE.scalar_subquery().label("state"),
+    switch.STOPPED.limit(1).scalar_subquery().label("stopped"),
+    steps.PERFORMED_SINCE.exists().label("performed"),
+    leases.HELD_BY_OTHERS.exists().label("held"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """`state`: of the plan, None for one that was never put; it may have expired since. `stopped`: by whom everything was."""
+
+    state: str | None
+    stopped: str | None
+    history: History
+
+
+def known_of(digest: str, *, desk: Desk) -> Known:
+    since = desk.ledger.now() - COUNTED
+    with desk.ledger.read() as connection:
+        row = connection.execute(_KNOWN, {"wanted": digest, "but_for": digest, "since": since.timestamp()}).one()
+        return Known(
+            state=row.state,
+            stopped=row.stopped,
+            history=History(
+                performed=list(steps.performed_since(connection, since)) if row.performed else [],
+                leased=leases.held(connection, but_for=digest) if row.held else [],
+            ),
+        )
+
+
+def history_of(digest: str, *, desk: Desk) -> History:
+    """What policy may count of what this sidecar did, but for the plan itself."""
+    return known_of(digest, desk=desk).history
