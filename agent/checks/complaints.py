@@ -26,7 +26,7 @@ class Complaint:
     pod: Ref
     log: ContainerLog
     account: Account
-    pods: int  # how many of its pods complain
+    pods: tuple[Ref, ...]  # those of its pods that complain
 
     @property
     def since(self) -> datetime | None:
@@ -49,9 +49,10 @@ def complaints(topology: Topology) -> dict[Ref, Complaint]:
                 if account is None or not _lasts(account, topology.now) or not _is_trouble(account, unit in suspects):
                     continue
                 before = known.get(unit)
-                one = Complaint(unit=unit, pod=pod, log=log, account=account, pods=1 + (before.pods if before else 0))
+                pods = tuple(dict.fromkeys((*(before.pods if before else ()), pod)))
+                one = Complaint(unit=unit, pod=pod, log=log, account=account, pods=pods)
                 keep = before is None or _loudness(account) > _loudness(before.account)
-                known[unit] = one if keep or before is None else replace(before, pods=one.pods)
+                known[unit] = one if keep or before is None else replace(before, pods=pods)
         topology.derived["complaints"] = known
     return known
 
@@ -102,8 +103,8 @@ def past_complaints(topology: Topology) -> Iterator[Complaint]:
             if account is None or ended is None or account.goes_on(topology.now) or topology.now - ended > LATELY:
                 continue
             if account.count >= 2 * ENOUGH and account.share >= 3 * SHARE and not account.from_the_start:
-                yield Complaint(unit=unit, pod=pod, log=log, account=account, pods=1)
-                active = {**active, unit: Complaint(unit=unit, pod=pod, log=log, account=account, pods=1)}
+                yield Complaint(unit=unit, pod=pod, log=log, account=account, pods=(pod,))
+                active = {**active, unit: Complaint(unit=unit, pod=pod, log=log, account=account, pods=(pod,))}
                 break
 
 

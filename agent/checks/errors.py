@@ -16,7 +16,7 @@ from agent.signals.configuration import ConfigEdit, config_edits, started
 from agent.signals.logs import failure_kind, target_of
 from agent.signals.masking import safe
 from agent.topology import Topology
-from agent.topology.fields import created_at
+from agent.topology.fields import created_at, ref_of, text
 from agent.topology.pods import unready_since
 from agent.topology.workloads import live_pods, rollback
 from sidecar.contract import Json
@@ -33,7 +33,7 @@ def logs_errors(topology: Topology) -> Iterator[Finding]:
         back = rollback(topology, unit, one.since)
         if back is not None and back.began is not None and one.since is not None and one.since - back.began <= SOON:
             continue  # the release is to blame, see below
-        yield _finding("application-error", unit, one, _change_words(topology, unit, one.since))
+        yield _finding(topology, "application-error", one, _change_words(topology, unit, one.since))
     for one in past_complaints(topology):
         last = one.account.last.at
         when = f"from {one.account.since:%H:%M:%SZ} to {last:%H:%M:%SZ}" if one.account.since and last else "earlier"
@@ -57,7 +57,7 @@ def new_revision_logs_errors(topology: Topology) -> Iterator[Finding]:
         if back is None or back.began is None or one.since is None or _is_about_a_connection(one) or _crashes(topology, unit):
             continue
         if one.since - back.began <= SOON:
-            yield _finding("bad-release", unit, one, began_words(back), **rollback_params(back))
+            yield _finding(topology, "bad-release", one, began_words(back), **rollback_params(back))
 
 
 @check("errors-after-config-change", weight=0.47)
@@ -165,9 +165,8 @@ def _is_about_a_connection(one: Complaint) -> bool:
     return failure_kind(line) is not None and target_of(line) is not None
 
 
-def _finding(cause: str, unit: Ref, one: Complaint, change: str, **more: Json) -> Finding:
-    account = one.account
-    many = f" on {one.pods} pods" if one.pods > 1 else ""
+def _finding(topology: Topology, cause: str, one: Complaint, change: str, **more: Json) -> Finding:
+    account, unit = one.account, one.unit
     params: dict[str, Json] = {"count": account.count, "only": [f"{only.name}={only.value}" for only in account.only], **more}
     return Finding(
         cause=cause,
@@ -175,7 +174,7 @@ def _finding(cause: str, unit: Ref, one: Complaint, change: str, **more: Json) -
         since=one.since,
         quotes=_quotes(one),
         params=params,
-        statement=f"{unit} logs errors{_when(account)}{many}: {safe(account.origin.text, limit=300).rstrip('.')}"
+        statement=f"{unit} logs errors{_when(account)}{_where(topology, one)}: {safe(account.origin.text, limit=300).rstrip('.')}"
         f"{_needle_words(account)}{_flood_words(account)}{_only_words(account)}{change}.",
     )
 
@@ -191,6 +190,17 @@ def _when(account: Account) -> str:
     if account.every is not None:
         return f" every {account.every.total_seconds() / 60:.0f} min"
     return f" since {account.since:%H:%M:%SZ}" if account.since else ""
+
+
+def _where(topology: Topology, one: Complaint) -> str:
+    """Which of its pods, where some of them are well; and their node, where it is one and the others run elsewhere."""
+    pods = live_pods(topology, one.unit)
+    if len(pods) < 2 or len(one.pods) >= len(pods):
+        return f" on all {len(pods)} pods" if len(pods) > 1 else ""
+    hit = {text(pod, "spec", "nodeName") for pod in pods if ref_of(pod) in one.pods}
+    others = {text(pod, "spec", "nodeName") for pod in pods if ref_of(pod) not in one.pods}
+    node = f", all on Node {next(iter(hit))}" if len(hit) == 1 and not hit & others and "" not in hit else ""
+    return f" on {len(one.pods)} of {len(pods)} pods ({', '.join(ref.name for ref in one.pods[:3])}{node})"
 
 
 def _needle_words(account: Account) -> str:

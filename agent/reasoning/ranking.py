@@ -14,6 +14,7 @@ from agent.domain.finding import Finding, RankedCause, RuledOut
 from agent.domain.objects import Ref
 from agent.reasoning.explaining import because, change_before, explained_by, less_likely, stale
 from agent.reasoning.focus import Focus
+from agent.reasoning.symptoms import suits
 from agent.topology import Topology
 
 SLACK = timedelta(minutes=3)  # conditions and back-off messages come late and in any order
@@ -21,6 +22,7 @@ AT_MOST = 3
 WIDE = 0.65  # how much what holds for the whole cluster has to do with any question
 SOON = timedelta(minutes=15)  # a change that near before a finding speaks for it
 LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
+SPREADING = frozenset({"connection-pool-exhausted", "server-limit-reached"})  # who waits for another's has the same trouble
 VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
 
 
@@ -49,7 +51,10 @@ def rank(
     for one in roots:  # what stands behind something that holds for the whole cluster has to do with everything too
         near[one.id] = max(near[one.id], WIDE if wide & set(explains[one.id]) else 0.0)
     related = [one for one in roots if near[one.id] >= 0.3]
-    scores = {one.id: _score(one, near[one.id], len(explains[one.id]), topology, begun) for one in related}
+    scores = {
+        one.id: _score(one, near[one.id], len(explains[one.id]), topology, begun) + suits(focus.symptoms, one.cause)
+        for one in related
+    }
     order = sorted(related, key=lambda one: (-scores[one.id], one.id))
     kept = _as_much_about_it(order, near)
     fresh = [one for one in kept if not _is_stale(one, explains[one.id], kept, begun)] or kept
@@ -155,6 +160,8 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
     if b.symptom_only:
         return True
     if max(strength_a, strength_b) <= VAGUE:  # both only show that something is wrong: it comes from further down
+        return True
+    if a.cause == b.cause and a.cause in SPREADING:
         return True
     # what a finding proves by itself (a key that is missing) no broken dependency takes away
     return strength_a >= strength_b + 0.05

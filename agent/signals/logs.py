@@ -33,6 +33,14 @@ _LEVEL = re.compile(
     r"|(?P<quiet>\b(?:INFO|DEBUG|TRACE|NOTICE)\b|\[(?:info|notice|debug)\]|^I\d{4} \d\d:"
     r"|(?:level|lvl|severity)\"?[=:] ?\"?(?i:info|debug|trace|notice|[123]0\b))"
 )
+# A field or a count that says there was none.
+_NO_ERROR = re.compile(
+    r"\b(?:no|0|zero|without(?: any)?) (?:errors?|failures?|failed)\b"
+    r"|\b(?:[a-z_]*err(?:or)?s?|failed|failures?|exceptions?)(?:_?(?:count|rate|total))?\"?[=:] ?"
+    r"\"?(?:null|nil|none|false|0|<nil>|\"\"|\")"
+    r"(?=[\s,;}\]\"']|$)",
+    re.I,
+)
 _RETRY = re.compile(
     r"\bretr(?:y|ies|ying|ied)\b|\battempt \d+|\bwill try again\b|\btrying again\b|\bbacking off\b|\breconnecting\b", re.I
 )
@@ -123,7 +131,7 @@ def is_error(line: str) -> bool:
     level = _LEVEL.search(line[:200])
     if level is not None:
         return level["loud"] is not None
-    return _ERROR.search(line) is not None
+    return _ERROR.search(_NO_ERROR.sub(" ", line)) is not None
 
 
 def is_retry(line: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
-from tests.agent.builders import active, ago, app, asked, custom, obj, observed, told, topology
+from tests.agent.builders import active, ago, app, asked, custom, obj, observed, owned_by, told, topology
 from tests.agent.checks.cases_gitops import SOURCE, application, argo_said, flux, project
 
 
@@ -24,6 +24,8 @@ FAILED = told("Ready", "False", "BackendRefused", "no")
     [
         {"spec": {"suspend": True}},
         {"spec": {"paused": True}},
+        {"spec": {"running": False}},
+        {"spec": {"replicas": 0}},
         {"metadata": {"annotations": {"cluster.x-k8s.io/paused": ""}}},
         {"metadata": {"annotations": {"crossplane.io/paused": "true"}}},
         {"status": {"conditions": [FAILED, told("Suspended", "True")]}},
@@ -40,6 +42,7 @@ def test_what_is_held_on_purpose_is_no_fault(held):
         told("Ready", "False", "BackendRefused", minutes=0.5),
         told("Ready", "False", "Provisioning", minutes=5),
         told("Degraded", "False"),
+        told("Ready", "False", "Completed"),
         told("Succeeded", "False", "Running"),
         told("Weird", "False"),
         told("Ready", "Unknown", "Initializing"),
@@ -114,8 +117,9 @@ def test_what_only_waits_to_be_pruned_by_a_person_is_no_drift():
 
 
 def test_the_lists_of_a_project_are_evaluated_when_no_condition_says_so():
+    unknown = application(status={"sync": {"status": "Unknown"}})
     (found,) = [
-        one for one in run(topology(application(), project(repos=["https://git.example.com/other/*"]))) if one.state == "active"
+        one for one in run(topology(unknown, project(repos=["https://git.example.com/other/*"]))) if one.state == "active"
     ]
     assert found.cause == "argo-project-denied"
     assert "sourceRepos" in found.statement
@@ -185,3 +189,28 @@ def test_a_helm_release_that_is_being_upgraded_right_now_is_no_fault():
         causes(obj("Secret", "sh.helm.release.v1.cache.v7", type="helm.sh/release.v1", minutes=2, metadata={"labels": labels}))
         == []
     )
+
+
+def test_an_earlier_try_of_an_owner_that_is_ready_by_now_is_past():
+    top = custom("Release", "r", told("Ready", "True"), api="example.com/v1")
+    attempt = custom("Attempt", "r-1", told("Ready", "False", "Failed", "no"), api="example.com/v1", metadata=owned_by(top))
+    assert causes(top, attempt) == []
+    waiting = custom("Release", "r", told("Ready", "False", "AttemptFailed"), api="example.com/v1")
+    assert "custom-resource-not-ready" in causes(waiting, attempt)
+
+
+def test_a_canary_under_way_is_given_its_time():
+    one = custom(
+        "Rollout", "web", told("Healthy", "False", minutes=6), api="argoproj.io/v1alpha1", status={"phase": "Progressing"}
+    )
+    assert causes(one) == []
+
+
+def test_a_claim_that_waits_for_its_pod_to_go_is_not_stuck():
+    gone = {"deletionTimestamp": ago(30), "finalizers": ["kubernetes.io/pvc-protection"]}
+    assert "custom-resource-stuck-deleting" not in causes(obj("PersistentVolumeClaim", "data", metadata=gone, spec={}))
+
+
+def test_references_of_resources_that_work_are_not_called_missing():
+    assert causes(flux("Kustomization", "apps", told("Ready", "True"), spec=SOURCE), *app("web")) == []
+    assert causes(application(), project(repos=["https://git.example.com/other/*"])) == []

@@ -143,3 +143,13 @@ def test_trouble_that_comes_back_every_quarter_of_an_hour_is_not_over_in_between
     told = log(objects[2], text(*lines, *work(15, 0)))
 
     assert "every 15 min" in found(*objects, logs=[told])["application-error"].statement
+
+
+def test_errors_of_one_pod_of_several_name_it_and_its_node():
+    owner = deployment("web", replicas=3, minutes=600)
+    set_ = replica_set(owner, minutes=600)
+    pods = [pod(set_, number=number, node=f"node-{number}") for number in range(3)]
+
+    statement = found(owner, set_, *pods, logs=[failing_log(pods[1])])["application-error"].statement
+
+    assert f"on 1 of 3 pods ({pods[1]['metadata']['name']}, all on Node node-1)" in statement

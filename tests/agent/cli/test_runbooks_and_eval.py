@@ -75,7 +75,7 @@ def test_a_finding_an_alert_and_a_question_are_matched_with_a_reason(tmp_path):
 
     assert "it is the page of cause oom-killed" in lestrade("runbooks", "match", "--finding", finding).stdout
     assert "says what to look at for alert KubeletTooManyPods" in lestrade("runbooks", "match", "--alert", alert).stdout
-    best = json.loads(lestrade("runbooks", "match", "the service has no endpoints, its selector matches no pod", "--json").stdout)
+    best = json.loads(lestrade("runbooks", "match", "the selector of the Service matches no pod", "--json").stdout)
     assert best[0]["cause"] == "service-selector-mismatch"
     assert "selector" in best[0]["why"]
     assert lestrade("runbooks", "match", "xyzzy plugh").exit_code == 1

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from agent.runbooks import load_library
-from agent.runbooks.matching import match_alerts
+from agent.runbooks.matching import match_alerts, match_question
 
 LIBRARY = load_library()
 SETS: dict[str, dict[str, list[str]]] = yaml.safe_load((Path(__file__).parent / "alert_names.yaml").read_text())
@@ -41,3 +41,24 @@ def test_an_investigation_says_what_to_look_at_and_changes_nothing():
 
 def test_an_alert_that_nobody_knows_leads_nowhere():
     assert match_alerts(["SomethingOfOurOwn"], LIBRARY) == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "page"),
+    [
+        ("Why is payments pending since noon?", "about-workload-not-available"),
+        ("basket answers 503 to everybody", "about-service-failing"),
+        ("The autoscaler does nothing although there is load", "about-autoscaling"),
+        ("namespace demo hangs in Terminating", "about-deletion"),
+        ("image cannot be pulled: unauthorized", "image-pull-unauthorized"),
+        ("is it oom-killed?", "oom-killed"),
+        ("KubeSchedulerDown fires, is that true?", "about-control-plane-component-down"),
+    ],
+)
+def test_a_question_leads_to_the_page_of_its_symptom(question, page):
+    assert match_question(question, LIBRARY)[0].page.cause == page
+
+
+@pytest.mark.parametrize("question", ["", "how do I make coffee?", "???", "the the the"])
+def test_a_question_about_nothing_leads_nowhere(question):
+    assert match_question(question, LIBRARY) == ()

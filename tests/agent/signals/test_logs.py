@@ -84,3 +84,22 @@ def test_a_hundred_thousand_lines_are_read_in_a_moment():
 
     assert found == ["FATAL needle failed"]
     assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"msg":"done","error":null}',
+        "reconciled err=<nil> took=3ms",
+        "batch finished, 0 errors, 120 rows",
+        "processed=100 failed=0 errors=0",
+        'time=12:00 msg="sync done" error=""',
+        "completed without errors",
+    ],
+)
+def test_a_field_or_a_count_that_says_there_was_none_is_no_error(line):
+    assert not is_error(line)
+
+
+def test_a_field_that_says_there_was_one_is_an_error():
+    assert is_error("processed=100 failed=10 error=denied")
