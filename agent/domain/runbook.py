@@ -88,6 +88,7 @@ class Page:
     when: str
     is_investigation: bool = False
     leads_to: tuple[str, ...] = ()
+    symptoms: tuple[str, ...] = ()  # words in which people ask about it
     detection: Detection | None = None
     asks: tuple[Ask, ...]
     remedies: tuple[Remedy, ...]

@@ -29,8 +29,8 @@ def _of_cause(page: Page, reported: set[str]) -> Iterator[str]:
 
 
 def _of_investigation(page: Page, library: Library) -> Iterator[str]:
-    if not page.alerts:
-        yield f"{page.path}: field alerts: an investigation without an alert is never reached"
+    if not page.alerts and not page.symptoms:
+        yield f"{page.path}: field alerts: an investigation without an alert or a symptom is never reached"
     if not page.asks:
         yield f"{page.path}: field ask: an investigation says what to look at"
     for cause in page.leads_to:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.domain.finding import Finding
@@ -14,13 +14,15 @@ MOST_PAGES = 5
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+|\d{3}")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PARTS = {"title": 4.0, "cause": 4.0, "alerts": 2.0, "Meaning": 2.0, "Diagnosis": 1.0, "Impact": 1.0, "Mitigation": 0.5}
-_ENOUGH = 0.35  # of the weight that the question's words could have at most, for a page to be named at all
+_SYMPTOM = 20.0  # a symptom in the page's own list says as much as two or three rare words of its title
+_ENOUGH = 12.0  # for a page to be named at all: one rare word of a title, or a few of the text
 _SMALL = frozenset(
     _WORD.findall(
         "a an and are as at be because been but by can could did do does for from get gets go had has have how i if in into is"
         " it its me my no not of on one or our out say says see should so some than that the their them then there these they"
         " this to up was we were what when where which who why will with without would you your still since all any only after"
-        " before more same name wrong broken problem issue please help kube cluster namespace kubernetes"
+        " before more same name wrong broken problem issue please help kube cluster namespace kubernetes make makes made use uses"
+        " used need needs look looks find found come comes work works again many much time times minutes find set sets one two"
     )
 )
 
@@ -52,33 +54,35 @@ def match_alerts(names: Iterable[str], library: Library) -> tuple[Match, ...]:
 
 
 def match_question(question: str, library: Library) -> tuple[Match, ...]:
-    """The pages that speak most of the question's words, rare words counting more, best first; () when no page does."""
-    pages = [page for _, page in sorted(library.pages.items())]
-    named = {page.cause: page for page in pages}
+    """The pages that the question names, that say its symptoms, or that speak its words, rare words counting more; best first.
+    () when no page does."""
+    named = {page.cause: page for page in library.pages.values()}
     for slug in re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", question.lower()):
         if slug in named:
             return (Match(page=named[slug], why=f"the question names cause {slug}"),)
     alerts = [word for word in _WORD.findall(question) if library.for_alert(word)]
     if alerts:
         return match_alerts(alerts, library)
-    texts = {page.cause: _weights(page) for page in pages}
+    scored = sorted(_scored(question, library), key=lambda one: (-one[0], one[1].page.cause))
+    best = scored[0][0] if scored else 0.0
+    return tuple(match for score, match in scored[:MOST_PAGES] if score >= best / 2)
+
+
+def _scored(question: str, library: Library) -> Iterator[tuple[float, Match]]:
+    texts = {page.cause: _weights(page) for page in library.pages.values()}
     rarity = _rarity(texts.values())
     spoken = {stem: word for word in reversed(_WORD.findall(question)) for stem in words_of(word)}
     asked = [word for word in dict.fromkeys(words_of(question)) if word in rarity]
-    most = sum(rarity[word] * max(_PARTS.values()) for word in asked)
-    scored: list[tuple[float, Page, list[str]]] = []
-    for page in pages:
+    plain = f" {' '.join(re.findall(r'[a-z0-9]+', question.lower()))} "
+    for page in library.pages.values():
+        told = [symptom for symptom in page.symptoms if f" {symptom.lower()} " in plain]
         shared = [word for word in asked if word in texts[page.cause]]
-        score = sum(rarity[word] * texts[page.cause][word] for word in shared)
-        if most and score / most >= _ENOUGH:
-            scored.append((score, page, shared))
-    scored.sort(key=lambda one: (-one[0], one[1].cause))
-    best = scored[0][0] if scored else 0.0
-    return tuple(
-        Match(page=page, why=f"it speaks of {', '.join(dict.fromkeys(spoken[stem].lower() for stem in shared))}")
-        for score, page, shared in scored[:MOST_PAGES]
-        if score >= best / 2
-    )
+        score = sum(rarity[word] * texts[page.cause][word] for word in shared) + _SYMPTOM * len(told)
+        whys = [f"it is about {chr(39)}{symptom}{chr(39)}" for symptom in told[:2]]
+        if shared:
+            whys.append(f"it speaks of {', '.join(dict.fromkeys(spoken[stem].lower() for stem in shared))}")
+        if score >= _ENOUGH:
+            yield score, Match(page=page, why="; ".join(whys))
 
 
 def words_of(text: str) -> list[str]:
