@@ -13,7 +13,20 @@ from agent.domain.finding import Finding
 from agent.domain.objects import Manifest
 from agent.topology import Topology
 from agent.topology.extensions import described, group_of, held, is_custom
-from agent.topology.fields import at, created_at, field_writes, items, kind_of, mapping, number, ref_of, text, time_at
+from agent.topology.fields import (
+    at,
+    condition,
+    controller_of,
+    created_at,
+    field_writes,
+    items,
+    kind_of,
+    mapping,
+    number,
+    ref_of,
+    text,
+    time_at,
+)
 
 # Conditions that are True when all is well, and those that are True when something is wrong.
 _GOOD = ("Ready", "Available", "Synced", "Healthy", "Established", "Accepted", "Programmed", "ResolvedRefs", "Reconciled",
@@ -35,6 +48,9 @@ SETTLES = timedelta(minutes=2)  # what is not ready for so short a time is on it
 _SLOW = {"Certificate": timedelta(minutes=5), "CertificateRequest": timedelta(minutes=5)}  # a DNS-01 challenge takes its time
 MOVES = timedelta(minutes=10)  # what says itself that it is on its way may take so long
 GRACE = timedelta(minutes=2)
+# Finalizers by which Kubernetes itself waits for dependents or users of the object.
+_BY_DESIGN = frozenset({"foregroundDeletion", "orphan", "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"})
+_DONE = ("completed", "complete", "succeeded", "finished", "podcompleted", "jobcomplete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +85,10 @@ def complaint(manifest: Manifest, now: datetime, types: tuple[str, ...] = (*_BAD
         since, reason = time_at(one, "lastTransitionTime"), text(one, "reason")
         begun, settles = since or created_at(manifest), _SLOW.get(kind_of(manifest), SETTLES)
         # a controller that retries writes "progressing" beside an old failure; one that only begins does not stay so
-        patience = MOVES if any(word in reason.lower() for word in _MOVING) and "fail" not in reason.lower() else settles
-        if kind == "Succeeded" and "fail" not in reason.lower():
-            continue  # what has not succeeded yet has not failed
+        moving = f"{reason} {text(manifest, 'status', 'phase')}".lower()
+        patience = MOVES if any(word in moving for word in _MOVING) and "fail" not in moving else settles
+        if reason.lower() in _DONE or (kind == "Succeeded" and "fail" not in reason.lower()):
+            continue  # what is done needs not be ready, and what has not succeeded yet has not failed
         if begun is None or now - begun >= patience:
             return Complaint(type=kind, status=wrong, reason=reason, message=text(one, "message"), since=since)
     return None
@@ -84,7 +101,7 @@ def says_that_it_is_not_ready(topology: Topology) -> Iterator[Finding]:
         if not is_custom(manifest):
             continue
         said, ref = complaint(manifest, topology.now), ref_of(manifest)
-        if said is None:
+        if said is None or _is_outlived(topology, manifest):
             continue
         yield Finding(
             cause="custom-resource-not-ready",
@@ -96,6 +113,12 @@ def says_that_it_is_not_ready(topology: Topology) -> Iterator[Finding]:
         )
 
 
+def _is_outlived(topology: Topology, manifest: Manifest) -> bool:
+    """An earlier try of an owner that is ready by now (a failed request of a certificate that was issued later)."""
+    owner = controller_of(manifest)
+    return owner is not None and text(condition(topology.objects.get(owner, {}), "Ready"), "status") == "True"
+
+
 @check("custom-resource-stuck-deleting", weight=0.75)
 def does_not_go(topology: Topology) -> Iterator[Finding]:
     """deletionTimestamp minutes ago and finalizers left: the controller that would remove them does not act."""
@@ -104,7 +127,7 @@ def does_not_go(topology: Topology) -> Iterator[Finding]:
         if began is None or kind_of(manifest) in ("Pod", "Namespace") or topology.now - began < GRACE:
             continue
         finalizers, ref = [str(one) for one in items(manifest, "metadata", "finalizers")], ref_of(manifest)
-        if not finalizers or finalizers == ["foregroundDeletion"]:
+        if not set(finalizers) - _BY_DESIGN:
             continue
         said = next(
             (text(one, "message") for one in items(manifest, "status", "conditions") if text(one, "status") == "False"), ""

@@ -11,7 +11,7 @@ from agent.checks.registry import check, quote_condition, quote_field
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
 from agent.topology import Topology
-from agent.topology.extensions import group_of, held, source_of
+from agent.topology.extensions import group_of, source_of
 from agent.topology.fields import created_at, items, labels_of, name_of, ref_of, text
 
 _SOURCES = ("GitRepository", "OCIRepository", "HelmRepository", "Bucket", "HelmChart")
@@ -65,7 +65,10 @@ def no_such_source(topology: Topology) -> Iterator[Finding]:
     """A Kustomization or HelmRelease names a source, or one that it depends on, that does not exist."""
     for manifest in topology.of_kind(*_KINDS):
         source, ref = source_of(manifest), ref_of(manifest)
-        if not group_of(manifest).endswith("toolkit.fluxcd.io") or held(manifest):
+        if (
+            not group_of(manifest).endswith("toolkit.fluxcd.io")
+            or complaint(manifest, topology.now, ("Ready", "Stalled")) is None
+        ):
             continue
         needs = [
             Ref(ref.kind, text(one, "namespace") or ref.namespace, text(one, "name"))

@@ -52,7 +52,8 @@ def project_says_no(topology: Topology) -> Iterator[Finding]:
         refused = [one for one in items(application, "status", "operationState", "syncResult", "resources")
                    if _DENIED.search(text(one, "message"))]  # fmt: skip
         found = topology.get("AppProject", ref.namespace, project)
-        why = _refusal(application, found) if found is not None else ""
+        works = text(application, "status", "sync", "status") == "Synced" and not told
+        why = _refusal(application, found) if found is not None and not works else ""
         if not told and not refused and not why:
             continue
         said = text(told[0], "message") if told else text(refused[0], "message") if refused else why

@@ -77,8 +77,8 @@ def no_credentials(topology: Topology) -> Iterator[Finding]:
             found = topology.objects.get(named)
             quotes, since = _said(topology, scaled)
             if found is None:
-                known = topology.of_kind(named.kind) or any(named.name in one.text for one in quotes)
-                known = known or (bool(named.namespace) and topology.knows_namespace(named.namespace))
+                trouble = bool(quotes) and bool(named.namespace) and topology.knows_namespace(named.namespace)
+                known = topology.of_kind(named.kind) or trouble or any(named.name in one.text for one in quotes)
                 if not known or not topology.saw(named.kind):
                     continue
                 subject, lacks = named, f"{named} does not exist"

@@ -11,7 +11,7 @@ from agent.domain.objects import Manifest, Ref
 from agent.signals.metrics import last_value
 from agent.topology import Topology
 from agent.topology.extensions import group_of, picker_of, pool_selector
-from agent.topology.fields import created_at, items, labels_of, mapping, name_of, ref_of, text, time_at
+from agent.topology.fields import condition, created_at, items, labels_of, mapping, name_of, ref_of, text, time_at
 from agent.topology.pods import is_finished
 from agent.topology.selectors import matches_labels
 
@@ -148,7 +148,7 @@ def no_pool(topology: Topology) -> Iterator[Finding]:
         pool = Ref(text(named, "kind") or "InferencePool", ref.namespace, text(named, "name"))
         if group_of(one) not in _GROUPS or not pool.name or pool in topology.objects or not topology.saw(pool.kind):
             continue
-        if not topology.of_kind("InferencePool") and not topology.knows_namespace(ref.namespace):
+        if not topology.of_kind("InferencePool") and text(condition(one, "Accepted"), "status") != "False":
             continue
         there = sorted(name_of(other) for other in topology.in_namespace(pool.kind, ref.namespace))
         yield Finding(

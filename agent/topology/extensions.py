@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import annotations_of, at, condition, items, kind_of, labels_of, mapping, namespace_of, ref_of, text
+from agent.topology.fields import annotations_of, condition, items, kind_of, labels_of, mapping, namespace_of, ref_of, text
 from agent.topology.references import Relation
 
 # Groups under *.k8s.io (and the short ones) whose objects are Kubernetes' own and have checks of their own.
@@ -48,6 +48,10 @@ def held(manifest: Manifest) -> str:
     for field in ("suspend", "suspended", "paused", "pause"):
         if spec.get(field) is True:
             return f"spec.{field}: true"
+    if spec.get("running") is False or spec.get("runStrategy") == "Halted":
+        return "it is switched off (spec.running or runStrategy)"  # a virtual machine
+    if spec.get("replicas") == 0:
+        return "spec.replicas: 0"
     for name in _HELD_ANNOTATIONS:
         value = annotations_of(manifest).get(name)
         if value is not None and str(value).lower() != "false":
@@ -65,6 +69,19 @@ def issuer_of(manifest: Manifest) -> Ref | None:
     if not text(named, "name") or (text(named, "group") or "cert-manager.io") != "cert-manager.io":
         return None
     return Ref(kind, "" if kind == "ClusterIssuer" else namespace_of(manifest), text(named, "name"))
+
+
+def secret_made_by(manifest: Manifest) -> Ref | None:
+    """The Secret that a controller makes of a Certificate, ExternalSecret or SealedSecret."""
+    name = ""
+    match kind_of(manifest), group_of(manifest):
+        case "Certificate", "cert-manager.io":
+            name = text(manifest, "spec", "secretName")
+        case "ExternalSecret", "external-secrets.io":
+            name = text(manifest, "spec", "target", "name") or text(manifest, "metadata", "name")
+        case "SealedSecret", "bitnami.com":
+            name = text(manifest, "spec", "template", "metadata", "name") or text(manifest, "metadata", "name")
+    return Ref("Secret", namespace_of(manifest), name) if name else None
 
 
 def source_of(manifest: Manifest) -> Ref | None:
@@ -108,8 +125,9 @@ def edges(objects: Mapping[Ref, Manifest]) -> Iterator[tuple[Ref, Ref, Relation]
             for target, relation in _named(ref, manifest, objects):
                 if target.name and target != ref:
                     yield ref, target, relation
-            if ref.kind == "Certificate" and text(manifest, "spec", "secretName"):
-                yield Ref("Secret", ref.namespace, text(manifest, "spec", "secretName")), ref, "refers-to"
+            made = secret_made_by(manifest)
+            if made is not None:
+                yield made, ref, "refers-to"
             if ref.kind == "NodeClaim" and labels_of(manifest).get("kaito.sh/workspace"):
                 labels = labels_of(manifest)
                 workspace = Ref("Workspace", labels.get("kaito.sh/workspacenamespace", ""), labels["kaito.sh/workspace"])
@@ -177,6 +195,10 @@ def _named(ref: Ref, manifest: Manifest, objects: Mapping[Ref, Manifest]) -> Ite
         case "NodeClaim":
             yield Ref("Node", "", text(manifest, "status", "nodeName")), "refers-to"
             yield Ref("NodePool", "", labels_of(manifest).get("karpenter.sh/nodepool", "")), "refers-to"
+        case "ExternalSecret":
+            store = mapping(manifest, "spec", "secretStoreRef")
+            kind = text(store, "kind") or "SecretStore"
+            yield Ref(kind, "" if kind == "ClusterSecretStore" else namespace, text(store, "name")), "refers-to"
         case "ServiceExport" | "ServiceImport":
             yield Ref("Service", namespace, ref.name), "refers-to"
     yield from _reference_fields(mapping(manifest, "spec"), namespace, 0)
@@ -241,11 +263,6 @@ def described(manifest: Manifest) -> str:
     """Kind and name with the API group, so that kinds of one name are told apart."""
     group, ref = group_of(manifest), ref_of(manifest)
     return f"{ref} ({group})" if group else str(ref)
-
-
-def reports_nothing(manifest: Manifest) -> bool:
-    """No status at all: no controller has ever looked at it."""
-    return not mapping(manifest, "status") and at(manifest, "spec") is not None
 
 
 def touches(manifest: Manifest, namespaces: Collection[str]) -> bool:
