@@ -147,8 +147,8 @@ def _path(topology: Topology, address: Address) -> str:
 def port_not_offered(topology: Topology) -> Iterator[Finding]:
     """A caller that fails on a Service's name with a port which the Service does not offer."""
     for unit, trouble, quote in log_troubles(topology):
-        service = service_of(trouble.host, unit.namespace)
-        manifest = topology.objects.get(service) if service is not None else None
+        service = topology.host(trouble.host, unit.namespace)
+        manifest = topology.objects.get(service) if service is not None and service.kind == "Service" else None
         if service is None or manifest is None or not trouble.port or unit not in topology.objects:
             continue
         offered = [at(port, "port") for port in items(manifest, "spec", "ports")]
@@ -156,7 +156,9 @@ def port_not_offered(topology: Topology) -> Iterator[Finding]:
             continue
         has = ", ".join(map(str, offered))
         database = bool(set(offered) & _DATABASE_PORTS) or any(word in service.name for word in _DATABASE_WORDS)
-        holder = next((one for one in topology.addresses.get(unit, ()) if service_of(one.host, unit.namespace) == service), None)
+        holder = next(
+            (one for one in topology.addresses.get(unit, ()) if topology.host(one.host, unit.namespace) == service), None
+        )
         params: dict[str, Json] = {"host": trouble.host, "port": trouble.port, "offered": list(offered), "service": service.name}
         if holder is not None and len(offered) == 1 and holder.key:
             value = _value(topology, holder)

@@ -104,7 +104,8 @@ def targets(topology: Topology, trouble: ConnectionTrouble, namespace: str) -> I
     elif manifest is not None and host.kind == "Service":
         for pod in topology.selected_by(manifest):
             port = pod_port(manifest, pod, trouble.port) if is_ready(pod) else 0
-            if port:
+            declared = [number for _, number in end_ports(pod)]
+            if port and (not declared or port in declared):  # where nobody listens, a policy is not what is wrong
                 yield end_of(topology, pod), port, topology.unit(ref_of(pod))
 
 

@@ -15,7 +15,7 @@ _HOST_PORT = re.compile(rf"(?<![\w.:/@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?
 _CLUSTER_NAME = re.compile(rf"(?<![\w.-])({_LABEL}\.{_LABEL}\.svc(?:\.cluster\.local)?)\b(?::(\d{{1,5}}))?")
 _BARE = re.compile(rf"^({_LABEL}(?:\.{_LABEL})*)(?::(\d{{1,5}}))?$")
 _SENDER = re.compile(r"(?:referer|referrer|origin|listen(?:ing)?(?: on)?|user.agent)\W*$|\(\+?$")
-_LOG_PART = 100_000  # characters at either end of a log that hosts are read from
+_LOG_PART = 50_000  # characters at either end of a log that hosts are read from
 _HOST_KEY = re.compile(r"(host|addr|address|url|uri|endpoint|upstream|server|service|dsn|broker|target)s?$", re.I)
 
 

@@ -131,7 +131,7 @@ def nearest(topology: Topology, subject: Subject, request: Request) -> Miss:
     own = [one for one in bindings(topology) if any(_is_same(named, subject) for named in one.subjects)]
     here = [one for one in own if one.ref.kind == "ClusterRoleBinding" or one.ref.namespace == request.namespace]
     for one in here:
-        if one.rules is None and topology.saw(one.role.kind):
+        if one.rules is None and topology.saw(one.role.kind) and (one.role.kind == "Role" or topology.kinds.get(one.role.kind)):
             return Miss(lack="role-missing", binding=one.ref, role=one.role)
     for one in own:
         held = next((rule for rule in one.rules or () if one not in here and allows_request(rule, request)), None)

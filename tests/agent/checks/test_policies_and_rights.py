@@ -124,6 +124,22 @@ def test_a_target_that_is_down_itself_is_not_the_policys_doing():
     assert found("networkpolicy-blocks", objects, logs) == []
 
 
+def test_a_port_that_nobody_listens_on_is_not_the_policys_doing():
+    objects, logs = calling(TIMEOUT.replace("i/o timeout", "connection refused"), policy("in", ingress=OPEN))
+    next(one for one in objects if one["kind"] == "Service" and one["metadata"]["name"] == "api")["spec"]["ports"][0][
+        "targetPort"
+    ] = 9
+    assert found("networkpolicy-blocks", objects, logs) == []
+    assert found("service-port-mismatch", objects, logs)
+
+
+def test_a_host_outside_that_policy_shuts_off_is_not_told_as_failing_itself():
+    out = policy("out", policyTypes=["Egress"], egress=[{"to": [CALLER]}])
+    objects, logs = calling("ERROR dial tcp 203.0.113.5:443: i/o timeout", out)
+    diagnosis = OfflineReasoner().diagnose(asked("What is wrong in namespace shop?"), observed(*objects, logs=logs))
+    assert [one.finding.cause for one in diagnosis.causes] == ["networkpolicy-blocks"]
+
+
 def test_default_deny_with_what_is_needed_is_healthy():
     dns = {"ports": [{"port": 53, "protocol": "UDP"}]}
     rules = policy(
@@ -197,6 +213,13 @@ def test_what_is_missing_is_named(more, subject, words):
     assert f"{finding.subject.kind}/{finding.subject.name}" == subject
     assert "ServiceAccount shop/web cannot list secrets in namespace shop" in finding.statement
     assert words in finding.statement
+
+
+def test_cluster_roles_that_were_not_read_are_not_missing():
+    subject = {"kind": "ServiceAccount", "name": "web", "namespace": "shop"}
+    view = obj("RoleBinding", "viewing", api=RBAC, roleRef={"kind": "ClusterRole", "name": "view"}, subjects=[subject])
+    objects, logs = refused(view)
+    assert "does not exist" not in the_one("rbac-forbidden", objects, logs).statement
 
 
 def test_pods_that_run_as_another_account_than_was_made_for_them():
