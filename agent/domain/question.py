@@ -21,12 +21,14 @@ Symptom = Literal[
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """Aware UTC. `said` is how the question put it. `anchor` "change": it begins with the last change of what is asked about,
-    and `start` is how far back that is looked for."""
+    and `start` is how far back that is looked for. `begun`: where the words say that something began then, the latest time
+    that they allow for it."""
 
     start: datetime
     end: datetime
     said: str
     anchor: Literal["", "change"] = ""
+    begun: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,6 +145,8 @@ def _judged(case: _Case) -> Diagnosis:
     """Fault, healthy or unknown."""
     focus, topology, missing = case.focus, case.topology, case.missing
     starts = [alert.starts_at for alert in case.incident.alerts if alert.starts_at is not None]
+    if not starts and case.asked.period is not None and case.asked.period.begun is not None:
+        starts = [case.asked.period.begun]
     ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
     wants = _wants(topology, focus)
     if ranking.causes:

@@ -3,7 +3,7 @@ cluster's clock is; a time of day that is still to come was yesterday's.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from agent.domain.question import Period
 
@@ -53,7 +53,15 @@ def period_of(text: str, now: datetime) -> Period | None:
         return None
     start, end, said = found
     end = min(end, now)
-    return Period(start=min(start, end), end=end, said=said.strip())
+    return Period(start=min(start, end), end=end, said=said.strip(), begun=_begun(words, start, end, said, now))
+
+
+def _begun(words: str, start: datetime, end: datetime, said: str, now: datetime) -> datetime | None:
+    """Only "since", "for" and "ago" say when something began, and people round generously."""
+    if said.startswith(("since", "for ")) or said.endswith("ago") or f"since {said}" in words:
+        whole_day = start.time() == time() and end - start >= DAY
+        return min(start + DAY, now) if whole_day else min(start + (now - start) * 0.6, start + DAY)
+    return None
 
 
 _Span = tuple[datetime, datetime, str]
