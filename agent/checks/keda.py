@@ -21,7 +21,8 @@ _SAYS = ("KEDAScalerFailed", "ScaledObjectCheckFailed", "KEDAMetricSourceFailed"
 
 def scaled_objects(topology: Topology, *kinds: str) -> list[Manifest]:
     wanted = kinds or ("ScaledObject", "ScaledJob")
-    return [one for one in topology.of_kind(*wanted) if group_of(one) == "keda.sh" and not held(one)]
+    found = [one for one in topology.of_kind(*wanted) if group_of(one) == "keda.sh" and not held(one)]
+    return [one for one in found if text(one, "kind") == "ScaledJob" or scales(one).name]
 
 
 def scales(scaled: Manifest) -> Ref:

@@ -103,10 +103,11 @@ def picker_of(pool: Manifest) -> Ref | None:
     return None
 
 
-def pool_selector(pool: Manifest) -> Mapping[str, Any]:
+def pool_selector(pool: Manifest) -> Mapping[str, str]:
     """matchLabels of an InferencePool's selector, which was a plain map before v1."""
     selector = mapping(pool, "spec", "selector")
-    return mapping(selector, "matchLabels") or {key: value for key, value in selector.items() if isinstance(value, str)}
+    labels = mapping(selector, "matchLabels") or selector
+    return {key: value for key, value in labels.items() if isinstance(value, str)}
 
 
 def edges(objects: Mapping[Ref, Manifest]) -> Iterator[tuple[Ref, Ref, Relation]]:

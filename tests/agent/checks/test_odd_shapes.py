@@ -48,7 +48,7 @@ def test_incidents_with_spoilt_custom_resources(seed):
 def test_a_resource_of_every_kind_that_says_nothing_yet(one):
     namespace = "shop" if one.namespaced else ""
     bare = obj(one.kind, "x", api=one.api_version, namespace=namespace, minutes=1)
-    empty = obj(one.kind, "y", api=one.api_version, namespace=namespace, minutes=1, spec={}, status={})
+    empty = obj(one.kind, "y", api=one.api_version, namespace="other" if namespace else "", minutes=1, spec={}, status={})
     assert [found.cause for found in run(topology(*app("web"), bare, empty)) if found.state == "active"] in (
         [],
         ["inference-pool-picker-missing"],
@@ -76,7 +76,13 @@ def test_series_without_samples_or_labels_are_nothing():
 def test_a_question_about_a_cluster_of_odd_resources_is_answered():
     odd = [
         custom(
-            one.kind, "odd", {"type": None}, told("Ready", "Maybe"), api=one.api_version, metadata={"deletionTimestamp": ago(-1)}
+            one.kind,
+            "odd",
+            {"type": None},
+            told("Ready", "Maybe"),
+            api=one.api_version,
+            minutes=1,
+            metadata={"deletionTimestamp": ago(-1)},
         )
         for one in EXTENSION_KINDS
     ]
