@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from agent.checks.complaints import complaints
 from agent.checks.containers import began_words, rollback_params
 from agent.checks.errors import SOON
-from agent.checks.registry import check
+from agent.checks.registry import check, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.curves import Curve, Shift, shift
@@ -145,7 +145,7 @@ def _finding(topology: Topology, cause: str, one: Degraded, more: str, **params:
         subject=one.unit,
         since=one.onset,
         affects=victims,
-        quotes=_quotes(one),
+        quotes=(*_quotes(one), *_said(topology, one)),
         params={"onset": one.onset.isoformat(), "slower": one.slower is not None, "failing": one.failing is not None, **params},
         statement=f"{one.unit} {one.words} since {one.onset:%H:%M:%SZ}, while what it calls is as before{suffer}{more}.",
     )
@@ -159,6 +159,13 @@ def _more(topology: Topology, one: Degraded) -> str:
     if complaint is not None:
         told += f"; its log: {safe(complaint.account.origin.text, limit=250).rstrip('.')}"
     return told
+
+
+def _said(topology: Topology, one: Degraded) -> Iterator[Quote]:
+    complaint = complaints(topology).get(one.unit)
+    if complaint is not None:
+        line = complaint.account.origin
+        yield quote_log(complaint.pod, complaint.log.container, line.text, line.at)
 
 
 def _quotes(one: Degraded) -> tuple[Quote, ...]:

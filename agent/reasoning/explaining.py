@@ -71,7 +71,7 @@ def _needs_are_well(finding: Finding, topology: Topology, active: Sequence[Findi
             one for one in needs if one in topology.objects and one.kind in ("Service", "Deployment", "StatefulSet", "Node")
         )
         which = f", among them {', '.join(map(str, named[:4]))}" if named else ""
-        yield f"nothing that it depends on has a fault that was seen ({len(needs)} objects{which})"
+        yield f"nothing that it depends on has a fault that was seen ({_counted(len(needs), 'object')}{which})"
 
 
 def explained_by(finding: Finding, by: Finding, topology: Topology) -> str:
@@ -158,4 +158,8 @@ def _logs(topology: Topology) -> Iterator[str]:
         lines = sum(log.text.count("\n") + 1 for log in read)
         pods = {ref_of(one) for one in topology.of_kind("Pod")}
         silent = len([one for one in topology.logs if one in pods])
-        yield f"logs: {lines} lines of {len(read)} containers in {silent} pods were read"
+        yield f"logs: {lines} lines of {_counted(len(read), 'container')} in {_counted(silent, 'pod')} were read"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"

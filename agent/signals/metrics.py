@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from agent.domain.objects import Series
-from agent.signals.curves import MINIMUM, Floats, gauge, rate
+from agent.signals.curves import MINIMUM, Curve, Floats, gauge, rate, shift
 
 _COUNTER_ENDS = ("_total", "_count", "_sum", "_bucket")
 
@@ -54,13 +54,14 @@ def _anomaly(one: Series, values: Floats, times: Floats) -> Anomaly:
     scores = [float(_split_scores(values.reshape(1, -1), split)[0]) for split in splits]
     best = int(np.argmax(scores))
     split = splits[best]
-    return Anomaly(
-        labels=one.labels,
-        score=round(scores[best], 2),
-        onset=datetime.fromtimestamp(times[split], UTC),
-        before=float(np.median(values[:split])),
-        after=float(np.median(values[split:])),
-    )
+    before, after = float(np.median(values[:split])), float(np.median(values[split:]))
+    lasting = shift(Curve(times, values), up=after > before)  # where it lasts, its begin is known more exactly
+    if lasting is not None:
+        return Anomaly(
+            labels=one.labels, score=round(scores[best], 2), onset=lasting.onset, before=lasting.before, after=lasting.after
+        )
+    onset = datetime.fromtimestamp(times[split], UTC)
+    return Anomaly(labels=one.labels, score=round(scores[best], 2), onset=onset, before=before, after=after)
 
 
 def _signal(one: Series) -> tuple[Floats, Floats]:

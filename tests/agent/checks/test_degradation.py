@@ -6,6 +6,7 @@ from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import active, app, asked, container, deployment, measured, obj, observed, pod, replica_set, topology
 from tests.agent.checks.cases_metrics import counted, served
+from tests.agent.checks.cases_signals import failing_log
 
 WELL = (60, 0.05, 0.0)
 
@@ -147,6 +148,21 @@ def test_what_a_client_measures_is_not_its_own_latency():
     ]
 
     assert run(topology(*app("web"), series=series)) == ()
+
+
+def test_what_its_own_log_says_is_told_and_quoted():
+    objects = app("web", minutes=600)
+
+    (cause,) = (
+        OfflineReasoner()
+        .diagnose(
+            asked("is web slow?"), observed(*objects, logs=[failing_log(objects[2])]), tuple(served("web", *slow(40, 20, 2.0)))
+        )
+        .causes
+    )
+
+    assert "its log: 2026-05-04T11:56:00Z ERROR price table is locked" in cause.finding.statement
+    assert any("price table is locked" in quote.text for quote in cause.finding.quotes)
 
 
 def test_similar_names_are_told_apart():

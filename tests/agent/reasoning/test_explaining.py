@@ -215,7 +215,7 @@ def test_what_was_looked_at_and_is_well_is_kept():
     assert "nodes: the only one is ready" in told
     assert "changes: none by a person or a tool" in told
     assert "metrics: of 1 series of Deployment shop/web none behaves unlike before" in told
-    assert "logs: 825 lines of 1 containers" in told
+    assert "logs: 825 lines of 1 container in 1 pod were read" in told
 
 
 def test_rights_that_are_missing_give_an_answer_with_the_gap():
