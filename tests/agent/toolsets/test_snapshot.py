@@ -148,3 +148,19 @@ async def test_the_values_of_secrets_stay_in_the_file(tmp_path):
     assert list(found["data"]) == ["password"]
     assert "aHVudGVyMg" not in json.dumps(found)
     assert "hunter2" not in json.dumps(await cluster.get("v1", Ref("Secret", "n", "s")))
+
+
+async def test_metrics_by_a_pattern_of_names_as_gathering_asks_for_them(tmp_path):
+    more = [
+        {"metric": {"__name__": name, "namespace": space}, "values": [[NOW.timestamp(), "1"]]}
+        for name, space in (("http_requests_total", "shop"), ("http_requests_total", "other"), ("go_threads", "shop"))
+    ]
+    cluster = SnapshotCluster.open(written(tmp_path, json.dumps(document(metrics=more))))
+    window = Window(start=NOW - timedelta(minutes=5), end=NOW)
+
+    found = await cluster.range('{__name__=~".*requests_total|up",namespace="shop"}', window, 30)
+
+    assert [(one.name, one.labels["namespace"]) for one in found] == [("http_requests_total", "shop")]
+    for wrong in ('{__name__=~"(",namespace="shop"}', 'up{__name__=~"x"}', '{job!="a"}', "sum(up)", "up[5m]"):
+        with pytest.raises(MetricsUnavailable):
+            await cluster.range(wrong, window, 30)
