@@ -13,7 +13,7 @@ from agent.topology import Topology
 from agent.topology.extensions import group_of
 from agent.topology.fields import at, created_at, items, mapping, ref_of, text, time_at
 
-_DENIED = re.compile(r"not permitted in project|not allowed in project|does not match any of the allowed", re.I)
+_DENIED = re.compile(r"not permitted in project|not allowed in project|do(?:es)? not match any of the allowed", re.I)
 _NO_PROJECT = re.compile(r"project [`'\"]?[\w.-]+[`'\"]? which does not exist|appproject.*not found", re.I)
 _ERRORS = ("ComparisonError", "InvalidSpecError", "UnknownError")
 HANGS = timedelta(minutes=15)

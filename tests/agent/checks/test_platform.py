@@ -269,3 +269,13 @@ def test_a_flood_of_an_ordinary_reason_is_told_and_errors_of_encryption_too():
         )
     )
     assert "IPsec inbound_no_states" in found.statement
+
+
+def test_members_and_placements_are_of_the_cluster():
+    lost = custom(
+        "MemberCluster", "west", told("Joined", "False", "Left", "gone"), api="cluster.kubernetes-fleet.io/v1beta1", namespace=""
+    )
+    found = [one for one in run(topology(lost, *app("web"))) if one.state == "active"]
+    assert [(one.cause, str(one.subject)) for one in found if one.cause == "member-cluster-lost"] == [
+        ("member-cluster-lost", "MemberCluster west")
+    ]
