@@ -14,7 +14,7 @@ MOST_PAGES = 5
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+|\d{3}")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PARTS = {"title": 4.0, "cause": 4.0, "alerts": 2.0, "Meaning": 2.0, "Diagnosis": 1.0, "Impact": 1.0, "Mitigation": 0.5}
-_SYMPTOM = 20.0  # a symptom in the page's own list says as much as two or three rare words of its title
+_SYMPTOM = 14.0  # a symptom in the list of a page is enough to name it, and no more than a rare word of a title
 _ENOUGH = 12.0  # for a page to be named at all: one rare word of a title, or a few of the text
 _SMALL = frozenset(
     _WORD.findall(
