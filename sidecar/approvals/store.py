@@ -29,6 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sidecar.contract import Answer, ChangePreview, Decision, Json, Plan, PlanState
 from sidecar.errors import JournalUnavailable
+from sidecar.statements import Statement
 
 metadata = MetaData()
 
@@ -60,14 +61,12 @@ _answers = Table(
 )
 
 
-# What every verdict asks for, made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
 def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
     anew = {column.name: statement.excluded[column.name] for column in _plans.columns if not column.primary_key}
-    once = statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
-    return once.execution_options(preserve_rowcount=True)
+    return statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
 
 
-_PUT = {"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))}
+_PUT = Statement({"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))})
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
 STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
@@ -120,7 +119,7 @@ def put(connection: Connection, entry: Entry) -> None:
         "cleared": 0,
         "shown": orjson.dumps(entry.shown).decode(),
     }
-    if connection.execute(_PUT[connection.dialect.name], values).rowcount != 1:
+    if _PUT.change(connection, values) != 1:
         raise JournalUnavailable("another sidecar put this plan meanwhile: ask again")
 
 

@@ -6,17 +6,20 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, insert, select
 
+from sidecar.statements import Statement
+
 metadata = MetaData()
 
 _lifts = Table("stop_lifts", metadata, Column("person", Text, primary_key=True), Column("at", Float, nullable=False))
 _switch = Table("stops", metadata, Column("by", Text, primary_key=True), Column("at", Float), Column("reason", Text))
-STOPPED = select(_switch.c.by)  # made once: every verdict asks for it
+STOPPED = select(_switch.c.by)
+_STOPPED = Statement(STOPPED)
 
 
 def stopped_by(connection: Connection) -> str | None:
     """Who stopped everything, None when nobody did."""
-    row = connection.execute(STOPPED).first()
-    return str(row.by) if row is not None else None
+    row = _STOPPED.first(connection, {})
+    return str(row[0]) if row is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

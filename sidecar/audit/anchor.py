@@ -66,7 +66,7 @@ class AnchorFile:
         return True
 
     def _replaced(self, content: bytes) -> None:
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")  # two sidecars may share the folder
+        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}-{threading.get_ident()}.new")  # two may share the folder
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table,
 
 from sidecar.audit.chain import NEVER, Body, Fault, Head, check, mac_of, seal
 from sidecar.contract import Json
+from sidecar.errors import JournalUnavailable
+from sidecar.statements import Statement
 
 metadata = MetaData()
 # 64 bits: no journal gets there, but whoever reads may name a number that does not fit into 32. SQLite's own have 64.
@@ -38,11 +40,12 @@ _head = Table(
     Column("mac", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
-# Made once: SQLAlchemy takes longer to put a statement together than the database to carry it out.
-_APPEND = insert(_records)
-_GO_ON = update(_head).where(_head.c.id == 1).values(seq=bindparam("new_seq"), mac=bindparam("new_mac"), at=bindparam("new_at"))
-_WHERE = select(_head.c.seq, _head.c.mac, _head.c.at).where(_head.c.id == 1)
-_WHERE_ALONE = _WHERE.with_for_update()
+_APPEND = Statement(insert(_records))
+_GO_ON = Statement(
+    update(_head).where(_head.c.id == 1).values(seq=bindparam("new_seq"), mac=bindparam("new_mac"), at=bindparam("new_at"))
+)
+_last = select(_head.c.seq, _head.c.mac, _head.c.at).where(_head.c.id == 1)
+_LAST, _LAST_ALONE = Statement(_last), Statement(_last.with_for_update())
 
 
 class Journal:
@@ -70,14 +73,17 @@ class Journal:
         """Write the record after `head`, which the caller holds `alone`, and become the head; durable when the caller commits."""
         record = seal(self._key, head, at=at, kind=kind, actor=_plain(actor), plan=plan, lease=lease, body=body)
         after = record.head
-        connection.execute(_APPEND, {**record.fields, "body": record.body.decode()})
-        connection.execute(_GO_ON, {"new_seq": after.seq, "new_mac": after.mac, "new_at": after.at.isoformat()})
+        _APPEND.change(connection, {**record.fields, "body": record.body.decode()})
+        _GO_ON.change(connection, {"new_seq": after.seq, "new_mac": after.mac, "new_at": after.at.isoformat()})
         return after
 
     def head(self, connection: Connection, *, alone: bool = False) -> Head:
         """`alone`: nobody else appends, or reads it so, until the caller's transaction ends."""
-        row = connection.execute(_WHERE_ALONE if alone else _WHERE).one()
-        return Head(row.seq, row.mac, datetime.fromisoformat(row.at))
+        row = (_LAST_ALONE if alone else _LAST).first(connection, {})
+        if row is None:
+            raise JournalUnavailable("the journal has no head: restore the database")
+        seq, mac, at = row
+        return Head(seq, mac, datetime.fromisoformat(at))
 
     def check_end(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
         """A quick look at the start: whether the last record and the anchors' are there, and written with this key."""

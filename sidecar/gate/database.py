@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from sidecar.errors import JournalUnavailable, SettingsError
+from sidecar.statements import printable, without_nul
 
 CONNECT_SECONDS = 5
 POOL_SECONDS = 10  # longer than this nobody waits for a connection: the answer is 503
@@ -102,12 +103,8 @@ def _clean(parameters: Any) -> Any:
     if not any(isinstance(value, str) and "\x00" in value for value in values):
         return parameters
     if isinstance(parameters, dict):
-        return {name: printable(value) for name, value in parameters.items()}
+        return without_nul(parameters)
     return tuple(printable(value) for value in values)
-
-
-def printable(value: Any) -> Any:
-    return value.replace("\x00", "\\u0000") if isinstance(value, str) else value
 
 
 def sole_use(url: str) -> int | None:

@@ -11,14 +11,17 @@ from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk
 from sidecar.ports import History
+from sidecar.statements import Statement
 
 COUNTED = timedelta(hours=24)  # how far back policy may count
 
-_KNOWN = select(  # made once, like what it is made of
-    approvals.STATE.scalar_subquery().label("state"),
-    switch.STOPPED.limit(1).scalar_subquery().label("stopped"),
-    steps.PERFORMED_SINCE.exists().label("performed"),
-    leases.HELD_BY_OTHERS.exists().label("held"),
+_KNOWN = Statement(
+    select(
+        approvals.STATE.scalar_subquery().label("state"),
+        switch.STOPPED.limit(1).scalar_subquery().label("stopped"),
+        steps.PERFORMED_SINCE.exists().label("performed"),
+        leases.HELD_BY_OTHERS.exists().label("held"),
+    )
 )
 
 
@@ -34,13 +37,14 @@ class Known:
 def known_of(digest: str, *, desk: Desk) -> Known:
     since = desk.ledger.now() - COUNTED
     with desk.ledger.read() as connection:
-        row = connection.execute(_KNOWN, {"wanted": digest, "but_for": digest, "since": since.timestamp()}).one()
+        given = {"wanted": digest, "but_for": digest, "since": since.timestamp()}
+        state, stopped, performed, held = _KNOWN.first(connection, given) or (None, None, True, True)
         return Known(
-            state=row.state,
-            stopped=row.stopped,
+            state=state,
+            stopped=stopped,
             history=History(
-                performed=list(steps.performed_since(connection, since)) if row.performed else [],
-                leased=leases.held(connection, but_for=digest) if row.held else [],
+                performed=list(steps.performed_since(connection, since)) if performed else [],
+                leased=leases.held(connection, but_for=digest) if held else [],
             ),
         )
 
