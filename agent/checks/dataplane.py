@@ -104,8 +104,7 @@ def drops(topology: Topology) -> Iterator[Finding]:
             subject=subject,
             params={"reason": reason, "direction": direction.lower(), "per_second": round(rate, 1)},
             quotes=(quote_field(subject, "metrics", f'{series.name}{{reason="{said}"}} {rate:.1f}/s'),),
-            statement=f"Cilium drops {rate:.1f} packets a second{f' on {where}' if where else ''}:"
-            f" {said}{meaning}.",
+            statement=f"Cilium drops {rate:.1f} packets a second{f' on {where}' if where else ''}: {said}{meaning}.",
         )
 
 
