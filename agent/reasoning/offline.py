@@ -14,7 +14,7 @@ from agent.reasoning.answers import at_that_time, how_it_is, not_there, summary,
 from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
-from agent.reasoning.platform import platform_namespaces
+from agent.reasoning.platform import held_on_purpose, platform_namespaces
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, victims
 from agent.signals.masking import mask, safe
@@ -252,6 +252,7 @@ def _healthy(
     finished = sorted({_runner(topology, pod) for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)})
     if finished and all(phase(pod) == "Succeeded" for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)):
         sentences.append(f"Pods that are not Running are finished runs (Completed, exit 0) of {', '.join(finished)}.")
+    sentences += held_on_purpose(topology, spaces)
     if ranking.elsewhere:
         sentences.append(f"Not related to the question, but seen: {' '.join(one.statement for one in ranking.elsewhere[:2])}")
     return Diagnosis(outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants)

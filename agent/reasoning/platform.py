@@ -1,4 +1,5 @@
-"""Where the parts of the platform live that what was seen hangs on, and that may not have been read yet: names only."""
+"""The platform beside the question: where the parts live that what was seen hangs on and that may not have been read yet, and
+what of it people hold on purpose."""
 
 import re
 from collections.abc import Collection
@@ -11,12 +12,15 @@ from agent.checks.rights import refusals
 from agent.checks.scheduling import unplaced
 from agent.checks.services import log_troubles
 from agent.checks.webhooks import called_in_vain
+from agent.signals.masking import safe
 from agent.topology import Topology
 from agent.topology.dns import SPACES
+from agent.topology.extensions import held, is_custom
 from agent.topology.fields import condition, items, text
 from agent.topology.references import ROUTES
 
 _ACCELERATORS = re.compile(r"gpu|nvidia|amd|intel-device|device-plugin|(?:^|-)dra(?:-|$)|neuron|habana|accelerator|^kube-system$")
+AT_MOST = 3
 _NETWORK = re.compile(r"^kube-system$|cilium|calico|flannel")
 
 
@@ -50,3 +54,16 @@ def _asked_in_vain(topology: Topology) -> set[str]:
     routes = [one for kind in ROUTES for one in topology.of_kind(kind)]
     found |= {text(parent, "namespace") for route in routes for parent in items(route, "spec", "parentRefs")}
     return found - {""}
+
+
+def held_on_purpose(topology: Topology, namespaces: Collection[str]) -> list[str]:
+    """A sentence on custom resources that people have suspended, paused or switched off: no fault, and worth knowing."""
+    found = [
+        f"{ref} ({safe(why, limit=120)})"
+        for ref, manifest in sorted(topology.objects.items())
+        if is_custom(manifest) and (not namespaces or ref.namespace in namespaces)
+        for why in [held(manifest)]
+        if why
+    ]
+    more = f" and {len(found) - AT_MOST} more" if len(found) > AT_MOST else ""
+    return [f"Held on purpose, which is no fault: {', '.join(found[:AT_MOST])}{more}."] if found else []

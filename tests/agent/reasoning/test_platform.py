@@ -95,3 +95,16 @@ OTHERS = ("shop", "kube-system", "hooks", "infra", "default")
 )
 def test_where_those_live_that_were_asked_in_vain_is_read_too(objects, logs, wanted):
     assert platform_namespaces(topology(*objects, logs=logs), OTHERS) == wanted
+
+
+def test_what_is_held_on_purpose_is_stated_and_no_fault():
+    failed = told("Ready", "False", "BuildFailed", "no")
+    paused = custom("Kustomization", "apps", failed, api="kustomize.toolkit.fluxcd.io/v1", spec={"suspend": True})
+    found = asked_of("what is wrong in namespace shop?", paused)
+    assert found.outcome == "healthy"
+    assert "Held on purpose, which is no fault: Kustomization shop/apps (spec.suspend: true)." in found.statement
+
+
+def test_of_many_that_are_held_some_are_named_and_the_rest_counted():
+    many = [custom("Widget", f"w{n}", api="example.com/v1", spec={"paused": True}) for n in range(7)]
+    assert "and 4 more" in asked_of("what is wrong in namespace shop?", *many).statement
