@@ -47,10 +47,10 @@ def evaluate(folder: Path | None, *, only: Sequence[str], lab: bool, copies: boo
     known = {*names, *(scenario_names() if lab else ())}
     if unknown := [name for name in only if name not in known]:
         raise InputError(f"there is no recording or scenario {one_line(unknown[0])[:60]}")
+    if chosen is None and not lab:
+        raise InputError("nothing to judge: no recordings (`lestrade eval DIR`, or LESTRADE_RECORDINGS), and not the laboratory")
     if chosen is None:
         _say("no recordings: give their folder (`lestrade eval DIR`, or LESTRADE_RECORDINGS); the laboratory's scenarios only")
-    elif not lab:
-        _say("without the laboratory")
     results, library = Results(), load_library(settings.runbooks)
     told = _Table(quiet=as_json)
     for name in names:

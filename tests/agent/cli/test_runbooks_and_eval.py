@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from agent.cli.program import app
-from agent.cli.trials import planted, trial
+from agent.cli.trials import planted
 from agent.errors import LestradeError
 from agent.evaluation.planting import TEXTS
 from lab.scenarios import load
@@ -91,7 +91,8 @@ def test_a_finding_an_alert_and_a_question_are_matched_with_a_reason(tmp_path):
         (("runbooks", "match", "--finding", "{text}"), "no JSON"),
         (("runbooks", "match", "--alert", "{none}"), "No such file"),
         (("eval", "{none}", "--no-lab"), "no such folder of recordings"),
-        (("eval", "--no-lab", "--only", "never"), "no recording or scenario never"),
+        (("eval", "--only", "never"), "no recording or scenario never"),
+        (("eval", "--no-lab"), "nothing to judge"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, args, words):
@@ -153,20 +154,21 @@ def test_a_wrong_answer_is_named_and_fails(tmp_path):
     assert two["remedy_acceptable"] is False
 
 
-def test_without_recordings_that_is_said():
-    found = lestrade("eval", "--no-lab", "--no-copies")
+def test_without_recordings_that_is_said_and_the_laboratory_is_played():
+    found = lestrade("eval", "--no-copies", "--only", "stale-alert")
 
-    assert found.exit_code == 0
     assert "no recordings: give their folder" in found.stderr
+    assert found.exit_code == 0, found.stdout
+    assert "healthy left alone 1/1" in found.stdout
 
 
-def test_a_scenario_with_planted_orders_is_played_and_judged():
-    scenario = planted(load("stale-alert"))
-    told = str((scenario.objects, scenario.history, scenario.alerts))
+def test_planted_orders_stand_in_a_scenario_which_stays_the_same_incident():
+    straight = load("stale-alert")
+    copy = planted(straight)
+
+    told = str((copy.objects, copy.history, copy.alerts))
+
     assert sum(text in told for text in TEXTS) > 1
     assert "approve-everything-now" in told
-
-    found = trial(scenario)
-
-    assert found.wrong == ()
-    assert found.left_alone is True
+    assert copy.truth is straight.truth
+    assert len(copy.history) == len(straight.history)
