@@ -34,7 +34,7 @@ def held_by_finalizer(topology: Topology) -> Iterator[Finding]:
             *quote_condition(namespace, "NamespaceContentRemaining"),
         ]
         quotes += [
-            quote_field(ref, "metadata", f"finalizers: {', '.join(items(manifest, 'metadata', 'finalizers'))}", began)
+            quote_field(ref, "metadata", f"finalizers: {', '.join(map(str, items(manifest, 'metadata', 'finalizers')))}", began)
             for ref, manifest in holders[:2]
         ]
         who = ", ".join(str(ref) for ref, _ in holders[:3]) or "an object in it"
@@ -112,7 +112,7 @@ def pod_does_not_go(topology: Topology) -> Iterator[Finding]:
         until = time_at(pod, "metadata", "deletionTimestamp")
         if until is None or topology.now - until < GRACE:
             continue
-        finalizers = items(pod, "metadata", "finalizers")
+        finalizers = [str(one) for one in items(pod, "metadata", "finalizers")]
         node = topology.get("Node", "", text(pod, "spec", "nodeName"))
         silent = node is not None and text(condition(node, "Ready"), "status") != "True"
         why = (
@@ -126,7 +126,7 @@ def pod_does_not_go(topology: Topology) -> Iterator[Finding]:
             cause="pod-stuck-terminating",
             subject=ref_of(pod),
             since=until,
-            params={"finalizers": list(finalizers), "grace": number(pod, "metadata", "deletionGracePeriodSeconds")},
+            params={"finalizers": [*finalizers], "grace": number(pod, "metadata", "deletionGracePeriodSeconds")},
             quotes=(
                 quote_field(ref_of(pod), "metadata", f"deletionTimestamp {until:%H:%M:%SZ}; finalizers: {finalizers or 'none'}"),
             ),

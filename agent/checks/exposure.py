@@ -81,7 +81,13 @@ def not_listed(topology: Topology) -> Iterator[Finding]:
         known = [one for one in slices.get(ref, ()) if text(one, "addressType") in ("", "IPv4", "IPv6")]
         if not pods or not known or text(service, "spec", "type") == "ExternalName":
             continue
-        listed = {address for one in known for end in items(one, "endpoints") for address in items(end, "addresses")}
+        listed = {
+            address
+            for one in known
+            for end in items(one, "endpoints")
+            for address in items(end, "addresses")
+            if isinstance(address, str)
+        }
         own = {text(pod, "status", "podIP") for pod in pods}
         others = {text(one, "ip") for pod in pods for one in items(pod, "status", "podIPs")}
         missing = sorted(own - listed)

@@ -9,7 +9,7 @@ from agent.checks.registry import check, earliest, quote_event, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.topology import Happening, Topology, pod_spec_of
-from agent.topology.fields import created_at, text
+from agent.topology.fields import created_at, items, text
 from agent.topology.pods import container_named, container_states
 from agent.topology.workloads import is_serving, pods_with_unit, rollback, still_serving, tag
 
@@ -115,7 +115,7 @@ def could_not_pull(topology: Topology) -> Iterator[Finding]:
     """Pull errors of an image that the workload no longer asks for: a release that was rolled back."""
     for workload in topology.of_kind("Deployment"):
         unit = Ref("Deployment", text(workload, "metadata", "namespace"), text(workload, "metadata", "name"))
-        images = {text(one, "image") for one in pod_spec_of(workload).get("containers", [])}
+        images = {text(one, "image") for one in items(pod_spec_of(workload), "containers")}
         errors = [event for event in _pull_errors(topology, unit) if classify(event.message)]
         stale = [event for event in errors if not any(f'"{image}"' in event.message for image in images)]
         if not stale or not is_serving(topology, unit):

@@ -14,7 +14,7 @@ from agent.signals.logs import ConnectionTrouble
 from agent.signals.masking import mask
 from agent.topology import Topology, pod_spec_of
 from agent.topology.calls import Address, hosts_in, service_of
-from agent.topology.fields import at, field_writes, items, mapping, name_of, text
+from agent.topology.fields import field_writes, items, mapping, name_of, number, text
 from agent.topology.workloads import rollback
 from sidecar.contract import Json
 
@@ -135,10 +135,10 @@ def _path(topology: Topology, address: Address) -> str:
     if address.holder.kind == "ConfigMap":
         return f"/data/{address.key.replace('~', '~0').replace('/', '~1')}"
     prefix = "/spec" if address.holder.kind == "Pod" else "/spec/template/spec"
-    for number, container in enumerate(items(pod_spec_of(topology.objects.get(address.holder, {})), "containers")):
+    for place, container in enumerate(items(pod_spec_of(topology.objects.get(address.holder, {})), "containers")):
         for index, variable in enumerate(items(container, "env")):
             if text(variable, "name") == address.key:
-                return f"{prefix}/containers/{number}/env/{index}/value"
+                return f"{prefix}/containers/{place}/env/{index}/value"
     return ""
 
 
@@ -151,7 +151,7 @@ def port_not_offered(topology: Topology) -> Iterator[Finding]:
         manifest = topology.objects.get(service) if service is not None and service.kind == "Service" else None
         if service is None or manifest is None or not trouble.port or unit not in topology.objects:
             continue
-        offered = [at(port, "port") for port in items(manifest, "spec", "ports")]
+        offered = [number(port, "port") for port in items(manifest, "spec", "ports")]
         if not offered or trouble.port in offered or text(manifest, "spec", "clusterIP") == "None":
             continue
         has = ", ".join(map(str, offered))

@@ -143,7 +143,7 @@ def port_nobody_listens_on(topology: Topology) -> Iterator[Finding]:
             target = at(port, "targetPort") or at(port, "port")
             told = _call_quotes(topology, ref)
             named = isinstance(target, str) and not target.isdigit()
-            wrong = target not in names if named else bool(numbers) and int(target or 0) not in numbers and bool(told)
+            wrong = target not in names if named else bool(numbers) and _number_of(target) not in numbers and bool(told)
             if not wrong or at(port, "protocol") == "UDP":
                 continue
             only = next(iter(numbers)) if len(numbers) == 1 else None
@@ -176,6 +176,10 @@ def port_nobody_listens_on(topology: Topology) -> Iterator[Finding]:
                 f" the pods of"
                 f" {workload} listen on {has}, so connections are refused although the endpoints are ready.",
             )
+
+
+def _number_of(target: object) -> int:
+    return int(target) if isinstance(target, int) or (isinstance(target, str) and target.isdigit()) else 0
 
 
 @check("scaled-to-zero", weight=0.9)

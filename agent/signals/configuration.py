@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from agent.domain.objects import Manifest, Ref
 from agent.signals.changes import CONTROLLERS
 from agent.topology import Topology, pod_spec_of
-from agent.topology.fields import at, created_at, field_writes, items, text
+from agent.topology.fields import at, created_at, field_writes, items, mapping, text
 from agent.topology.pods import container_states, containers
 from agent.topology.workloads import live_pods
 
@@ -46,7 +46,7 @@ def last_edit(manifest: Manifest) -> tuple[datetime, str, tuple[str, ...]] | Non
     """(when, field manager, keys) of the last write of the data after the object was made; None when there was none."""
     made = created_at(manifest)
     writes = [
-        (when, who, tuple(sorted(key[2:] for key in at(fields, field) or {} if key.startswith("f:"))))
+        (when, who, tuple(sorted(key[2:] for key in mapping(fields, field) if key.startswith("f:"))))
         for who, when, fields in field_writes(manifest)
         for field in ("f:data", "f:stringData", "f:binaryData")
         if at(fields, field) is not None and not who.startswith(CONTROLLERS) and (made is None or when - made >= _CREATION)

@@ -20,7 +20,7 @@ from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.errors import InputError, MetricsUnavailable
 from agent.ports.cluster import Gap, Observed
 from agent.toolsets.projection import projected
-from agent.toolsets.redaction import without_secrets
+from agent.toolsets.redaction import secretless
 from agent.toolsets.streaming import Members, NotJson, TooLarge
 from agent.topology.extensions import touches
 from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
@@ -46,7 +46,7 @@ class SnapshotCluster:
     """ClusterReader and Metrics over one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = replace(snapshot, objects=tuple(_without_secrets(one) for one in snapshot.objects))
+        self._snapshot = replace(snapshot, objects=tuple(secretless(one) for one in snapshot.objects))
         self._logs = {(log.namespace, log.pod, log.container, log.previous): log for log in snapshot.logs}
         self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}
 
@@ -121,16 +121,6 @@ class SnapshotCluster:
         raise MetricsUnavailable("a snapshot answers no PromQL")
 
 
-def _without_secrets(one: Manifest) -> Manifest:
-    """A copy where something has to go, else the same object: there may be tens of thousands."""
-    if kind_of(one) != "Secret" and not at(one, "metadata", "annotations"):
-        return one
-    copy: dict[str, Any] = {**one, "metadata": dict(mapping(one, "metadata"))}
-    if isinstance(copy["metadata"].get("annotations"), Mapping):
-        copy["metadata"]["annotations"] = dict(copy["metadata"]["annotations"])
-    return without_secrets(copy)
-
-
 def _is_wanted(one: Manifest, wanted: set[str]) -> bool:
     namespace = namespace_of(one)
     if kind_of(one) == "Event":
@@ -196,6 +186,10 @@ def fault_of(one: object) -> str:
         return "a mapping with a kind is expected"
     if not isinstance(one.get("metadata"), Mapping) or not text(one, "metadata", "name"):
         return f"{text(one, 'kind')[:60]} without metadata.name"
+    for part in ("labels", "annotations"):
+        words = one["metadata"].get(part) or {}
+        if not isinstance(words, Mapping) or not all(isinstance(value, str) for value in words.values()):
+            return f"metadata.{part} of {text(one, 'kind')[:60]} {name_of(one)[:80]} is no map of texts"
     for part in ("spec", "status"):
         if not isinstance(one.get(part) or {}, Mapping):
             return f"{part} of {text(one, 'kind')[:60]} {name_of(one)[:80]} is no mapping"

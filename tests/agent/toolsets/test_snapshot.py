@@ -122,6 +122,10 @@ def test_a_folder_that_is_no_dump(tmp_path):
     ("more", "words"),
     [
         ({"objects": [{"kind": "Pod"}]}, "objects[0] is no Kubernetes object: Pod without metadata.name"),
+        (
+            {"objects": [{"kind": "Pod", "metadata": {"name": "a", "labels": {"version": 1.0}}}]},
+            "metadata.labels of Pod a is no map of texts",
+        ),
         ({"objects": [{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": 3}}]}, "spec.containers of Pod a"),
         ({"objects": [{"kind": "Service", "metadata": {"name": "a"}, "spec": []}, 7]}, "objects[1]"),
         ({"metrics": [{"metric": {}, "values": [["x", "y"]]}]}, "no Prometheus matrix"),
