@@ -13,7 +13,7 @@ from agent.domain.objects import Ref
 from agent.domain.question import Mention, Question, Symptom
 from agent.reasoning.names import nearest, parts_of, said_in_parts, same_word
 from agent.reasoning.questions import understand
-from agent.reasoning.vocabulary import COMMON, GENERIC
+from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS
 from agent.topology import Topology, pod_spec_of
 from agent.topology.extensions import is_custom
 from agent.topology.fields import labels_of, mapping, name_of, ref_of, text
@@ -214,12 +214,26 @@ class _Search:
         if labelled:
             self._exact[mention.name] = labelled
             return
-        for name, _ in nearest(mention.name, self._by_name.keys(), most=3):
+        for name in dict.fromkeys(
+            (*(name for name, _ in nearest(mention.name, self._by_name.keys(), most=3)), *self._of_parts(mention))
+        ):
             refs = [ref for ref in self._by_name[name] if self._is_inside(ref) and ref.kind in (*_RUNNING, mention.kind)]
             if refs:
                 self._exact[mention.name] = refs
                 self.taken[mention.name] = self._topology.unit(refs[0])
                 return
+
+    def _of_parts(self, mention: Mention) -> list[str]:
+        """Names of the same parts in another order or without what only says the kind; else longer names that hold them all."""
+        said = set(parts_of(mention.name)) - KIND_PARTS
+        if not mention.sure or not said:
+            return []
+        known = {name: set(parts_of(name)) - KIND_PARTS for name in self._by_name}
+        same = sorted(name for name, parts in known.items() if parts == said)
+        longer = sorted(
+            (name for name, parts in known.items() if len(said) > 1 and said < parts), key=lambda name: (len(name), name)
+        )
+        return same or (longer if len(longer) == 1 else [])
 
     def _gone(self, name: str) -> list[Ref]:
         """The workload of a pod that only events or its own name still speak of; an object that is referred to and missing."""

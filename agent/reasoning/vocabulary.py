@@ -105,6 +105,9 @@ COMMON = _words(
     """
 )
 
+# Parts of a name that say what a thing is and not which: checkout-service, checkout-deployment and checkout are one name.
+KIND_PARTS = _words("service svc pod pods deployment deploy app application job cronjob statefulset daemonset")
+
 # Things that people say for something of theirs, which no object is called by.
 GENERIC = _words(
     """

@@ -41,8 +41,8 @@ async def survey(
 ) -> Scan:
     """`everywhere`: `namespaces` are all there are. Raises ClusterUnreachable when nothing answers."""
     seen = await reader.overview(() if everywhere else namespaces)
-    if everywhere and any("no rights" in gap.why for gap in seen.gaps):
-        seen = await reader.overview(namespaces)  # what may not be listed over all namespaces may be in each
+    if everywhere and any(gap.what == "Pod objects" and "no rights" in gap.why for gap in seen.gaps):
+        seen = await reader.overview(namespaces)  # whoever may not see pods everywhere may have rights in namespaces
     topology, findings = await asyncio.to_thread(looker.look, seen)
     failing = suspects(findings, topology, namespaces)[:SUSPECTS]
     gaps = list(seen.gaps)

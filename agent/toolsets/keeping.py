@@ -19,7 +19,7 @@ from agent.domain.objects import ContainerLog, Manifest, Series
 from agent.errors import InputError
 from agent.ports.cluster import Gap
 from agent.signals.masking import mask
-from agent.toolsets.redaction import REDACTED, without_secrets
+from agent.toolsets.redaction import REDACTED, secretless
 from agent.toolsets.snapshot import VERSION
 
 _SECRET_NAME = re.compile(
@@ -86,22 +86,27 @@ def _write(
 
 def scrubbed(one: Manifest) -> Manifest:
     """A copy without anything that is, or looks like, the value of a secret."""
-    copy = _masked(dict(one))
-    if one.get("kind") == "ConfigMap" and isinstance(copy.get("data"), dict):
-        copy["data"] = {key: REDACTED if _is_secret(key, value) else value for key, value in copy["data"].items()}
-    return without_secrets(copy)
+    copy: Manifest = _masked(dict(secretless(one)))  # a Secret's values first: what else holds them is known by them
+    return copy
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
-    if isinstance(value, list):
-        return [_masked(one) for one in value]
+    if isinstance(value, list):  # a flag and its value may stand apart: --password hunter2
+        flags = ["", *value][: len(value)]
+        return [
+            REDACTED if _is_flag(flag) and _is_secret(flag, one) else _masked(one) for flag, one in zip(flags, value, strict=True)
+        ]
     if not isinstance(value, Mapping):
         return value
-    if isinstance(value.get("value"), str) and isinstance(value.get("name"), str) and _is_secret(value["name"], value["value"]):
+    if isinstance(value.get("name"), str) and _is_secret(value["name"], value.get("value")):
         return {**value, "value": REDACTED}
-    return {key: _masked(one) for key, one in value.items()}
+    return {key: REDACTED if _is_secret(key, one) else _masked(one) for key, one in value.items()}
+
+
+def _is_flag(word: Any) -> bool:
+    return isinstance(word, str) and word.startswith("-") and "=" not in word
 
 
 def _is_secret(name: str, value: Any) -> bool:
@@ -109,6 +114,6 @@ def _is_secret(name: str, value: Any) -> bool:
     return (
         isinstance(value, str)
         and bool(value)
-        and not value.startswith(("/", "$("))
+        and not value.startswith(("/", "$(", "-"))
         and _SECRET_NAME.search(name.rpartition("/")[2]) is not None
     )

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.domain.objects import Manifest
@@ -28,6 +28,16 @@ def without_secrets(one: dict[str, Any]) -> Manifest:
             if not isinstance(told, str) or len(told) > LONGEST_NOTE or any(value in told for value in values):
                 annotations[name] = REDACTED
     return one
+
+
+def secretless(one: Manifest) -> Manifest:
+    """A copy where something has to go, else the same object: there may be tens of thousands."""
+    if one.get("kind") != "Secret" and not at(one, "metadata", "annotations"):
+        return one
+    copy: dict[str, Any] = {**one, "metadata": dict(one.get("metadata") or {})}
+    if isinstance(copy["metadata"].get("annotations"), Mapping):
+        copy["metadata"]["annotations"] = dict(copy["metadata"]["annotations"])
+    return without_secrets(copy)
 
 
 def _values(secret: dict[str, Any]) -> Iterator[str]:

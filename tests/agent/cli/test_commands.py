@@ -241,6 +241,8 @@ def test_a_port_that_is_taken_is_told(home):
         (),
         ("demo",),
         ("investigate",),
+        ("scan",),
+        ("snapshot",),
         ("serve",),
         ("report",),
         ("config",),

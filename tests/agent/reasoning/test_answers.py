@@ -300,6 +300,14 @@ def test_a_container_or_label_is_a_name_too():
     assert answer("is envoy-sidecar healthy?", *objects).outcome == "healthy"
 
 
+@pytest.mark.parametrize("said", ["gateway-payment", "payment-gateway-service", "payment_gateway", "deploy/payment-gatewya"])
+def test_another_order_or_what_only_says_the_kind_is_the_same_name(said):
+    found = answer(f"is {said} healthy?", *app("payment-gateway"), *app("other"))
+
+    assert found.outcome == "healthy"
+    assert "Deployment shop/payment-gateway: 2 of 2 pods ready" in found.statement
+
+
 def test_the_order_of_objects_does_not_matter_to_any_answer():
     objects = [*chain(), *RIGHTS]
     for question in ("what would be affected if db goes down?", "who can delete pods in namespace shop?", "what changed?"):

@@ -25,7 +25,7 @@ from tests.agent.builders import (
 )
 from tests.agent.checks.cases import CASES
 from tests.agent.checks.cases_metrics import served
-from tests.agent.checks.cases_signals import edited, failing_log, repeated
+from tests.agent.checks.logbooks import edited, failing_log, repeated
 
 REASONER = OfflineReasoner()
 

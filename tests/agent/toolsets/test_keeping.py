@@ -31,7 +31,8 @@ def holding_secrets():
     }
     return [
         obj("Secret", "login", data={"password": PACKED}, metadata={"annotations": note}),
-        deployment("web", containers=[container(env=variables)]),
+        deployment("web", containers=[container(env=variables, args=["--mode", "fast", "--db-password", SECRET])]),
+        obj("Widget", "w", api="example.com/v1", spec={"auth": {"password": SECRET, "user": "app"}}),
         obj("ConfigMap", "settings", data={"api-key": SECRET, "mode": "fast", "url": f"https://u:{SECRET}@example.com/"}),
         obj(
             "Event",
@@ -66,6 +67,7 @@ def test_what_is_no_secret_stays(tmp_path):
     variables = {one["name"]: one["value"] for one in found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert (variables["TOKEN_FILE"], variables["MODE"]) == ("/var/run/token", "fast")
     assert variables["DB_URL"].endswith("@db:5432/app")
+    assert found["Widget"]["spec"]["auth"] == {"password": "REDACTED", "user": "app"}
     assert found["Secret"]["data"] == {"password": "REDACTED"}
     assert found["Secret"]["metadata"]["annotations"] == {"backup": "REDACTED", "owner": "team-a"}
     assert found["ConfigMap"]["data"]["mode"] == "fast"
