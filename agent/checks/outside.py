@@ -94,7 +94,7 @@ def credentials_are_not_taken(topology: Topology) -> Iterator[Finding]:
     """A peer refuses user and password, key or token. The Secret they come from, and when it was edited, say whose fault."""
     for one in told(topology, _REFUSED, _NEEDLES, at_least=2):
         target, said = target_of(one.last.text[:1000]), one.match.groupdict()
-        if not is_error(one.last.text) or (said["general"] and target is None) or _is_server(topology, one.unit):
+        if not is_error(one.last.text) or (said["general"] and target is None) or is_server(topology, one.unit):
             continue
         user = said["pg"] or said["my"] or said["ms"] or ""
         edit = _secret_edit(topology, one.unit)
@@ -117,7 +117,7 @@ def credentials_are_not_taken(topology: Topology) -> Iterator[Finding]:
         )
 
 
-def _is_server(topology: Topology, unit: Ref) -> bool:
+def is_server(topology: Topology, unit: Ref) -> bool:
     """A database tells of clients that it refuses in the same words as its clients do."""
     return any(_SERVERS.search(text(one, "image")) for one in containers(pod_spec_of(topology.objects.get(unit, {}))))
 

@@ -134,6 +134,12 @@ def is_error(line: str) -> bool:
     return _ERROR.search(_NO_ERROR.sub(" ", line)) is not None
 
 
+def is_quiet(line: str) -> bool:
+    """Whether a line gives itself a level below a warning."""
+    level = _LEVEL.search(line[:200])
+    return level is not None and level["quiet"] is not None
+
+
 def is_retry(line: str) -> bool:
     """Whether the writer says that it will try again, and has not given up: trouble that may be over with the next line."""
     return _RETRY.search(line) is not None and _GIVES_UP.search(line) is None

@@ -6,7 +6,7 @@ from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import active, app, asked, container, deployment, measured, obj, observed, pod, replica_set, topology
 from tests.agent.checks.cases_metrics import counted, served
-from tests.agent.checks.cases_signals import failing_log
+from tests.agent.checks.logbooks import failing_log
 
 WELL = (60, 0.05, 0.0)
 

@@ -5,7 +5,7 @@ import pytest
 from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import active, app, asked, container, deployment, ended, log, obj, observed, pod, replica_set, topology
-from tests.agent.checks.cases_signals import edited, failing_log, reading, stamp
+from tests.agent.checks.logbooks import edited, failing_log, reading, stamp
 
 
 def found(*objects, logs):

@@ -6,7 +6,7 @@ from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import candidates, load_library
 from tests.agent.builders import active, ago, app, asked, container, obj, observed, topology
-from tests.agent.checks.cases_signals import edited, reading, repeated
+from tests.agent.checks.logbooks import edited, reading, repeated
 
 REFUSED = 'ERROR connection to server at "db" (10.0.0.7), port 5432 failed: FATAL: password authentication failed for user "shop"'
 
