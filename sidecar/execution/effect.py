@@ -1,13 +1,13 @@
 """What a step reads and writes, field by field: pure. It is computed when the plan is judged, shown to the approvers, and
 computed again before the write: the two must be equal. Knows no request and no wire."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from sidecar import contract
 from sidecar.contract import FieldChange, Json
 from sidecar.execution.live import Live
-from sidecar.execution.pointer import fingerprint, is_index, joined, parts, same, value_at, written
+from sidecar.execution.pointer import fingerprint, is_index, joined, parts, passed_by, same, value_at, written
 
 RESTARTED_AT = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt"
 WHEN_PERFORMED = "(the time at which it is performed)"
@@ -20,12 +20,14 @@ UID = "/metadata/uid"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """`before` and `after` by JSON Pointer; None is "not there". `sealed`: fields that must stay as they are, or (in
-    `goal`) become, of which only the SHA-256 is kept, because they may hold what nobody should keep."""
+    `goal`) become, of which only the SHA-256 is kept, because they may hold what nobody should keep. `reckoned`: the object
+    that it was reckoned of, and what becomes of that one, where both are at hand; no part of what it says."""
 
     before: dict[str, Json] = field(default_factory=dict)
     after: dict[str, Json] = field(default_factory=dict)
     sealed: dict[str, str] = field(default_factory=dict)
     goal: dict[str, str] = field(default_factory=dict)
+    reckoned: tuple[Json, Json] | None = field(default=None, repr=False, compare=False)
 
     def document(self) -> dict[str, Json]:
         return {"before": self.before, "after": self.after, "sealed": {**self.sealed}, "goal": {**self.goal}}
@@ -144,12 +146,12 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
         segments, change = _placed(working, change)
         if not _allowed(segments):
             return Unfit(code="field-not-allowed", detail=f"no step may change {change.path}")
-        if not same(value_at(working, segments), change.before):
+        way = passed_by(working, segments)
+        if not same(way[-1], change.before):
             return Unfit(code="target-changed", detail=f"{change.path} is not as the plan says it is")
-        roots.append(_root(working, segments, change))
-        stray = is_index(segments[-1]) and segments[0] == "spec" and value_at(working, segments[:-1]) is None
+        roots.append(_root(way, segments, change))
         try:
-            if stray:
+            if len(way) > 1 and way[-2] is None and is_index(segments[-1]) and segments[0] == "spec":  # an element of no list
                 raise KeyError(segments[-1])
             working = written(working, segments, change.after)
         except KeyError:
@@ -160,12 +162,14 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
     after = {pointer: value_at(working, root) for pointer, root in pointers.items()}
     if same(before, after):
         return Unfit(code="nothing-to-do", detail="the changes come to nothing")
-    return Effect(before=before, after=after)
+    return Effect(before=before, after=after, reckoned=(live, working))
 
 
 def _placed(working: Json, change: FieldChange) -> tuple[tuple[str, ...], FieldChange]:
     """Where a change goes: "-" is the place after the last element, and the first element of a missing list is the list."""
     segments = parts(change.path)
+    if segments[-1] not in ("-", "0"):
+        return segments, change
     parent = value_at(working, segments[:-1])
     if segments[-1] == "-" and isinstance(parent, list):
         return (*segments[:-1], str(len(parent))), change
@@ -186,30 +190,31 @@ def _allowed(segments: tuple[str, ...]) -> bool:
             return False
 
 
-def _root(working: Json, segments: tuple[str, ...], change: FieldChange) -> tuple[str, ...]:
-    parent = working
-    for length, segment in enumerate(segments[:-1], start=1):
-        parent = value_at(parent, (segment,))
-        if parent is None:
-            return segments[:length]
+def _root(way: list[Json], segments: tuple[str, ...], change: FieldChange) -> tuple[str, ...]:
+    """`way`: what each of the segments leads to."""
+    *above, _ = way
+    if None in above:
+        return segments[: above.index(None) + 1]
     joins_or_leaves = change.before is None or change.after is None
-    return segments[:-1] if joins_or_leaves and isinstance(parent, list) else segments
+    return segments[:-1] if joins_or_leaves and above and isinstance(above[-1], list) else segments
 
 
 def projected(action: contract.Action, live: Live, effect: Effect) -> Live:
     """The live object as it will be after the step, for the preview and for the steps that follow."""
     match action:
         case contract.CreateObject(manifest=manifest):
-            return replace(live, target=manifest)
+            return live.with_target(manifest)
         case contract.DeletePod() | contract.EvictPod():
-            return replace(live, target=None)
+            return live.with_target(None)
         case contract.RollbackWorkload():
-            return replace(live, target=written(live.target, parts(TEMPLATE), live.template))
+            return live.with_target(written(live.target, parts(TEMPLATE), live.template))
         case contract.RerunJob():
             return live
         case _:
+            if effect.reckoned is not None and effect.reckoned[0] is live.target:
+                return live.with_target(effect.reckoned[1])
             target = live.target
             for pointer, value in effect.after.items():
                 if pointer != "/pods":
                     target = written(target, parts(pointer), value)
-            return replace(live, target=target)
+            return live.with_target(target)

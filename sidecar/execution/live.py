@@ -22,6 +22,9 @@ class Live:
     made: Json = None
     pods: Mapping[str, Json] = field(default_factory=dict)
 
+    def with_target(self, target: Json) -> "Live":
+        return Live(target=target, template=self.template, made=self.made, pods=self.pods)
+
 
 def look(action: contract.Action, cluster: Cluster) -> Live:
     """Raises ClusterUnavailable when something cannot be read (absent is not an error)."""

@@ -33,6 +33,20 @@ def value_at(document: Json, segments: tuple[str, ...]) -> Json:
     return current
 
 
+def passed_by(document: Json, segments: tuple[str, ...]) -> list[Json]:
+    """What each of the segments leads to, one after the other; None from where there is nothing on."""
+    found: list[Json] = []
+    for segment in segments:
+        if isinstance(document, dict):
+            document = document.get(segment)
+        elif isinstance(document, list) and is_index(segment) and int(segment) < len(document):
+            document = document[int(segment)]
+        else:
+            document = None
+        found.append(document)
+    return found
+
+
 def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
     """A document in which `segments` holds `value`; None takes it away; missing objects on the way are made. What is not on
     the way is shared with `document`: neither is ever changed.
@@ -42,20 +56,32 @@ def written(document: Json, segments: tuple[str, ...], value: Json) -> Json:
     """
     if not segments:
         return value
-    first, rest = segments[0], segments[1:]
-    if isinstance(document, dict):
-        held = document.get(first)
-        below = written({} if held is None and rest else held, rest, value)
-        if rest or value is not None:
-            return {**document, first: below}
-        return {name: kept for name, kept in document.items() if name != first}
-    if isinstance(document, list) and is_index(first):
-        index = int(first)
-        if rest and index < len(document):
-            return [*document[:index], written(document[index], rest, value), *document[index + 1 :]]
-        if not rest and index <= len(document):
-            return [*document[:index], *([] if value is None else [value]), *document[index + 1 :]]
-    raise KeyError(first)
+    *way, last = segments
+    passed: list[tuple[Json, str]] = []
+    for segment in way:
+        passed.append((document, segment))
+        if isinstance(document, dict):
+            held = document.get(segment)
+            document = {} if held is None else held
+        elif isinstance(document, list) and is_index(segment) and int(segment) < len(document):
+            document = document[int(segment)]
+        else:
+            raise KeyError(segment)
+    changed = _with(document, last, value)
+    for node, segment in reversed(passed):
+        changed = _with(node, segment, changed)
+    return changed
+
+
+def _with(node: Json, segment: str, value: Json) -> Json:
+    if isinstance(node, dict):
+        if value is not None:
+            return {**node, segment: value}
+        return {name: kept for name, kept in node.items() if name != segment}
+    if isinstance(node, list) and is_index(segment) and int(segment) <= len(node):
+        index = int(segment)
+        return [*node[:index], *([] if value is None else [value]), *node[index + 1 :]]
+    raise KeyError(segment)
 
 
 def same(one: Json, other: Json) -> bool:

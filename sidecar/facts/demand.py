@@ -4,8 +4,9 @@ Reckoned from live objects, step after step: (replicas x requests of a pod) afte
 is not counted; an autoscaler counts with its upper bound.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidecar.contract import ChangeFields, CreateObject, Json, ScaleWorkload, Step
 from sidecar.facts.projection import Document, documents, key_of, mapping, number, pod_spec, segments_of, text
@@ -14,8 +15,11 @@ from sidecar.facts.quantities import UnreadableQuantity, mebibytes, millis
 _COUNTED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"})
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+# Below a container, but for its resources: nothing there is counted.
+_UNCOUNTED = re.compile(r"/spec/template/spec/containers/\d+/(?!resources(?:/|$))")
+
+
+class Demand(NamedTuple):
     cpu_millis: int = 0
     memory_mib: int = 0
     storage_mib: int = 0
@@ -47,10 +51,15 @@ def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[s
             state[key] = _after(step, now)
             if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
                 before = _whole(scaled[key])
-            found[step.id] = _demand(state[key], scaled.get(key)).less(before).document()
+            after = before if _counts_nothing(step) else _demand(state[key], scaled.get(key))
+            found[step.id] = after.less(before).document()
         except (UnreadableQuantity, KeyError, ValueError):
             continue
     return found
+
+
+def _counts_nothing(step: Step) -> bool:
+    return isinstance(step.action, ChangeFields) and all(_UNCOUNTED.match(change.path) for change in step.action.changes)
 
 
 def requests_of(live: Document) -> Demand:

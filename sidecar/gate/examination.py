@@ -36,7 +36,7 @@ def examine(plan: Plan, *, through: Looking) -> tuple[list[Reason], tuple[Examin
         names = {str(target) for target in target_of(action)}
         earlier = left.get(name)
         if earlier is not None:
-            live = replace(live, target=earlier.target)
+            live = live.with_target(earlier.target)
         effect = effect_of(action, live)
         if isinstance(effect, Unfit):
             return [Reason(rule=effect.code, step=step.id, message=effect.detail[:500])], (), {}
