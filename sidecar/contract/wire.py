@@ -16,7 +16,6 @@ Json = TypeAliasType("Json", "bool | int | float | str | list[Json] | dict[str, 
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 64
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: what every JSON reader agrees on
 
@@ -70,13 +69,17 @@ _FRACTION = re.compile(rb"\d[.eE]")
 def _as_the_rfc_has_it(text: bytes, document: Json) -> bool:
     """What orjson writes is RFC 8785, in a twentieth of the time, for everything but fractions, keys beyond ASCII, which it
     sorts by code point, the RFC by UTF-16 unit, and what is no JSON (it writes NaN as null): that is another when read back."""
-    within = (
-        text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
-    )  # every quote left begins or ends a string
-    outside = b"".join(within.split(b'"')[::2])
-    if _FRACTION.search(outside) is not None or orjson.loads(text) != document:
+    if _FRACTION.search(_outside_strings(text)) is not None or orjson.loads(text) != document:
         return False
     return text.isascii() or _keys_are_ascii(document)
+
+
+def _outside_strings(text: bytes) -> bytes:
+    """Of JSON: all but its strings. Of what is no JSON, it holds up to the first backslash outside of a string, where every
+    parser stops."""
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(text.split(b'"')[::2])  # every quote left begins or ends a string
 
 
 def _keys_are_ascii(document: Json) -> bool:
@@ -107,13 +110,7 @@ def parse(raw: bytes) -> Json:
         raise MalformedMessage(f"message of {len(raw)} bytes, at most {MAX_BYTES} are taken")
     _check_depth(raw)
     try:
-        document: Json = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_number,
-            parse_int=_integer,
-        )
+        document: Json = _STRICT.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as exc:
         raise MalformedMessage(f"not UTF-8 at byte {exc.start}") from None
     except json.JSONDecodeError as exc:
@@ -128,7 +125,7 @@ def parse(raw: bytes) -> Json:
 def _check_depth(raw: bytes) -> None:
     """Refuse deep nesting before the parser meets it; brackets inside strings do not count."""
     depth = 0
-    for bracket in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
+    for bracket in _outside_strings(raw).translate(None, _NO_BRACKETS):
         if bracket in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
@@ -163,6 +160,10 @@ def _integer(text: str) -> int:
     if len(text) > 17 or abs(int(text)) > MAX_SAFE_INTEGER:
         raise MalformedMessage("an integer is beyond 2^53-1")
     return int(text)
+
+
+# Kept: to make one takes as long as to read a plan.
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number, parse_int=_integer)
 
 
 def _check_text(document: Json) -> None:
