@@ -31,6 +31,8 @@ _NCCL = re.compile(
     r"|watchdog caught collective operation timeout|ncclsystemerror|ncclremoteerror|ncclunhandledcudaerror",
     re.I,
 )
+# Conditions that are True when all is well; all others that speak of GPUs are True when something is wrong.
+_GOOD = re.compile(r"(?<!un)healthy|(?<!not)ready|ok$|(?<!un)available|installed|present|enabled|(?<!in)active$", re.I)
 HOT = 90.0  # degrees Celsius: data centre GPUs slow down between 85 and 95
 
 
@@ -89,7 +91,7 @@ def _conditions(topology: Topology) -> Iterator[Finding]:
     for node in topology.of_kind("Node"):
         for one in items(node, "status", "conditions"):
             kind = text(one, "type")
-            about_gpu = re.search(r"gpu|nvlink|xid|nvidia", kind, re.I) and not re.search(r"healthy|ready|ok$", kind, re.I)
+            about_gpu = re.search(r"gpu|nvlink|xid|nvidia", kind, re.I) and not _GOOD.search(kind)
             if about_gpu and text(one, "status") == "True":
                 ref = ref_of(node)
                 yield Finding(

@@ -91,8 +91,11 @@ def _in_metrics(topology: Topology) -> Iterator[Xid]:
         hits = [(when, value) for when, value in series.samples if value > 0]
         if hits:
             code, node, pod = int(hits[-1][1]), node_of(topology, series), pod_of(series)
+            stands = all(int(value) == code for _, value in series.samples)  # the gauge keeps the last error for ever
+            if stands and code in APPLICATION:
+                continue
             unit = topology.unit_of_name(pod) if pod is not None else None
-            began = datetime.fromtimestamp(next(when for when, value in hits if int(value) == code), UTC)
+            began = None if stands else datetime.fromtimestamp(next(when for when, value in hits if int(value) == code), UTC)
             words = f"DCGM_FI_DEV_XID_ERRORS {code} on GPU {series.labels.get('gpu', '?')} of {node or 'a node'}"
             yield Xid(
                 code=code, node=node, unit=unit, at=began, quote=quote_field(Ref("Node", "", node), "metrics", words, began)

@@ -176,3 +176,15 @@ def test_the_word_xid_in_an_ordinary_log_is_nothing():
 def test_an_old_error_of_a_gpu_is_not_told():
     machine = gpu_node()
     assert causes(machine, *plugin(), *using(), event(machine, "KernelLog", XID_79, minutes=300)) == []
+
+
+def test_the_exporter_keeps_the_last_error_of_a_program_for_ever():
+    assert causes(*healthy_gpus(), series=[dcgm("XID_ERRORS", *[31.0] * 40, **HELD)]) == []
+    assert causes(*healthy_gpus(), series=[dcgm("XID_ERRORS", *[0.0] * 20, *[31.0] * 20, **HELD)]) == ["gpu-application-fault"]
+
+
+@pytest.mark.parametrize("kind", ["NvidiaDriverInstalled", "GPUHealthy", "GpuAvailable", "NVLinkStatusActive"])
+def test_conditions_that_are_good_when_they_are_true(kind):
+    machine = gpu_node()
+    machine["status"]["conditions"] += [{"type": kind, "status": "True"}]
+    assert causes(machine, *plugin(), *using()) == []
