@@ -66,7 +66,7 @@ class OpaServer:
         address = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [self.binary, "run", "--server", "--addr", address, "--log-level", "error", "--disable-telemetry"],
-            env={**os.environ, "GOGC": "400"},  # as docs/policies.md advises
+            env={**os.environ, "GOGC": "400", "GOMAXPROCS": "1"},  # as docs/policies.md advises
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
