@@ -57,7 +57,7 @@ def nobody_answers(topology: Topology) -> Iterator[Finding]:
         affects=(ref_of(service), *units),
         since=down_since(topology, behind) or earliest(*(trouble.first.at for _, trouble, _ in told)),
         quotes=(*(quote for _, _, quote in told[:2]), quote_field(ref_of(service), "endpoints", behind.words)),
-        statement=f"The cluster's DNS does not answer: {behind.words}{who}, so no name resolves in the cluster.",
+        statement=f"The cluster's DNS does not answer, so no name resolves in the cluster: {behind.words}{who}.",
     )
 
 

@@ -46,7 +46,9 @@ def backend(topology: Topology, service: Ref) -> Backend:
         return Backend(service=service, state="ready", words="", workload=workload, pods=tuple(ref_of(pod) for pod in pods))
     if pods:
         why = ", ".join(sorted({word for pod in pods for word in _troubles(pod)}))
-        words = f"none of the {len(pods)} pod{'s' if len(pods) > 1 else ''} of {workload} behind {service} is ready"
+        words = f"none of the {len(pods)} pods of {workload} behind {service} is ready"
+        if len(pods) == 1:
+            words = f"the only pod of {workload} behind {service} is not ready"
         words += f" ({why})" if why else ""
         return Backend(service=service, state="unready", words=words, workload=workload, pods=tuple(ref_of(pod) for pod in pods))
     if workload is not None:
