@@ -113,12 +113,9 @@ _SAYINGS = (
         by_release=False,
     ),
 )
-_DENIED = re.compile(
-    r"(?:open|write|writing|mkdir|create|creating|touch|chown|rename|unlink|access)"
-    r"[^\n]{0,120}?[\s'\"`:](/[\w./-]+)[^\n]{0,60}permission denied"
-    r"|permission denied[^\n]{0,40}[\s'\"`:](/[\w./-]+)|EACCES[^\n]{0,60}'(/[\w./-]+)'",
-    re.I,
-)
+_DENIED = re.compile(r"permission denied|\bEACCES\b", re.I)
+_DOES = re.compile(r"\b(?:open|write|writing|mkdir|create|creating|touch|chown|rename|unlink|access|EACCES)\b", re.I)
+_PATH = re.compile(r"[\s'\"`:=](/[\w./-]{1,200})")
 _UNPARSED = re.compile(
     r"(?:failed|unable|cannot|could not|error) (?:to )?(?:pars(?:e|ing)|load(?:ing)?|read(?:ing)?|decod(?:e|ing)"
     r"|unmarshal(?:ling)?) (?:the )?(?:config(?:uration)?|settings|properties)\b"
@@ -172,10 +169,12 @@ def _of(topology: Topology, saying: Saying, one: Told) -> Finding:
 def may_not_write(topology: Topology) -> Iterator[Finding]:
     """A path that the program's user may not use; on a volume fsGroup decides, in the image its owner."""
     for one in told(topology, _DENIED, ("permission denied", "eacces")):
-        path = next((group for group in one.match.groups() if group), "")
-        mount, user = _mount(topology, one.unit, path)
-        if is_quiet(one.last.text):
+        line = one.last.text[:2000]
+        named = _PATH.search(line)
+        if named is None or _DOES.search(line) is None or is_quiet(line):
             continue
+        path = named[1]
+        mount, user = _mount(topology, one.unit, path)
         where = f", which is on volume {mount}" if mount else ""
         yield Finding(
             cause="file-permission-denied",

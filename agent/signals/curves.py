@@ -13,6 +13,7 @@ from agent.domain.objects import Series
 
 Floats = npt.NDArray[np.float64]
 MINIMUM = 8  # samples below which nothing is said
+_LATEST = 4e9  # unix seconds (the year 2096): a time behind it is none
 _BASE = 4  # samples that have to lie before an onset: without them nobody knows what was usual
 
 
@@ -54,9 +55,14 @@ EMPTY = Curve(np.empty(0), np.empty(0))
 
 
 def gauge(one: Series) -> Curve:
+    """The samples as they are, in time order; of several of one moment the first. What is no number or no time is left out."""
     pairs = np.fromiter(chain.from_iterable(one.samples), np.float64, 2 * len(one.samples)).reshape(-1, 2)
-    known = np.isfinite(pairs[:, 1])
-    return Curve(pairs[known, 0], pairs[known, 1])
+    known = np.isfinite(pairs[:, 1]) & (pairs[:, 0] > 0) & (pairs[:, 0] < _LATEST)
+    times, values = pairs[known, 0], pairs[known, 1]
+    if times.size and not (times[1:] > times[:-1]).all():
+        times, first = np.unique(times, return_index=True)
+        values = values[first]
+    return Curve(times, values)
 
 
 def rate(one: Series) -> Curve:
@@ -133,7 +139,7 @@ class Growth:
 
 def growth(curve: Curve, ceiling: float) -> Growth | None:
     """Least squares over all samples; None for fewer than the minimum or where it does not rise."""
-    if curve.size < MINIMUM:
+    if curve.size < MINIMUM or curve.times[-1] <= curve.times[0]:
         return None
     times = curve.times - curve.times[0]
     slope, start = np.polyfit(times, curve.values, 1)

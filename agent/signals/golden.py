@@ -87,7 +87,7 @@ def golden_signals(topology: Topology) -> list[Golden]:
     if known is None:
         parts: dict[Ref, _Parts] = defaultdict(_Parts)
         for name, series in by_name(topology).items():
-            duration = _DURATION.match(name)
+            duration = _DURATION.match(name[:200])
             if _OTHERS.search(name) or (duration is None and not _REQUESTS.search(name)):
                 continue
             for one in series:

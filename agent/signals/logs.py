@@ -75,6 +75,7 @@ _FAILURE_HINTS = (
     "broken pipe", "unexpected eof",
 )  # fmt: skip
 _WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "succeeded")
+_LONGEST = 20_000  # characters of a line that are looked at
 _HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
 _TARGETS = (
     re.compile(rf"\b[a-z][a-z0-9+]{{1,15}}://(?:[^\s/@\"']{{1,200}}@)?({_HOST})(?::(\d{{2,5}}))?", re.I),
@@ -125,6 +126,7 @@ def lines(text: str) -> Iterator[Line]:
 
 def is_error(line: str) -> bool:
     """Whether a line speaks of an error: by the level that it gives itself, else by its words."""
+    line = line[:_LONGEST]
     lowered = line.lower()
     if not any(word in lowered for word in _HINTS) and _KLOG.match(line) is None:
         return False
