@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 
 class Statement:
@@ -18,6 +18,13 @@ class Statement:
     def __init__(self, wanted: ClauseElement | dict[str, ClauseElement]) -> None:
         self._wanted = wanted
         self._known: dict[str, _Compiled] = {}
+
+    def one(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...]:
+        """The first row; raises NoResultFound when there is none."""
+        row = self.first(connection, given)
+        if row is None:
+            raise NoResultFound("a row that is always there is not")
+        return row
 
     def first(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...] | None:
         """The first row, None when there is none."""
@@ -31,6 +38,8 @@ class Statement:
         return int(self._executed(connection, given).rowcount)
 
     def _executed(self, connection: Connection, given: dict[str, Any]) -> Any:
+        if not connection.in_transaction():
+            connection.begin()  # as SQLAlchemy does before a first statement: ends with the connection
         dialect = connection.dialect
         known = self._known.get(dialect.name) or self._compiled(connection)
         values = {**known.constants, **without_nul(given)}

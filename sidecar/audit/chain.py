@@ -41,9 +41,9 @@ class Written:
     text: bytes
 
 
-def written(value: Json) -> Written:
-    """Raises MalformedMessage where `value` has no canonical form."""
-    return Written(canonical(value), orjson.dumps(value))
+def written(value: Json, *, form: bytes = b"") -> Written:
+    """`form`: the canonical form, where it is known. Raises MalformedMessage where `value` has none."""
+    return Written(form or canonical(value), orjson.dumps(value))
 
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER

@@ -11,7 +11,6 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table,
 
 from sidecar.audit.chain import NEVER, Body, Fault, Head, check, mac_of, seal
 from sidecar.contract import Json
-from sidecar.errors import JournalUnavailable
 from sidecar.statements import Statement
 
 metadata = MetaData()
@@ -79,10 +78,7 @@ class Journal:
 
     def head(self, connection: Connection, *, alone: bool = False) -> Head:
         """`alone`: nobody else appends, or reads it so, until the caller's transaction ends."""
-        row = (_LAST_ALONE if alone else _LAST).first(connection, {})
-        if row is None:
-            raise JournalUnavailable("the journal has no head: restore the database")
-        seq, mac, at = row
+        seq, mac, at = (_LAST_ALONE if alone else _LAST).one(connection, {})
         return Head(seq, mac, datetime.fromisoformat(at))
 
     def check_end(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:

@@ -38,7 +38,7 @@ def known_of(digest: str, *, desk: Desk) -> Known:
     since = desk.ledger.now() - COUNTED
     with desk.ledger.read() as connection:
         given = {"wanted": digest, "but_for": digest, "since": since.timestamp()}
-        state, stopped, performed, held = _KNOWN.first(connection, given) or (None, None, True, True)
+        state, stopped, performed, held = _KNOWN.one(connection, given)
         return Known(
             state=state,
             stopped=stopped,

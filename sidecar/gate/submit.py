@@ -6,6 +6,7 @@ A plan may be allowed by looks of the last two seconds (sidecar.execution.recent
 looks at everything anew and judges again. A denial, and whatever people are shown, never rests on them.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -161,19 +162,22 @@ def _looked_at(
     with laps.of("examination"):
         objections, examined, effects = examine(plan, through=looks)
         objections = [*objections, *_beyond(plan, desk=desk)]
-        _ = facts.digest  # reckoned once: the decision will name it
+        document = plan.document()
         plain = {
-            "plan": _beforehand(discreet(plan.document())),
-            "facts": _beforehand(masked(facts.document)),
+            "plan": _beforehand(discreet(document), whole=document, form=lambda: plan.canonical_form),
+            "facts": _beforehand(masked(facts.document), whole=facts.document, form=lambda: facts.canonical_form),
             "effects": _beforehand(concealed(effects)),
         }
+        with suppress(MalformedMessage):
+            _ = facts.digest  # reckoned once: the decision will name it
     return objections, examined, effects, plain
 
 
-def _beforehand(value: Json) -> Json | Written:
-    """What cannot be written down stays as it is: the record refuses it, if it comes to that."""
+def _beforehand(value: Json, *, whole: Json = None, form: Callable[[], bytes] | None = None) -> Json | Written:
+    """`whole`: of which `value` may hide texts; where it hides none, `form` gives the canonical form of both. What cannot be
+    written down stays as it is: the record refuses it, if it comes to that."""
     try:
-        return written(value)
+        return written(value, form=form() if form is not None and value == whole else b"")
     except MalformedMessage:
         return value
 

@@ -1,12 +1,13 @@
 """Facts and verdicts: what the gate asks before anybody may act."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
-from sidecar.contract import Decision, Json, Plan, digest
+from sidecar.contract import Decision, Json, Plan, canonical
 from sidecar.ports.cluster import Looking
 
 
@@ -34,7 +35,11 @@ class Facts:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form of `document`, as it is when it is asked for first."""
-        return digest(self.document)
+        return hashlib.sha256(self.canonical_form).hexdigest()
+
+    @cached_property
+    def canonical_form(self) -> bytes:
+        return canonical(self.document)
 
 
 def nothing() -> None:

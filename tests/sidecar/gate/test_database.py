@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Text, bindparam, literal, select, text
 
 from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
@@ -13,6 +14,7 @@ from sidecar.gate.database import AdvisoryTurns, sole_use
 from sidecar.gate.opening import bind_cluster
 from sidecar.gate.submit import submit
 from sidecar.ports import ApiAnswer
+from sidecar.statements import Statement
 from tests.fakes.sidecar_gate import make_desk, make_world, plan, scale
 
 
@@ -176,3 +178,32 @@ def test_a_turn_without_a_server_is_an_answer_and_nothing_is_left_behind(turns, 
 def test_records_after_a_number_that_will_never_be_are_none(world, after):
     world.desk.ledger.one("test", actor="one", body={})
     assert world.desk.ledger.documents(after=after, limit=5) == []
+
+
+def test_what_a_verdict_asks_fails_like_everything_else_that_asks_the_database(world):
+    from_nowhere = Statement(text("SELECT 1 FROM there_is_no_such_table"))
+    with pytest.raises(JournalUnavailable), world.desk.ledger.read() as connection:
+        from_nowhere.first(connection, {})
+    with pytest.raises(JournalUnavailable), world.desk.ledger.read() as connection:
+        Statement(text("SELECT 1 WHERE 1 = 2")).one(connection, {})
+    assert world.desk.ledger.verify()[1] is None
+
+
+def test_what_a_verdict_asks_is_asked_with_every_value_and_without_nul(world):
+    query = Statement(select(bindparam("wanted", type_=Text) + ":", literal(7)))
+    with world.desk.ledger.read() as connection:
+        assert query.one(connection, {"wanted": "a\x00b"}) == ("a\\u0000b:", 7)
+    with pytest.raises((KeyError, JournalUnavailable)), world.desk.ledger.read() as connection:
+        query.one(connection, {})
+
+
+def test_what_a_verdict_changes_is_undone_with_its_transaction(world):
+    def broken_off() -> None:
+        with world.desk.ledger.write() as transaction:
+            transaction.record("test", actor="one")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken_off()
+    assert world.desk.ledger.head().seq == 0
+    assert world.desk.ledger.documents() == []
