@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="where runs are kept: sqlite:///path; empty: lestrade.sqlite in the user's state folder"
     )
-    runbooks: Path | None = Field(None, description="folder of runbook pages of your own, laid over those that come with Lestrade")
+    runbooks: Path | None = Field(
+        None, description="folder of runbook pages of your own, laid over those that come with Lestrade"
+    )
     recordings: Path | None = Field(None, description="folder of recordings with their truth, which `lestrade eval` is about")
     reports: Path = Field(Path("lestrade-reports"), description="folder that reports are written to")
     listen: str = Field("127.0.0.1:8180", description="host:port of `lestrade serve`")
