@@ -123,6 +123,9 @@ def _head(found: Scan, page: Page) -> None:
     causes = [one for one in found.troubles if one.cause]
     if not found.troubles and found.outcome == "healthy":
         page.line(Text("Nothing is wrong.", style="bold green"))
+        if found.unheard:
+            whose = f"{counted(found.unheard, 'workload')} that {'calls' if found.unheard == 1 else 'call'} others"
+            page.line(Text(f"As objects and events show it; the logs of {whose} were not read.", style="dim"))
     elif not found.troubles:
         page.line(Text(f"Nothing can be said: {', '.join(found.blind)} objects could not be read.", style="bold yellow"))
     else:

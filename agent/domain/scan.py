@@ -35,7 +35,8 @@ class Scan:
     """`outcome` healthy: nothing is wrong, and what would have to be seen to say so was seen. unknown: something could not
     be seen that this rests on, or only symptoms were. `seen` counts objects by kind; `unready` workloads that lack pods.
 
-    `gaps` are (what, why). `explained` counts active findings that another one accounts for.
+    `gaps` are (what, why). `unheard` counts workloads that call others and whose logs were not read, `explained` active
+    findings that another one accounts for.
     """
 
     cluster: str
@@ -48,4 +49,5 @@ class Scan:
     unready: int
     explained: int = 0
     blind: tuple[str, ...] = ()
+    unheard: int = 0
     gaps: tuple[tuple[str, str], ...] = ()

@@ -15,11 +15,18 @@ from agent.topology.pods import is_finished, is_ready
 from agent.topology.workloads import CONTROLLED, live_pods, wanted, workloads
 
 NEEDED = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Node")  # without these nobody can say that all is well
+_FELT = ("calls-failing", "application-error")  # somebody gets errors, however many pods are ready
 VAGUE = 0.8  # causes of at most this weight may have a more telling one in the log
 
 
 def grouped(
-    findings: Sequence[Finding], topology: Topology, *, cluster: str, namespaces: Sequence[str], gaps: Sequence[Gap]
+    findings: Sequence[Finding],
+    topology: Topology,
+    *,
+    cluster: str,
+    namespaces: Sequence[str],
+    gaps: Sequence[Gap],
+    unheard: int = 0,
 ) -> Scan:
     """Only active findings count. Those that another one accounts for are told under it."""
     inside = set(namespaces)
@@ -41,6 +48,7 @@ def grouped(
         unready=sum(1 for one in all_ if _ready(topology, ref_of(one)) < wanted(one)),
         explained=len(active) - len(roots),
         blind=blind,
+        unheard=unheard,
         gaps=tuple(dict.fromkeys((gap.what, gap.why) for gap in gaps)),
     )
 
@@ -56,6 +64,17 @@ def suspects(findings: Sequence[Finding], topology: Topology, namespaces: Sequen
     ]
     vague.sort(key=lambda one: (not one.symptom_only, weight_of(one), one.id))
     return list(dict.fromkeys(topology.unit(ref) for one in vague for ref in (one.subject, *one.affects)))
+
+
+def callers(topology: Topology, namespaces: Sequence[str]) -> list[Ref]:
+    """Workloads with pods whose configuration names others: if something between them is wrong, their logs say so."""
+    found = {
+        edge.source
+        for edges in topology.edges.values()
+        for edge in edges
+        if edge.relation == "calls" and edge.source.kind in CONTROLLED and edge.source.namespace in namespaces
+    }
+    return sorted(one for one in found if topology.pods_of(one))
 
 
 def _explainers(active: Sequence[Finding], topology: Topology) -> dict[str, Finding | None]:
@@ -137,8 +156,9 @@ def _below(roots: Sequence[Finding], explainer: dict[str, Finding | None]) -> di
 
 def _effect(root: Finding, below: Sequence[str], topology: Topology) -> Effect:
     """The worst state of anything that the root is about, names, or accounts for."""
+    floor: Effect = "degraded" if any(one.startswith(_FELT) for one in below) or root.cause in _FELT else "at risk"
     units = {topology.unit(root.subject), *(topology.unit(one) for one in root.affects), *map(_subject, below)}
-    return min((_state(topology, topology.unit(one)) for one in units), key=EFFECTS.index, default="at risk")
+    return min((floor, *(_state(topology, topology.unit(one)) for one in units)), key=EFFECTS.index)
 
 
 def _state(topology: Topology, unit: Ref) -> Effect:

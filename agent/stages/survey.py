@@ -1,6 +1,8 @@
 """Look over whole namespaces at once: objects in few requests, logs and metrics only of what fails and shows no cause.
 
-Never a request for each object: lists by kind and page, and at most `SUSPECTS` logs, of one pod for each suspect.
+Never a request for each object: lists by kind and page, and at most `SUSPECTS` logs, of one pod for each suspect. Where that
+leaves room for all of them, workloads that call others are listened to as well: a Service that leads nowhere shows in the logs
+of healthy pods only.
 """
 
 import asyncio
@@ -11,10 +13,10 @@ from typing import Protocol
 
 from agent.domain.finding import Finding
 from agent.domain.incident import Window
-from agent.domain.objects import Manifest, Ref, Series
+from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.domain.scan import Scan
-from agent.ports import ClusterReader, Metrics, Observed
-from agent.reasoning.survey import grouped, suspects
+from agent.ports import ClusterReader, Gap, Metrics, Observed
+from agent.reasoning.survey import callers, grouped, suspects
 from agent.stages.gather import Limits, read_metrics
 from agent.topology import Topology
 from agent.topology.fields import kind_of, mapping, namespace_of, text
@@ -45,16 +47,28 @@ async def survey(
         seen = await reader.overview(namespaces)  # whoever may not see pods everywhere may have rights in namespaces
     topology, findings = await asyncio.to_thread(looker.look, seen)
     failing = suspects(findings, topology, namespaces)[:SUSPECTS]
-    gaps = list(seen.gaps)
-    if failing:
-        closer, series = await _closer(failing, topology, seen, reader=reader, metrics=metrics, limits=limits)
-        gaps += closer.gaps
+    calling = [one for one in callers(topology, namespaces) if one not in failing]
+    gaps, unheard = list(seen.gaps), len(calling)
+    heard = calling if len(failing) + len(calling) <= SUSPECTS else []
+    if failing or heard:
+        closer, series = await _closer([*failing, *heard], topology, seen, reader=reader, metrics=metrics, limits=limits)
+        gaps += [gap for gap in closer.gaps if not any(_is_of(gap, one) for one in calling)]
+        unheard = sum(1 for one in calling if not any(topology.unit_of_name(_pod(log)) == one for log in closer.logs))
         _, more = await asyncio.to_thread(looker.look, replace(closer, gaps=seen.gaps), series)
         known = {one.id for one in findings}
         findings = (*findings, *(one for one in more if one.id not in known))
     return await asyncio.to_thread(
-        grouped, findings, topology, cluster=reader.name, namespaces=tuple(namespaces), gaps=tuple(gaps)
+        grouped, findings, topology, cluster=reader.name, namespaces=tuple(namespaces), gaps=tuple(gaps), unheard=unheard
     )
+
+
+def _pod(log: ContainerLog) -> Ref:
+    return Ref("Pod", log.namespace, log.pod)
+
+
+def _is_of(gap: Gap, unit: Ref) -> bool:
+    """Whether it is the gap of a log of one of the unit's pods, as readers name it: "logs of Pod a/b container c"."""
+    return gap.what.startswith(f"logs of Pod {unit.namespace}/{unit.name}-")
 
 
 async def _closer(

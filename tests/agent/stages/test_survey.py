@@ -92,6 +92,28 @@ async def test_a_log_is_read_of_what_fails_without_a_cause_and_of_nothing_else()
     assert reader.asked == [f"{objects[2]['metadata']['name']}/app"]
 
 
+def calling(number):
+    return app(f"caller-{number}", replicas=1, containers=[container(env=[{"name": "URL", "value": "http://cart:80"}])])
+
+
+async def test_workloads_that_call_others_are_listened_to_where_there_is_room_for_all():
+    few, many = [calling(number) for number in range(3)], [calling(number) for number in range(SUSPECTS + 1)]
+    logs = [log(one[2], lines("ready")) for one in few]
+    small = cluster(*app("cart"), *(part for one in few for part in one), logs=logs)
+    large = cluster(*app("cart"), *(part for one in many for part in one))
+
+    heard, unheard = await look(small), await look(large)
+
+    assert (len(small.asked), heard.unheard, heard.outcome) == (3, 0, "healthy")
+    assert (large.asked, unheard.unheard, unheard.outcome) == ([], SUSPECTS + 1, "healthy")
+
+
+async def test_logs_of_healthy_callers_that_are_not_there_are_no_gap_in_the_way():
+    found = await look(cluster(*app("cart"), *calling(1)))
+
+    assert (found.gaps, found.unheard) == ((), 1)
+
+
 async def test_symptoms_whose_cause_is_not_seen_are_told_as_that():
     objects, _ = broken()
 
