@@ -11,7 +11,7 @@ from sidecar.contract.actions import Action
 from sidecar.contract.approval import Answer, ApprovalView
 from sidecar.contract.decision import Decision
 from sidecar.contract.refs import Line, ObjectRef, Prose, Sha256, Slug
-from sidecar.contract.wire import Message
+from sidecar.contract.wire import Json, Message, canonical
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -81,9 +81,14 @@ class Plan(Message):
         return self
 
     @cached_property
+    def plain_form(self) -> dict[str, Json]:
+        """What `document` gives, written once: for whoever only reads it."""
+        return self.document()
+
+    @cached_property
     def canonical_form(self) -> bytes:
         """The RFC 8785 canonical JSON of this plan, written once."""
-        return super().canonical()
+        return canonical(self.plain_form)
 
     def canonical(self) -> bytes:
         return self.canonical_form
@@ -96,7 +101,7 @@ class Plan(Message):
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """What was reckoned of this plan stays behind: a copy with other steps has a digest of its own."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("canonical_form", "digest"):
+        for name in ("plain_form", "canonical_form", "digest"):
             copied.__dict__.pop(name, None)
         return copied
 

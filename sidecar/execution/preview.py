@@ -143,7 +143,7 @@ def masked(document: Json) -> Json:
 
 def _masked(node: Json, *, secret: bool) -> Json:
     if isinstance(node, list):
-        return [_masked(item, secret=secret) if isinstance(item, _NESTED) else item for item in node]
+        return [_masked(item, secret=secret) if item and isinstance(item, _NESTED) else item for item in node]
     if not isinstance(node, dict):
         return node
     secret = secret or (node.get("kind") == "Secret" and not {"data", "stringData"}.isdisjoint(node))
@@ -156,7 +156,7 @@ def _masked(node: Json, *, secret: bool) -> Json:
             hides = key == whose or (secret and key not in _PLAIN) or (entries and _is_of_a_secret(key))
             shown[key] = _mark(value) if hides else value
         else:
-            shown[key] = _masked(value, secret=secret) if isinstance(value, _NESTED) else value
+            shown[key] = _masked(value, secret=secret) if value and isinstance(value, _NESTED) else value
     return shown
 
 

@@ -124,7 +124,7 @@ def _named(node: Json, *, fitted: bool) -> Json:
     if isinstance(node, str):
         return _fitted(node) if fitted else _MASK.text(node)
     if isinstance(node, dict):
-        return {name: value if name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
+        return {name: value if not value or name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
     if isinstance(node, list):
         return [_named(item, fitted=fitted) for item in node]
     return node
@@ -138,7 +138,7 @@ def _texts(node: Json) -> Json:
     if isinstance(node, str):
         return _MASK.text(node)
     if isinstance(node, dict):
-        return {name: _texts(value) for name, value in node.items()}
+        return {name: _texts(value) if value else value for name, value in node.items()}
     if isinstance(node, list):
         return [_texts(item) for item in node]
     return node

@@ -33,7 +33,7 @@ class RegoJudge:
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         at, revision = self._now(), self.revision
         try:
-            value = self._engine.ask(to_input(plan.document(), facts.document, self._zones), meanwhile=meanwhile)
+            value = self._engine.ask(to_input(plan.plain_form, facts.document, self._zones), meanwhile=meanwhile)
             decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
         except PolicyUnavailable as exc:
             return denial([_engine_failed("policy-unavailable", exc)], plan=plan, facts=facts, revision=revision, at=at)

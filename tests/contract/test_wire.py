@@ -65,6 +65,7 @@ def test_a_copy_with_another_value_has_a_digest_of_its_own():
     copied = plan.model_copy(update={"attempt": 2})
 
     assert copied.digest == Plan.from_bytes(raw(attempt=2)).digest
+    assert copied.plain_form["attempt"] == 2
     assert copied == Plan.from_bytes(raw(attempt=2))
 
 
