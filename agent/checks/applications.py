@@ -11,6 +11,7 @@ from agent.domain.objects import Ref
 from agent.signals.logs import Line, started_lately, time_of
 from agent.signals.searching import index_of
 from agent.topology import Topology
+from agent.topology.pods import container_states
 from agent.topology.workloads import rollback
 
 _POOL = re.compile(
@@ -30,6 +31,9 @@ _CERTIFICATE = re.compile(
     r"certificate has expired|certificate is not yet valid|x509: certificate|certificate verify failed", re.I
 )
 _CUDA = re.compile(r"CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|No available memory for the cache blocks", re.I)
+
+
+SILENT_SECONDS = 900  # a back-off of five minutes, and a start that takes its time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,10 @@ def told(topology: Topology, pattern: re.Pattern[str], needles: tuple[str, ...],
                     found.setdefault(topology.unit_of_name(pod), []).append((Line(line, time_of(line)), match, quote))
     for unit, ones in sorted(found.items()):
         ones.sort(key=lambda one: (one[0].at or topology.now, one[0].text))
-        if len(ones) >= at_least and unit in topology.objects and started_lately(ones[-1][0], topology.now):
+        lately = started_lately(ones[-1][0], topology.now) or (
+            started_lately(ones[-1][0], topology.now, seconds=SILENT_SECONDS) and _is_down(topology, unit)
+        )
+        if len(ones) >= at_least and unit in topology.objects and lately:
             yield Told(
                 unit=unit,
                 count=len(ones),
@@ -66,6 +73,11 @@ def told(topology: Topology, pattern: re.Pattern[str], needles: tuple[str, ...],
                 quotes=(ones[0][2], ones[-1][2]),
                 match=ones[-1][1],
             )
+
+
+def _is_down(topology: Topology, unit: Ref) -> bool:
+    """Whether a container of the workload is not running now: then its last words are those of before the back-off."""
+    return any(one.restarts and not one.running for pod in topology.pods_of(unit) for one in container_states(pod))
 
 
 @check("connection-pool-exhausted", weight=0.8)

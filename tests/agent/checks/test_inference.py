@@ -245,3 +245,13 @@ def test_the_metric_of_the_picker_is_quoted():
     (found,) = [one for one in run(seen) if one.cause == "inference-pool-selects-nothing"]
     assert any("inference_pool_ready_pods 0" in one.text for one in found.quotes)
     assert "Deployment shop/infer" in found.statement
+
+
+def test_the_last_words_before_a_back_off_still_count_and_old_ones_of_a_running_server_do_not():
+    objects, _ = server()
+    said = "OSError: acme/chat-7x is not a local folder and is not a valid model identifier"
+    before = [log(objects[-1], lines(said, minutes=9), container="vllm", previous=True)]
+    assert first(*objects, logs=before).cause == "model-not-found"
+    running = app("infer")
+    old = [log(running[2], lines(said, minutes=9))]
+    assert "model-not-found" not in causes(*running, logs=old)
