@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 from datetime import timedelta
 
 import pytest
@@ -71,7 +70,7 @@ def test_a_straight_rise_says_when_the_ceiling_is_reached():
     assert growth(gauge(measured("x", [1] * (MINIMUM - 1))), 100) is None
 
 
-def test_a_thousand_series_are_ranked_in_a_moment_and_the_odd_one_comes_first():
+def test_of_a_thousand_series_the_odd_one_comes_first():
     start = NOW.timestamp()
     odd = [*wavy(5, 200), *wavy(50, 40)]
     series = [
@@ -80,8 +79,6 @@ def test_a_thousand_series_are_ranked_in_a_moment_and_the_odd_one_comes_first():
     ]
     series.append(Series(labels={"__name__": "odd"}, samples=tuple((start + 30 * i, v) for i, v in enumerate(odd))))
 
-    began = time.thread_time()
     found = anomalies(series)
 
     assert [one.labels["__name__"] for one in found] == ["odd"]
-    assert time.thread_time() - began < 2  # the budget itself is measured by the bench
