@@ -128,11 +128,6 @@ def get(connection: Connection, digest: str) -> Entry | None:
     return _entry(row) if row is not None else None
 
 
-def state_of(connection: Connection, digest: str) -> str | None:
-    """Without reading the plan; None for one that was never put. It may have expired since."""
-    return connection.execute(STATE, {"wanted": digest}).scalar()
-
-
 def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: int = 200) -> Iterator[Entry]:
     """The newest first."""
     query = select(_plans).order_by(_plans.c.requested_at.desc()).limit(limit)

@@ -11,6 +11,7 @@ from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
 from sidecar.gate.binding import bound_to
 from sidecar.gate.database import AdvisoryTurns, sole_use
+from sidecar.gate.known import known_of
 from sidecar.gate.opening import bind_cluster
 from sidecar.gate.submit import submit
 from sidecar.ports import ApiAnswer
@@ -91,8 +92,9 @@ def test_a_denied_plan_is_put_again_and_no_other_is_written_over(world):
     with world.desk.ledger.write() as transaction, pytest.raises(JournalUnavailable, match="meanwhile"):
         approvals.put(transaction.connection, replace(denied, reason="written over"))
     with world.desk.ledger.read() as connection:
-        assert approvals.state_of(connection, proposed.digest) == "approved"
-        assert approvals.state_of(connection, "0" * 64) is None
+        assert approvals.counted(connection) == {"approved": 1}
+    assert known_of(proposed.digest, desk=world.desk).state == "approved"
+    assert known_of("0" * 64, desk=world.desk).state is None
 
 
 def test_another_key_does_not_open_the_journal(world, monkeypatch):
