@@ -23,6 +23,7 @@ BUDGETS = ("policy/v1", "PodDisruptionBudget")
 SERVICES = ("v1", "Service")
 AUTOSCALERS = ("autoscaling/v2", SCALER)
 _COUNTS = "/spec/replicas"
+_TAKES_PODS = (DeletePod, EvictPod, DrainNode)
 _BUDGETED = RUNS_PODS - {"CronJob"}
 
 
@@ -52,7 +53,7 @@ def aims_of(plan: Plan) -> dict[str, Aim]:
             steps[key].append(step)
             if sets_count:
                 counted.add(key)
-        if sets_count or isinstance(step.action, DeletePod | EvictPod | DrainNode):
+        if sets_count or isinstance(step.action, _TAKES_PODS):
             emptied.update([ref.namespace for ref in targets])
     return {key: _aim(ref, steps[key], emptied=ref.namespace in emptied, counted=key in counted) for key, ref in refs.items()}
 

@@ -46,7 +46,7 @@ class Sight:
         return sight
 
     def targets(self) -> Document:
-        found = {key: self._target(aim) for key, aim in self.aims.items()}
+        found = {key: self._target(aim, self.seen[key]) for key, aim in self.aims.items()}
         return {key: facts for key, facts in found.items() if facts is not None}
 
     def workloads(self) -> Document:
@@ -85,8 +85,7 @@ class Sight:
                     scaled[key_of(ref)] = found
         return added(self.plan.steps, live, scaled)
 
-    def _target(self, aim: Aim) -> Document | None:
-        seen = self.seen[key_of(aim.ref)]
+    def _target(self, aim: Aim, seen: Seen | None) -> Document | None:
         if seen is None:
             return None
         return self._facts_of(aim, seen) if seen.live else absent()
