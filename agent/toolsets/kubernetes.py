@@ -74,24 +74,21 @@ class KubernetesCluster:
 
     async def overview(self, namespaces: Sequence[str]) -> Observed:
         everywhere = len(namespaces) >= MANY or not namespaces
-        scopes = [""] if everywhere else sorted(set(namespaces))
+        wanted = set(namespaces)
+        scopes = [""] if everywhere else sorted(wanted)
         asked = [(one, "") for one in CLUSTER_KINDS] + [(one, scope) for one in NAMESPACED_KINDS for scope in scopes]
         results = await asyncio.gather(*(self._run(partial(self._list, one, scope)) for one, scope in asked))
         if everywhere and namespaces:
-            results, asked = await self._retry_refused(results, asked, sorted(set(namespaces)))
-        wanted = set(namespaces)
+            results, asked = await self._retry_refused(results, asked, sorted(wanted))
         objects: list[Manifest] = []
         for (resource, scope), (seen, _, _) in zip(asked, results, strict=True):
-            keep = seen if not wanted or scope or not resource.namespaced else [one for one in seen if _in(one, wanted)]
-            objects += keep
+            objects += seen if not wanted or scope or not resource.namespaced else [one for one in seen if _in(one, wanted)]
         objects += await self._node_events(scopes, [one for one in objects if text(one, "kind") == "Node"])
         apis = await self._run(partial(self._get, "/apis", accept=AGGREGATED))
-        document = _parse(apis.body) if apis.status == 200 else {}
-        more, unread = await read_extensions(document, self._list, self._run, sorted(wanted))
-        objects += more
-        unread += [] if apis.status in (200, 404) else [Gap(what="custom resources", why=_reason(apis))]
-        gaps = dict.fromkeys([*(gap for _, gap, _ in results if gap is not None), *unread])
-        return Observed(now=max(now for _, _, now in results), objects=tuple(objects), gaps=tuple(gaps))
+        found = await read_extensions(_parse(apis.body) if apis.status == 200 else {}, self._list, self._run, sorted(wanted))
+        refused = [] if apis.status in (200, 404) else [Gap(what="custom resources", why=_reason(apis))]
+        gaps = dict.fromkeys([*(gap for _, gap, _ in results if gap is not None), *found[1], *refused])
+        return Observed(now=max(now for _, _, now in results), objects=(*objects, *found[0]), gaps=tuple(gaps))
 
     async def _retry_refused(
         self, results: list[Any], asked: list[tuple[Resource, str]], namespaces: list[str]
