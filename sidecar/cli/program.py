@@ -37,10 +37,12 @@ if importlib.util.find_spec("sidecar.cli.policy") is not None:
 def serve(config: ConfigFile = None) -> None:
     """Run the sidecar: the agent's socket, the people's listener, the reaper."""
     with ending():
-        from sidecar.app import serve as run
         from sidecar.settings import load
 
-        run(load(config))
+        settings = load(config)  # what is wrong with them is said at once, before all that serving needs is imported
+        from sidecar.app import serve as run
+
+        run(settings)
 
 
 @app.command("config", epilog="Example: lestrade-sidecar config --config sidecar.toml")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import jwt
 import yaml
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -123,6 +122,8 @@ def verified(contents: Mapping[str, bytes], key: SigningKey) -> Signed:
 
 
 def _listed(contents: Mapping[str, bytes], key: SigningKey) -> dict[str, _File]:
+    import jwt  # noqa: PLC0415  who signs no bundle does not wait for it
+
     if SIGNATURES not in contents:
         raise BundleRefused(f"the bundle is not signed: it has no {SIGNATURES} (opa sign makes one)")
     try:
