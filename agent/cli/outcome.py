@@ -20,6 +20,7 @@ from agent.rendering.wording import OUTCOMES, moment, named
 TONES = {"good": "bold green", "bad": "bold red", "warn": "bold yellow", "calm": "bold cyan"}
 QUOTES, REASONS, RULED_OUT, UNKNOWN, LEFT = 2, 3, 3, 4, 3  # how many of each one screen holds
 _TELLING = ("it explains", "changed before", "these depend", "an object that was asked about depends")  # the others are figures
+FEW = 5  # names of one reason
 LABELS: dict[RunOutcome, str] = {
     "diagnosed": "FAULT",
     "healthy": "HEALTHY",
@@ -106,13 +107,16 @@ def _rest(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(told: Sequence[str]) -> list[str]:
-    """Logs that could not be had for one reason are one line: there may be dozens."""
-    whys: dict[str, int] = {}
-    others = []
+    """What could not be had for one reason is one line: there may be dozens of logs, or of kinds."""
+    whys: dict[str, list[str]] = {}
     for words in told:
         what, _, why = words.partition(": ")
-        if what.startswith("logs of ") and why:
-            whys[why] = whys.get(why, 0) + 1
-        else:
-            others.append(words)
-    return others + [f"{count} container log{'' if count == 1 else 's'}: {why}" for why, count in whys.items()]
+        whys.setdefault(why, []).append(what)
+    lines = []
+    for why, whats in whys.items():
+        logs = [one for one in whats if one.startswith("logs of ")]
+        if len(logs) > 1:
+            whats = [one for one in whats if one not in logs] + [f"{len(logs)} container logs"]
+        more = f" and {len(whats) - FEW} more" if len(whats) > FEW else ""
+        lines.append(f"{', '.join(whats[:FEW])}{more}{f': {why}' if why else ''}")
+    return lines

@@ -4,6 +4,7 @@ A dump holds nodes, and of each namespace events, replication controllers, Servi
 pods with their logs. What it does not hold is a gap, so that nothing is taken for missing that was only not asked for.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from agent.toolsets.kinds import CLUSTER_KINDS, EXTENSION_KINDS, NAMESPACED_KIND
 from agent.toolsets.projection import projected
 from agent.toolsets.snapshot import Snapshot, fault_of
 from agent.topology.events import happening
-from agent.topology.fields import created_at, items, kind_of, text
+from agent.topology.fields import created_at, items, kind_of, text, time_at
 
 # Files of a dump whose name is not the kind's plural.
 _NAMES = {"replication-controllers": "ReplicationController"}
@@ -46,6 +47,8 @@ def _objects(path: Path) -> list[Manifest]:
         document: Any = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as exc:
         raise InputError(f"{path}: {str(exc).splitlines()[0]}") from None
+    if not isinstance(document, dict) or "items" not in document:
+        raise InputError(f"{path}: no list of Kubernetes objects (the field `items` is missing)")
     kind, version = text(document, "kind").removesuffix("List"), text(document, "apiVersion")
     found: list[Manifest] = []
     for number, one in enumerate(items(document, "items")):
@@ -88,10 +91,19 @@ def _logs(path: Path) -> list[ContainerLog]:
 
 
 def _newest(folder: Path, objects: list[Manifest]) -> datetime:
-    times = [time for one in objects for time in [created_at(one)] if time is not None]
+    times = [time for one in objects for time in (created_at(one), *_told(one)) if time is not None]
     times += [
         one.last for one in map(happening, (one for one in objects if text(one, "kind") == "Event")) if one.last is not None
     ]
     if not times:
         raise InputError(f"{folder}: the dump holds no times, so it cannot be said when it was taken")
     return max(times)
+
+
+def _told(one: Manifest) -> Iterator[datetime | None]:
+    """When its conditions changed or were confirmed (a node's every few minutes), and when it was written."""
+    for condition in items(one, "status", "conditions"):
+        yield time_at(condition, "lastHeartbeatTime")
+        yield time_at(condition, "lastTransitionTime")
+    for entry in items(one, "metadata", "managedFields"):
+        yield time_at(entry, "time")

@@ -113,6 +113,22 @@ async def test_a_cluster_info_dump_folder(tmp_path):
     assert (await cluster.logs([(Ref("Pod", "shop", one["metadata"]["name"]), "app", False)], tail=5)).logs[0].text == "hello\n"
 
 
+async def test_a_dump_is_as_old_as_the_newest_time_in_it(tmp_path):
+    seen = node(conditions=[{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-05-04T12:34:00Z"}])
+    (tmp_path / "nodes.json").write_text(json.dumps({"kind": "NodeList", "apiVersion": "v1", "items": [seen]}))
+
+    assert await SnapshotCluster.open(tmp_path).now() == datetime(2026, 5, 4, 12, 34, tzinfo=UTC)
+
+
+def test_a_file_of_a_dump_that_is_no_list_is_told(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "nodes.json").write_text(json.dumps({"kind": "NodeList", "apiVersion": "v1", "items": [node()]}))
+    (tmp_path / "shop" / "pods.json").write_text('{"kind": "Status", "message": "forbidden"}')
+
+    with pytest.raises(InputError, match=r"pods.json: no list of Kubernetes objects"):
+        load(tmp_path)
+
+
 def test_a_folder_that_is_no_dump(tmp_path):
     with pytest.raises(InputError, match="no cluster-info dump"):
         load(tmp_path)
