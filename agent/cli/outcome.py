@@ -77,7 +77,7 @@ def _answer(answer: Answer, out: Console, page: Page) -> None:
             out.print(table, soft_wrap=False)
         else:
             for row in (answer.columns, *answer.rows):
-                out.print(Text("\t".join(map(one_line, row))))
+                out.file.write("\t".join(map(one_line, row)) + "\n")  # for cut and awk; rich would make spaces of tabs
         page.line()
     for number, choice in enumerate(answer.choices, start=1):
         page.field(f"{number}", choice, style="cyan")
