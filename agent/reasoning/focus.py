@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.domain.incident import Alert, Incident
+from agent.domain.incident import Incident
 from agent.domain.objects import Ref
 from agent.domain.question import Mention, Question, Symptom
+from agent.reasoning.alerted import objects_of
 from agent.reasoning.names import nearest, parts_of, said_in_parts, same_word
 from agent.reasoning.questions import understand
 from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS
@@ -19,25 +20,6 @@ from agent.topology.extensions import is_custom
 from agent.topology.fields import labels_of, mapping, name_of, ref_of, text
 from agent.topology.pods import containers
 
-_KIND_LABELS = {
-    "pod": "Pod",
-    "deployment": "Deployment",
-    "statefulset": "StatefulSet",
-    "daemonset": "DaemonSet",
-    "job_name": "Job",
-    "horizontalpodautoscaler": "HorizontalPodAutoscaler",
-    "persistentvolumeclaim": "PersistentVolumeClaim",
-    "service": "Service",
-    "node": "Node",
-    "cronjob": "CronJob",
-    "replicaset": "ReplicaSet",
-    "ingress": "Ingress",
-    "resourcequota": "ResourceQuota",
-    "poddisruptionbudget": "PodDisruptionBudget",
-    "persistentvolume": "PersistentVolume",
-    "configmap": "ConfigMap",
-    "secret": "Secret",
-}
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service")  # what people mean when they name no kind
 _NAMEABLE = (
     *_RUNNING,
@@ -110,7 +92,7 @@ def focus_on(incident: Incident, topology: Topology) -> Focus:
     held = {ref.namespace for ref in topology.objects if ref.namespace}
     known = tuple(sorted(held | {name_of(one) for one in topology.of_kind("Namespace")}))
     namespaces = namespaces_named(incident, known)
-    alerted = [ref for alert in incident.alerts for ref in _of_alert(alert, topology)]
+    alerted = [ref for alert in incident.alerts for ref in objects_of(alert, topology)]
     asked = understand(incident.question, topology.now)
     search = _Search(topology, asked, namespaces)
     objects = search.objects()
@@ -130,21 +112,6 @@ def focus_on(incident: Incident, topology: Topology) -> Focus:
         unknown_namespaces=tuple(name for name in strangers if not nearest(name, known, most=1)),
         taken=tuple(taken.items()),
     )
-
-
-def _of_alert(alert: Alert, topology: Topology) -> list[Ref]:
-    namespace = alert.labels.get("namespace", alert.labels.get("exported_namespace", ""))
-    found = []
-    for label, kind in _KIND_LABELS.items():
-        name = alert.labels.get(label)
-        if not name:
-            continue
-        ref = Ref(kind, "" if kind in ("Node", "PersistentVolume") else namespace, name)
-        if ref in topology.objects:
-            found.append(topology.unit(ref))
-        elif kind == "Pod" and topology.unit_of_name(ref) != ref:
-            found.append(topology.unit_of_name(ref))  # the pod is gone, its workload is not
-    return found
 
 
 def _custom_named(topology: Topology, put: set[tuple[str, str]]) -> Iterator[Ref]:
