@@ -57,7 +57,7 @@ class Page:
 
 
 def _wrapped(words: str, width: int) -> list[str]:
-    return textwrap.wrap(words, width=width, break_on_hyphens=False, break_long_words=False) if width and words else [words]
+    return textwrap.wrap(words, width=width, break_on_hyphens=False) if width and words else [words]
 
 
 def shortened(words: str, most: int = 160) -> str:

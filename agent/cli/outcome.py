@@ -6,7 +6,7 @@ Everything that it says stands in the report too; here it is short enough for on
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from agent.cli.layout import Page, shortened
@@ -70,7 +70,8 @@ def _cause(cause: RankedCause, report: Report, page: Page) -> None:
 def _answer(answer: Answer, out: Console, page: Page) -> None:
     if answer.rows:
         page.line()
-        table = Table(*answer.columns, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        columns = (Column(name, overflow="fold") for name in answer.columns)
+        table = Table(*columns, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for row in answer.rows:
             table.add_row(*(Text(shortened(one_line(cell))) for cell in row))
         if out.is_terminal:

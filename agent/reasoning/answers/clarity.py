@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from agent.checks import weight_of
 from agent.domain.answer import Answer
 from agent.domain.finding import Diagnosis, Finding
 from agent.domain.objects import Ref
@@ -39,7 +40,7 @@ def which_one(
 def state(topology: Topology, ref: Ref, findings: Sequence[Finding]) -> str:
     """Ready pods of those wanted, and the most telling finding about it, in a line."""
     active = [one for one in findings if one.state == "active" and topology.unit(one.subject) == topology.unit(ref)]
-    active.sort(key=lambda one: (one.symptom_only, one.id))
+    active.sort(key=lambda one: (one.symptom_only, -weight_of(one), one.id))
     manifest = topology.objects.get(ref)
     told = []
     if manifest is not None and ref.kind in CONTROLLED:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from agent.checks import weight_of
 from agent.domain.answer import Answer
 from agent.domain.finding import Finding
 from agent.domain.objects import Ref
@@ -39,7 +40,7 @@ def _row(ref: Ref, topology: Topology, findings: Sequence[Finding]) -> Iterator[
     if manifest is None:
         return
     wrong = [one for one in findings if one.state == "active" and topology.unit(one.subject) == ref]
-    wrong.sort(key=lambda one: (one.symptom_only, one.id))
+    wrong.sort(key=lambda one: (one.symptom_only, -weight_of(one), one.id))
     told = wrong[0].statement if wrong else WELL
     if ref.kind in CONTROLLED:
         pods = live_pods(topology, ref)
