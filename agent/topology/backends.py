@@ -33,7 +33,8 @@ class Backend:
 def backend(topology: Topology, service: Ref) -> Backend:
     manifest = topology.objects.get(service)
     if manifest is None:
-        if topology.knows_namespace(service.namespace) and topology.saw("Service"):
+        read = any(topology.in_namespace(kind, service.namespace) for kind in ("Service", "Pod"))
+        if read and topology.saw("Service"):
             return Backend(service=service, state="missing", words=f"{service} does not exist")
         return Backend(service=service, state="unseen", words=f"{service} was not read")
     if text(manifest, "spec", "type") == "ExternalName":

@@ -68,7 +68,7 @@ def _() -> World:
     }
     crd = obj("CustomResourceDefinition", "widgets.example.com", api="apiextensions.k8s.io/v1", namespace="", spec=spec)
     said = 'conversion webhook for example.com/v1, Kind=Widget failed: Post "https://gone.shop.svc:443/convert": not found'
-    objects, logs = refused(said, crd)
+    objects, logs = refused(said, crd, *app("api"))
     return objects, logs
 
 

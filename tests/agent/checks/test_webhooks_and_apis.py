@@ -72,6 +72,7 @@ def test_with_failure_policy_ignore_nothing_is_stopped():
         [webhook(), *app("guard")],
         [webhook(bundle=bundle("ca", ends=NOW + timedelta(days=300))), *app("guard")],
         [webhook(namespace="elsewhere")],  # its namespace was not read
+        [webhook(namespace="elsewhere"), obj("ConfigMap", "kube-root-ca.crt", namespace="elsewhere")],  # nor was this all of it
     ],
 )
 def test_a_webhook_that_works_or_was_not_seen_is_no_finding(objects):
