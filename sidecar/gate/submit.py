@@ -162,7 +162,7 @@ def _looked_at(
     with laps.of("examination"):
         objections, examined, effects = examine(plan, through=looks)
         objections = [*objections, *_beyond(plan, desk=desk)]
-        document = plan.document()
+        document = plan.plain_form
         plain = {
             "plan": _beforehand(discreet(document), whole=document, form=lambda: plan.canonical_form),
             "facts": _beforehand(masked(facts.document), whole=facts.document, form=lambda: facts.canonical_form),
