@@ -8,7 +8,6 @@ from typing import Protocol
 
 from agent.domain.objects import ContainerLog, Manifest, Ref
 
-
 BY_NATURE = "the dump holds none of this kind"  # why of a gap that says nothing about the cluster, only about the source
 
 
