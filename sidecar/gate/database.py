@@ -52,6 +52,11 @@ def engine_for(url: str) -> Engine:
 def _as_setting() -> Iterator[None]:
     try:
         yield
+    except ModuleNotFoundError:
+        raise SettingsError(
+            "setting LESTRADE_SIDECAR_DATABASE_URL names a database whose driver is not installed: install "
+            "lestrade[postgresql], and write postgresql+psycopg://user@host/database"
+        ) from None
     except (SQLAlchemyError, ImportError, ValueError):
         # Not in the library's words: they would repeat the URL, password and all.
         raise SettingsError(

@@ -36,6 +36,13 @@ def test_what_is_no_database_is_said_by_its_setting_and_without_its_password(run
     assert "hunter2" not in said
 
 
+def test_a_driver_that_is_not_installed_is_said_with_what_to_install(run, tmp_path):
+    (tmp_path / "audit.key").write_text("k" * 40)
+    said = one_line(run("audit", "verify", LESTRADE_SIDECAR_DATABASE_URL="postgresql+psycopg2://u:hunter2@h/x"), 2)
+    assert "install lestrade[postgresql]" in said
+    assert "hunter2" not in said
+
+
 def test_a_database_that_is_down_is_one_line_with_its_cause_and_nothing_on_stdout(run, tmp_path):
     (tmp_path / "audit.key").write_text("k" * 40)
     url = "postgresql+psycopg://u:hunter2@127.0.0.1:1/x"
