@@ -43,7 +43,10 @@ class Written:
 
 def written(value: Json, *, form: bytes = b"") -> Written:
     """`form`: the canonical form, where it is known. Raises MalformedMessage where `value` has none."""
-    return Written(form or canonical(value), orjson.dumps(value))
+    try:
+        return Written(form or canonical(value), orjson.dumps(value))
+    except orjson.JSONEncodeError as exc:  # nested deeper than it goes
+        raise MalformedMessage(f"not to be written down: {exc}") from exc
 
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER

@@ -131,19 +131,23 @@ def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) ->
     looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
         facts = desk.facts.gather(plan, known.history, through=looks)
-    beside = cache(partial(_looked_at, plan, facts, looks=looks, desk=desk, laps=laps))
+    looked = cache(partial(_looked_at, plan, looks=looks, desk=desk, laps=laps))
+    noted = cache(partial(_noted, plan, facts))
 
     def meanwhile() -> None:
-        with suppress(Exception):  # it comes again below, where nobody takes it for the engine's
-            beside()
+        for beside in (looked, noted):
+            with suppress(Exception):  # it comes again below, where nobody takes it for the engine's
+                beside()
 
     with laps.of("engine"):
         decision = desk.judge.decide(plan, facts, meanwhile=meanwhile)
-    objections, examined, effects, plain = beside()
-    if decision.verdict == "deny":
-        objections, examined, effects, plain = [], (), {}, {**plain, "effects": {}}
-    else:
-        objections = [*objections, *_own_objections(plan, decision, stopped=known.stopped, desk=desk)]
+    objections: list[Reason] = []
+    examined: tuple[Examined, ...] = ()
+    effects: dict[str, Json] = {}
+    shown: Json | Written = {}
+    if decision.verdict != "deny":  # a denial asks nothing more of the cluster: whatever there is cannot keep it from being said
+        found, examined, effects, shown = looked()
+        objections = [*found, *_own_objections(plan, decision, stopped=known.stopped, desk=desk)]
     return _Judged(
         looks=looks,
         facts=facts,
@@ -151,26 +155,28 @@ def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) ->
         objections=objections,
         examined=examined,
         effects=effects,
-        discreet=plain,
+        discreet={**noted(), "effects": shown},
     )
 
 
 def _looked_at(
-    plan: Plan, facts: Facts, *, looks: Looks, desk: Desk, laps: Laps
-) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json], dict[str, Json | Written]]:
-    """What the plan finds and leaves, and what of it all is fit for the record: done while the engine thinks."""
+    plan: Plan, *, looks: Looks, desk: Desk, laps: Laps
+) -> tuple[list[Reason], tuple[Examined, ...], dict[str, Json], Json | Written]:
+    """What the plan finds and leaves, and its effects as the record may hold them: done while the engine thinks."""
     with laps.of("examination"):
         objections, examined, effects = examine(plan, through=looks)
-        objections = [*objections, *_beyond(plan, desk=desk)]
-        document = plan.plain_form
-        plain = {
-            "plan": _beforehand(discreet(document), whole=document, form=lambda: plan.canonical_form),
-            "facts": _beforehand(masked(facts.document), whole=facts.document, form=lambda: facts.canonical_form),
-            "effects": _beforehand(concealed(effects)),
-        }
-        with suppress(MalformedMessage):
-            _ = facts.digest  # reckoned once: the decision will name it
-    return objections, examined, effects, plain
+        return [*objections, *_beyond(plan, desk=desk)], examined, effects, _beforehand(concealed(effects))
+
+
+def _noted(plan: Plan, facts: Facts) -> dict[str, Json | Written]:
+    """What of plan and facts is fit for the record: written down while the engine thinks."""
+    document = plan.plain_form
+    with suppress(MalformedMessage):
+        _ = facts.digest  # reckoned once: the decision will name it
+    return {
+        "plan": _beforehand(discreet(document), whole=document, form=lambda: plan.canonical_form),
+        "facts": _beforehand(masked(facts.document), whole=facts.document, form=lambda: facts.canonical_form),
+    }
 
 
 def _beforehand(value: Json, *, whole: Json = None, form: Callable[[], bytes] | None = None) -> Json | Written:

@@ -53,6 +53,15 @@ def code(came) -> str:
     return came.code
 
 
+def test_what_a_target_holds_cannot_keep_a_denial_from_being_said(world):
+    """A number that no canonical form has: the effect of a restart cannot be reckoned of it."""
+    world.judge.verdict = "deny"
+    world.cluster.put("deployments", deployment(weight=2**60), "apps")
+    came = submit(plan({"kind": "restart_workload", "target": ref("Deployment", "web")}), desk=world.desk)
+    assert came.state == "denied"
+    assert world.desk.ledger.documents()[-1]["plan"] == came.plan
+
+
 def test_an_allowed_plan_is_leased_at_once(world):
     world.judge.verdict = "allow"
     came = submit(plan(scale(5)), desk=world.desk)

@@ -165,3 +165,11 @@ def test_what_no_json_says_is_not_written_beforehand_either(value):
 def test_a_name_that_no_json_says_gets_into_no_record():
     with pytest.raises(MalformedMessage):
         seal(KEY, Head(), at=START, kind="answer", actor="\ud800", body={})
+
+
+def test_what_is_nested_too_deep_to_be_kept_is_refused_as_everything_else_is():
+    deep: object = "x"
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(MalformedMessage):
+        written(deep)
