@@ -54,10 +54,11 @@ class Recent:
         with self._lock:
             if writes != self._writes:
                 return
+            came = self.now()
             self._kept.pop(question, None)
-            self._kept[question] = at, self.now(), answer
-            while len(self._kept) > _MOST or self.now() - next(iter(self._kept.values()))[1] > SECONDS:
-                del self._kept[next(iter(self._kept))]  # what came first stands first
+            self._kept[question] = at, came, answer
+            while len(self._kept) > _MOST or came - next(iter(self._kept.values()))[1] > SECONDS:
+                del self._kept[next(iter(self._kept))]  # what came first stands first, and what came now is no older
 
     def forget(self) -> None:
         with self._lock:

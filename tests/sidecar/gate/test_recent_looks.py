@@ -1,5 +1,6 @@
 """Looks of the last two seconds: what may rest on them when a plan is judged, and what never does."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -132,5 +133,13 @@ def test_a_look_that_was_under_way_during_a_write_is_not_kept(world):
 
     world.cluster.after = write_meanwhile
     Looks(world.cluster, recent=recent).send(CALL)
+
+    assert recent.of(QUESTION) is None
+
+
+def test_a_process_that_stood_still_while_a_look_was_kept_goes_on():
+    seconds = itertools.count(step=SECONDS + 1)
+    recent = Recent(now=lambda: float(next(seconds)))
+    recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
 
     assert recent.of(QUESTION) is None
