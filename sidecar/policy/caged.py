@@ -74,11 +74,13 @@ class EmbeddedEngine:
             if self._process is None:
                 self._process = self._started(deadline)
             answer = self._process.exchange(question, deadline, meanwhile)
-        except (PolicyUnavailable, BundleRefused) as exc:
+        except BaseException as exc:  # what is left of its answer would be taken for that to the next question
             if self._process is not None:
                 self._process.end()
                 self._process = None
-            raise PolicyUnavailable(str(exc)) from exc
+            if isinstance(exc, PolicyUnavailable | BundleRefused):
+                raise PolicyUnavailable(str(exc)) from exc
+            raise
         match answer:
             case {"answer": value}:
                 return value

@@ -33,6 +33,19 @@ class Engine(Protocol):
         ...
 
 
+class Meanwhile:
+    """What is done while the engine thinks. `seconds`: how long that took, which is not the engine's time."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self.seconds = 0.0
+
+    def __call__(self) -> None:
+        began = time.monotonic()
+        self._work()
+        self.seconds += time.monotonic() - began
+
+
 class Patience:
     """Runs a question in a thread of its own and gives up after `seconds`.
 

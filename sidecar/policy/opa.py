@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from sidecar.contract import Json
 from sidecar.errors import BundleRefused, PolicyUnavailable, SettingsError
 from sidecar.policy.bundle import PolicyBundle
-from sidecar.policy.engine import RULE, SECONDS, Patience
+from sidecar.policy.engine import RULE, SECONDS, Meanwhile, Patience
 from sidecar.policy.tokens import in_order, moved
 from sidecar.policy.wire import Wire
 from sidecar.ports import nothing
@@ -53,9 +53,10 @@ class OpaEngine:
 
     def ask(self, document: dict[str, Json], *, meanwhile: Callable[[], None] = nothing) -> Json:
         deadline = time.monotonic() + self._seconds
-        answer = self._query("answer", document, deadline, meanwhile)
+        beside = Meanwhile(meanwhile)
+        answer = self._query("answer", document, deadline, beside)
         if "result" not in answer:
-            answer = self._patience.run(lambda: self._asked_again(document), until=deadline)
+            answer = self._patience.run(lambda: self._asked_again(document), until=deadline + beside.seconds)
         match answer.get("result"):
             case {"revision": self.revision, "value": value}:
                 return cast(Json, value)

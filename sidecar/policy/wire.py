@@ -16,7 +16,7 @@ from collections.abc import Callable
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sidecar.errors import PolicyUnavailable
-from sidecar.policy.engine import Patience
+from sidecar.policy.engine import Meanwhile, Patience
 from sidecar.ports import nothing
 
 _MOST_ANSWER = 4_194_304
@@ -38,16 +38,17 @@ class Wire:
         """The whole body of a 200. `until`: on the monotonic clock. `meanwhile` is called when the question has gone out, and
         its time is added to `until`. Raises PolicyUnavailable for anything else, and when time is up."""
         kept = self._kept()
+        beside = Meanwhile(meanwhile)
         if kept is not None:
             try:
-                return self._exchange(kept, path, body, until, meanwhile)
+                return self._exchange(kept, path, body, until, beside)
             except (ConnectionError, http.client.BadStatusLine):
-                pass  # closed since the last question, as a server may; asking changes nothing there
+                until += beside.seconds  # closed since the last question, as a server may; asking changes nothing there
             except (OSError, http.client.HTTPException, ValueError) as exc:
                 raise PolicyUnavailable(f"no verdict from the OPA server: {_what(exc)}") from exc
         try:
             made = self._patience.run(lambda: self._connected(until), until=until)
-            return self._exchange(made, path, body, until, meanwhile)
+            return self._exchange(made, path, body, until, beside)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise PolicyUnavailable(f"no verdict from the OPA server: {_what(exc)}") from exc
 

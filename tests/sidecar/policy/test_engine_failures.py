@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -85,6 +86,38 @@ def test_what_is_done_while_the_engine_thinks_is_not_of_the_engines_time(
     answer = engine.ask({"answer": {**ALLOWED}}, meanwhile=meanwhile)
 
     assert (answer, order) == (ALLOWED, ["done"])
+    engine.close()
+
+
+@pytest.mark.parametrize("lost", ["connection", "rules"])
+def test_nor_is_it_where_the_server_has_to_be_asked_again(lost: str, bundle: PolicyBundle, there: Impostor) -> None:
+    there.answer, there.freed = answer_of(bundle, ALLOWED), threading.Event()
+    engine = OpaEngine(bundle, there.url, seconds=0.3)
+    engine.ask({})  # its connection is kept
+    asked = len(there.asked)
+    there.freed.set()
+    there.mode, there.answer = "hang" if lost == "connection" else "json", {}
+
+    def meanwhile() -> None:
+        if there.mode == "hang" or there.answer == {}:
+            wait_until(lambda: len(there.asked) > asked)
+            time.sleep(0.4)
+            there.mode, there.answer = "json", answer_of(bundle, ALLOWED)
+
+    assert engine.ask({}, meanwhile=meanwhile) == ALLOWED
+    engine.close()
+
+
+def test_no_answer_is_ever_taken_for_the_one_to_another_question() -> None:
+    engine = EmbeddedEngine(bundle_of("package remediation\n\ndecision := input.answer\n"))
+
+    def fails() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        engine.ask({"answer": "of the one"}, meanwhile=fails)
+
+    assert engine.ask({"answer": "of the other"}) == "of the other"
     engine.close()
 
 
