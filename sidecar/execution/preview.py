@@ -164,16 +164,22 @@ _NESTED = (dict, list)
 _PLAIN = ("kind", "apiVersion", "name", "type")
 
 
-@functools.lru_cache(maxsize=4096)
 def _speaks_of_secrets(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-@functools.lru_cache(maxsize=4096)
 def _is_of_a_secret(key: str) -> bool:
+    return _known_of_a_secret(key) if len(key) <= _LONGEST_KEPT else _tells_of_a_secret(key)
+
+
+def _tells_of_a_secret(key: str) -> bool:
     """References by name (secretName, tokenPath) are no secrets."""
     spoken_of = _speaks_of_secrets(key) or key.endswith("/value")
     return spoken_of and not key.endswith(("Name", "Path", "Ref")) and key != "secretKeyRef"
+
+
+_LONGEST_KEPT = 256  # a plan's keys may have a megabyte, and what is kept stays in memory
+_known_of_a_secret = functools.lru_cache(maxsize=4096)(_tells_of_a_secret)
 
 
 def _mark(value: Json) -> str:

@@ -61,10 +61,14 @@ _BLOCK = re.compile(
 )
 
 
-@lru_cache(maxsize=8192)
 def names_a_credential(name: str) -> bool:
     """DB_PASSWORD, apiKey, client-secret; not PASSWORD_FILE, secretName, TOKEN_TTL, MAX_TOKENS, PWD (a folder)."""
-    if len(name) > 256 or not _STEM.search(name) or name in ("PWD", "OLDPWD"):
+    return len(name) <= 256 and _known_to_name_one(name)
+
+
+@lru_cache(maxsize=8192)
+def _known_to_name_one(name: str) -> bool:
+    if not _STEM.search(name) or name in ("PWD", "OLDPWD"):
         return False
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _ABOUT:
