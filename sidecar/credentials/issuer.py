@@ -90,15 +90,14 @@ class Issuer:
         # Account and roles give no right by themselves; a binding wants them there, and a token wants the account.
         if refused := self._made(lease, [piece for piece in made if piece.resource not in _BINDINGS]):
             return refused
-        token = pool.submit(self._token, lease.id)
+        token = pool.submit(self._granted, lease.id)
         try:
             refused = self._made(lease, [piece for piece in made if piece.resource in _BINDINGS])
         finally:
             wait([token])
         if refused is not None:
-            self.forget(lease.id)
             return refused
-        minted = token.result()
+        minted = self._kept(lease.id, token.result())  # of a lease that is half made, none is kept
         if self.plan_bound is None or isinstance(minted, Refused):
             return minted
         return self.plan_bound.enforced(minted.credential, writes) or minted
@@ -129,16 +128,22 @@ class Issuer:
             self._tokens.pop(lease, None)
 
     def _token(self, lease: str) -> Minted | Refused:
+        return self._kept(lease, self._granted(lease))
+
+    def _granted(self, lease: str) -> Minted | Refused:
         answer = decided(self._cluster.send(token_request(lease, self.namespace)))
         body = answer.body if isinstance(answer.body, dict) else {}
         status = body.get("status")
         token = status.get("token") if isinstance(status, dict) else None
         if answer.status not in (200, 201) or not isinstance(token, str) or not token:
             return Refused(status=answer.status, detail=message_of(answer))
-        credential = Credential(identity=identity_of(lease, self.namespace), token=token)
-        with self._lock:
-            self._tokens[lease] = _Held(credential)
-        return Minted(credential=credential)
+        return Minted(credential=Credential(identity=identity_of(lease, self.namespace), token=token))
+
+    def _kept(self, lease: str, granted: Minted | Refused) -> Minted | Refused:
+        if isinstance(granted, Minted):
+            with self._lock:
+                self._tokens[lease] = _Held(granted.credential)
+        return granted
 
     def revoke(self, lease: Lease, *, incident: str, prove: bool) -> Proof:
         """Take everything back, and probe with the old token until it is refused. Never raises; safe to repeat.
