@@ -11,6 +11,13 @@ import data.remediation.plan
 # {"asks", "count"} by key of the object, and by namespace. What is to be made has no label of its own yet.
 of_object := object.union(labelled, to_be_made)
 
+# What is said not to be there, and to be important all the same, is not known.
+at_odds := {key |
+	some key in plan.keys
+	input.facts.targets[key].exists == false
+	labelled[key] != unsaid
+}
+
 labelled := {key: level(said) |
 	label := data.platform.criticality.label
 	some key in plan.keys

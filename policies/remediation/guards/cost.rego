@@ -21,6 +21,12 @@ deny contains reason if {
 	}
 }
 
+# Nor is anything added up of which one part is no sum at all, whatever step it is said of.
+deny contains reason if {
+	count([added | some added in input.facts.adds; not is_object(added)]) > 0
+	reason := {"rule": "cost", "message": "of one of the steps it is not known what it asks for in addition"}
+}
+
 deny contains reason if {
 	some measure in {"cpu_millis", "memory_mib", "storage_mib"}
 	not affordable(measure)
@@ -57,6 +63,7 @@ additions(measure) := [more |
 adding := [added |
 	count(sums - {{"cpu_millis": 0, "memory_mib": 0, "storage_mib": 0}}) > 0
 	some added in input.facts.adds
+	is_object(added)
 ]
 
 bound(measure) := data.platform.cost[environment.of_plan][measure]

@@ -9,7 +9,7 @@ import data.remediation.importance
 import data.remediation.plan
 
 deny contains untold(touch) if {
-	some key in plan.keys - object.keys(importance.of_object)
+	some key in (plan.keys - object.keys(importance.of_object)) | importance.at_odds
 	some touch in plan.touched
 	touch.key == key
 }
