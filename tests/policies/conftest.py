@@ -20,7 +20,7 @@ def bundle() -> PolicyBundle:
 
 @pytest.fixture(scope="session")
 def embedded(bundle: PolicyBundle) -> Iterator[EmbeddedEngine]:
-    engine = EmbeddedEngine(bundle)
+    engine = EmbeddedEngine(bundle, seconds=20)  # what it says is asked here, not how soon
     yield engine
     engine.close()
 

@@ -54,7 +54,7 @@ def bare(opa_server: OpaServer, bundle: PolicyBundle) -> BareOpa:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.where.split('/')[-1]}")
 def test_the_embedded_engine_says_what_the_case_expects(case: Case, embedded: EmbeddedEngine) -> None:
     with_data = case.bundle.revision != embedded.revision
-    engine = EmbeddedEngine(case.bundle) if with_data else embedded
+    engine = EmbeddedEngine(case.bundle, seconds=20) if with_data else embedded
     try:
         assert failure(case, engine) == ""
     finally:

@@ -268,7 +268,7 @@ def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
 
 
 def test_the_embedded_engine_is_started_again_after_it_was_killed(bundle: PolicyBundle) -> None:
-    engine = EmbeddedEngine(bundle)
+    engine = EmbeddedEngine(bundle, seconds=20)
     judge = RegoJudge(engine, zones=())
     assert judged(judge)[0].verdict == "allow"
     assert engine.pid is not None
