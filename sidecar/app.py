@@ -5,25 +5,19 @@ import gc
 import importlib
 import importlib.metadata
 import logging
-import os
 import signal
-import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
 
 from sidecar.agent_api import agent_api
 from sidecar.approvals import Directory
 from sidecar.approvals.slack.access import access_from
 from sidecar.approvals.slack.ports import Access
-from sidecar.connections import Impatient
 from sidecar.contract import Json
 from sidecar.credentials import Issuer, PlanBound
 from sidecar.errors import SettingsError, SidecarError
@@ -38,6 +32,7 @@ from sidecar.gate.ledger import Ledger
 from sidecar.gate.opening import WallClock, bind_cluster, open_ledger
 from sidecar.gate.policies import PolicyRecord
 from sidecar.gate.reap import reap
+from sidecar.listening import LINGER_SECONDS, bound, run
 from sidecar.people_api import people_api
 from sidecar.people_api.doorway import Client, Doorway
 from sidecar.people_api.pages import Pages
@@ -45,24 +40,12 @@ from sidecar.people_api.seal import Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
-from sidecar.settings import Settings, check_certificate, host_and_port, secret_from
+from sidecar.settings import Settings, check_certificate, secret_from
 
 if TYPE_CHECKING:
     from sidecar.approvals.slack.channel import SlackChannel
 
 log = structlog.get_logger("sidecar")
-LINGER_SECONDS = 5  # for requests under way when the process is asked to end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """One side, and the socket that it is bound to already. `address`: how to reach it."""
-
-    app: FastAPI
-    socket: socket.socket
-    address: str
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +86,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
         limits=CardLimits(
             waiting=settings.most_cards_waiting, a_minute=settings.most_cards_a_minute, an_hour=settings.most_cards_an_hour
         ),
-        issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_plan_bound(settings, cluster, clock)),
+        issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_planbound(settings, cluster, clock)),
         clock=clock,
         turns=Turns(elsewhere=turns),
         intake=Intake(settings.most_plans_a_minute),
@@ -112,7 +95,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Bu
     return Built(desk=desk, policy=policy, watch=watch, people=people)
 
 
-def _plan_bound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound | None:
+def _planbound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound | None:
     """None where leases are not held to their plans by admission. What is missing for it is said now; each mint looks again."""
     if not settings.plan_bound_admission:
         return None
@@ -182,9 +165,9 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
             slack.install(people)
         tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
-            stack.enter_context(_bound(agents, settings.agent_socket, settings.listen, tls)),
+            stack.enter_context(bound(agents, settings.agent_socket, settings.listen, tls)),
             stack.enter_context(
-                _bound(people, None, settings.people_listen, (settings.people_tls_cert_file, settings.people_tls_key_file))
+                bound(people, None, settings.people_listen, (settings.people_tls_cert_file, settings.people_tls_key_file))
             ),
         ]
         ended = threading.Event()
@@ -197,7 +180,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         signal.signal(signal.SIGHUP, lambda *_: built.watch.wake())
         _set_apart_what_stays()
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)
-        _run(listeners)
+        run(listeners)
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
@@ -251,114 +234,6 @@ def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
             log.error("the reaper failed, it goes on", error=type(exc).__name__)
         if ended.wait(pause):
             return
-
-
-@contextlib.contextmanager
-def _bound(
-    app: FastAPI, path: Path | None, address: str, tls: tuple[Path | None, Path | None] = (None, None)
-) -> Iterator[Listener]:
-    """A listening socket; raises SettingsError when it cannot be had."""
-    if path is not None:
-        listening, said = _unix(path), f"unix://{path.absolute()}"
-    else:
-        host, port = host_and_port(address)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Said to be TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as exc:
-            listening.close()
-            raise SettingsError(f"cannot listen on {address}: {exc.strerror}; choose another address") from exc
-        scheme = "https" if tls[0] else "http"
-        said = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    listening.listen(128)  # from here on a caller waits instead of being turned away
-    try:
-        yield Listener(app=app, socket=listening, address=said, certificate=tls[0], key=tls[1])
-    finally:
-        listening.close()
-        if path is not None:
-            path.unlink(missing_ok=True)
-
-
-def _unix(path: Path) -> socket.socket:
-    """A socket that only this user may open. A stale one of a process that was killed is taken over; a live one is not."""
-    if path.is_socket():
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink(missing_ok=True)
-            else:
-                raise SettingsError(f"cannot listen on {path}: another process does already")
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = os.umask(0o177)
-        try:
-            listening.bind(str(path))
-        finally:
-            os.umask(before)
-    except OSError as exc:
-        listening.close()
-        raise SettingsError(f"cannot listen on {path}: {exc.strerror or exc}") from exc
-    return listening
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us: there are two servers in this process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _run(listeners: list[Listener]) -> None:
-    """Each side in a thread and a loop of its own: however busy the agent keeps its side, people are heard."""
-    servers = [
-        _Server(
-            uvicorn.Config(
-                listener.app,
-                http=Impatient,
-                ws="none",
-                log_config=None,
-                access_log=False,
-                date_header=False,  # the edge sets it, or hands on the cluster's
-                server_header=False,
-                proxy_headers=False,  # where somebody comes from is what the socket says: a header would hide who guesses
-                timeout_graceful_shutdown=LINGER_SECONDS,
-                lifespan="off",
-                ssl_certfile=listener.certificate,
-                ssl_keyfile=listener.key,
-            )
-        )
-        for listener in listeners
-    ]
-
-    failures: list[Exception] = []
-
-    def end(*_: object) -> None:
-        for server in servers:
-            server.should_exit = True
-
-    def work(server: _Server, listener: Listener) -> None:
-        try:
-            server.run(sockets=[listener.socket])
-        except Exception as exc:  # noqa: BLE001  it is said below, in the thread that the process ends with
-            failures.append(exc)
-        finally:
-            end()  # one side alone is no sidecar
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(servers, listeners, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:  # not an orderly end, and whoever watches the process has to see that
-        raise failures[0]
 
 
 def configure_log(level: str) -> None:

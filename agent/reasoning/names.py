@@ -18,7 +18,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """checkout-api, checkout_api, checkout.api and CheckoutApi are (checkout, api)."""
+    """web-front, web_front, web.front and WebFront are (web, front)."""
     return tuple(part.lower() for part in _SEPARATORS.split(_CAMEL.sub("-", name)) if part)
 
 

@@ -248,12 +248,12 @@ def test_what_keeps_it_from_starting_is_one_line(tmp_path, environment, code, sa
 
 
 def test_a_port_that_is_taken_is_said_in_one_line():
-    from sidecar.app import _bound
     from sidecar.errors import SettingsError
+    from sidecar.listening import bound
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(SettingsError, match="cannot listen on"), _bound(None, None, address):  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match="cannot listen on"), bound(None, None, address):  # type: ignore[arg-type]
             pass

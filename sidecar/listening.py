@@ -1,0 +1,138 @@
+"""The sockets that the sidecar listens on, and the servers behind them, until the process is asked to end. Knows no route."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from sidecar.connections import Impatient
+from sidecar.errors import SettingsError
+from sidecar.settings import host_and_port
+
+LINGER_SECONDS = 5  # for requests under way when the process is asked to end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One side, and the socket that it is bound to already. `address`: how to reach it."""
+
+    app: FastAPI
+    socket: socket.socket
+    address: str
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@contextlib.contextmanager
+def bound(
+    app: FastAPI, path: Path | None, address: str, tls: tuple[Path | None, Path | None] = (None, None)
+) -> Iterator[Listener]:
+    """A listening socket; raises SettingsError when it cannot be had."""
+    if path is not None:
+        listening, said = _unix(path), f"unix://{path.absolute()}"
+    else:
+        host, port = host_and_port(address)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Said to be TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as exc:
+            listening.close()
+            raise SettingsError(f"cannot listen on {address}: {exc.strerror}; choose another address") from exc
+        scheme = "https" if tls[0] else "http"
+        said = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    listening.listen(128)  # from here on a caller waits instead of being turned away
+    try:
+        yield Listener(app=app, socket=listening, address=said, certificate=tls[0], key=tls[1])
+    finally:
+        listening.close()
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+def _unix(path: Path) -> socket.socket:
+    """A socket that only this user may open. A stale one of a process that was killed is taken over; a live one is not."""
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                path.unlink(missing_ok=True)
+            else:
+                raise SettingsError(f"cannot listen on {path}: another process does already")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as exc:
+        listening.close()
+        raise SettingsError(f"cannot listen on {path}: {exc.strerror or exc}") from exc
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: there are two servers in this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(listeners: list[Listener]) -> None:
+    """Each side in a thread and a loop of its own: however busy the agent keeps its side, people are heard."""
+    servers = [
+        _Server(
+            uvicorn.Config(
+                listener.app,
+                http=Impatient,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                date_header=False,  # the edge sets it, or hands on the cluster's
+                server_header=False,
+                proxy_headers=False,  # where somebody comes from is what the socket says: a header would hide who guesses
+                timeout_graceful_shutdown=LINGER_SECONDS,
+                lifespan="off",
+                ssl_certfile=listener.certificate,
+                ssl_keyfile=listener.key,
+            )
+        )
+        for listener in listeners
+    ]
+
+    failures: list[Exception] = []
+
+    def end(*_: object) -> None:
+        for server in servers:
+            server.should_exit = True
+
+    def work(server: _Server, listener: Listener) -> None:
+        try:
+            server.run(sockets=[listener.socket])
+        except Exception as exc:  # noqa: BLE001  it is said below, in the thread that the process ends with
+            failures.append(exc)
+        finally:
+            end()  # one side alone is no sidecar
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(servers, listeners, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:  # not an orderly end, and whoever watches the process has to see that
+        raise failures[0]
