@@ -50,7 +50,7 @@ def installed() -> Row:
         except subprocess.CalledProcessError as exc:
             raise NotYet(f"could not be installed: {exc.stderr.decode().strip().splitlines()[-1][:60]}") from None
         size = sum(path.stat().st_size for path in (base / "venv" / "lib").rglob("*") if path.is_file()) / 1e6
-    what = "wheel with all dependencies (PostgreSQL's driver is an extra)"
+    what = "wheel with its dependencies (Slack, PostgreSQL, MCP and telemetry are extras)"
     return Row(what=what, budget="350 MB", measured=f"{size:.0f} MB", within=size <= 350)
 
 

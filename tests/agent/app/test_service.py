@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from agent.app import Meters, Workers, create_app
+from agent.app import create_app
+from agent.app.meters import Meters
+from agent.app.workers import Workers
 from agent.settings import Settings
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script, World

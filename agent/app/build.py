@@ -1,0 +1,44 @@
+"""The service: alerts in by webhook, runs and reports out, workers that take up what is queued or was left unfinished.
+
+Knows HTTP and the workshop; each part of it is a file beside this one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from agent.app.health import add_health
+from agent.app.meters import Meters
+from agent.app.refusals import add_refusals
+from agent.app.runs import add_runs
+from agent.app.webhook import add_webhook
+from agent.app.workers import Workers
+from agent.bootstrap import Workshop
+
+
+def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
+    """`open_shop` is entered when the server starts, so that what cannot start says so then."""
+    meters = Meters()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_shop() as shop:
+            workers = Workers(shop, meters)
+            app.state.shop, app.state.workers = shop, workers
+            task = asyncio.create_task(workers.run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None)
+    add_refusals(app)
+    add_webhook(app, meters)
+    add_runs(app)
+    add_health(app, meters)
+    return app

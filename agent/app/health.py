@@ -1,0 +1,23 @@
+"""Whether the service lives, is ready, and what it counts."""
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from agent.app.meters import Meters
+
+
+def add_health(app: FastAPI, meters: Meters) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz(request: Request) -> Response:
+        """Ready when runs can be kept; a cluster or sidecar that is away is told, and is no reason to lose alerts."""
+        await request.app.state.shop.store.rows(limit=1)
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
