@@ -198,8 +198,15 @@ def _set_apart_what_stays() -> None:
 
 
 def slack_channel(access: Access, desk: Desk) -> "SlackChannel":
-    """Imported here and now: who has no Slack does not wait for its library."""
-    opened: SlackChannel = importlib.import_module("sidecar.approvals.slack.channel").open_channel(SlackDesk(desk), access)
+    """Imported here and now: who has no Slack does not wait for its library. Raises SettingsError where it is not installed."""
+    try:
+        library = importlib.import_module("sidecar.approvals.slack.channel")
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in ("slack_bolt", "slack_sdk"):
+            raise
+        named = "setting LESTRADE_SIDECAR_SLACK_BOT_TOKEN_FILE"
+        raise SettingsError(f"{named} asks for Slack, whose library is not installed: install lestrade[slack]") from None
+    opened: SlackChannel = library.open_channel(SlackDesk(desk), access)
     return opened
 
 

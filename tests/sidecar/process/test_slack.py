@@ -170,6 +170,17 @@ def test_without_slack_its_library_is_not_imported():
     assert found.stdout.strip() == "[]"
 
 
+def test_where_slacks_library_is_not_installed_the_setting_and_the_extra_are_named():
+    probe = (
+        "import sys; sys.modules['slack_bolt'] = None; from sidecar import app\n"
+        "try: app.slack_channel(None, None)\n"
+        "except app.SettingsError as exc: print(exc)"
+    )
+    found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    assert "SLACK_BOT_TOKEN_FILE" in found.stdout
+    assert "install lestrade[slack]" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
