@@ -34,17 +34,34 @@ class Workshop:
     """Everything that a process of the agent holds. `work` does one run to its end, if no other process has it."""
 
     def __init__(
-        self, settings: Settings, *, investigation: Investigation, store: RunStore, events: EventLog, reader: ClusterReader
+        self,
+        settings: Settings,
+        *,
+        investigation: Investigation,
+        store: RunStore,
+        events: EventLog,
+        reader: ClusterReader,
+        sessions: SessionStore,
+        governed: bool = True,
     ) -> None:
         self.settings = settings
         self.store = store
         self.events = events
         self.reader = reader
+        self.sessions = sessions
+        self.governed = governed  # whether there is a sidecar that a plan can be proposed to
         self._investigation = investigation
+        self._working: set[str] = set()  # a claim tells processes apart, and not the tasks of one
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def take(
-        self, *, question: str = "", alerts: Sequence[Alert] = (), asked_by: str = "", group_key: str = ""
+        self,
+        *,
+        question: str = "",
+        alerts: Sequence[Alert] = (),
+        asked_by: str = "",
+        group_key: str = "",
+        look_only: bool = False,
     ) -> tuple[RunRow, bool]:
         """A queued run, durable; or the unfinished one of the same alert group, and False."""
         incident = Incident(
@@ -55,6 +72,7 @@ class Workshop:
             alerts=tuple(alerts),
             asked_by=asked_by,
             group_key=group_key,
+            look_only=look_only,
         )
         row, is_new = await self.store.open(incident)
         names = ", ".join(dict.fromkeys(alert.name for alert in alerts))
@@ -71,8 +89,8 @@ class Workshop:
         try:
             await task
         finally:
-            beat.cancel()
             task.cancel()
+            await _ended(beat)  # or its connection is still in use while the store is closed
             with contextlib.suppress(StoreUnavailable):
                 await self.store.release(row.id, self._owner)
         return True
@@ -156,6 +174,11 @@ class PageRunbooks:
         except InputError as exc:
             return None, str(exc)
         return seen, _status_line(found)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -16,6 +16,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 class Patience:
     """Calls again for `seconds` before it gives up with the last error. One for all calls to one sidecar.
 
+    From the first failure on, what the calls themselves take counts as well: one that hangs until its own time limit is not
+    made twenty times.
+
     Until a first answer has come, `first_seconds` count instead: a sidecar that was never there is not waited for long.
     """
 
@@ -26,15 +29,18 @@ class Patience:
         self._answered = False
 
     async def again(self, call: Callable[[], Awaitable[T]]) -> T:
-        waited, pause = 0.0, FIRST_PAUSE
+        paused, pause = 0.0, FIRST_PAUSE
+        failed_at: datetime | None = None
         while True:
             try:
                 answer = await call()
             except (GovernanceUnavailable, ClusterUnreachable):
+                failed_at = failed_at or self._clock.now()
+                waited = max(paused, (self._clock.now() - failed_at).total_seconds())  # a clock may be set back
                 if waited + pause > (self._seconds if self._answered else self._first_seconds):
                     raise
                 await self._clock.sleep(pause)
-                waited, pause = waited + pause, min(pause * 2, LONGEST_PAUSE)
+                paused, pause = paused + pause, min(pause * 2, LONGEST_PAUSE)
             else:
                 self._answered = True
                 return answer

@@ -180,6 +180,30 @@ async def test_patience_ends(tmp_path, plan):
     assert (world.tick(0) - before).total_seconds() <= 2
 
 
+class Hanging(Flaky):
+    """Each call hangs until its own time limit."""
+
+    asked = 0
+
+    async def status(self, digest: str, *, wait_seconds: int = 0):
+        self.asked += 1
+        self._world.tick(15)
+        return await super().status(digest, wait_seconds=wait_seconds)
+
+
+async def test_what_the_calls_themselves_take_counts_too(tmp_path, plan):
+    world = World(tmp_path / "world.json")
+    hanging = Hanging(world)
+    patient = PatientGovernance(hanging, Patience(clock=WorldClock(world), seconds=20))
+    await patient.submit(plan)
+    hanging.times = 1000
+
+    with pytest.raises(GovernanceUnavailable):
+        await patient.status(plan.digest)
+
+    assert hanging.asked <= 3
+
+
 def made_lease(digest: str) -> dict[str, object]:
     return {
         "id": "lease-1",
