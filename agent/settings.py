@@ -43,6 +43,28 @@ class Settings(BaseSettings):
     recordings: Path | None = Field(None, description="folder of recordings with their truth, which `lestrade eval` is about")
     reports: Path = Field(Path("lestrade-reports"), description="folder that reports are written to")
     listen: str = Field("127.0.0.1:8180", description="host:port of `lestrade serve`")
+    public_url: str = Field(
+        "", description="where people's browsers find the agent's pages: https://host; empty: taken from each request"
+    )
+    approvals_url: str = Field(
+        "", description="where people's browsers find the sidecar's approvals pages; empty: no links to them"
+    )
+    people_file: Path | None = Field(
+        None, description="who may look and ask, by local token (`lestrade people`); empty, and no oidc_issuer: this machine only"
+    )
+    session_key_file: Path | None = Field(
+        None, description="at least 32 bytes that sign sessions; empty: made at start, so that sessions end with the process"
+    )
+    oidc_issuer: str = Field("", description="identity provider of the people (OpenID Connect): its issuer, an https URL")
+    oidc_client_id: str = Field(
+        "", description="client id of the agent's pages at the identity provider; another one than the sidecar's"
+    )
+    oidc_client_secret_file: Path | None = Field(None, description="its client secret; a public client (PKCE only) has none")
+    oidc_audience: str = Field("", description="audience of people's bearer tokens; empty: the client id")
+    oidc_groups: str = Field(
+        "", description="groups whose members may look and ask, separated by commas; empty: everybody of the provider"
+    )
+    oidc_groups_claim: str = Field("groups", description="claim that lists a person's groups; dots go deeper")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="runs worked on at the same time by one process")
     poll_seconds: Annotated[float, Field(gt=0, le=300)] = Field(2.0, description="pause between two looks of a verification")
     approval_wait_seconds: Annotated[int, Field(ge=0, le=60)] = Field(
@@ -64,6 +86,34 @@ class Settings(BaseSettings):
     webhook_max_bytes: Annotated[int, Field(ge=1024, le=16_777_216)] = Field(
         1_048_576, description="largest webhook body that is taken"
     )
+    model: str = Field("", description="language model to ask besides the offline reasoner; empty: none is asked")
+    model_url: str = Field("", description="OpenAI-compatible server of the model (base URL); empty: api.openai.com")
+    model_key_file: Path | None = Field(None, description="file with the model server's key; not needed where it asks for none")
+    model_stream: bool = Field(True, description="take the model's answers as they come, and tell what it is doing")
+    model_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="how long one answer of the model may take")
+    model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="how often a model that fails is asked again")
+    model_context_tokens: Annotated[int, Field(ge=4000, le=10_000_000)] = Field(
+        100_000, description="tokens that the model takes at once; older looks are shortened before that"
+    )
+    model_answer_tokens: Annotated[int, Field(ge=200, le=1_000_000)] = Field(
+        8000, description="tokens that one answer of the model may have"
+    )
+    model_run_calls: Annotated[int, Field(ge=1, le=200)] = Field(24, description="answers of the model in one run")
+    model_run_tokens: Annotated[int, Field(ge=1000)] = Field(400_000, description="tokens of the model in one run")
+    model_run_cost: Annotated[float, Field(ge=0)] = Field(2.0, description="money for the model in one run, by model_prices")
+    model_run_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="seconds that a model may investigate in one run")
+    model_day_tokens: Annotated[int, Field(ge=0)] = Field(10_000_000, description="tokens of all runs in 24 hours")
+    model_day_cost: Annotated[float, Field(ge=0)] = Field(50.0, description="money of all runs in 24 hours, by model_prices")
+    model_prices: str = Field(
+        "", description="prices by model, MODEL=INPUT/OUTPUT per million tokens, separated by commas; a model without one is free"
+    )
+    model_hide_names: bool = Field(
+        False, description="names of the cluster and addresses leave this house as aliases only, and come back as themselves"
+    )
+    model_cache_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
+        30, description="how long what a model concluded of the same findings is used again; 0: never"
+    )
+    model_parallel: Annotated[int, Field(ge=1, le=32)] = Field(4, description="questions of the model that are looked up at once")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
 
     def database(self) -> str:

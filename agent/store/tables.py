@@ -1,6 +1,6 @@
 """The tables. Large text lies once, by its SHA-256, in `blobs`; everything else points at it."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -54,4 +54,24 @@ blobs = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("text", Text, nullable=False),
+)
+
+# What was asked of a language model and answered: an answer that came in is not paid for twice, and a day has a sum.
+model_calls = Table(
+    "model_calls",
+    metadata,
+    Column("run", String(80), primary_key=True),
+    Column("request", String(64), primary_key=True),
+    Column("reply", Text, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("at", String(40), nullable=False, index=True),
+)
+
+model_conclusions = Table(
+    "model_conclusions",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("at", String(40), nullable=False),
 )

@@ -1,0 +1,68 @@
+"""What was asked of models, in SQL: answers by run and request, a day's sum, and conclusions by finding fingerprint."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from agent.ports.model import PaidCall, Spent
+from agent.store.database import Database
+from agent.store.tables import model_calls, model_conclusions
+
+
+class SqlModelBook:
+    """The ModelBook. Every method raises StoreUnavailable when the database cannot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def paid(self, run: str, request: str) -> str | None:
+        query = select(model_calls.c.reply).where(model_calls.c.run == run, model_calls.c.request == request)
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query)).scalar()
+        return None if found is None else str(found)
+
+    async def enter(self, call: PaidCall) -> None:
+        values = {
+            "run": call.run,
+            "request": call.request,
+            "reply": call.reply,
+            "tokens": call.tokens,
+            "cost": call.cost,
+            "at": _stamp(self._database.now()),
+        }
+        async with self._database.transaction() as connection:
+            try:
+                async with connection.begin_nested():
+                    await connection.execute(model_calls.insert().values(values))
+            except IntegrityError:
+                return  # entered before: the first answer stands
+
+    async def spent_since(self, since: datetime) -> Spent:
+        query = select(func.sum(model_calls.c.tokens), func.sum(model_calls.c.cost)).where(model_calls.c.at >= _stamp(since))
+        async with self._database.transaction() as connection:
+            tokens, cost = (await connection.execute(query)).one()
+        return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
+
+    async def concluded(self, fingerprint: str, since: datetime) -> str | None:
+        query = select(model_conclusions.c.text).where(
+            model_conclusions.c.fingerprint == fingerprint, model_conclusions.c.at >= _stamp(since)
+        )
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query)).scalar()
+        return None if found is None else str(found)
+
+    async def conclude(self, fingerprint: str, text: str) -> None:
+        values = {"fingerprint": fingerprint, "text": text, "at": _stamp(self._database.now())}
+        async with self._database.transaction() as connection:
+            await connection.execute(model_conclusions.delete().where(model_conclusions.c.fingerprint == fingerprint))
+            try:
+                async with connection.begin_nested():
+                    await connection.execute(model_conclusions.insert().values(values))
+            except IntegrityError:
+                return  # another process concluded the same at the same time
+
+
+def _stamp(at: datetime) -> str:
+    """One width, so that texts compare as times do."""
+    return at.isoformat(timespec="microseconds")
