@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent.app.health import add_health
+from agent.app.identity import add_identity
 from agent.app.meters import Meters
 from agent.app.refusals import add_refusals
 from agent.app.runs import add_runs
@@ -28,10 +29,12 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
         async with open_shop() as shop:
             workers = Workers(shop, meters)
             app.state.shop, app.state.workers = shop, workers
+            identity = add_identity(app, shop.settings)
             task = asyncio.create_task(workers.run())
             try:
                 yield
             finally:
+                await identity.close()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -13,6 +13,8 @@ from sidecar.contract.problem import MEDIA_TYPE
 
 TITLES = {
     400: "Bad request",
+    401: "Not authenticated",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     409: "Not finished",

@@ -32,7 +32,7 @@ async def service(folder, script=None, **settings):
     app = create_app(lambda: fake_shop(folder, script, settings=Settings(**settings)))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://agent") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield http
 
 
