@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from agent.domain.document import from_document
@@ -19,12 +20,12 @@ from agent.eyes import Source, SystemClock, open_eyes
 from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, checkpoints
-from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Observed, RunRow, RunStore
+from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Observed, RunRow, RunStore, SessionStore
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import Library, about_alert, about_finding, candidates, compile_condition, load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
-from agent.store import Database, SqlEventLog, SqlRunStore
+from agent.store import Database, SqlEventLog, SqlRunStore, SqlSessionStore
 from sidecar.contract import Step, Verification
 
 __all__ = ["PageRunbooks", "Source", "Workshop", "workshop"]
@@ -79,8 +80,24 @@ class Workshop:
         await self.events.append(row.id, "intake", "taken in" if is_new else f"the same alert group again: {names}")
         return row, is_new
 
+    async def again(self, row: RunRow, *, asked_by: str) -> RunRow:
+        """Another run of the same incident, which may propose, whatever the first one might: somebody asked for that by name."""
+        incident = replace(row.incident, asked_by=asked_by, look_only=False, group_key="")
+        opened, _ = await self.store.open(incident)
+        await self.events.append(opened.id, "intake", f"{asked_by or 'somebody'} asks for the repair of what run {row.id} found")
+        return opened
+
     async def work(self, row: RunRow) -> bool:
-        """False when another process has the run. The claim is kept alive while the work goes on; losing it stops the work."""
+        """False when another has the run. The claim is kept alive while the work goes on; losing it stops the work."""
+        if row.id in self._working:
+            return False
+        self._working.add(row.id)
+        try:
+            return await self._work(row)
+        finally:
+            self._working.discard(row.id)
+
+    async def _work(self, row: RunRow) -> bool:
         seconds = self.settings.claim_seconds
         if not await self.store.claim(row.id, self._owner, lease_seconds=seconds):
             return False
@@ -206,7 +223,15 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
         )
         saver = await stack.enter_async_context(checkpoints(database.path))
         investigation = Investigation(means, saver, bounds=_bounds(settings))
-        yield Workshop(settings, investigation=investigation, store=store, events=events, reader=reader)
+        yield Workshop(
+            settings,
+            investigation=investigation,
+            store=store,
+            events=events,
+            reader=reader,
+            sessions=SqlSessionStore(database),
+            governed=means.governance is not None,
+        )
 
 
 def _governance(settings: Settings, patience: Patience, stack: AsyncExitStack) -> Governance | None:

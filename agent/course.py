@@ -159,7 +159,7 @@ class Course:
             return {"humans": list(proposal.humans), "page": proposal.page or state.get("page", ""), "then": "conclude"}
         plan, page = proposal.round.plan, proposal.page or state.get("page", "")
         words = "; ".join(f"{step.action.kind} {step.action.target}" for step in plan.steps)
-        if means.governance is None:
+        if means.governance is None or row.incident.look_only:
             return {"suggestion": plan.document(), "page": page, "then": "conclude"}
         await tell(
             f"plan {plan.attempt}: {words}",
@@ -252,7 +252,7 @@ class Course:
             reader=means.reader,
             metrics=means.metrics,
             metrics_minutes=self._bounds.limits.metrics_minutes,
-            governance=means.governance,
+            governance=None if row.incident.look_only else means.governance,
             store=means.store,
             clock=means.clock,
         )

@@ -28,6 +28,7 @@ OF_OUTCOME = {
     "refused": 3,
     "no-answer": 3,
     "ungoverned": 3,
+    "stopped": INTERRUPTED,
     "failed": BROKEN,
 }
 

@@ -72,7 +72,8 @@ class Diagnosis:
     what was asked is no matter of faults, and `answer` holds it. unclear: more than one thing could be meant; absent: what
     was asked about is not there; for both `answer` says what to ask instead.
 
-    `missing` says what could not be seen, `looked_at` what was looked at besides. `reasoner` names who answered.
+    `missing` says what could not be seen, `looked_at` what was looked at besides. `reasoner` names who answered. `about` is what
+    a question was taken to be about: objects, or else namespaces.
     """
 
     outcome: Literal["fault", "healthy", "unknown", "answered", "unclear", "absent"]
@@ -85,3 +86,4 @@ class Diagnosis:
     wants: tuple[str, ...] = ()  # namespaces or objects ("ns:NAME") still to be read before an answer is final
     answer: Answer | None = None
     looked_at: tuple[str, ...] = ()
+    about: tuple[Ref, ...] = ()

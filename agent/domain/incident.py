@@ -27,7 +27,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One thing to look into. Either `question` or `alerts` is set. `asked_by` is a person's name, or empty."""
+    """One thing to look into. Either `question` or `alerts` is set. `asked_by` is a person's name, or empty. `look_only`: nothing
+    is proposed for it, and so nothing is changed; the remedy is told as a suggestion."""
 
     id: str
     cluster: str
@@ -36,3 +37,4 @@ class Incident:
     alerts: tuple[Alert, ...] = ()
     asked_by: str = ""
     group_key: str = ""  # Alertmanager's groupKey: the same group again joins this incident
+    look_only: bool = False

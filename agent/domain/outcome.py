@@ -62,6 +62,7 @@ RunOutcome = Literal[
     "answered",  # what was asked is no matter of faults
     "unclear",  # more than one thing could be meant
     "absent",  # what was asked about is not there
+    "stopped",  # by the person who asked
     "ungoverned",  # the sidecar could not be reached: diagnosis only
     "failed",  # the run itself broke; what is known is reported
 ]

@@ -6,6 +6,7 @@ from agent.ports.governance import Governance
 from agent.ports.metrics import Metrics
 from agent.ports.reasoner import Reasoner
 from agent.ports.runbooks import Candidate, Guidance, Runbooks
+from agent.ports.sessions import SessionStore
 from agent.ports.store import EventLog, RunEvent, RunRow, RunStore
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "RunRow",
     "RunStore",
     "Runbooks",
+    "SessionStore",
 ]

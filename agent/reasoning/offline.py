@@ -65,9 +65,8 @@ class OfflineReasoner:
             findings=findings,
             missing=_missing(observed.gaps),
         )
-        if incident.question and not incident.alerts:
-            return _of_question(case)
-        return _judged(case)
+        judged = _of_question(case) if incident.question and not incident.alerts else _judged(case)
+        return replace(judged, about=_about(case.focus))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +85,13 @@ class _Case:
         """Namespaces that exist and were not read, as wants."""
         names = [name_of(one) for one in self.topology.of_kind("Namespace")]
         return tuple(f"ns:{name}" for name in sorted(names) if not self.topology.knows_namespace(name))
+
+
+def _about(focus: Focus) -> tuple[Ref, ...]:
+    """What a follow-up question may call "it", or "there"."""
+    if focus.rivals:
+        return ()
+    return (focus.objects or focus.elsewhere or tuple(Ref("Namespace", "", one) for one in focus.namespaces))[:8]
 
 
 def _of_question(case: _Case) -> Diagnosis:

@@ -24,6 +24,7 @@ OUTCOMES: dict[RunOutcome, tuple[str, str]] = {
     "refused": ("Refused by a person", "warn"),
     "no-answer": ("Nobody answered", "warn"),
     "ungoverned": ("Sidecar not reached", "warn"),
+    "stopped": ("Stopped by a person", "calm"),
     "not-repaired": ("Not repaired", "bad"),
     "unknown": ("Cause not known", "bad"),
     "failed": ("The run broke", "bad"),

@@ -1,7 +1,9 @@
-"""Runs, evidence and events, durable, in one database."""
+"""Runs, evidence, events and conversations, durable, in one database."""
 
 from agent.store.database import Database
 from agent.store.events import SqlEventLog
+from agent.store.model_book import SqlModelBook
 from agent.store.runs import SqlRunStore
+from agent.store.sessions import SqlSessionStore
 
-__all__ = ["Database", "SqlEventLog", "SqlRunStore"]
+__all__ = ["Database", "SqlEventLog", "SqlModelBook", "SqlRunStore", "SqlSessionStore"]

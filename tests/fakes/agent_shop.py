@@ -6,13 +6,28 @@ from pathlib import Path
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
+from agent.store import Database, SqlSessionStore
 from tests.fakes.agent_runs import opened
 from tests.fakes.agent_world import Script, World, WorldReader
 
 
 @asynccontextmanager
-async def fake_shop(folder: Path, script: Script | None = None, *, settings: Settings | None = None) -> AsyncIterator[Workshop]:
+async def fake_shop(
+    folder: Path, script: Script | None = None, *, settings: Settings | None = None, governed: bool = True
+) -> AsyncIterator[Workshop]:
     path = folder / "world.json"
     world = World(path) if path.exists() and script is None else World.start(path, script)
-    async with opened(folder) as (investigation, store, events):
-        yield Workshop(settings or Settings(), investigation=investigation, store=store, events=events, reader=WorldReader(world))
+    database = await Database.open(f"sqlite:///{folder / 'runs.sqlite'}")
+    try:
+        async with opened(folder, governed=governed) as (investigation, store, events):
+            yield Workshop(
+                settings or Settings(),
+                investigation=investigation,
+                store=store,
+                events=events,
+                reader=WorldReader(world),
+                sessions=SqlSessionStore(database),
+                governed=governed,
+            )
+    finally:
+        await database.close()

@@ -6,7 +6,7 @@ import pytest
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlEventLog, SqlRunStore
+from agent.store import Database, SqlEventLog, SqlRunStore, SqlSessionStore
 from agent.toolsets.snapshot import SnapshotCluster
 
 
@@ -33,7 +33,14 @@ async def shop(tmp_path):
         investigation = Slow(work)
         store, events = SqlRunStore(database), SqlEventLog(database)
         settings = Settings(claim_seconds=1)
-        made = Workshop(settings, investigation=investigation, store=store, events=events, reader=SnapshotCluster.open(path))
+        made = Workshop(
+            settings,
+            investigation=investigation,
+            store=store,
+            events=events,
+            reader=SnapshotCluster.open(path),
+            sessions=SqlSessionStore(database),
+        )
         return made, investigation
 
     yield make
