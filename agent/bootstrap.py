@@ -221,7 +221,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             events=events,
             clock=clock,
         )
-        saver = await stack.enter_async_context(checkpoints(database.path))
+        saver = await stack.enter_async_context(checkpoints(database.place))
         investigation = Investigation(means, saver, bounds=_bounds(settings))
         yield Workshop(
             settings,

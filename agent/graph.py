@@ -3,10 +3,12 @@
 Node names are stable: a checkpoint names the next one. Every node may run again after a crash.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from agent.course import Bounds, Course, Means, State
-from agent.errors import LestradeError, StoreUnavailable
+from agent.errors import InputError, LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
 from agent.stages.telling import Tell
@@ -29,6 +31,10 @@ from sidecar.contract import Json
 GRAPH_VERSION = 1
 NODES = ("intake", "gather", "diagnose", "propose", "authorize", "execute", "verify", "conclude")
 RECURSION_LIMIT = 150  # above what the counters below allow; langgraph's own default is 10,007
+
+# Processes that start at once would all make the tables of the checkpoints.
+_LOCK = "SELECT pg_try_advisory_lock(6114093) AS locked"
+_UNLOCK = "SELECT pg_advisory_unlock(6114093)"
 
 logger = logging.getLogger(__name__)
 __all__ = ["GRAPH_VERSION", "NODES", "Bounds", "Investigation", "Means", "checkpoints"]
@@ -66,6 +72,10 @@ class Investigation:
             await self._graph.ainvoke(beginning, config, durability="sync")
         except aiosqlite.Error as exc:
             raise StoreUnavailable(f"the progress of run {row.id} cannot be kept: {exc}") from exc
+        except Exception as exc:
+            if type(exc).__module__.partition(".")[0] not in ("psycopg", "psycopg_pool"):  # may not be installed
+                raise
+            raise StoreUnavailable(f"the progress of run {row.id} cannot be kept: {_first_line(exc)}") from exc
         finally:
             self._course.forget(row.id)
 
@@ -124,15 +134,56 @@ class Investigation:
 
 
 @asynccontextmanager
-async def checkpoints(path: Path) -> AsyncIterator[BaseCheckpointSaver[str]]:
-    """The saver on the file that also holds the runs. Raises StoreUnavailable."""
+async def checkpoints(place: Path | str) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    """The saver in the database that also holds the runs: a SQLite file, or a PostgreSQL URL. Raises StoreUnavailable."""
+    if str(place).startswith("postgresql://"):
+        async with _shared_checkpoints(str(place)) as shared:
+            yield shared
+        return
     try:
-        async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        async with AsyncSqliteSaver.from_conn_string(str(place)) as saver:
             await saver.conn.execute("PRAGMA busy_timeout=10000")
             await saver.setup()
             yield saver
     except aiosqlite.Error as exc:
-        raise StoreUnavailable(f"checkpoints cannot be kept in {path}: {exc}") from exc
+        raise StoreUnavailable(f"checkpoints cannot be kept in {place}: {exc}") from exc
+
+
+@asynccontextmanager
+async def _shared_checkpoints(url: str) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    try:
+        postgres = import_module("langgraph.checkpoint.postgres.aio")
+        psycopg, pools, rows = (import_module(name) for name in ("psycopg", "psycopg_pool", "psycopg.rows"))
+    except ImportError:
+        raise InputError("database URL: PostgreSQL needs more libraries: install lestrade[postgresql]") from None
+    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": rows.dict_row, "connect_timeout": 5}
+    pool = pools.AsyncConnectionPool(
+        url, kwargs=options, min_size=1, max_size=8, timeout=10, open=False, check=pools.AsyncConnectionPool.check_connection
+    )
+    try:
+        await pool.open(wait=True, timeout=10)
+        try:
+            async with pool.connection() as connection:
+                # Asked again and again, not waited for: indexes made "concurrently" wait for whoever waits.
+                for _ in range(600):
+                    if (await (await connection.execute(_LOCK)).fetchone())["locked"]:
+                        break
+                    await asyncio.sleep(0.1)
+                else:
+                    raise StoreUnavailable("checkpoints cannot be kept in PostgreSQL: somebody else is making their tables")
+                try:
+                    await postgres.AsyncPostgresSaver(connection).setup()
+                finally:
+                    await connection.execute(_UNLOCK)
+            yield postgres.AsyncPostgresSaver(pool)
+        finally:
+            await pool.close(timeout=5)
+    except (psycopg.Error, pools.PoolTimeout) as exc:
+        raise StoreUnavailable(f"checkpoints cannot be kept in PostgreSQL: {_first_line(exc)}") from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
 
 
 def _then(state: State) -> str:

@@ -1,55 +1,67 @@
-"""The connection: one engine, opened once, with the pragmas that durability needs. Knows no table's meaning."""
+"""The connection: one engine, opened once, with what durability needs on either database. Knows no table's meaning."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect
+from sqlalchemy import URL, Connection, Table, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from agent.errors import InputError, StoreUnavailable
 from agent.store.tables import metadata
+
+EXPECTED = "expected sqlite:///path or postgresql://user@host/database"
+MAKING = 6_114_091  # PostgreSQL's advisory locks are numbers: two that start at once would both make the tables
+TURN = 6_114_092
+POOL_SECONDS = 10  # longer than this nobody waits for a connection
+_POSTGRES = (
+    "default_transaction_isolation=read\\ committed",
+    "synchronous_commit=on",
+    "statement_timeout=30s",
+    "lock_timeout=15s",
+    "idle_in_transaction_session_timeout=60s",
+    "client_min_messages=error",
+)
 
 
 class Database:
     """`Database.open(url)` makes missing tables. `now` is the wall clock unless a test drives it."""
 
-    def __init__(self, engine: AsyncEngine, path: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: AsyncEngine, place: str, now: Callable[[], datetime]) -> None:
         self._engine = engine
-        self.path = path  # of the SQLite file: the graph's checkpoints lie beside the runs
+        self.place = place  # the SQLite file, or PostgreSQL's URL as its own driver takes it: checkpoints lie beside the runs
         self.now = now
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes on other machines may use it too."""
+        return self._engine.dialect.name == "postgresql"
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for people: without a password."""
+        return self._engine.url.render_as_string(hide_password=True) if self.is_shared else self.place
 
     @classmethod
     async def open(cls, url: str, *, now: Callable[[], datetime] | None = None) -> "Database":
-        """`sqlite:///relative` or `sqlite:////absolute`. Raises InputError for another kind, StoreUnavailable."""
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise InputError("database URL: not a URL; expected sqlite:///path") from None
-        if parsed.get_backend_name() == "sqlite" and not parsed.database:
-            raise InputError("database URL: names no file; expected sqlite:///path")
-        if parsed.get_backend_name() != "sqlite" or not parsed.database:
-            raise InputError(f"database URL: {parsed.get_backend_name()} is not served yet; expected sqlite:///path")
-        path = Path(parsed.database)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise StoreUnavailable(f"runs cannot be kept in {path}: {exc.strerror}") from exc
-        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
-        event.listen(engine.sync_engine, "connect", _pragmas)
-        database = cls(engine, path, now or (lambda: datetime.now(UTC)))
+        """`sqlite:///relative`, `sqlite:////absolute`, `postgresql://user@host/database`. Raises InputError for another kind,
+        StoreUnavailable."""
+        parsed = _parsed(url)
+        engine, place = _postgres(parsed) if parsed.get_backend_name() == "postgresql" else _sqlite(parsed)
+        database = cls(engine, place, now or (lambda: datetime.now(UTC)))
         try:
             async with database.transaction() as connection:
-                await connection.run_sync(_is_ours, path)
-                for table in metadata.sorted_tables:  # another process may be doing the same
-                    await connection.execute(CreateTable(table, if_not_exists=True))
-                    for index in table.indexes:
-                        await connection.execute(CreateIndex(index, if_not_exists=True))
+                if database.is_shared:
+                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
+                await connection.run_sync(_as_ours, database.shown)
         except BaseException:
             await database.close()
             raise
@@ -65,23 +77,101 @@ class Database:
             async with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as exc:
-            raise StoreUnavailable(f"runs cannot be kept in {self.path}: {_plain(exc)}") from exc
+            raise StoreUnavailable(f"runs cannot be kept in {self.shown}: {_plain(exc)}") from exc
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may read, decide and write: no other turn, of any process, is between its begin and its end."""
+        async with self._turn, self.transaction() as connection:  # our own wait in line: SQLite would have them poll
+            if self.is_shared:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))
+            else:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """An insert that knows what to do on conflict."""
+        return postgresql.insert(table) if self.is_shared else sqlite.insert(table)
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
-def _is_ours(connection: Connection, path: Path) -> None:
-    """Nothing is written into the database of another program. Raises StoreUnavailable."""
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InputError(f"database URL: not a URL; {EXPECTED}") from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise InputError(f"database URL: {parsed.get_backend_name()} is not served; {EXPECTED}")
+    if not parsed.database:
+        raise InputError(f"database URL: names no {'file' if parsed.get_backend_name() == 'sqlite' else 'database'}; {EXPECTED}")
+    return parsed
+
+
+def _sqlite(url: URL) -> tuple[AsyncEngine, str]:
+    path = Path(url.database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreUnavailable(f"runs cannot be kept in {path}: {exc.strerror}") from exc
+    engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+    event.listen(engine.sync_engine, "connect", _pragmas)
+    return engine, str(path)
+
+
+def _postgres(url: URL) -> tuple[AsyncEngine, str]:
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise InputError(f"database URL: the driver {url.drivername} is not used here; write postgresql://user@host/database")
+    with _installed():
+        engine = create_async_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,  # a server that was started again is not an error
+            pool_timeout=POOL_SECONDS,
+            connect_args={
+                "connect_timeout": 5,
+                "options": " ".join(f"-c {one}" for one in _POSTGRES),
+                "tcp_user_timeout": 20_000,
+            },
+        )
+    event.listen(engine.sync_engine, "before_cursor_execute", _without_nul, retval=True)
+    return engine, url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise InputError("database URL: PostgreSQL's driver is not installed: install lestrade[postgresql]") from None
+
+
+def _as_ours(connection: Connection, shown: str) -> None:
+    """Tables and columns that are missing are made; nothing is written into the database of another program.
+
+    Raises StoreUnavailable.
+    """
     there = inspect(connection)
     names = set(there.get_table_names())
     ours = names & set(metadata.tables)
+    if names and not ours and connection.dialect.name == "sqlite":
+        raise StoreUnavailable(f"runs cannot be kept in {shown}: it is the database of another program")
+    later = []
     for name in ours:
-        if missing := set(metadata.tables[name].columns.keys()) - {column["name"] for column in there.get_columns(name)}:
-            words = f"its table {name} has no {', '.join(sorted(missing))}"
-            raise StoreUnavailable(f"runs cannot be kept in {path}: it is of another program or version ({words})")
-    if names and not ours:
-        raise StoreUnavailable(f"runs cannot be kept in {path}: it is the database of another program")
+        has = {column["name"] for column in there.get_columns(name)}
+        missing = [column for column in metadata.tables[name].columns if column.name not in has]
+        # What came with a later version has a default that the database knows; the rest was there from the beginning.
+        if foreign := sorted(column.name for column in missing if column.server_default is None):
+            words = f"its table {name} has no {', '.join(foreign)}"
+            raise StoreUnavailable(f"runs cannot be kept in {shown}: it is of another program or version ({words})")
+        later += missing
+    for column in later:
+        clause = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {clause}"))
+    for table in metadata.sorted_tables:  # another process may be doing the same
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -89,6 +179,17 @@ def _pragmas(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _without_nul(_: Connection, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> tuple[str, Any]:
+    """PostgreSQL keeps no NUL in a text, and what others wrote may hold one: it is kept as a space."""
+    return statement, [_clean(given) for given in parameters] if many else _clean(parameters)
+
+
+def _clean(parameters: Any) -> Any:
+    if not isinstance(parameters, dict):
+        return parameters
+    return {key: value.replace("\x00", " ") if isinstance(value, str) else value for key, value in parameters.items()}
 
 
 def _plain(exc: BaseException) -> str:

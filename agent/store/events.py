@@ -39,6 +39,8 @@ class SqlEventLog:
             literal(orjson.dumps(dict(data or {})).decode()),
         ).where(not_(told))
         async with self._database.transaction() as connection:
+            if self._database.is_shared:  # two appends at once would both take the next number
+                await connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
             await connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
             query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
             found = (await connection.execute(query)).one()

@@ -8,7 +8,6 @@ from typing import cast
 
 import orjson
 from sqlalchemy import Row, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError
 
 from agent.domain.document import from_document, to_document
@@ -113,11 +112,13 @@ class SqlRunStore:
             for piece in pieces:
                 digest = piece.sha256 or _sha256(piece.text)
                 await connection.execute(
-                    insert(blobs).values(sha256=digest, text=piece.text).on_conflict_do_nothing(index_elements=["sha256"])
+                    self._database.insert(blobs)
+                    .values(sha256=digest, text=piece.text)
+                    .on_conflict_do_nothing(index_elements=["sha256"])
                 )
                 body = cast(dict[str, Json], to_document(piece)) | {"text": "", "sha256": digest}
                 row = {"run": run, "id": piece.id, "place": _place(piece.id), "sha256": digest, "body": _dump(body)}
-                statement = insert(evidence).values(row)
+                statement = self._database.insert(evidence).values(row)
                 await connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=["run", "id"], set_={"sha256": digest, "body": row["body"], "place": row["place"]}
@@ -137,7 +138,9 @@ class SqlRunStore:
 
     async def put_blob(self, text: str) -> str:
         digest = _sha256(text)
-        statement = insert(blobs).values(sha256=digest, text=text).on_conflict_do_nothing(index_elements=["sha256"])
+        statement = (
+            self._database.insert(blobs).values(sha256=digest, text=text).on_conflict_do_nothing(index_elements=["sha256"])
+        )
         async with self._database.transaction() as connection:
             await connection.execute(statement)
         return digest

@@ -54,10 +54,17 @@ class Played:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, governed: bool = True, bounds: Bounds | None = None, wrap: Callable[[str], None] | None = None):
+async def opened(
+    folder: Path,
+    *,
+    governed: bool = True,
+    bounds: Bounds | None = None,
+    wrap: Callable[[str], None] | None = None,
+    url: str = "",
+):
     """(investigation, store, events) on the world of the folder. `wrap` is called before and after each stage's work."""
     world = World(folder / "world.json")
-    database = await Database.open(f"sqlite:///{folder / 'runs.sqlite'}")
+    database = await Database.open(url or f"sqlite:///{folder / 'runs.sqlite'}")
     store, events = SqlRunStore(database), SqlEventLog(database, look_seconds=0.01)
     means = Means(
         reader=WorldReader(world),
@@ -70,7 +77,7 @@ async def opened(folder: Path, *, governed: bool = True, bounds: Bounds | None =
         clock=WorldClock(world),
     )
     try:
-        async with checkpoints(database.path) as saver:
+        async with checkpoints(database.place) as saver:
             make = Interrupted if wrap else Investigation
             investigation = make(means, saver, bounds=bounds or Bounds(poll_seconds=5, approval_wait_seconds=0))
             if isinstance(investigation, Interrupted):

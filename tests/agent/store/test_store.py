@@ -1,4 +1,4 @@
-"""Runs, evidence and events in SQLite: durable, joined by alert group, claimed by one process at a time."""
+"""Runs, evidence and events in SQLite and in PostgreSQL: durable, joined by alert group, claimed by one process at a time."""
 
 import asyncio
 import hashlib
@@ -37,8 +37,8 @@ def now():
 
 
 @pytest.fixture
-async def database(tmp_path, now):
-    opened = await Database.open(f"sqlite:///{tmp_path / 'deep' / 'runs.sqlite'}", now=now)
+async def database(url, now):
+    opened = await Database.open(url, now=now)
     yield opened
     await opened.close()
 
@@ -91,8 +91,7 @@ def open_in_a_process(url: str, number: int) -> str:
     return asyncio.run(work())
 
 
-def test_processes_on_one_file_open_one_run(tmp_path):
-    url = f"sqlite:///{tmp_path / 'runs.sqlite'}"
+def test_processes_on_one_database_open_one_run(url):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         opened = pool.starmap(open_in_a_process, [(url, number) for number in range(6)])
 
@@ -206,7 +205,9 @@ async def test_a_file_that_is_no_database_is_store_unavailable_and_quotes_nothin
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "postgresql://u:hunter2@h/db", "sqlite://"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://u:hunter2@h/db", "postgresql+asyncpg://u:hunter2@h/db", "postgresql://u:hunter2@h", "sqlite://"]
+)
 async def test_a_url_of_another_kind_is_wrong_input_and_its_password_is_not_told(url):
     with pytest.raises(InputError) as caught:
         await Database.open(url)
