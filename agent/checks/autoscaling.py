@@ -11,6 +11,9 @@ from agent.topology.fields import at, condition, items, mapping, number, ref_of,
 from agent.topology.pods import container_path, containers
 from sidecar.contract import Json
 
+LONG, SHORT = timedelta(minutes=15), timedelta(minutes=5)  # KubeHpaMaxedOut of the kubernetes-mixin waits as long
+FAR_ABOVE = 1.5
+
 
 def target_of(hpa: Manifest) -> Ref:
     target = mapping(hpa, "spec", "scaleTargetRef")
@@ -131,7 +134,9 @@ def at_its_bound(topology: Topology) -> Iterator[Finding]:
         most = number(hpa, "spec", "maxReplicas")
         if number(hpa, "status", "currentReplicas") < most and number(hpa, "status", "desiredReplicas") < most:
             continue
-        load = "; ".join(_load(hpa))
+        if not _presses(hpa, topology.now - (time_at(said, "lastTransitionTime") or topology.now - LONG)):
+            continue
+        load = "; ".join(words for words, _ in _load(hpa))
         yield Finding(
             cause="hpa-at-max",
             subject=ref_of(hpa),
@@ -144,7 +149,15 @@ def at_its_bound(topology: Topology) -> Iterator[Finding]:
         )
 
 
-def _load(hpa: Manifest) -> Iterator[str]:
+def _presses(hpa: Manifest, held: timedelta) -> bool:
+    """Whether its bound has held it back for long, or what it measures is far above the goal: a short peak is what the bound
+    is for."""
+    worst = max((ratio for _, ratio in _load(hpa)), default=None)
+    return held >= LONG or (held >= SHORT and (worst is None or worst >= FAR_ABOVE))
+
+
+def _load(hpa: Manifest) -> Iterator[tuple[str, float]]:
+    """(words, how many times the goal) of every resource that is measured as a share of the request."""
     goals = {
         text(one, "resource", "name"): at(one, "resource", "target", "averageUtilization")
         for one in items(hpa, "spec", "metrics")
@@ -152,4 +165,4 @@ def _load(hpa: Manifest) -> Iterator[str]:
     for one in items(hpa, "status", "currentMetrics"):
         name, value = text(one, "resource", "name"), at(one, "resource", "current", "averageUtilization")
         if value is not None and goals.get(name):
-            yield f"{name} is at {value}% with a target of {goals[name]}%"
+            yield f"{name} is at {value}% with a target of {goals[name]}%", value / goals[name]

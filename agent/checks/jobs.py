@@ -143,13 +143,16 @@ def blocked(topology: Topology) -> Iterator[Finding]:
         ref = ref_of(cron)
         events = [one for one in topology.events_about(ref) if one.reason == "JobAlreadyActive"]
         active = [text(one, "name") for one in items(cron, "status", "active")]
-        if events and active and text(cron, "spec", "concurrencyPolicy") == "Forbid":
-            job = topology.get("Job", ref.namespace, active[0])
+        job = topology.get("Job", ref.namespace, active[0]) if active else None
+        begun = created_at(job) if job is not None else None
+        # an event that is older than the run was about the run before
+        told = [one for one in events if begun is None or one.last is None or one.last > begun]
+        if told and active and text(cron, "spec", "concurrencyPolicy") == "Forbid":
             yield Finding(
                 cause="cronjob-blocked",
                 subject=Ref("Job", ref.namespace, active[0]),
                 affects=(ref,),
-                since=created_at(job) if job is not None else events[0].first,
-                quotes=(quote_event(events[-1]),),
+                since=begun or told[0].first,
+                quotes=(quote_event(told[-1]),),
                 statement=f"{ref} starts no new run because Job {active[0]} is still active (concurrencyPolicy Forbid).",
             )

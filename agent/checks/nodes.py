@@ -12,7 +12,7 @@ from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, condition, created_at, mapping, ref_of, text, time_at
 from agent.topology.pods import container_path, containers
 from agent.topology.quantities import quantity, spoken
-from agent.topology.workloads import rollback
+from agent.topology.workloads import CONTROLLED, is_serving, live_pods, rollback
 from sidecar.contract import Json
 
 _PRESSURE = {"MemoryPressure": "memory", "DiskPressure": "disk", "PIDPressure": "process ids"}
@@ -113,7 +113,7 @@ def _storage(topology: Topology, unit: Ref, gone: list[Manifest], said: str) -> 
                 "limit_path": f"/spec/template/spec{container_path(spec, name)}/resources/limits/ephemeral-storage",
             }
             break
-    ended = max((time for pod in gone for time in [_ended(pod)] if time), default=None)
+    ended = _last_end(topology, unit, gone)
     lately = ended is None or topology.now - ended < LATELY
     over = re.sub(r"\s+", " ", said).rstrip(". ")
     return Finding(
@@ -133,15 +133,27 @@ def _storage(topology: Topology, unit: Ref, gone: list[Manifest], said: str) -> 
     )
 
 
-def _ended(pod: Manifest) -> datetime | None:
-    return time_at(condition(pod, "Ready"), "lastTransitionTime")
+def _last_end(topology: Topology, unit: Ref, gone: list[Manifest]) -> datetime | None:
+    """When the last of the pods was put out, or a time that is not before it: an evicted pod may keep neither conditions nor
+    events, but whoever owns it made another one right then."""
+    known = [
+        when for pod in gone for when in (time_at(condition(pod, "Ready"), "lastTransitionTime"), *_told(topology, pod)) if when
+    ]
+    if known:
+        return max(known)
+    made = [when for pod in live_pods(topology, unit) if (when := created_at(pod)) is not None]
+    return max((*made, *(when for pod in gone if (when := created_at(pod)) is not None))) if made else None
+
+
+def _told(topology: Topology, pod: Manifest) -> list[datetime | None]:
+    return [event.last for event in topology.events_about(ref_of(pod)) if event.reason == "Evicted"]
 
 
 @check("node-pressure-eviction", weight=0.75)
 def put_out(topology: Topology) -> Iterator[Finding]:
     """Evicted because the node ran low on something; the node's pressure is the cause while it lasts."""
     for unit, gone, said in evicted(topology, "low on resource"):
-        ended = max((time for pod in gone for time in [_ended(pod)] if time), default=None)
+        ended = _last_end(topology, unit, gone)
         lately = ended is None or topology.now - ended < LATELY
         yield Finding(
             cause="node-pressure-eviction",
@@ -182,10 +194,13 @@ def refused_by_kubelet(topology: Topology) -> Iterator[Finding]:
         gone = [pod for pod in pods if text(pod, "status", "reason") in reasons and mapping(pod, "status")]
         made = created_at(gone[-1]) if gone else None
         if gone and (made is None or topology.now - made < LATELY):
+            # a controller that has all its pods again has made up for it: nodes that restart refuse what they had
+            replaced = unit.kind in CONTROLLED and is_serving(topology, unit)
             said = text(gone[-1], "status", "message")
             yield Finding(
                 cause="admission-on-node-refused",
                 subject=unit,
+                state="recovered" if replaced else "active",
                 since=made,
                 affects=tuple(ref_of(pod) for pod in gone),
                 quotes=(quote_field(ref_of(gone[-1]), "status", f"{text(gone[-1], 'status', 'reason')}: {said}"),),

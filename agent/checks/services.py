@@ -12,10 +12,10 @@ from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import ConnectionTrouble, connection_troubles, started_lately
 from agent.signals.searching import index_of
 from agent.topology import Topology, pod_spec_of
-from agent.topology.fields import at, created_at, field_writes, items, mapping, name_of, number, ref_of, text
+from agent.topology.fields import at, created_at, field_writes, items, labels_of, mapping, name_of, number, ref_of, text
 from agent.topology.pods import container_ports, is_ready, unready_since
 from agent.topology.selectors import matches_labels
-from agent.topology.workloads import CONTROLLED, live_pods, previous_size
+from agent.topology.workloads import CONTROLLED, live_pods, previous_size, wanted
 from sidecar.contract import Json
 
 # what the API server asks on everybody's behalf calls a Service as a workload does
@@ -70,6 +70,8 @@ def selects_nothing(topology: Topology) -> Iterator[Finding]:
         if best is None:
             continue
         workload, labels = best
+        if _is_given_at_run_time(topology, selector, labels, workload):
+            continue
         wrong = {key: value for key, value in selector.items() if labels.get(key) != value}
         suggested = {key: labels[key] if key in wrong else value for key, value in selector.items() if key in labels}
         has = ", ".join(f"{key}={labels[key]}" if key in labels else f"no {key}" for key in wrong)
@@ -101,6 +103,16 @@ def _selects_workload(topology: Topology, service: Manifest) -> bool:
     )
 
 
+def _wants_pods(topology: Topology, service: Manifest) -> bool:
+    """Whether a workload behind the Service wants any pods."""
+    labels, namespace = selector_of(service), text(service, "metadata", "namespace")
+    return any(
+        wanted(one) > 0 and matches_labels(labels, mapping(one, "spec", "template", "metadata", "labels"))
+        for kind in CONTROLLED
+        for one in topology.in_namespace(kind, namespace)
+    )
+
+
 def _nearest(topology: Topology, service: Manifest) -> tuple[Ref, Mapping[str, str]] | None:
     """The workload whose pods miss the selector by least: a shared label, or a name like the Service's."""
     selector, name = selector_of(service), name_of(service)
@@ -116,6 +128,14 @@ def _nearest(topology: Topology, service: Manifest) -> tuple[Ref, Mapping[str, s
         return None
     _, workload, labels = max(scored, key=lambda one: (one[0], str(one[1])))
     return workload, labels
+
+
+def _is_given_at_run_time(topology: Topology, selector: Mapping[str, Any], labels: Mapping[str, str], workload: Ref) -> bool:
+    """Whether it misses by a label that no template has and that somebody writes on the pods, such as the role of a database's
+    leader and replicas: without a replica there is nobody behind its Service."""
+    lacking = [key for key in selector if key not in labels]
+    given = {key for pod in topology.pods_of(workload) for key in labels_of(pod)}
+    return any(key in given for key in lacking)
 
 
 def _written(manifest: Manifest, field: str) -> datetime | None:
@@ -245,8 +265,8 @@ def no_ready_endpoints(topology: Topology) -> Iterator[Finding]:
         pods, ref = topology.selected_by(service), ref_of(service)
         if not selector_of(service) or any(is_ready(pod) for pod in pods) or text(service, "spec", "type") == "ExternalName":
             continue
-        if not pods and not _selects_workload(topology, service) and not callers_of(topology, ref):
-            continue
+        if not pods and not _wants_pods(topology, service) and not callers_of(topology, ref):
+            continue  # nobody is meant to be there, and nobody misses them
         yield Finding(
             cause="service-without-endpoints",
             subject=ref,

@@ -75,6 +75,7 @@ def _() -> World:
 @case("admission-on-node-refused", "Deployment/web")
 def _() -> World:
     owner, set_, *pods, svc = app("web")
+    owner["spec"]["replicas"] = len(pods) + 1  # the one that was refused is still missing
     told = {"reason": "UnexpectedAdmissionError", "message": "Allocate failed due to no healthy devices present"}
     refused = pod(set_, number=5, ready=False, statuses=[], phase="Failed", minutes=9, status=told)
     return [owner, set_, *pods, svc, refused, event(refused, "UnexpectedAdmissionError", told["message"])], []
