@@ -1,0 +1,58 @@
+"""What we write in Slack is taken by Slack whatever the cluster said, and says what a person needs."""
+
+from hypothesis import HealthCheck, given, settings
+
+from agent.chat.slack.answer import answered
+from agent.chat.slack.text import fitted, notification, question_of
+from tests.agent.slack.limits import is_harmless, is_within_limits
+from tests.agent.slack.reports import TEXTS, hostile, report
+from tests.fakes.slack import words_of
+
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@QUICK
+@given(hostile())
+def test_no_report_makes_a_message_that_slack_refuses(found):
+    made = answered(found, url="https://lestrade.example/runs/run-1", hint="more")
+    is_within_limits(made.blocks)
+    is_harmless(made.text)
+    assert 0 < len(made.text) <= 300 or not found.headline.strip()
+
+
+def test_a_diagnosis_says_cause_evidence_confidence_what_it_was_not_and_what_to_do():
+    said = words_of({"blocks": [*answered(report(), url="https://lestrade.example/runs/run-1").blocks]})
+    for fact in (
+        "is killed for memory at its limit of 64Mi",
+        "oom-killed",
+        "93% sure",
+        "the limit was lowered from 256Mi to 64Mi",
+        "OOMKilled, exitCode 137",
+        "Pod shop/cart-1 waits for its image",
+        "Next step",
+        "+  memory: 256Mi",
+        "logs of the last run",
+        "run-1f2e3d4c5b6a",
+    ):
+        assert fact in said, fact
+
+
+@given(TEXTS)
+def test_no_entity_is_cut_in_half(text):
+    for limit in (5, 6, 17, 300):
+        shown = fitted(text, limit)
+        is_harmless(shown)
+        assert len(shown) <= limit
+
+
+def test_nothing_in_a_notification_can_be_taken_for_a_link_or_a_mention():
+    shown = notification("see https://evil.example @here <!channel>")
+    assert "://evil" not in shown
+    assert "@" not in shown
+    assert "<" not in shown
+
+
+def test_a_question_is_what_the_person_wrote_without_slacks_markup():
+    asked = "<@U0BOT> why is <https://shop.example/checkout|checkout> &lt;slow&gt; in <#C01|prod>, <@U0ADA|ada>? <!here>"
+    assert question_of(asked, bot="U0BOT") == "why is checkout <slow> in prod, ada?"
+    assert len(question_of("<@U0BOT> " + "x" * 9000, bot="U0BOT")) == 2000
