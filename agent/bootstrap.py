@@ -19,13 +19,14 @@ from agent.errors import InputError, StoreUnavailable
 from agent.eyes import Source, SystemClock, open_eyes
 from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
-from agent.graph import Bounds, Investigation, Means, checkpoints
+from agent.graph import Bounds, Investigation, Means, Progress, checkpoints
 from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Observed, RunRow, RunStore, SessionStore
+from agent.ports.listing import RunList
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import Library, about_alert, about_finding, candidates, compile_condition, load_library, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
-from agent.store import Database, SqlEventLog, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from sidecar.contract import Step, Verification
 
 __all__ = ["PageRunbooks", "Source", "Workshop", "workshop"]
@@ -43,6 +44,7 @@ class Workshop:
         events: EventLog,
         reader: ClusterReader,
         sessions: SessionStore,
+        listing: RunList,
         governed: bool = True,
     ) -> None:
         self.settings = settings
@@ -50,6 +52,7 @@ class Workshop:
         self.events = events
         self.reader = reader
         self.sessions = sessions
+        self.listing = listing
         self.governed = governed  # whether there is a sidecar that a plan can be proposed to
         self._investigation = investigation
         self._working: set[str] = set()  # a claim tells processes apart, and not the tasks of one
@@ -111,6 +114,14 @@ class Workshop:
             with contextlib.suppress(StoreUnavailable):
                 await self.store.release(row.id, self._owner)
         return True
+
+    @property
+    def means(self) -> Means:
+        return self._investigation.means
+
+    async def progress(self, run: str) -> Progress:
+        """How far an unfinished run is."""
+        return await self._investigation.progress(run)
 
     async def report(self, run: str) -> Report | None:
         document = await self.store.report(run)
@@ -230,6 +241,7 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             events=events,
             reader=reader,
             sessions=SqlSessionStore(database),
+            listing=SqlRunList(database),
             governed=means.governance is not None,
         )
 

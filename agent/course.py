@@ -8,6 +8,7 @@ everything), authorize -> propose (denied, with or without a fix), authorize/exe
 plan said).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypedDict, cast
@@ -49,6 +50,20 @@ class State(TypedDict, total=False):
     gaps: list[str]
     failure: str
     then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What an unfinished run has come to: for whoever looks at it."""
+
+    diagnosis: Diagnosis | None = None
+    rounds: tuple[Round, ...] = ()
+
+
+def progress_of(values: Mapping[str, Any]) -> Progress:
+    """From the values of a checkpoint; nothing where there is none yet."""
+    state = cast(State, values)
+    return Progress(diagnosis=_diagnosis(state), rounds=tuple(_rounds(state)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

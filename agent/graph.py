@@ -6,8 +6,8 @@ Node names are stable: a checkpoint names the next one. Every node may run again
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-from agent.course import Bounds, Course, Means, State
+from agent.course import Bounds, Course, Means, Progress, State, progress_of
 from agent.errors import InputError, LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
@@ -37,7 +37,7 @@ _LOCK = "SELECT pg_try_advisory_lock(6114093) AS locked"
 _UNLOCK = "SELECT pg_advisory_unlock(6114093)"
 
 logger = logging.getLogger(__name__)
-__all__ = ["GRAPH_VERSION", "NODES", "Bounds", "Investigation", "Means", "checkpoints"]
+__all__ = ["GRAPH_VERSION", "NODES", "Bounds", "Investigation", "Means", "Progress", "checkpoints"]
 
 
 class Stage(Protocol):
@@ -54,28 +54,34 @@ class Investigation:
         self._course = Course(means, bounds or Bounds())
         self._graph = self._compiled(checkpoints)
 
+    @property
+    def means(self) -> Means:
+        """What runs work with, for whoever only looks."""
+        return self._means
+
+    async def progress(self, run: str) -> Progress:
+        """How far an unfinished run is, as its last checkpoint has it. Raises StoreUnavailable."""
+        config: RunnableConfig = {"configurable": {"thread_id": run}}
+        with _kept(run):
+            return progress_of((await self._graph.aget_state(config)).values)
+
     async def run(self, row: RunRow) -> None:
         """Start the run, or go on where its last checkpoint stands. Raises StoreUnavailable."""
         config: RunnableConfig = {"configurable": {"thread_id": row.id}, "recursion_limit": RECURSION_LIMIT}
         READING_FOR.set(row.incident.id)
         try:
-            kept = await self._graph.aget_state(config)
-            beginning: State | None = None
-            if not kept.values:
-                beginning = {"version": GRAPH_VERSION, "run": row.id, "rounds": [], "readings": 0, "replans": 0}
-            elif kept.values.get("version") != GRAPH_VERSION or not kept.next or kept.next[0] not in NODES:
-                # Resuming such a thread would silently do nothing, or something else.
-                await self._abandon(row, "its checkpoint is of another version of Lestrade")
-                return
-            else:
-                await self._means.events.append(row.id, kept.next[0], "going on after a restart")
-            await self._graph.ainvoke(beginning, config, durability="sync")
-        except aiosqlite.Error as exc:
-            raise StoreUnavailable(f"the progress of run {row.id} cannot be kept: {exc}") from exc
-        except Exception as exc:
-            if type(exc).__module__.partition(".")[0] not in ("psycopg", "psycopg_pool"):  # may not be installed
-                raise
-            raise StoreUnavailable(f"the progress of run {row.id} cannot be kept: {_first_line(exc)}") from exc
+            with _kept(row.id):
+                kept = await self._graph.aget_state(config)
+                beginning: State | None = None
+                if not kept.values:
+                    beginning = {"version": GRAPH_VERSION, "run": row.id, "rounds": [], "readings": 0, "replans": 0}
+                elif kept.values.get("version") != GRAPH_VERSION or not kept.next or kept.next[0] not in NODES:
+                    # Resuming such a thread would silently do nothing, or something else.
+                    await self._abandon(row, "its checkpoint is of another version of Lestrade")
+                    return
+                else:
+                    await self._means.events.append(row.id, kept.next[0], "going on after a restart")
+                await self._graph.ainvoke(beginning, config, durability="sync")
         finally:
             self._course.forget(row.id)
 
@@ -131,6 +137,19 @@ class Investigation:
     async def _abandon(self, row: RunRow, why: str) -> None:
         await self._means.events.append(row.id, "conclude", f"the run broke: {why}")
         await self._means.store.finish(row.id, "failed", f"The run broke: {why}", {})
+
+
+@contextmanager
+def _kept(run: str) -> Iterator[None]:
+    """What the database of the checkpoints says no with, as ours."""
+    try:
+        yield
+    except aiosqlite.Error as exc:
+        raise StoreUnavailable(f"the progress of run {run} cannot be kept: {exc}") from exc
+    except Exception as exc:
+        if type(exc).__module__.partition(".")[0] not in ("psycopg", "psycopg_pool"):  # may not be installed
+            raise
+        raise StoreUnavailable(f"the progress of run {run} cannot be kept: {_first_line(exc)}") from exc
 
 
 @asynccontextmanager

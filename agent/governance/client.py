@@ -32,6 +32,11 @@ class SidecarClient:
             return cls(httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=timeout, trust_env=False))
         raise InputError("LESTRADE_SIDECAR_URL: expected unix:///path or http://host:port")
 
+    async def ready(self) -> None:
+        response = await self._send("GET", "/readyz")
+        if response.status_code != 200:
+            raise _unusable(response)
+
     async def submit(self, plan: Plan) -> PlanStatus:
         status = await self._ask("POST", "/v1/plans", PlanStatus, content=plan.canonical())
         return _about(status, plan.digest)

@@ -53,6 +53,9 @@ class PatientGovernance:
         self._governance = governance
         self._again = patience.again
 
+    async def ready(self) -> None:
+        await self._governance.ready()  # whoever asks for now is not served by an answer of later
+
     async def submit(self, plan: Plan) -> PlanStatus:
         return await self._again(lambda: self._governance.submit(plan))
 

@@ -6,6 +6,10 @@ from sidecar.contract import Lease, Plan, PlanStatus, Problem, Settlement, StepR
 
 
 class Governance(Protocol):
+    async def ready(self) -> None:
+        """Whether the sidecar can work just now; why not is in the GovernanceUnavailable."""
+        ...
+
     async def submit(self, plan: Plan) -> PlanStatus:
         """Ask for a verdict. Submitting the same plan again is safe and gives where it stands."""
         ...

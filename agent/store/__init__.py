@@ -2,8 +2,9 @@
 
 from agent.store.database import Database
 from agent.store.events import SqlEventLog
+from agent.store.finding import SqlRunList
 from agent.store.model_book import SqlModelBook
 from agent.store.runs import SqlRunStore
 from agent.store.sessions import SqlSessionStore
 
-__all__ = ["Database", "SqlEventLog", "SqlModelBook", "SqlRunStore", "SqlSessionStore"]
+__all__ = ["Database", "SqlEventLog", "SqlModelBook", "SqlRunList", "SqlRunStore", "SqlSessionStore"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlSessionStore
+from agent.store import Database, SqlRunList, SqlSessionStore
 from tests.fakes.agent_runs import opened
 from tests.fakes.agent_world import Script, World, WorldReader
 
@@ -27,6 +27,7 @@ async def fake_shop(
                 events=events,
                 reader=WorldReader(world),
                 sessions=SqlSessionStore(database),
+                listing=SqlRunList(database),
                 governed=governed,
             )
     finally:

@@ -320,6 +320,10 @@ class WorldGovernance:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def ready(self) -> None:
+        if "ready" in self._world.script.down:
+            raise GovernanceUnavailable("the sidecar does not answer (Down)")
+
     async def submit(self, plan: Plan) -> PlanStatus:
         self._begin("submit")
         state = self._world.load()

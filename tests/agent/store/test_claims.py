@@ -6,7 +6,7 @@ import pytest
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlEventLog, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.toolsets.snapshot import SnapshotCluster
 
 
@@ -40,6 +40,7 @@ async def shop(tmp_path):
             events=events,
             reader=SnapshotCluster.open(path),
             sessions=SqlSessionStore(database),
+            listing=SqlRunList(database),
         )
         return made, investigation
 
