@@ -1,10 +1,21 @@
 """Runs, evidence, events and conversations, durable, in one database."""
 
 from agent.store.database import Database
+from agent.store.deliveries import SqlDeliveryBook
 from agent.store.events import SqlEventLog
 from agent.store.finding import SqlRunList
 from agent.store.model_book import SqlModelBook
 from agent.store.runs import SqlRunStore
 from agent.store.sessions import SqlSessionStore
+from agent.store.slack import SqlSlackBook
 
-__all__ = ["Database", "SqlEventLog", "SqlModelBook", "SqlRunList", "SqlRunStore", "SqlSessionStore"]
+__all__ = [
+    "Database",
+    "SqlDeliveryBook",
+    "SqlEventLog",
+    "SqlModelBook",
+    "SqlRunList",
+    "SqlRunStore",
+    "SqlSessionStore",
+    "SqlSlackBook",
+]
