@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         20.0, description="how long a sidecar that does not answer is waited for, in the middle of a run"
     )
     database_url: str = Field(
-        "", description="where runs are kept: sqlite:///path; empty: lestrade.sqlite in the user's state folder"
+        "",
+        description="where runs are kept: sqlite:///path, or postgresql://user@host/database for more processes than one; "
+        "empty: lestrade.sqlite in the user's state folder",
     )
     runbooks: Path | None = Field(
         None, description="folder of runbook pages of your own, laid over those that come with Lestrade"
@@ -65,7 +67,16 @@ class Settings(BaseSettings):
         "", description="groups whose members may look and ask, separated by commas; empty: everybody of the provider"
     )
     oidc_groups_claim: str = Field("groups", description="claim that lists a person's groups; dots go deeper")
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="runs worked on at the same time by one process")
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(
+        2,
+        description="runs worked on at the same time by one process; 0: alerts are only taken in (`lestrade worker` does the rest)",
+    )
+    cluster_runs: Annotated[int, Field(ge=1, le=256)] = Field(
+        8, description="runs of one cluster worked on at the same time, by all processes together"
+    )
+    cluster_patience_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        600.0, description="how long `serve` and `worker` wait for a cluster that does not answer in the middle of a run"
+    )
     poll_seconds: Annotated[float, Field(gt=0, le=300)] = Field(2.0, description="pause between two looks of a verification")
     approval_wait_seconds: Annotated[int, Field(ge=0, le=60)] = Field(
         20, description="how long one question for an approval stays open"
@@ -83,9 +94,25 @@ class Settings(BaseSettings):
     claim_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         60, description="a run whose process went silent for so long is taken over by another"
     )
-    webhook_max_bytes: Annotated[int, Field(ge=1024, le=16_777_216)] = Field(
-        1_048_576, description="largest webhook body that is taken"
+    webhook_max_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = Field(
+        16_777_216, description="largest webhook body that is taken"
     )
+    webhook_token_file: Path | None = Field(None, description="file with the bearer token that Alertmanager sends; empty: none")
+    webhook_user: str = Field("", description="user name that Alertmanager sends by basic authentication; empty: none")
+    webhook_password_file: Path | None = Field(None, description="file with that user's password")
+    ignored_alerts: str = Field(
+        "Watchdog,InfoInhibitor", description="names of alerts that are kept and never looked into, separated by commas"
+    )
+    join_window_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        600, description="an alert joins an open run about the same workload or node that had an alert so lately"
+    )
+    reopen_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = Field(
+        3600, description="an alert that goes on firing after its run ended is looked into again after so long"
+    )
+    max_queued_runs: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        50, description="runs that may wait; alerts beyond that go to one run together (critical ones: a fifth more may wait)"
+    )
+    alertmanager_url: str = Field("", description="Alertmanager, asked what is silenced; empty: silences are not looked at")
     model: str = Field("", description="language model to ask besides the offline reasoner; empty: none is asked")
     model_url: str = Field("", description="OpenAI-compatible server of the model (base URL); empty: api.openai.com")
     model_key_file: Path | None = Field(None, description="file with the model server's key; not needed where it asks for none")
@@ -114,6 +141,29 @@ class Settings(BaseSettings):
         30, description="how long what a model concluded of the same findings is used again; 0: never"
     )
     model_parallel: Annotated[int, Field(ge=1, le=32)] = Field(4, description="questions of the model that are looked up at once")
+    otlp_endpoint: str = Field(
+        "", description="collector that traces go to (OTLP over HTTP); empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, or none"
+    )
+    slack_bot_token_file: Path | None = Field(None, description="file with the bot token of the agent's own Slack app (xoxb-...)")
+    slack_app_token_file: Path | None = Field(None, description="file with its app-level token (xapp-...), for Socket Mode")
+    slack_signing_secret_file: Path | None = Field(
+        None, description="file with its signing secret, for HTTP (POST /slack/events)"
+    )
+    slack_channel: str = Field(
+        "", description="id of the channel that incidents are posted to; empty: only where `deliveries` routes"
+    )
+    slack_teams: str = Field(
+        "", description="ids of workspaces whose people may ask, with commas; empty: whoever can reach the app"
+    )
+    slack_people: str = Field("", description="ids of the people who may ask, with commas; empty: everybody of the workspace")
+    slack_threads_a_minute: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="incidents that get a message of their own within a minute; the others share one"
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API")
+    deliveries: Path | None = Field(
+        None,
+        description="YAML file that says where reports are delivered, which channel incidents go to, and when a summary is due",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
 
     def database(self) -> str:

@@ -4,9 +4,7 @@ import contextlib
 import gc
 import importlib
 import importlib.metadata
-import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,6 +39,7 @@ from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
 from sidecar.settings import Settings, check_certificate, secret_from
+from sidecar.telemetry import Correlated, Tracing, configure_log, open_tracing
 
 if TYPE_CHECKING:
     from sidecar.approvals.slack.channel import SlackChannel
@@ -58,11 +57,13 @@ class Built:
     people: Directory
 
 
-def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> Built:
+def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger, tracing: Tracing | None = None) -> Built:
     """Everything that the use cases need. Raises SettingsError, JournalUnavailable, ClusterUnavailable."""
     file, known = open_people(settings)
     source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url, settings.policy_key_file)
-    cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
+    cluster: Cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
+    if tracing is not None:
+        cluster = tracing.watched(cluster)
     check_rights(cluster, settings.lease_namespace)
     ledger = open_ledger(settings, make_ledger, cluster)
     bind_cluster(ledger, cluster)
@@ -146,23 +147,28 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
     check_certificate(settings.people_tls_cert_file, settings.people_tls_key_file)
     token = secret_from(settings.token_file, settings.state / "agent.token", what="the agent's token")
     access = access_from(settings)
-    built = build(settings, make_ledger)
+    version = importlib.metadata.version("lestrade")
+    tracing = open_tracing(settings, version=version)
+    built = build(settings, make_ledger, tracing)
     desk = built.desk
     slack = slack_channel(access, desk) if access is not None else None
     if slack is not None:
         desk = replace(desk, accounts=slack)
-    version = importlib.metadata.version("lestrade")
 
     def ready() -> str:
         return why_not_ready(desk) or built.policy.standing().unavailable
 
     with contextlib.ExitStack() as stack:
         stack.callback(desk.ledger.close)
+        stack.callback(tracing.close)
         agents = agent_api(desk, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
         pages = Pages(desk=desk, doorway=doorway_of(settings, built.people))
         people = people_api(desk, ready=ready, version=version, policy=built.policy.standing, pages=pages)
         if slack is not None:
             slack.install(people)
+        for side in (agents, people):
+            side.add_middleware(Correlated)
+        tracing.install(agents)
         tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
             stack.enter_context(bound(agents, settings.agent_socket, settings.listen, tls)),
@@ -241,18 +247,3 @@ def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
             log.error("the reaper failed, it goes on", error=type(exc).__name__)
         if ended.wait(pause):
             return
-
-
-def configure_log(level: str) -> None:
-    """One JSON object a line on stdout: no line of a message can pretend to be another."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
-    )
-    logging.basicConfig(level=logging.WARNING, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "library"}')

@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -31,6 +32,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 _CODES = {401: "not-authenticated", 404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "wrong-media-type"}
 _CANNOT: dict[type[Exception], tuple[str, str]] = {
@@ -64,7 +68,7 @@ class _Documented(FastAPI):
     """Bodies are read by the contract itself, not by FastAPI: their schemas are added to the documentation here."""
 
     def __init__(self, title: str, version: str, taken: Sequence[type[Message]]) -> None:
-        super().__init__(title=title, version=version, docs_url=None, redoc_url=None)
+        super().__init__(title=title, version=version, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
         self._taken = tuple(taken)
 
     def openapi(self) -> dict[str, Any]:

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     read_megabytes_per_run: Annotated[int, Field(ge=1)] = Field(
         4096, description="megabytes that one run of the agent may read through the gateway within an hour"
     )
+    otlp_endpoint: str = Field(
+        "", description="collector that traces go to (OTLP over HTTP); default: what OTEL_EXPORTER_OTLP_ENDPOINT says, or none"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
 
     @field_validator("oidc_roles", mode="before")
