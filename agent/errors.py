@@ -2,6 +2,8 @@
 
 LestradeError
 ├── InputError            what a person or a file gave cannot be used: says what, where, what to do (exit 2, HTTP 4xx)
+│   └── NotThere          what was named is not there, or is somebody else's (HTTP 404)
+├── Busy                  not now, because something else is under way that has to end first (HTTP 409)
 ├── ClusterUnreachable    nothing answers where the cluster should be (exit 4)
 ├── ReadRefused           the cluster answers, but does not let us read this
 ├── MetricsUnavailable    no metrics, and why
@@ -18,6 +20,12 @@ class LestradeError(Exception):
 
 
 class InputError(LestradeError): ...
+
+
+class NotThere(InputError): ...
+
+
+class Busy(LestradeError): ...
 
 
 class ClusterUnreachable(LestradeError): ...

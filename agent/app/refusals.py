@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from agent.errors import ClusterUnreachable, InputError, LestradeError, StoreUnavailable
+from agent.errors import Busy, ClusterUnreachable, InputError, LestradeError, NotThere, StoreUnavailable
 from sidecar.contract import Problem
 from sidecar.contract.problem import MEDIA_TYPE
 
@@ -38,7 +38,9 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(LestradeError)
     async def cannot(request: Request, exc: LestradeError) -> Response:
         if isinstance(exc, InputError):
-            return problem(400, str(exc))
+            return problem(404 if isinstance(exc, NotThere) else 400, str(exc))
+        if isinstance(exc, Busy):
+            return problem(409, str(exc))
         if isinstance(exc, StoreUnavailable | ClusterUnreachable):
             return problem(503, str(exc), {"Retry-After": "5"})
         return problem(503, str(exc))

@@ -1,0 +1,248 @@
+"""From what is meant to an answer: a run, a look, or what the last run knows. Knows no session store and nobody's address."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from agent.bootstrap import Workshop
+from agent.chat import wording
+from agent.chat.belongings import belonging, is_known
+from agent.chat.exchange import Exchange, Found, Stepped
+from agent.chat.following import thread_after
+from agent.chat.meaning import Ask, AskOfRelated, Meaning, Read, Recheck, Repair, Show, Talk
+from agent.chat.references import name_of
+from agent.chat.streams import events_of, logs_of
+from agent.chat.talk import SAID, waiting_for
+from agent.chat.working import Works
+from agent.domain.incident import Incident
+from agent.domain.report import Report
+from agent.domain.session import Reply, Thread
+from agent.errors import LestradeError
+from agent.ports import RunEvent, RunRow
+from agent.reasoning.focus import focus_on, namespaces_named
+from agent.rendering.markdown import text
+from agent.topology import Topology, build
+from agent.topology.fields import name_of as name_in
+
+MOST_EVIDENCE = 12  # pieces told while a run goes on; all of them are in the report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a turn came to, and what the next one may refer to."""
+
+    reply: Reply
+    thread: Thread
+
+
+class Answering:
+    """`keep` is told the run and the question of a turn as soon as they are known, so that a crash loses neither."""
+
+    def __init__(self, shop: Workshop, works: Works, keep: Callable[[Exchange, str], Awaitable[None]]) -> None:
+        self._shop = shop
+        self._works = works
+        self._keep = keep
+
+    async def answer(self, meant: Meaning, thread: Thread, exchange: Exchange, *, asked_by: str) -> Outcome:
+        """Raises LestradeError."""
+        match meant:
+            case Ask(question=question):
+                return await self._ask(question, thread, exchange, asked_by)
+            case AskOfRelated():
+                return await self._ask_of_related(meant, thread, exchange, asked_by)
+            case Repair(question=question):
+                return await self._repair(question, thread, exchange, asked_by)
+            case Recheck(question=question):
+                return await self._recheck(question, thread, exchange, asked_by)
+            case Show():
+                return await self._show(meant, thread)
+            case Read():
+                return await self._read(meant, thread, exchange)
+            case Talk(what=what):
+                return _said(Reply(text=SAID[what], outcome="told", suggestions=_can_be_asked(thread)), thread)
+
+    async def carry_on(self, row: RunRow, thread: Thread, exchange: Exchange) -> Outcome:
+        """A turn whose process ended while its run was worked on."""
+        return await self._worked_out(row, thread, exchange)
+
+    # Runs -----------------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
+        if question != exchange.turn.said:
+            exchange.tell(Stepped(stage="understand", text=f"taken as: {question}"))
+        row, _ = await self._shop.take(question=question, asked_by=asked_by, look_only=True)
+        return await self._worked_out(row, thread, exchange)
+
+    async def _repair(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
+        shop = self._shop
+        if not shop.governed:
+            if question:
+                found = await self._ask(question, thread, exchange, asked_by)
+                report = await shop.report(found.reply.run)
+                advice = f"\n\n{wording.without_sidecar(report)}" if report and found.reply.causes else ""
+                more = f"{found.reply.text}{advice}"
+                return replace(found, reply=replace(found.reply, text=more))
+            report = await shop.report(thread.faulty)
+            said = wording.without_sidecar(report) if report else SAID["nothing-yet"]
+            return _said(Reply(text=said, outcome="no-sidecar", run=thread.faulty), thread)
+        if question:
+            row, _ = await shop.take(question=question, asked_by=asked_by)
+            return await self._worked_out(row, thread, exchange)
+        before = await shop.store.row(thread.repair) if thread.repair else None
+        if before is not None and before.state != "finished":
+            return _said(await self._waits(before), thread)
+        first = await shop.store.row(thread.faulty)
+        if first is None:
+            return _said(Reply(text=SAID["nothing-yet"], outcome="told"), thread)
+        return await self._worked_out(await shop.again(first, asked_by=asked_by), thread, exchange)
+
+    async def _recheck(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
+        before = await self._shop.store.row(thread.repair) if thread.repair else None
+        if before is not None and before.state != "finished":
+            return _said(await self._waits(before), thread)
+        found = await self._ask(question, thread, exchange, asked_by)
+        if before is None:
+            return found
+        told = f"{text(before.headline)} (run {before.id})\n\nNow: {found.reply.text}"
+        return replace(found, reply=replace(found.reply, text=told))
+
+    async def _worked_out(self, row: RunRow, thread: Thread, exchange: Exchange) -> Outcome:
+        acting = not row.incident.look_only
+        exchange.run, exchange.may_stop = row.id, not acting
+        await self._keep(exchange, row.incident.question)
+        self._works.begin(row)
+        async for event in self._works.follow(row):
+            exchange.tell(Stepped(stage=event.stage, text=event.text, at=event.at, run=row.id, seq=event.seq))
+            if event.stage == "diagnose":
+                await self._tell_evidence(row.id, exchange)
+            if acting and _waits_for_people(event):
+                return _said(await self._waits(row), replace(thread, run=row.id, repair=row.id))
+        return await self._concluded(row, thread, exchange)
+
+    async def _concluded(self, row: RunRow, thread: Thread, exchange: Exchange) -> Outcome:
+        report = await self._shop.report(row.id)
+        if report is None:
+            kept = await self._shop.store.row(row.id)
+            raise LestradeError(kept.headline if kept and kept.headline else f"run {row.id} left no report")
+        await self._tell_evidence(row.id, exchange)
+        meant = row.incident.question if row.incident.question != exchange.turn.said else ""
+        acting = not row.incident.look_only and bool(report.rounds)
+        reply = wording.of_report(report, meant=meant, governed=self._shop.governed, acting=acting)
+        return Outcome(reply=reply, thread=thread_after(report, thread))
+
+    async def _tell_evidence(self, run: str, exchange: Exchange) -> None:
+        """Each piece once, as soon as it is there."""
+        pieces = [one for one in await self._shop.store.evidence(run) if not one.missing]
+        for piece in pieces[:MOST_EVIDENCE]:
+            if piece.id not in exchange.shown:
+                exchange.shown.add(piece.id)
+                exchange.tell(Found(run=run, evidence=piece))
+
+    async def _waits(self, row: RunRow) -> Reply:
+        """Where a run stands that is not finished."""
+        told = await self._shop.events.told(row.id)
+        return Reply(
+            text=waiting_for(row, told),
+            outcome="waiting",
+            run=row.id,
+            statement=told[-1].text if told else "",
+            suggestions=("is it fixed now?", "show me the plan"),
+        )
+
+    # What is known, and what is read just now -----------------------------------------------------------------------------
+
+    async def _show(self, meant: Show, thread: Thread) -> Outcome:
+        run = thread.faulty if meant.what == "plan" and thread.faulty else thread.run
+        report = await self._shop.report(run) if run else None
+        if report is None:
+            row = await self._shop.store.row(run) if run else None
+            return _said(await self._waits(row) if row else Reply(text=SAID["nothing-yet"], outcome="told"), thread)
+        return _said(Reply(text=self._shown(meant, report), outcome="shown", run=report.run), thread)
+
+    def _shown(self, meant: Show, report: Report) -> str:
+        match meant.what:
+            case "why":
+                return wording.why(report)
+            case "evidence":
+                return wording.evidence(report)
+            case "ruled-out":
+                return wording.ruled_out(report)
+            case "not-seen":
+                return wording.not_seen(report)
+            case "plan":
+                return wording.plan(report, governed=self._shop.governed)
+            case "report":
+                return (
+                    f"{text(report.headline)}\n\nThe report is that of run {report.run}: `lestrade report {report.run}`, "
+                    f"or GET /v1/runs/{report.run}/report?format=md"
+                )
+
+    async def _read(self, meant: Read, thread: Thread, exchange: Exchange) -> Outcome:
+        exchange.tell(Stepped(stage="read", text=f"reading {meant.what}"))
+        known = [meant.subject.namespace] if meant.subject is not None and meant.subject.namespace else []
+        topology = await self._topology(known, meant.question)
+        subject = meant.subject
+        if subject is None:
+            focus = await asyncio.to_thread(focus_on, self._incident(meant.question), topology)
+            if focus.rivals:
+                options = tuple(f"show me the {meant.what} of {name_of(ref)}" for ref in focus.rivals)
+                listed = "\n".join(f"{number}. {text(one)}" for number, one in enumerate(options, start=1))
+                return _said(Reply(text=f"Which one is meant?\n\n{listed}", outcome="unclear", choices=options), thread)
+            subject = next(iter((*focus.objects, *focus.elsewhere)), None)
+        if subject is None:
+            return _said(
+                Reply(text="There is nothing of that name whose logs or events could be read.", outcome="absent"), thread
+            )
+        found = (
+            await logs_of(subject, topology, reader=self._shop.reader, previous=meant.previous)
+            if meant.what == "logs"
+            else events_of(subject, topology)
+        )
+        after = replace(thread, subject=subject, namespace=subject.namespace or thread.namespace)
+        return _said(Reply(text=wording.excerpts(found), outcome="shown", run=thread.run), after)
+
+    async def _ask_of_related(self, meant: AskOfRelated, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
+        subject = thread.subject
+        if subject is None:
+            return await self._ask(exchange.turn.said, thread, exchange, asked_by)
+        exchange.tell(Stepped(stage="understand", text=f"looking for the {meant.word} of {subject}"))
+        topology = await self._topology([subject.namespace] if subject.namespace else [], "")
+        found = await asyncio.to_thread(belonging, meant.word, subject, topology)
+        if not found.refs and not is_known(meant.word):  # an ordinary word: it is about the subject itself
+            question = meant.question.format(f"the {meant.word} of {name_of(subject)}")
+            return await self._ask(question, thread, exchange, asked_by)
+        if len(found.refs) == 1:
+            return await self._ask(meant.question.format(name_of(found.refs[0])), thread, exchange, asked_by)
+        options = wording.choices(meant.question, found)
+        said = wording.belongings(meant.word, subject, found)
+        outcome = "unclear" if options else "absent"
+        return _said(Reply(text=said, outcome=outcome, run=thread.run, choices=options), replace(thread, choices=options))
+
+    async def _topology(self, spaces: list[str], question: str) -> Topology:
+        """Of these namespaces, of those that the question names, or of all. Raises ClusterUnreachable."""
+        reader = self._shop.reader
+        if not spaces:
+            known = tuple(name_in(one) for one in (await reader.namespaces()).objects)
+            spaces = list(namespaces_named(self._incident(question), known) or known)
+        seen = await reader.overview(spaces)
+        unseen = {gap.what.split()[0]: gap.why for gap in seen.gaps}
+        return await asyncio.to_thread(build, seen.now, seen.objects, seen.logs, (), unseen)
+
+    def _incident(self, question: str) -> Incident:
+        return Incident(id="", cluster=self._shop.reader.name, opened_at=datetime.now(UTC), question=question)
+
+
+def _said(reply: Reply, thread: Thread) -> Outcome:
+    return Outcome(reply=reply, thread=thread)
+
+
+def _can_be_asked(thread: Thread) -> tuple[str, ...]:
+    if thread.subject is None:
+        return ("what is wrong in the cluster?", "what changed since yesterday?", "how is everything?")
+    return ("why?", f"is {name_of(thread.subject)} healthy?", "what changed there?", "show me the logs")
+
+
+def _waits_for_people(event: RunEvent) -> bool:
+    """A plan that nobody has to approve never waits."""
+    return event.stage == "authorize" and ("expires_at" in event.data or event.text.startswith("waiting for approval"))

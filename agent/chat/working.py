@@ -1,0 +1,101 @@
+"""Working on the runs that conversations open, and telling what happens in them. Knows no session."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from agent.bootstrap import Workshop
+from agent.errors import Busy, LestradeError
+from agent.ports import RunEvent, RunRow
+
+MOST_REPAIRS = 16  # that wait for people at the same time, in one process
+
+logger = logging.getLogger(__name__)
+
+
+class Works:
+    """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart."""
+
+    def __init__(self, shop: Workshop, *, at_once: int) -> None:
+        self._shop = shop
+        self._places = asyncio.Semaphore(at_once)
+        self._running: dict[str, asyncio.Task[bool]] = {}
+        self._repairs: set[str] = set()
+
+    def begin(self, row: RunRow) -> None:
+        """Raises Busy when too many repairs wait already."""
+        if row.id in self._running:
+            return
+        if not row.incident.look_only:
+            if len(self._repairs) >= MOST_REPAIRS:
+                raise Busy(
+                    f"{MOST_REPAIRS} repairs are under way or wait for people; run {row.id} is taken up when one has ended"
+                )
+            self._repairs.add(row.id)
+        task = asyncio.create_task(self._work(row))
+        self._running[row.id] = task
+        task.add_done_callback(lambda _: self._done(row.id))
+
+    async def follow(self, row: RunRow) -> AsyncIterator[RunEvent]:
+        """Every event of the run from its first, until it is finished. Raises the LestradeError that the work ended with.
+        Whoever stops listening does not stop the work."""
+        news: asyncio.Queue[RunEvent | None] = asyncio.Queue()  # None: look whether somebody has ended
+        work = self._running.get(row.id)
+        pump = asyncio.create_task(self._pump(row.id, news))
+        if work is not None:
+            work.add_done_callback(lambda _: news.put_nowait(None))
+        try:
+            while True:
+                event = await news.get()
+                if event is not None:
+                    yield event
+                elif pump.done():
+                    await pump
+                    return
+                elif work is not None and (failure := _failure(work)) is not None:
+                    raise failure
+        finally:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+
+    async def _pump(self, run: str, news: "asyncio.Queue[RunEvent | None]") -> None:
+        try:
+            async for event in self._shop.events.follow(run):
+                news.put_nowait(event)
+        finally:
+            asyncio.get_running_loop().call_soon(news.put_nowait, None)  # once this is done
+
+    async def stop(self, run: str) -> None:
+        """The work on a run ends where it is; the run is left as it is."""
+        task = self._running.get(run)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Runs that are not finished are taken up again, here or elsewhere."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, row: RunRow) -> bool:
+        if not row.incident.look_only:
+            return await self._shop.work(row)
+        async with self._places:
+            return await self._shop.work(row)
+
+    def _done(self, run: str) -> None:
+        task = self._running.pop(run)
+        self._repairs.discard(run)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            logger.error("run %s: %s", run, exc if isinstance(exc, LestradeError) else type(exc).__name__)
+
+
+def _failure(work: "asyncio.Task[bool]") -> LestradeError | None:
+    if not work.done() or work.cancelled():
+        return None
+    exc = work.exception()
+    if exc is None or isinstance(exc, LestradeError):
+        return exc
+    return LestradeError(f"the run broke outside of its stages ({type(exc).__name__}); see the log")
