@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import structlog
 import uvicorn
 
 from agent.app import create_app
@@ -13,6 +12,7 @@ from agent.bootstrap import Workshop, workshop
 from agent.cli.terminal import console, run, settings_from
 from agent.errors import InputError, LestradeError
 from agent.settings import Settings
+from agent.telemetry import log_as_json, traces
 
 
 def serve(*, listen: str, config: Path | None) -> int:
@@ -28,8 +28,9 @@ async def _serve(settings: Settings, listen: str) -> int:
     @contextlib.asynccontextmanager
     async def shop() -> AsyncIterator[Workshop]:
         try:
-            async with workshop(settings) as opened:
-                yield opened
+            with traces(settings):
+                async with workshop(settings) as opened:
+                    yield opened
         except LestradeError as exc:
             failed.append(exc)
             raise
@@ -61,29 +62,3 @@ def bind(listen: str) -> socket.socket:
         bound.close()
         raise InputError(f"cannot listen on {listen}: {exc.strerror or exc}") from None
     return bound
-
-
-def log_as_json(level: str) -> None:
-    """One line a record; a newline inside a value cannot forge another."""
-    import logging
-
-    number = getattr(logging, level.upper())
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
-    formatter = structlog.stdlib.ProcessorFormatter(
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.stdlib.ExtraAdder(),
-        ],
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=number, handlers=[handler], force=True)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("aiosqlite").setLevel(logging.WARNING)

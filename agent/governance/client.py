@@ -6,6 +6,8 @@ from typing import Literal, TypeVar
 import httpx
 
 from agent.errors import GovernanceUnavailable, InputError
+from agent.ports.cluster import READING_FOR
+from agent.ports.tracing import carried
 from sidecar.contract import Lease, MalformedMessage, Message, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
 from sidecar.contract.problem import MEDIA_TYPE
 
@@ -94,7 +96,9 @@ class SidecarClient:
     ) -> httpx.Response:
         params = {"wait": str(wait)} if wait else None
         timeout = httpx.Timeout(wait + 15.0, connect=3) if method == "GET" else self._http.timeout
-        headers = {"Content-Type": "application/json"} if content is not None else None
+        headers = {**carried(), **({"Content-Type": "application/json"} if content is not None else {})}
+        if run := READING_FOR.get():
+            headers["Lestrade-Run"] = run  # for the sidecar's log
         try:
             return await self._http.request(
                 method, path, content=content, json=body, params=params, timeout=timeout, headers=headers

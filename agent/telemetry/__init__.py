@@ -2,6 +2,6 @@
 
 from agent.telemetry.logs import log_as_json
 from agent.telemetry.opening import traces
-from agent.telemetry.watching import WatchedGovernance, WatchedMetrics, WatchedModel, WatchedReader
+from agent.telemetry.watching import WatchedGovernance, WatchedMetrics, WatchedModel, WatchedReader, watched
 
-__all__ = ["WatchedGovernance", "WatchedMetrics", "WatchedModel", "WatchedReader", "log_as_json", "traces"]
+__all__ = ["WatchedGovernance", "WatchedMetrics", "WatchedModel", "WatchedReader", "log_as_json", "traces", "watched"]

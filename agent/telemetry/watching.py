@@ -12,6 +12,11 @@ from agent.ports.tracing import span
 from sidecar.contract import Lease, Plan, PlanStatus, Problem, Settlement, StepResult, UndoResult
 
 
+def watched(reader: ClusterReader, metrics: Metrics | None) -> tuple[ClusterReader, Metrics | None]:
+    """The eyes of a run, each look told."""
+    return WatchedReader(reader), None if metrics is None else WatchedMetrics(metrics)
+
+
 class WatchedReader:
     def __init__(self, reader: ClusterReader) -> None:
         self._reader = reader
