@@ -69,13 +69,16 @@ class Settings(BaseSettings):
     oidc_groups_claim: str = Field("groups", description="claim that lists a person's groups; dots go deeper")
     workers: Annotated[int, Field(ge=0, le=64)] = Field(
         2,
-        description="runs worked on at the same time by one process; 0: alerts are only taken in (`lestrade worker` does the rest)",
+        description="runs worked on at the same time by one process; 0: only take in, for `lestrade worker`",
     )
     cluster_runs: Annotated[int, Field(ge=1, le=256)] = Field(
         8, description="runs of one cluster worked on at the same time, by all processes together"
     )
     cluster_patience_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         600.0, description="how long `serve` and `worker` wait for a cluster that does not answer in the middle of a run"
+    )
+    chat_workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="questions of conversations answered at the same time by one process"
     )
     poll_seconds: Annotated[float, Field(gt=0, le=300)] = Field(2.0, description="pause between two looks of a verification")
     approval_wait_seconds: Annotated[int, Field(ge=0, le=60)] = Field(

@@ -10,6 +10,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from agent.app.callers import Callers
+from agent.app.chat import add_chat
+from agent.app.completions import add_completions
+from agent.app.console import add_console
 from agent.app.health import add_health
 from agent.app.identity import add_identity
 from agent.app.meters import Meters
@@ -18,6 +22,7 @@ from agent.app.runs import add_runs
 from agent.app.webhook import add_webhook
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
+from agent.chat.conversation import Conversations
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
@@ -28,12 +33,14 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_shop() as shop:
             workers = Workers(shop, meters)
-            app.state.shop, app.state.workers = shop, workers
+            app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
+            conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
             task = asyncio.create_task(workers.run())
             try:
                 yield
             finally:
+                await conversations.close()
                 await identity.close()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -43,5 +50,8 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     add_refusals(app)
     add_webhook(app, meters)
     add_runs(app)
+    add_chat(app)
+    add_completions(app)
+    add_console(app)
     add_health(app, meters)
     return app

@@ -20,7 +20,7 @@ from agent.chat.exchange import Answered, Exchange, Failed, Opened
 from agent.chat.following import thread_after
 from agent.chat.references import meaning_of
 from agent.chat.working import Works
-from agent.domain.session import Reply, Session, Thread, Turn, TurnState
+from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavailable
 from agent.signals.masking import safe
 
@@ -41,18 +41,30 @@ class Conversations:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def begin(
-        self, said: str, *, session: str = "", key: str = "", run: str = "", asked_by: str = "", owner: str = ""
+        self,
+        said: str,
+        *,
+        session: str = "",
+        key: str = "",
+        run: str = "",
+        thread: Thread | None = None,
+        asked_by: str = "",
+        owner: str = "",
     ) -> Exchange:
-        """A turn of the session; of the one that has `key`, where no session is named; else of a new one, which may begin with
-        what `run` found. `owner` has the session, where that is not who asks.
+        """A turn of the session; of the one that is named `key`, where no session is given; else of a new one, which is then
+        named so, and may begin with what `run` found, or with a thread. `owner` has the session, where that is not who asks.
 
         Raises InputError for words that cannot be used, NotThere for a session that is nobody's or somebody else's, Busy while
         a turn is being answered.
         """
         words = said_safely(said)
         owner = owner or asked_by
-        name = session or (await self._shop.sessions.continued(key, asked_by=owner) if key else "")
-        known = await self.session(name, asked_by=owner) if name else await self._opened(words, owner, key, run)
+        name = session or (await self._shop.sessions.named(key, asked_by=owner) if key else "")
+        if name:
+            known = await self.session(name, asked_by=owner)
+        else:
+            first = thread or await self._thread_of(run)
+            known = replace(await self._opened(words, owner, key), thread=first)
         turn = await self._shop.sessions.begin(known.id, words)
         if turn is None:
             raise Busy(f"session {known.id} is still being answered: wait for it, or stop it")
@@ -100,8 +112,12 @@ class Conversations:
             raise Busy(f"session {session} is still being answered: stop it first")
         await self._shop.sessions.forget(session)
 
-    async def keyed(self, session: str, key: str) -> None:
-        await self._shop.sessions.keyed(session, key)
+    async def mark(self, exchange: Exchange, key: str) -> None:
+        """The words so far, by which `marked` finds the turn again. To be called once it is answered."""
+        await self._shop.sessions.mark(exchange.session, exchange.turn.number, key)
+
+    async def marked(self, key: str, *, asked_by: str = "") -> Marked | None:
+        return await self._shop.sessions.marked(key, asked_by=asked_by)
 
     async def close(self) -> None:
         """What is not finished stays open, and is carried on by whoever looks next."""
@@ -113,14 +129,17 @@ class Conversations:
 
     # One turn -------------------------------------------------------------------------------------------------------------
 
-    async def _opened(self, words: str, owner: str, key: str, run: str) -> Session:
+    async def _opened(self, words: str, owner: str, key: str) -> Session:
+        made = await self._shop.sessions.open(asked_by=owner, cluster=self._shop.reader.name, title=words)
+        if key:
+            await self._shop.sessions.name(made.id, key)
+        return made
+
+    async def _thread_of(self, run: str) -> Thread:
         report = await self._shop.report(run) if run else None
         if run and report is None:
             raise NotThere(f"there is no finished run {run[:80]!r} to speak about")
-        made = await self._shop.sessions.open(asked_by=owner, cluster=self._shop.reader.name, title=words)
-        if key:
-            await self._shop.sessions.keyed(made.id, key)
-        return replace(made, thread=thread_after(report, Thread())) if report is not None else made
+        return thread_after(report, Thread()) if report is not None else Thread()
 
     def _start(self, exchange: Exchange, thread: Thread, work: Coroutine[None, None, Outcome]) -> None:
         self._live[exchange.session] = exchange

@@ -82,6 +82,12 @@ class Exchange:
 
     async def listen(self) -> AsyncIterator[Told]:
         """From the beginning to the answer."""
+        async for told in self.hear(None):
+            if told is not None:
+                yield told
+
+    async def hear(self, quiet_seconds: float | None) -> AsyncIterator[Told | None]:
+        """As `listen`, with a None whenever it was quiet for so long."""
         seen = 0
         while True:
             news = self._news
@@ -91,7 +97,11 @@ class Exchange:
                 yield told
                 if isinstance(told, Answered | Failed):
                     return
-            await news.wait()
+            try:
+                async with asyncio.timeout(quiet_seconds):
+                    await news.wait()
+            except TimeoutError:
+                yield None
 
     async def answer(self) -> Reply:
         """Waits for the end. Raises the LestradeError that there was instead."""

@@ -89,3 +89,12 @@ class Session:
     updated_at: datetime
     thread: Thread = Thread()
     turns: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A turn that was found again: its session, what was spoken of then, and whether nothing was said since."""
+
+    session: str
+    thread: Thread
+    is_last: bool

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from agent.domain.session import Reply, Session, Thread, Turn, TurnState
+from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 
 
 class SessionStore(Protocol):
@@ -33,10 +33,16 @@ class SessionStore(Protocol):
 
     async def forget(self, session: str) -> None: ...
 
-    async def continued(self, key: str, *, asked_by: str) -> str:
-        """The session whose words so far have this key, or ""."""
+    async def named(self, key: str, *, asked_by: str) -> str:
+        """The session that was given this name, or ""."""
         ...
 
-    async def keyed(self, session: str, key: str) -> None:
-        """Remember the key of a session's words so far."""
+    async def name(self, session: str, key: str) -> None:
+        """A name of somebody else's for a session, such as that of a thread elsewhere."""
         ...
+
+    async def mark(self, session: str, number: int, key: str) -> None:
+        """Remember a turn by the words that led to it and its answer."""
+        ...
+
+    async def marked(self, key: str, *, asked_by: str) -> Marked | None: ...

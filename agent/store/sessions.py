@@ -10,7 +10,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, Row, String, Table, T
 from sqlalchemy.exc import IntegrityError
 
 from agent.domain.document import from_document, to_document
-from agent.domain.session import OPENING, Reply, Session, Thread, Turn, TurnState
+from agent.domain.session import OPENING, Marked, Reply, Session, Thread, Turn, TurnState
 from agent.store.database import Database
 from agent.store.tables import metadata
 
@@ -44,7 +44,10 @@ turns = Table(
     Column("run", String(80), nullable=False, default=""),
     Column("state", String(16), nullable=False),
     Column("reply", Text, nullable=True),
+    Column("thread", Text, nullable=False, default=""),
+    Column("key", String(64), nullable=False, default=""),
 )
+Index("turns_by_key", turns.c.key)
 # One open turn of a session: the database decides, so that two questions at once cannot both begin.
 Index(
     "one_open_turn_per_session",
@@ -111,6 +114,7 @@ class SqlSessionStore:
             last = select(func.max(turns.c.number)).where(turns.c.session == session)
             number = ((await connection.execute(last)).scalar() or 0) + 1
             values = {"session": session, "number": number, "at": now, "said": said, "meant": "", "run": "", "state": "open"}
+            values |= {"thread": "", "key": ""}
             try:
                 async with connection.begin_nested():
                     await connection.execute(turns.insert().values(values))
@@ -125,7 +129,7 @@ class SqlSessionStore:
             await connection.execute(update(turns).where(_is(session, number)).values(meant=meant, run=run))
 
     async def end(self, session: str, number: int, state: TurnState, reply: Reply, thread: Thread) -> None:
-        ended = {"state": state, "reply": _dump(reply), "run": reply.run, "meant": reply.meant}
+        ended = {"state": state, "reply": _dump(reply), "run": reply.run, "meant": reply.meant, "thread": _dump(thread)}
         now = _stamp(self._database.now())
         async with self._database.transaction() as connection:
             await connection.execute(update(turns).where(_is(session, number), turns.c.state == "open").values(ended))
@@ -137,15 +141,36 @@ class SqlSessionStore:
             await connection.execute(delete(turns).where(turns.c.session == session))
             await connection.execute(delete(sessions).where(sessions.c.id == session))
 
-    async def continued(self, key: str, *, asked_by: str) -> str:
+    async def named(self, key: str, *, asked_by: str) -> str:
         query = select(sessions.c.id).where(sessions.c.key == key, sessions.c.asked_by == asked_by)
         async with self._database.transaction() as connection:
             found = (await connection.execute(query.order_by(sessions.c.updated_at.desc()).limit(1))).scalar()
         return str(found) if found else ""
 
-    async def keyed(self, session: str, key: str) -> None:
+    async def name(self, session: str, key: str) -> None:
         async with self._database.transaction() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session).values(key=key))
+
+    async def mark(self, session: str, number: int, key: str) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(update(turns).where(_is(session, number)).values(key=key))
+
+    async def marked(self, key: str, *, asked_by: str) -> Marked | None:
+        query = (
+            select(turns.c.session, turns.c.number, turns.c.thread)
+            .join(sessions, sessions.c.id == turns.c.session)
+            .where(turns.c.key == key, sessions.c.asked_by == asked_by, turns.c.thread != "")
+            .order_by(turns.c.at.desc())
+            .limit(1)
+        )
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query)).first()
+            if found is None:
+                return None
+            last = select(func.max(turns.c.number)).where(turns.c.session == found.session)
+            number = (await connection.execute(last)).scalar()
+        thread = from_document(Thread, orjson.loads(found.thread))
+        return Marked(session=found.session, thread=thread, is_last=number == found.number)
 
 
 def _is(session: str, number: int) -> Any:
