@@ -170,8 +170,8 @@ class SqlSlackBook:
 
     # Questions
 
-    async def take(self, asked: Asked) -> bool:
-        """Durable before it returns; False when this event was taken before."""
+    async def take(self, asked: Asked, *, state: QuestionState = "open") -> bool:
+        """Durable before it returns; False when this event was taken before. "done": known, and not to be answered."""
         values = {
             "event": asked.event,
             "channel": asked.channel,
@@ -179,7 +179,7 @@ class SqlSlackBook:
             "person": asked.person,
             "text": asked.text,
             "reply": "",
-            "state": "open",
+            "state": state,
             "at": _stamp(self._database.now()),
             "owner": "",
             "busy_until": "",
@@ -187,6 +187,17 @@ class SqlSlackBook:
         statement = self._database.insert(questions).values(values).on_conflict_do_nothing(index_elements=["event"])
         async with self._database.transaction() as connection:
             return (await connection.execute(statement.returning(questions.c.event))).first() is not None
+
+    async def open_questions(self) -> Sequence[Asked]:
+        async with self._database.transaction() as connection:
+            return [_asked(row) for row in await connection.execute(select(questions).where(questions.c.state == "open"))]
+
+    async def run_of(self, channel: str, ts: str) -> str:
+        """The run whose thread this is, "" for none."""
+        query = select(threads.c.run).where(threads.c.channel == channel, threads.c.ts == ts, threads.c.kind == "thread")
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query)).first()
+        return str(found.run) if found else ""
 
     async def waiting(self, *, limit: int = 100) -> Sequence[Asked]:
         """Questions that nobody answers just now, the oldest first."""

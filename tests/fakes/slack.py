@@ -1,4 +1,4 @@
-"""A Slack on loopback: the methods of its Web API that approvals use, Socket Mode, and a person who clicks.
+"""A Slack on loopback: the methods of its Web API that our apps use, Socket Mode, and people who click, mention and write.
 
 What was asked of it stands in `calls`; what people would see in `messages`, `notices`, `dialogues` and `files`.
 """
@@ -149,7 +149,8 @@ class FakeSlack:
         return {"upload_url": f"http://127.0.0.1:{self.port}/upload/{name}", "file_id": name}
 
     async def _upload(self, request: web.Request) -> web.Response:
-        self.files[request.match_info["file"]]["content"] = (await request.read()).decode()
+        raw = await request.read()
+        self.files[request.match_info["file"]] |= {"content": raw.decode(errors="replace"), "raw": raw}
         return web.Response(text="OK")
 
     def _complete(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -222,10 +223,44 @@ class FakeSlack:
             "enterprise": None,
         }
 
-    def send_by_socket(self, payload: dict[str, Any]) -> str:
+    def said(self, text: str, user: str, *, channel: str = "C0INCIDENTS", thread: str = "", **over: Any) -> dict[str, Any]:
+        """The event of somebody who mentions the app in a channel, or writes to it directly (a channel of D...)."""
+        ts = f"1700000100.{next(self._ts):06d}"
+        event: dict[str, Any] = {
+            "type": "message" if channel.startswith("D") else "app_mention",
+            "user": user,
+            "text": text if channel.startswith("D") else f"<@U0BOT> {text}",
+            "ts": ts,
+            "client_msg_id": f"2f4e-{ts}",
+            "team": TEAM,
+            "channel": channel,
+            "event_ts": ts,
+            "blocks": [{"type": "rich_text", "block_id": "b", "elements": []}],
+            **({"channel_type": "im"} if channel.startswith("D") else {}),
+            **({"thread_ts": thread} if thread else {}),
+        }
+        return {
+            "token": "legacy",
+            "team_id": TEAM,
+            "context_team_id": TEAM,
+            "api_app_id": APP,
+            "event": {**event, **over},
+            "type": "event_callback",
+            "event_id": f"Ev{next(self._ts):08d}",
+            "event_time": int(time.time()),
+            "authorizations": [{"enterprise_id": None, "team_id": TEAM, "user_id": "U0BOT", "is_bot": True}],
+            "is_ext_shared_channel": False,
+            "event_context": "4-eyJ",
+        }
+
+    def in_thread(self, thread: str) -> list[dict[str, Any]]:
+        """Messages of ours in a thread, the oldest first."""
+        return [message for message in self.messages.values() if message.get("thread_ts") == thread]
+
+    def send_by_socket(self, payload: dict[str, Any], kind: str = "interactive") -> str:
         """Over the WebSocket; returns the envelope's id, which should be acknowledged."""
         name = f"envelope-{next(self._ts)}"
-        envelope = {"type": "interactive", "envelope_id": name, "accepts_response_payload": True, "payload": payload}
+        envelope = {"type": kind, "envelope_id": name, "accepts_response_payload": kind != "events_api", "payload": payload}
         link = self._sockets[-1]
         asyncio.run_coroutine_threadsafe(_sent(link.send_json(envelope)), self._loop).result(10)
         return name
@@ -272,6 +307,11 @@ def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> dic
 
 def form(payload: dict[str, Any]) -> bytes:
     return urlencode({"payload": json.dumps(payload)}).encode()
+
+
+def event_bytes(payload: dict[str, Any]) -> bytes:
+    """As the Events API sends it over HTTP: JSON, signed like everything else."""
+    return json.dumps(payload).encode()
 
 
 def send(base_url: str, payload: dict[str, Any]) -> httpx.Response:

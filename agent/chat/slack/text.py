@@ -10,6 +10,7 @@ from agent.rendering.safety import visible
 
 LONGEST_QUESTION = 2000
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
+_CALLED = re.compile(r"^\s*(?:<@[A-Z0-9]+(?:\|[^<>]*)?>[\s,:]*)+")
 _CONTROL = re.compile(r"<([^<>]*)>")
 _PLAIN = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 _HARMLESS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -42,7 +43,7 @@ def notification(text: str, limit: int = 300) -> str:
 
 
 def question_of(text: str, *, bot: str) -> str:
-    """What a person wrote, without our own mention in it: other mentions, channels and links as words, entities as characters."""
+    """What a person wrote, without whom it is said to: other mentions, channels and links as words, entities as characters."""
 
     def plain(found: re.Match[str]) -> str:
         inside, _, label = found[1].partition("|")
@@ -52,6 +53,6 @@ def question_of(text: str, *, bot: str) -> str:
             return f" {label} " if label else " "
         return label or inside
 
-    words = _CONTROL.sub(plain, text[: 4 * LONGEST_QUESTION])
+    words = _CONTROL.sub(plain, _CALLED.sub("", text[: 4 * LONGEST_QUESTION]))
     words = _ENTITY.sub(lambda found: _PLAIN[found[0]], words)
     return " ".join(visible(words).split())[:LONGEST_QUESTION]
