@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from agent.domain.answer import Answer
+from agent.domain.assessment import Assessment
 from agent.domain.objects import Ref
+from agent.domain.tie import Tie
 from sidecar.contract import Json
 
 FindingState = Literal["active", "recovered", "past"]
@@ -86,4 +88,6 @@ class Diagnosis:
     wants: tuple[str, ...] = ()  # namespaces or objects ("ns:NAME") still to be read before an answer is final
     answer: Answer | None = None
     looked_at: tuple[str, ...] = ()
+    assessment: Assessment | None = None  # what a language model made of it; None: none was asked
     about: tuple[Ref, ...] = ()
+    ties: tuple[Tie, ...] = ()  # how the objects named here hang together

@@ -17,6 +17,7 @@ from agent.reasoning.focus import Focus, focus_on, namespaces_named
 from agent.reasoning.platform import held_on_purpose, platform_namespaces
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, victims
+from agent.reasoning.ties import ties
 from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
 from agent.topology.calls import service_of
@@ -66,7 +67,7 @@ class OfflineReasoner:
             missing=_missing(observed.gaps),
         )
         judged = _of_question(case) if incident.question and not incident.alerts else _judged(case)
-        return replace(judged, about=_about(case.focus))
+        return replace(judged, about=_about(case.focus), ties=ties(judged, topology))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

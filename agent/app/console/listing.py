@@ -1,0 +1,84 @@
+"""The list of runs as a page has it: what is asked for in its address, and where the next page begins. Knows no HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, get_args
+from urllib.parse import urlencode
+
+from agent.domain.outcome import RunOutcome
+from agent.ports import RunRow
+from agent.ports.listing import RunList, Wanted
+
+PAGE = 50
+LONGEST = 200
+OUTCOMES = tuple(get_args(RunOutcome))
+SEVERITIES = ("critical", "warning", "info")
+STATES: dict[str, Literal["", "open", "finished"]] = {"open": "open", "finished": "finished"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """`older`: the query of the next page, "" where there is none. `is_live`: something in it is not finished."""
+
+    rows: Sequence[RunRow]
+    wanted: Wanted
+    older: str
+    is_live: bool
+
+
+async def listed(query: Mapping[str, str], runs: RunList) -> Listed:
+    """Whatever in the query makes no sense is as if it were not there. Raises StoreUnavailable."""
+    wanted = wanted_of(query)
+    found = await runs.find(wanted, limit=PAGE + 1)
+    shown = found[:PAGE]
+    older = urlencode({**asked(wanted), "before": _place(shown[-1])}) if len(found) > PAGE else ""
+    return Listed(rows=shown, wanted=wanted, older=older, is_live=any(row.state != "finished" for row in shown))
+
+
+def wanted_of(query: Mapping[str, str]) -> Wanted:
+    outcome = query.get("outcome", "")
+    texts = {
+        name: query.get(key, "").strip()[:LONGEST]
+        for name, key in (("namespace", "ns"), ("severity", "severity"), ("words", "q"))
+    }
+    wanted = Wanted(state=STATES.get(query.get("state", ""), ""), outcome=outcome if outcome in OUTCOMES else "", **texts)
+    at, _, run = query.get("before", "").partition("~")
+    try:
+        begun = datetime.fromisoformat(at)
+    except ValueError:
+        return wanted
+    return replace(wanted, before=(begun.astimezone(UTC), run[:LONGEST])) if begun.tzinfo is not None else wanted
+
+
+def asked(wanted: Wanted) -> dict[str, str]:
+    """The query that says this, without its place."""
+    said = {
+        "state": wanted.state,
+        "outcome": wanted.outcome,
+        "ns": wanted.namespace,
+        "severity": wanted.severity,
+        "q": wanted.words,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _place(row: RunRow) -> str:
+    return f"{row.created_at.isoformat()}~{row.id}"
+
+
+def severity(row: RunRow) -> str:
+    """The worst of its alerts, "" where none says."""
+    said = {alert.labels.get("severity", "") for alert in row.incident.alerts}
+    return next((name for name in SEVERITIES if name in said), next(iter(sorted(filter(None, said))), ""))
+
+
+def namespaces(row: RunRow) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for alert in row.incident.alerts if (name := alert.labels.get("namespace", ""))))
+
+
+def about(row: RunRow) -> str:
+    """What set it off, in one line."""
+    if row.incident.question:
+        return row.incident.question
+    return ", ".join(dict.fromkeys(alert.name for alert in row.incident.alerts)) or row.incident.id
