@@ -81,6 +81,10 @@ class World:
         self.tasks.append(asyncio.create_task(made.run()))
         return made
 
+    async def switched_on(self) -> None:
+        """What is opened from now on gets a thread."""
+        await SqlDeliveryBook(self.database).mark("slack-threads")
+
     async def kill(self) -> None:
         for task in self.tasks:
             task.cancel()
