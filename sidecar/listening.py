@@ -6,33 +6,39 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
-from sidecar.connections import Impatient
 from sidecar.errors import SettingsError
 from sidecar.settings import host_and_port
+from sidecar.straight import Ways, protocol_of
 
 LINGER_SECONDS = 5  # for requests under way when the process is asked to end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """One side, and the socket that it is bound to already. `address`: how to reach it."""
+    """One side, and the socket that it is bound to already. `address`: how to reach it; `ways`: what goes straight there."""
 
     app: FastAPI
     socket: socket.socket
     address: str
     certificate: Path | None = None
     key: Path | None = None
+    ways: Ways = field(default_factory=dict)
 
 
 @contextlib.contextmanager
 def bound(
-    app: FastAPI, path: Path | None, address: str, tls: tuple[Path | None, Path | None] = (None, None)
+    app: FastAPI,
+    path: Path | None,
+    address: str,
+    tls: tuple[Path | None, Path | None] = (None, None),
+    *,
+    ways: Ways | None = None,
 ) -> Iterator[Listener]:
     """A listening socket; raises SettingsError when it cannot be had."""
     if path is not None:
@@ -52,7 +58,7 @@ def bound(
         said = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     listening.listen(128)  # from here on a caller waits instead of being turned away
     try:
-        yield Listener(app=app, socket=listening, address=said, certificate=tls[0], key=tls[1])
+        yield Listener(app=app, socket=listening, address=said, certificate=tls[0], key=tls[1], ways=ways or {})
     finally:
         listening.close()
         if path is not None:
@@ -97,7 +103,7 @@ def run(listeners: list[Listener]) -> None:
         _Server(
             uvicorn.Config(
                 listener.app,
-                http=Impatient,
+                http=protocol_of(listener.ways),
                 ws="none",
                 log_config=None,
                 access_log=False,

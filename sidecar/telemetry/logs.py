@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -22,6 +22,17 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+def told_by(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """What a call says of itself, for the lines that are logged meanwhile. `headers`: with names in lower case."""
+    told: dict[str, str] = {}
+    for name, value in headers:
+        if name == b"lestrade-run" and _RUN.fullmatch(value):
+            told["incident"] = value.decode()
+        elif name == b"traceparent" and (found := _TRACE.fullmatch(value)):
+            told["trace_id"] = found[1].decode()
+    return told
+
+
 class Correlated:
     """Every line that is logged while a call is answered names the incident (`Lestrade-Run`) and the trace that it came with."""
 
@@ -29,12 +40,7 @@ class Correlated:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        told: dict[str, str] = {}
-        for name, value in scope.get("headers", ()):
-            if name == b"lestrade-run" and _RUN.fullmatch(value):
-                told["incident"] = value.decode()
-            elif name == b"traceparent" and (found := _TRACE.fullmatch(value)):
-                told["trace_id"] = found[1].decode()
+        told = told_by(scope.get("headers", ()))
         if not told:
             await self._app(scope, receive, send)
             return

@@ -1,0 +1,169 @@
+"""Requests that are answered without the long way through the framework: whoever puts a plan waits for every millisecond.
+
+Only what is plain goes straight: one whole request of a known first line in one piece, with each header once and none that
+changes how it is read, to which a way has an answer. Everything else (another path, a wrong token, half a request, a plan that
+is refused or fails) is handed to the ordinary protocol as it came, which says what is wrong as it always does: a request that
+went straight in vain is made again there, and every call of the agent's side is safe to repeat. Knows no route.
+"""
+
+import queue
+import re
+import threading
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import ClassVar
+
+import h11
+import structlog
+
+from sidecar.connections import Impatient
+
+log = structlog.get_logger("sidecar.http")
+Headers = Mapping[bytes, bytes]  # names in lower case
+Work = Callable[[], bytes | None]  # a whole answer; None: the ordinary way has to say it
+Way = Callable[[Headers, bytes], Work | None]  # of headers and body; asked on the event loop, so it waits for nothing
+Ways = Mapping[bytes, Way]  # by the first line of the request
+
+MOST_AT_ONCE = 40  # as many as the framework gives threads to
+MOST_HEAD = 8_192
+MOST_HELD = 65_536  # of what comes while a request is under way
+_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
+_READ_OTHERWISE = (b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer", b"content-encoding")
+
+
+def plain_request(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes] | None:
+    """First line, headers and body of one whole request of RFC 9112; None where anything about it is out of the ordinary."""
+    end = data.find(b"\r\n\r\n", 0, MOST_HEAD)
+    if end < 0:
+        return None
+    line, *lines = data[:end].split(b"\r\n")
+    headers: dict[bytes, bytes] = {}
+    for one in lines:
+        found = _HEADER.fullmatch(one)
+        if found is None:
+            return None
+        headers[found[1].lower()] = found[2] or b""
+    length = headers.get(b"content-length", b"")
+    plain = (
+        len(headers) == len(lines)
+        and b"host" in headers
+        and headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+        and not any(name in headers for name in _READ_OTHERWISE)
+        and length.isdigit()
+        and len(length) < 9
+        and len(data) == end + 4 + int(length)
+    )
+    return (line, headers, data[end + 4 :]) if plain else None
+
+
+def ok(body: bytes, *, timing: str) -> bytes:
+    """A whole answer of JSON. `timing`: as a Server-Timing header has it."""
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"server-timing: {timing}\r\ndate: {formatdate(usegmt=True)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+class Workers:
+    """Threads for what waits for the engine and the disk, made as they are needed. None of them holds up the process's end."""
+
+    def __init__(self, most: int = MOST_AT_ONCE) -> None:
+        self._most = most
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = self._waiting = 0
+
+    def put(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            if self._waiting > 0:
+                self._waiting -= 1
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._for_ever, name="straight", daemon=True).start()
+        self._work.put(work)
+
+    def _for_ever(self) -> None:
+        while True:
+            self._work.get()()
+            with self._lock:
+                self._waiting += 1
+
+
+def protocol_of(ways: Ways) -> type[Impatient]:
+    """The protocol of a listener whose requests go straight where `ways` has one for them."""
+    return type("Bound", (Straight,), {"ways": ways, "workers": Workers()}) if ways else Impatient
+
+
+class Straight(Impatient):
+    """The protocol of a listener some of whose requests go straight."""
+
+    ways: ClassVar[Ways]
+    workers: ClassVar[Workers]
+    _under_way: Work | None = None
+    _held = bytearray()  # what came while it was
+    _ending = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._under_way is not None:  # its turn comes
+            self._held += data
+            if len(self._held) > MOST_HELD:
+                self.flow.pause_reading()
+            return
+        if self._between_requests() and (request := plain_request(data)) is not None:
+            line, headers, body = request
+            way = self.ways.get(line)
+            work = way(headers, body) if way is not None else None
+            if work is not None:
+                self._go_straight(work, data)
+                return
+        super().data_received(data)
+
+    def shutdown(self) -> None:
+        if self._under_way is not None:
+            self._ending = True
+        else:
+            super().shutdown()
+
+    def _between_requests(self) -> bool:
+        """Whether nothing that came before is still to be read or answered by the ordinary way."""
+        conn = self.conn
+        return conn.their_state is h11.IDLE and conn.our_state is h11.IDLE and not conn.trailing_data[0]
+
+    def _go_straight(self, work: Work, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._under_way, self._held = work, bytearray()
+
+        def done() -> None:
+            try:
+                answer = work()
+            except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
+                log.debug("asked again the ordinary way", error=type(exc).__name__)
+                answer = None
+            try:
+                self.loop.call_soon_threadsafe(self._came, answer, data)
+            except RuntimeError:
+                return  # the listener ended meanwhile
+
+        self.workers.put(done)
+
+    def _came(self, answer: bytes | None, data: bytes) -> None:
+        self._under_way, self._late = None, None
+        held = bytes(self._held)
+        if self.transport.is_closing():
+            return
+        if answer is None:
+            super().data_received(data + held)
+        else:
+            self.transport.write(answer)
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.flow.resume_reading()
+        if self._ending:
+            super().shutdown()
+        elif answer is not None and held:
+            self.data_received(held)
+
+    def _look_at_it(self) -> None:
+        if self._under_way is not None:
+            self._late = None
+        super()._look_at_it()

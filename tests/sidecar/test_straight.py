@@ -1,0 +1,187 @@
+"""What goes straight, and that everything else is answered as if there were no such way."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+
+from sidecar.straight import Headers, Way, Work, ok, plain_request, protocol_of
+
+LINE = b"POST /plans HTTP/1.1"
+
+
+def request(body: bytes = b"{}", *more: bytes, line: bytes = LINE, host: bool = True, length: bytes | None = None) -> bytes:
+    heads = [line, *([b"Host: sidecar"] if host else []), b"Content-Length: " + (length or str(len(body)).encode()), *more]
+    return b"\r\n".join(heads) + b"\r\n\r\n" + body
+
+
+async def ordinary(scope, receive, send):
+    """Says what it was given."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    said = b"ordinary " + scope["path"].encode() + b" " + body
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(said)).encode())]})
+    await send({"type": "http.response.body", "body": said})
+
+
+class Line:
+    """A connection on which answers are read one by one."""
+
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, timeout=10)
+        self.received = b""
+
+    def send(self, data: bytes) -> "Line":
+        self.socket.sendall(data)
+        return self
+
+    def answer(self) -> bytes:
+        while b"\r\n\r\n" not in self.received:
+            self.more()
+        head, _, rest = self.received.partition(b"\r\n\r\n")
+        length = next(int(one.split(b":")[1]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length"))
+        while len(rest) < length:
+            self.more()
+            rest = self.received.partition(b"\r\n\r\n")[2]
+        self.received = rest[length:]
+        return rest[:length]
+
+    def more(self) -> None:
+        piece = self.socket.recv(65_536)
+        assert piece, "the connection was closed"
+        self.received += piece
+
+
+@contextlib.contextmanager
+def listening(way: Way) -> Iterator[tuple[Callable[[], Line], uvicorn.Server]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(ordinary, http=protocol_of({LINE: way}), ws="none", lifespan="off", log_config=None)
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = listener.getsockname()
+        try:
+            yield lambda: Line(address), server
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def straight(headers: Headers, body: bytes) -> Work:
+    return lambda: ok(b"straight " + body, timing="all;dur=1")
+
+
+def test_a_plain_request_goes_straight_again_and_again_and_beside_ordinary_ones():
+    with listening(straight) as (line, _):
+        one = line()
+        for number in range(3):
+            body = b"{%d}" % number
+            assert one.send(request(body)).answer() == b"straight " + body
+            assert one.send(request(body, line=b"POST /other HTTP/1.1")).answer() == b"ordinary /other " + body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(b"{}", line=b"POST /plans?x=1 HTTP/1.1"),
+        request(b"{}", line=b"post /plans HTTP/1.1"),
+        request(b"{}", b"Expect: 100-continue"),
+        request(b"{}", b"Connection: close"),
+        request(b"{}", b"Connection: upgrade", b"Upgrade: h2c"),
+        request(b"{}", b"Content-Length: 2"),
+        request(b"{}", b"Content-Encoding: gzip"),
+        request(b"{}", b"X-Folded: one", b" two"),
+        request(b"{}", b"X Spaced: one"),
+        request(b"{}", b"Authorization : Bearer x"),
+        request(b"{}", b"X-Null: \x00"),
+        request(b"{}", b"X-Line: a\nHost: b"),
+        request(b"{}", host=False),
+        request(b"{}", length=b"+2"),
+        request(b"{}", length=b"0x2"),
+        request(b"{}", length=b"3"),
+        request(b"{} ", length=b"2"),
+        request(b"{}") + request(b"{}"),
+        request(b"{}", b"X-Long: " + b"x" * 9000),
+        request(b"{}")[:-1],
+        b"POST /plans HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_not_plain_does_not_go_straight(data):
+    found = plain_request(data)
+    assert found is None or found[0] != LINE
+
+
+def test_chunks_pieces_and_requests_in_a_row_are_read_the_ordinary_way():
+    with listening(straight) as (line, _):
+        chunked = b"POST /plans HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        assert line().send(chunked).answer() == b"ordinary /plans {}"
+        two = line().send(request(b"{1}") + request(b"{2}"))
+        assert [two.answer(), two.answer()] == [b"ordinary /plans {1}", b"ordinary /plans {2}"]
+        whole = request(b"{in pieces}")
+        in_pieces = line().send(whole[:30])
+        time.sleep(0.05)
+        assert in_pieces.send(whole[30:]).answer() == b"ordinary /plans {in pieces}"
+        assert in_pieces.send(request(b"{after}")).answer() == b"straight {after}"
+
+
+def test_what_has_no_answer_straight_is_asked_again_the_ordinary_way_as_it_came():
+    def fails(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes | None:
+            if body == b"{raise}":
+                raise RuntimeError("a fault")
+            return None
+
+        return work
+
+    with listening(fails) as (line, _):
+        one = line()
+        assert one.send(request(b"{}")).answer() == b"ordinary /plans {}"
+        assert one.send(request(b"{raise}")).answer() == b"ordinary /plans {raise}"
+    with listening(lambda headers, body: None) as (line, _):
+        assert line().send(request(b"{}")).answer() == b"ordinary /plans {}"
+
+
+def test_a_request_that_comes_while_one_is_under_way_waits_for_its_turn():
+    go_on = threading.Event()
+
+    def slow(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes:
+            assert body != b"{first}" or go_on.wait(10)
+            return ok(b"straight " + body, timing="")
+
+        return work
+
+    with listening(slow) as (line, _):
+        one = line().send(request(b"{first}"))
+        assert line().send(request(b"{beside}")).answer() == b"straight {beside}"
+        one.send(request(b"{second}")).send(b"GET /third HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        go_on.set()
+        assert one.answer() == b"straight {first}"
+        assert one.answer().endswith(b" {second}")
+        assert one.answer() == b"ordinary /third "
+
+
+def test_an_answer_under_way_still_leaves_when_the_listener_ends():
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes:
+            began.set()
+            assert go_on.wait(10)
+            return ok(b"straight " + body, timing="")
+
+        return work
+
+    with listening(slow) as (line, server):
+        one = line().send(request(b"{late}"))
+        assert began.wait(10)
+        server.should_exit = True
+        threading.Timer(0.3, go_on.set).start()
+        assert one.answer() == b"straight {late}"
