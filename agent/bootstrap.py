@@ -2,13 +2,20 @@
 
 import asyncio
 import contextlib
+import hashlib
+import importlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import orjson
+
+from agent.counsel import investigator
+from agent.domain.alerting import Taken
 from agent.domain.document import from_document
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Alert, Incident
@@ -20,14 +27,41 @@ from agent.eyes import Source, SystemClock, open_eyes
 from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, Progress, checkpoints
-from agent.ports import Candidate, ClusterReader, EventLog, Governance, Guidance, Observed, RunRow, RunStore, SessionStore
+from agent.ports import (
+    AlertBook,
+    Candidate,
+    ClusterReader,
+    EventLog,
+    Governance,
+    Guidance,
+    Observed,
+    RunRow,
+    RunStore,
+    SessionStore,
+    Silences,
+)
+from agent.ports.jobs import Jobs
 from agent.ports.listing import RunList
 from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import Library, about_alert, about_finding, candidates, compile_condition, load_library, own_causes
+from agent.runbooks import (
+    Library,
+    about_alert,
+    about_finding,
+    candidates,
+    compile_condition,
+    load_library,
+    own_action,
+    own_causes,
+)
 from agent.settings import Settings
 from agent.stages.gather import Limits
-from agent.store import Database, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
-from sidecar.contract import Step, Verification
+from agent.stages.place import IntakeBounds, place
+from agent.stages.receive import Notification
+from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
+from agent.store.model_book import SqlModelBook
+from agent.telemetry import WatchedGovernance, watched
+from agent.toolsets.alertmanager import AlertmanagerSilences
+from sidecar.contract import Json, Step, Verification
 
 __all__ = ["PageRunbooks", "Source", "Workshop", "workshop"]
 
@@ -45,6 +79,9 @@ class Workshop:
         reader: ClusterReader,
         sessions: SessionStore,
         listing: RunList,
+        book: AlertBook,
+        silences: Silences | None = None,
+        jobs: Jobs | None = None,
         governed: bool = True,
     ) -> None:
         self.settings = settings
@@ -53,6 +90,9 @@ class Workshop:
         self.reader = reader
         self.sessions = sessions
         self.listing = listing
+        self.book = book
+        self.jobs = jobs  # where processes share the work
+        self._silences = silences
         self.governed = governed  # whether there is a sidecar that a plan can be proposed to
         self._investigation = investigation
         self._working: set[str] = set()  # a claim tells processes apart, and not the tasks of one
@@ -83,6 +123,12 @@ class Workshop:
         await self.events.append(row.id, "intake", "taken in" if is_new else f"the same alert group again: {names}")
         return row, is_new
 
+    async def intake(self, notification: Notification) -> Taken:
+        """Every alert of it in the book and with its run, if it gets one, before this returns. Raises StoreUnavailable."""
+        silenced = self._silences.known() if self._silences else frozenset()
+        decide = partial(place, group_key=notification.group_key, silenced=silenced, bounds=_intake_bounds(self.settings))
+        return await self.book.take(self.reader.name, notification.alerts, notification.group_key, decide)
+
     async def again(self, row: RunRow, *, asked_by: str) -> RunRow:
         """Another run of the same incident, which may propose, whatever the first one might: somebody asked for that by name."""
         incident = replace(row.incident, asked_by=asked_by, look_only=False, group_key="")
@@ -102,7 +148,9 @@ class Workshop:
 
     async def _work(self, row: RunRow) -> bool:
         seconds = self.settings.claim_seconds
-        if not await self.store.claim(row.id, self._owner, lease_seconds=seconds):
+        if await self._is_silenced(row):
+            return True
+        if not await self.store.claim(row.id, self._owner, lease_seconds=seconds, most=self.settings.cluster_runs):
             return False
         task = asyncio.create_task(self._investigation.run(row))
         beat = asyncio.create_task(self._keep(row.id, task))
@@ -122,6 +170,15 @@ class Workshop:
     async def progress(self, run: str) -> Progress:
         """How far an unfinished run is."""
         return await self._investigation.progress(run)
+
+    async def _is_silenced(self, row: RunRow) -> bool:
+        """Whether everything it is about was silenced while it waited: then it is closed, and nobody works on it."""
+        if self._silences is None or row.state != "queued" or not row.incident.group_key:
+            return False
+        firing = {alert.fingerprint for alert in row.incident.alerts if not alert.resolved}
+        if not firing or not firing <= await self._silences.look():
+            return False
+        return await self.book.close_unasked(row.id, "silenced", "Silenced in Alertmanager before it was looked into")
 
     async def report(self, run: str) -> Report | None:
         document = await self.store.report(run)
@@ -196,6 +253,16 @@ class PageRunbooks:
         )
         return pages[0] if is_open else None
 
+    def proposed(self, cause: RankedCause, action: Mapping[str, Json], cites: Sequence[str], observed: Observed) -> Candidate:
+        why = f"proposed by a model, which cites {', '.join(cites) or 'nothing'}; no runbook names it"
+        found = own_action(cause.finding, action, why, self._library, self._reasoner.topology(observed))
+        steps = tuple(
+            Step(id=f"step-{number}", action=one, why=found.why, expect=expect)
+            for number, (one, expect) in enumerate(zip(found.actions, found.expects, strict=True), start=1)
+        )
+        digest = hashlib.sha256(orjson.dumps([step.action.document() for step in steps])).hexdigest()[:8]
+        return Candidate(id=f"model {found.title} {digest}", steps=steps, verification=found.verification, human=found.human)
+
     def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
         try:
             seen = compile_condition(check.condition).look({"object": found})
@@ -210,15 +277,16 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def workshop(settings: Settings, source: Source | None = None) -> AsyncIterator[Workshop]:
-    """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet."""
+async def workshop(settings: Settings, source: Source | None = None, *, unattended: bool = False) -> AsyncIterator[Workshop]:
+    """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet. `unattended`: nobody waits at a terminal, so a
+    cluster that is away is waited for, and work is shared where the database is."""
     where = source or Source()
     async with AsyncExitStack() as stack:
         library = load_library(settings.runbooks)
         reasoner = OfflineReasoner(own_causes(library))
         clock = SystemClock()
         patience = Patience(clock=clock, seconds=settings.sidecar_patience_seconds)
-        reader, metrics = await open_eyes(settings, where, patience, stack)
+        reader, metrics = watched(*await open_eyes(settings, where, patience, stack))
         database = await Database.open(settings.database())
         stack.push_async_callback(database.close)
         store, events = SqlRunStore(database), SqlEventLog(database)
@@ -231,9 +299,10 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             store=store,
             events=events,
             clock=clock,
+            investigator=await investigator(settings, reader, metrics, library, SqlModelBook(database), stack),
         )
         saver = await stack.enter_async_context(checkpoints(database.place))
-        investigation = Investigation(means, saver, bounds=_bounds(settings))
+        investigation = Investigation(means, saver, bounds=_bounds(settings, unattended=unattended))
         yield Workshop(
             settings,
             investigation=investigation,
@@ -242,8 +311,29 @@ async def workshop(settings: Settings, source: Source | None = None) -> AsyncIte
             reader=reader,
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
+            book=SqlAlertBook(database, events),
+            silences=_silences(settings, stack),
+            jobs=await _jobs(settings, database, store, reader.name, stack) if unattended and database.is_shared else None,
             governed=means.governance is not None,
         )
+
+
+def _silences(settings: Settings, stack: AsyncExitStack) -> Silences | None:
+    if not settings.alertmanager_url:
+        return None
+    found = AlertmanagerSilences(settings.alertmanager_url)
+    stack.push_async_callback(found.close)
+    return found
+
+
+async def _jobs(settings: Settings, database: Database, store: RunStore, cluster: str, stack: AsyncExitStack) -> Jobs:
+    try:
+        library = importlib.import_module("agent.queue.jobs")
+    except ImportError:
+        raise InputError("LESTRADE_DATABASE_URL: PostgreSQL needs more libraries: install lestrade[postgresql]") from None
+    opened = library.ProcrastinateJobs.opened(database, store, cluster, silent_seconds=settings.claim_seconds)
+    jobs: Jobs = await stack.enter_async_context(opened)
+    return jobs
 
 
 def _governance(settings: Settings, patience: Patience, stack: AsyncExitStack) -> Governance | None:
@@ -251,16 +341,26 @@ def _governance(settings: Settings, patience: Patience, stack: AsyncExitStack) -
         return None
     client = SidecarClient.connect(settings.sidecar_url, token=read_token(settings.sidecar_token_file))
     stack.push_async_callback(client.close)
-    return PatientGovernance(client, patience)
+    return WatchedGovernance(PatientGovernance(client, patience))
 
 
-def _bounds(settings: Settings) -> Bounds:
+def _intake_bounds(settings: Settings) -> IntakeBounds:
+    return IntakeBounds(
+        queued=settings.max_queued_runs,
+        window=timedelta(seconds=settings.join_window_seconds),
+        reopen=timedelta(seconds=settings.reopen_seconds),
+        ignored=frozenset(name.strip() for name in settings.ignored_alerts.split(",") if name.strip()),
+    )
+
+
+def _bounds(settings: Settings, *, unattended: bool) -> Bounds:
     return Bounds(
         readings=settings.max_readings,
         rounds=settings.max_rounds,
         replans=settings.max_replans,
         poll_seconds=settings.poll_seconds,
         approval_wait_seconds=settings.approval_wait_seconds,
+        cluster_patience_seconds=settings.cluster_patience_seconds if unattended else 0.0,
         limits=Limits(
             log_tail=settings.log_tail, log_streams=settings.log_streams, metrics_minutes=settings.metrics_window_minutes
         ),

@@ -17,7 +17,9 @@ from agent.domain.document import from_document, to_document
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.outcome import Round
 from agent.errors import ClusterUnreachable, ReadRefused
+from agent.inquest import Inquest, advice_in
 from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
+from agent.reasoning.model.case import Investigator
 from agent.stages.ask import ask
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
@@ -49,6 +51,9 @@ class State(TypedDict, total=False):
     suggestion: dict[str, Any]
     gaps: list[str]
     failure: str
+    inquest: dict[str, Any]
+    advice: dict[str, Any]
+    same_as: str
     then: str
 
 
@@ -75,6 +80,7 @@ class Bounds:
     replans: int = 4
     poll_seconds: float = 2.0
     approval_wait_seconds: int = 20
+    cluster_patience_seconds: float = 0.0  # how long one stage waits for a cluster that does not answer
     limits: Limits = field(default_factory=Limits)
 
 
@@ -90,6 +96,7 @@ class Means:
     store: RunStore
     events: EventLog
     clock: Clock
+    investigator: Investigator | None = None  # a language model beside the checks
 
 
 class Course:
@@ -99,6 +106,7 @@ class Course:
         self._means = means
         self._bounds = bounds
         self._sights: dict[str, Sight] = {}
+        self._inquest = _inquest(means)
 
     def forget(self, run: str) -> None:
         """What was read for a run is not kept beyond it."""
@@ -156,7 +164,24 @@ class Course:
         # Once something was done, a cluster without fault is the news; the report is about the diagnosis that was acted on.
         if found.outcome == "fault" or not any(entry["lease"] for entry in state["rounds"]):
             update["diagnosis"] = cast("dict[str, Any]", to_document(found))
+        if "diagnosis" in update and self._inquest is not None and self._inquest.is_wanted(state, found.outcome):
+            return {**update, "then": "investigate"}
         return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
+
+    async def investigate(self, state: State, row: RunRow, tell: Tell) -> State:
+        if self._inquest is None:  # begun by a process that had a model; this one has none
+            return {"then": "propose" if state.get("latest") == "fault" else "conclude"}
+        return cast(State, await self._inquest.investigate(state, row, await self._sight(state), tell))
+
+    async def look(self, state: State, row: RunRow, tell: Tell) -> State:
+        if self._inquest is None:
+            return {"then": "investigate"}
+        return cast(State, await self._inquest.look(state, row, await self._sight(state), tell))
+
+    def without_model(self, state: State, why: str) -> State:
+        """The run goes on with what the checks found."""
+        update = cast(State, self._inquest.broken(state, why)) if self._inquest is not None else State()
+        return {**update, "then": "propose" if state.get("latest") == "fault" else "conclude"}
 
     async def propose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
@@ -166,10 +191,18 @@ class Course:
         if rounds and rounds[-1].end is None:  # a crash after the plan was stored: that plan stands
             return {"then": "authorize"}
         found = from_document(Diagnosis, cast(Json, state["diagnosis"]))
+        may_act = means.governance is not None and not row.incident.look_only
+        first = await means.store.same_cause(row.id, found.causes[0].finding.id) if may_act and not rounds else ""
+        if first:
+            await tell(f"run {first} works on the same cause: nothing is proposed twice", {"run": first})
+            return {"same_as": first, "then": "conclude"}
         evidence = await means.store.evidence(row.id)
         sight = await self._sight(state)
-        proposal = propose(row.incident, found, sight.observed, rounds, runbooks=means.runbooks, evidence=evidence)
+        advice = advice_in(state)
+        proposal = propose(row.incident, found, sight.observed, rounds, runbooks=means.runbooks, evidence=evidence, advice=advice)
         if isinstance(proposal, NoPlan):
+            if self._inquest is not None and self._inquest.is_wanted(state, "fault"):
+                return {"humans": list(proposal.humans), "then": "investigate"}
             await tell("no remedy is left that a machine may perform" if rounds else "no remedy that a machine may perform")
             return {"humans": list(proposal.humans), "page": proposal.page or state.get("page", ""), "then": "conclude"}
         plan, page = proposal.round.plan, proposal.page or state.get("page", "")
@@ -263,6 +296,7 @@ class Course:
             page=state.get("page", ""),
             gaps=state.get("gaps", []),
             failure=state.get("failure", ""),
+            same_as=state.get("same_as", ""),
             namespaces=state.get("namespaces", []),
             reader=means.reader,
             metrics=means.metrics,
@@ -307,3 +341,9 @@ def _is_of(round_: Round, cause: dict[str, Any]) -> bool:
 
 def _with_round(state: State, latest: Round) -> State:
     return {"rounds": [*state["rounds"][:-1], cast("dict[str, Any]", to_document(latest))]}
+
+
+def _inquest(means: Means) -> Inquest | None:
+    if means.investigator is None:
+        return None
+    return Inquest(means.investigator, store=means.store, runbooks=means.runbooks, clock=means.clock)

@@ -22,15 +22,18 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from agent.course import Bounds, Course, Means, Progress, State, progress_of
-from agent.errors import InputError, LestradeError, StoreUnavailable
+from agent.errors import ClusterUnreachable, InputError, LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
+from agent.ports.tracing import span
 from agent.stages.telling import Tell
 from sidecar.contract import Json
 
 GRAPH_VERSION = 1
 NODES = ("intake", "gather", "diagnose", "propose", "authorize", "execute", "verify", "conclude")
-RECURSION_LIMIT = 150  # above what the counters below allow; langgraph's own default is 10,007
+OF_A_MODEL = ("investigate", "look")  # only where a model is asked; what breaks there costs its word and not the run
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between two looks whether the cluster is back
+RECURSION_LIMIT = 600  # above what the counters below allow; langgraph's own default is 10,007
 
 # Processes that start at once would all make the tables of the checkpoints.
 _LOCK = "SELECT pg_try_advisory_lock(6114093) AS locked"
@@ -51,7 +54,8 @@ class Investigation:
 
     def __init__(self, means: Means, checkpoints: BaseCheckpointSaver[str], *, bounds: Bounds | None = None) -> None:
         self._means = means
-        self._course = Course(means, bounds or Bounds())
+        self._bounds = bounds or Bounds()
+        self._course = Course(means, self._bounds)
         self._graph = self._compiled(checkpoints)
 
     @property
@@ -70,12 +74,12 @@ class Investigation:
         config: RunnableConfig = {"configurable": {"thread_id": row.id}, "recursion_limit": RECURSION_LIMIT}
         READING_FOR.set(row.incident.id)
         try:
-            with _kept(row.id):
+            with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), _kept(row.id):
                 kept = await self._graph.aget_state(config)
                 beginning: State | None = None
                 if not kept.values:
                     beginning = {"version": GRAPH_VERSION, "run": row.id, "rounds": [], "readings": 0, "replans": 0}
-                elif kept.values.get("version") != GRAPH_VERSION or not kept.next or kept.next[0] not in NODES:
+                elif kept.values.get("version") != GRAPH_VERSION or not kept.next or kept.next[0] not in (*NODES, *OF_A_MODEL):
                     # Resuming such a thread would silently do nothing, or something else.
                     await self._abandon(row, "its checkpoint is of another version of Lestrade")
                     return
@@ -97,11 +101,12 @@ class Investigation:
             course.verify,
             course.conclude,
         )
-        for name, work in zip(NODES, stages, strict=True):
+        nodes = (*OF_A_MODEL, *NODES)
+        for name, work in zip(nodes, (course.investigate, course.look, *stages), strict=True):
             builder.add_node(name, self._node(name, work))
         builder.add_edge(START, "intake")
-        for name in NODES[:-1]:
-            builder.add_conditional_edges(name, _then, list(NODES))
+        for name in nodes[:-1]:
+            builder.add_conditional_edges(name, _then, list(nodes))
         builder.add_edge("conclude", END)
         return builder.compile(checkpointer=checkpoints)
 
@@ -112,7 +117,9 @@ class Investigation:
             if row is None:
                 raise StoreUnavailable(f"run {state['run']} is not in the store")
             try:
-                return await work(state, row, self._tell(state["run"], name))
+                tell = self._tell(state["run"], name)
+                with span("stage", name, run=row.id):
+                    return await self._patiently(state["run"], name, lambda: work(state, row, tell))
             except StoreUnavailable:
                 raise  # what cannot be recorded is not gone on with; the run stays unfinished and is taken up again
             except LestradeError as exc:
@@ -124,9 +131,28 @@ class Investigation:
                 await self._abandon(row, failure)
                 return {"then": "conclude"}
             await self._means.events.append(state["run"], name, failure)
+            if name in OF_A_MODEL:
+                return self._course.without_model(state, failure)
             return {"failure": failure, "then": "conclude"}
 
         return node
+
+    async def _patiently(self, run: str, stage: str, call: Callable[[], Awaitable[State]]) -> State:
+        """A cluster that is away for a while ends no run: stages may be repeated, so the stage is."""
+        clock, patience = self._means.clock, self._bounds.cluster_patience_seconds
+        gone_at, pause = None, FIRST_PAUSE
+        while True:
+            try:
+                return await call()
+            except ClusterUnreachable:
+                gone_at = gone_at or clock.now()
+                left = patience - (clock.now() - gone_at).total_seconds()
+                if left <= 0:
+                    raise
+                words = f"the cluster does not answer; it is waited for, {patience:.0f} s at most"
+                await self._means.events.append(run, stage, words)
+                await clock.sleep(min(pause, left))
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     def _tell(self, run: str, stage: str) -> Tell:
         async def tell(text: str, data: Mapping[str, Json] | None = None, /) -> None:

@@ -1,6 +1,6 @@
 """What the runbooks say: what may be tried against a cause, and whether it is seen to have helped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from agent.domain.incident import Incident
 from agent.domain.objects import Manifest, Series
 from agent.domain.runbook import Lookup
 from agent.ports.cluster import Observed
-from sidecar.contract import Step, Verification
+from sidecar.contract import Json, Step, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,11 @@ class Runbooks(Protocol):
 
     def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
         """In the page's order; only those whose condition holds. Empty when no page knows the cause."""
+        ...
+
+    def proposed(self, cause: RankedCause, action: Mapping[str, Json], cites: Sequence[str], observed: Observed) -> Candidate:
+        """A model's own action against the cause (kind, target "Kind/namespace/name", parameters), with our words on it and
+        `cites`; one for a person, saying why, where it is no action of the contract or its target is not of the cause."""
         ...
 
     def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:

@@ -22,12 +22,14 @@ class Arguments(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What a tool saw. `text` is raw: whoever keeps it masks it. `missing` says why there is nothing instead."""
+    """What a tool saw. `text` is raw: whoever keeps it masks it. `missing` says why there is nothing instead. `names` are
+    names in it that tell whose cluster it is, beside those that were read before."""
 
     source: str
     text: str = ""
     about: Ref | None = None
     missing: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +74,12 @@ def tool(name: str, description: str, arguments: type[Taken], work: Callable[[Ta
     async def run(text: str) -> Sighting:
         return await work(_read(name, arguments, text))
 
+    return Tool(name=name, description=description, schema=schema_of(arguments), run=run)
+
+
+def schema_of(arguments: type[Arguments]) -> dict[str, Json]:
     schema = cast("dict[str, Json]", arguments.model_json_schema())
-    schema.pop("title", None)
-    schema.pop("description", None)
-    return Tool(name=name, description=description, schema=schema, run=run)
+    return {key: value for key, value in schema.items() if key not in ("title", "description")}
 
 
 def _read(name: str, arguments: type[Taken], text: str) -> Taken:

@@ -5,18 +5,21 @@ from agent.runbooks.conditions import Condition, compile_condition
 from agent.runbooks.detecting import own_causes
 from agent.runbooks.linting import lint
 from agent.runbooks.pages import Library, load_library, read_library, shipped_folder
-from agent.runbooks.remedies import Candidate, candidates
+from agent.runbooks.reading_room import RunbookEyes
+from agent.runbooks.remedies import Candidate, candidates, own_action
 
 __all__ = [
     "Candidate",
     "Condition",
     "Library",
+    "RunbookEyes",
     "about_alert",
     "about_finding",
     "candidates",
     "compile_condition",
     "lint",
     "load_library",
+    "own_action",
     "own_causes",
     "read_library",
     "shipped_folder",

@@ -119,6 +119,28 @@ def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology)
     )
 
 
+def own_action(finding: Finding, action: Mapping[str, Any], why: str, library: Library, topology: Topology) -> Candidate:
+    """An action that no page names, such as a model's: of the contract, on what the cause is about, and seen to help or not."""
+    kind, target = str(action.get("kind", ""))[:40], read_ref(str(action.get("target", ""))[:400])
+    unit, words = topology.unit(finding.subject), _Words(finding, topology)
+    near = {finding.subject, unit, *finding.affects, *topology.depends_on(unit), *map(ref_of, topology.pods_of(unit))}
+    page = library.page(finding.cause)
+    probes = (*(page.probes if page else ()), Probe(kubernetes=spelled(unit), condition="workload-ready", within_seconds=180))
+    try:
+        if target not in near:
+            raise _Unfillable(f"{target} is not what the cause is about")
+        done = _action(action, words, topology)
+        checks = tuple(one for probe in probes for one in _verification(probe, words, topology))[:20]
+        if not any(not one.optional for one in checks):
+            raise _Unfillable("it could not be seen whether it helped")
+    except (_Unfillable, ValueError, TypeError, KeyError, AttributeError) as exc:  # whoever proposed it may have sent anything
+        reason = str(exc) if isinstance(exc, _Unfillable) else "it has not the form of an action"
+        return Candidate(title="a person", human=f"proposed and not possible: {kind} {target}: {reason}")
+    return Candidate(
+        title=f"{kind} {target}", actions=(done,), expects=("the checks of the plan hold",), verification=checks, why=why
+    )
+
+
 class _Words:
     """What templates may name: {subject} {name} {namespace} {affected} {params.x} {item}."""
 

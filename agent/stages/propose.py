@@ -1,7 +1,7 @@
 """From a cause to a plan: the runbook's remedies in order, without those already tried, and with the fixes that a denial named.
 Must not judge the plan: that is the sidecar's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.ports import Candidate, Observed, Runbooks
+from agent.stages.settle import Advice
 from sidecar.contract import Cause, Citation, Decision, Fix, ObjectRef, Plan
 
 # These ends say nothing about the remedy itself: it may be planned again from what is there now.
@@ -44,8 +45,10 @@ def propose(
     *,
     runbooks: Runbooks,
     evidence: Sequence[Evidence],
+    advice: Advice | None = None,
 ) -> Proposal | NoPlan:
-    """The next round. When the last one was denied with fixes that can be applied, its plan is proposed again with them."""
+    """The next round. `advice`: what a model would do; it may change the order, and add actions after the runbooks'. When the
+    last plan was denied with fixes that can be applied, it is proposed again with them."""
     attempt = len(rounds) + 1
     if rounds and rounds[-1].end == "denied" and rounds[-1].decision is not None:
         fixed = _with_fixes(rounds[-1].plan, rounds[-1].decision, attempt)
@@ -55,7 +58,7 @@ def propose(
     humans: list[str] = []
     page = ""
     for cause in diagnosis.causes:
-        for candidate in runbooks.candidates(cause, observed):
+        for candidate in _candidates(cause, observed, runbooks, advice):
             page = page or candidate.page
             remedy = f"{cause.finding.id}#{candidate.id}"
             if remedy in tried:
@@ -66,6 +69,20 @@ def propose(
             plan = _plan(incident, cause, candidate, observed, evidence, attempt)
             return Proposal(round=Round(attempt=attempt, plan=plan, remedy=remedy), page=page)
     return NoPlan(humans=tuple(dict.fromkeys(humans)), page=page)
+
+
+def _candidates(cause: RankedCause, observed: Observed, runbooks: Runbooks, advice: Advice | None) -> Iterator[Candidate]:
+    """The runbooks' remedies, those first that a model would try first; then its own, which the contract's types have to let
+    through, for what the cause is about only."""
+    listed = list(runbooks.candidates(cause, observed))
+    if advice is None:
+        yield from listed
+        return
+    order = {remedy: place for place, remedy in enumerate(advice.preferred)}
+    yield from sorted(listed, key=lambda one: order.get(f"{cause.finding.id}#{one.id}", len(order)))
+    for own in advice.own:
+        if own.finding == cause.finding.id:
+            yield runbooks.proposed(cause, own.action, own.cites, observed)
 
 
 def _plan(

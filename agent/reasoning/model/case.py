@@ -1,0 +1,97 @@
+"""What one turn of an investigation works on and with. Types, and what is worked out of them; no vendor, no store."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from agent.domain.evidence import Evidence
+from agent.domain.finding import Diagnosis
+from agent.domain.incident import Incident
+from agent.domain.objects import Ref
+from agent.domain.outcome import Round
+from agent.ports.model import ChatModel, ModelBook
+from agent.ports.toolset import Tool, Toolset, View
+from agent.reasoning.model.faithfulness import Known, Piece
+from agent.reasoning.model.fencing import Aliases, harmless, names_in
+from agent.reasoning.model.inquiry import Inquiry, Texts
+from agent.reasoning.model.leash import Leash
+from agent.reasoning.model.prompt import VERSION
+from agent.topology.fields import ref_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigator:
+    """`pages` are the slugs of the causes that have a runbook page."""
+
+    chat: ChatModel
+    book: ModelBook
+    toolsets: tuple[Toolset, ...]
+    leash: Leash = field(default_factory=Leash)
+    pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`remedies` are the runbooks' candidates, one line each, their id in front."""
+
+    run: str
+    incident: Incident
+    diagnosis: Diagnosis
+    evidence: Sequence[Evidence]
+    view: View
+    rounds: Sequence[Round] = ()
+    remedies: Sequence[str] = ()
+
+
+def tools_of(investigator: Investigator, view: View) -> dict[str, Tool]:
+    """Every tool of the toolsets that are on, by name; of two with one name the first."""
+    found: dict[str, Tool] = {}
+    for toolset in investigator.toolsets:
+        for tool in () if toolset.why_off else toolset.tools(view):
+            found.setdefault(tool.name, tool)
+    return found
+
+
+def aliases_of(inquiry: Inquiry, case: Case, leash: Leash, texts: Texts) -> Aliases:
+    """Names of what was read, and those that were met since."""
+    aliases = Aliases(secret=inquiry.fence, is_on=leash.hide_names)
+    if leash.hide_names:
+        aliases.learn(names_in(case.view.observed.objects))
+        aliases.learn([case.incident.cluster, *case.view.namespaces])
+        aliases.learn(orjson.loads(texts[inquiry.names]) if inquiry.names else ())
+    return aliases
+
+
+def known(case: Case, inquiry_looks: Mapping[str, Piece]) -> Known:
+    """What claims are held against: evidence, looks, objects, and what findings name though it is missing."""
+    pieces = {one.id: Piece(source=one.source, text=one.text) for one in case.evidence if one.text}
+    diagnosis = case.diagnosis
+    findings = [*(one.finding for one in diagnosis.causes), *(one.finding for one in diagnosis.ruled_out)]
+    named: set[Ref] = {ref_of(one) for one in case.view.observed.objects}
+    named |= {ref for finding in findings for ref in (finding.subject, *finding.affects)}
+    return Known(pieces={**pieces, **inquiry_looks}, objects=named, findings={finding.id for finding in findings})
+
+
+def fingerprint(case: Case, model: str) -> str:
+    """The same model asked the same thing about the same findings on the same evidence."""
+    incident, diagnosis = case.incident, case.diagnosis
+    document = {
+        "version": VERSION,
+        "model": model,
+        "cluster": incident.cluster,
+        "question": incident.question,
+        "alerts": sorted(f"{one.name} {sorted(one.labels.items())}" for one in incident.alerts),
+        "outcome": diagnosis.outcome,
+        "causes": [[one.finding.id, one.confidence] for one in diagnosis.causes],
+        "ruled_out": sorted(one.finding.id for one in diagnosis.ruled_out),
+        "evidence": [[one.id, one.source, one.sha256] for one in case.evidence],
+        "remedies": list(case.remedies),
+    }
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def as_kept(raw: str) -> str:
+    """A tool's text as it is stored: everything that is sent or cited comes from here."""
+    return harmless(raw)

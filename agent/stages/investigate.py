@@ -1,0 +1,200 @@
+"""One turn of a language model's investigation: what was said so far goes out, its next message comes in. Looks nothing up, and
+decides nothing about the cluster. An answer that came in is kept before anything else happens, so that it is paid for once.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from agent.errors import ModelUnavailable
+from agent.ports import Clock, RunStore
+from agent.ports.model import Message, PaidCall, Reply, ToolSpec
+from agent.reasoning.model import prompt
+from agent.reasoning.model.case import Case, Investigator, aliases_of, fingerprint, known, tools_of
+from agent.reasoning.model.faithfulness import Piece, believed
+from agent.reasoning.model.inquiry import (
+    Inquiry,
+    Look,
+    Result,
+    Turn,
+    messages,
+    read_reply,
+    request_digest,
+    tokens,
+    write_reply,
+)
+from agent.reasoning.model.leash import Bill, is_last, over
+from agent.reasoning.model.proposal import CONCLUDE, NotInForm, conclude_tool, read_proposal
+from agent.reasoning.model.slicing import SLICE_SCHEMA
+from agent.stages.telling import Tell
+from sidecar.contract import Json
+
+DAY = timedelta(hours=24)
+MOST_IDLE = 3  # turns in a row that ask nothing new
+LAST = "This is your last answer: conclude now with what you have, and say in `unknowns` what is left open."
+Next = Literal["look", "investigate", "settle"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turned:
+    """Where the investigation stands after the turn, and what comes next."""
+
+    inquiry: Inquiry
+    then: Next
+
+
+async def begin(case: Case, investigator: Investigator, *, store: RunStore, bill: Bill, first_look: int) -> Inquiry:
+    """The opening of the conversation. Random where an attacker must not guess, and then kept."""
+    fence = secrets.token_hex(8)
+    remembered = fingerprint(case, investigator.chat.name)
+    draft = Inquiry(
+        purpose="replan" if case.rounds else "diagnosis",
+        fence=fence,
+        system=await store.put_blob(prompt.system(fence, CONCLUDE)),
+        opening="",
+        fingerprint=remembered,
+        first_look=first_look,
+        bill=bill,
+    )
+    words = prompt.opening(
+        case.incident,
+        case.diagnosis,
+        case.evidence,
+        case.view,
+        fence=fence,
+        pages=investigator.pages,
+        remedies=case.remedies,
+    )
+    if case.rounds:
+        words = f"{words}\n\n{prompt.again(case.rounds, fence)}"
+    hidden = aliases_of(draft, case, investigator.leash, {}).hide(words)
+    return replace(draft, opening=await store.put_blob(hidden))
+
+
+async def investigate(
+    inquiry: Inquiry, case: Case, *, investigator: Investigator, store: RunStore, clock: Clock, tell: Tell
+) -> Turned:
+    """Ask the model once, and say what its answer wants. Raises StoreUnavailable only."""
+    leash = investigator.leash
+    day = await investigator.book.spent_since(clock.now() - DAY)
+    if spent := over(inquiry.bill, day, leash):
+        return _ended(inquiry, "budget", spent)
+    texts = await fetched(inquiry, store)
+    told = messages(inquiry, texts, context_tokens=leash.context_tokens)
+    final = bool(inquiry.shortfall) or is_last(inquiry.bill, tokens(told) + leash.answer_tokens, leash)
+    specs = [conclude_tool()]
+    if final:
+        told.append(Message(role="user", text=LAST))
+        inquiry = inquiry if inquiry.shortfall else replace(inquiry, shortfall="budget", why="the run's budget is nearly used up")
+    else:
+        specs += _specs(investigator, case)
+    began = clock.now()
+    try:
+        reply = await _answered(told, specs, case, investigator=investigator, bill=inquiry.bill, tell=tell)
+    except ModelUnavailable as exc:
+        waited = (clock.now() - began).total_seconds()
+        late = replace(inquiry, bill=inquiry.bill.later(waited))
+        if exc.reason == "context-overflow" and not inquiry.was_squeezed:
+            await tell("the model cannot take that much at once: older looks are shortened")
+            return Turned(inquiry=replace(late, was_squeezed=True), then="investigate")
+        return _ended(late, exc.reason, str(exc))
+    waited = (clock.now() - began).total_seconds()
+    after = replace(inquiry, bill=inquiry.bill.plus(reply.usage, leash.price, waited))
+    turn = Turn(reply=await store.put_blob(write_reply(reply)))
+    concluding = next((call for call in reply.calls if call.name == CONCLUDE), None)
+    if reply.calls and concluding is None:
+        if final:
+            return _ended(after, after.shortfall, f"{after.why}, and it did not conclude when it was told to")
+        return Turned(inquiry=after.with_turn(turn), then="look")
+    said = concluding.arguments if concluding is not None else reply.text
+    return await _concluded(after, turn, reply, said, case, investigator=investigator, store=store, tell=tell)
+
+
+async def _answered(
+    told: Sequence[Message], specs: Sequence[ToolSpec], case: Case, *, investigator: Investigator, bill: Bill, tell: Tell
+) -> Reply:
+    """From the book where it came in before a crash, else from the model. Raises ModelUnavailable."""
+    leash, chat, book = investigator.leash, investigator.chat, investigator.book
+    digest = request_digest(chat.name, told, specs)
+    paid = await book.paid(case.run, digest)
+    if paid is not None:
+        return read_reply(paid)
+
+    async def progress(line: str) -> None:
+        await tell(f"the model {line}")
+
+    try:
+        async with asyncio.timeout(max(1.0, leash.run_seconds - bill.seconds)):
+            reply = await chat.reply(told, specs, most_tokens=leash.answer_tokens, progress=progress)
+    except TimeoutError:
+        raise ModelUnavailable("timeout", f"the model did not answer within the {leash.run_seconds:g} s of a run") from None
+    used = reply.usage.prompt + reply.usage.completion
+    await book.enter(
+        PaidCall(run=case.run, request=digest, reply=write_reply(reply), tokens=used, cost=leash.price.of(reply.usage))
+    )
+    return reply
+
+
+async def _concluded(
+    inquiry: Inquiry, turn: Turn, reply: Reply, said: str, case: Case, *, investigator: Investigator, store: RunStore, tell: Tell
+) -> Turned:
+    """Its answer, read and held against the evidence; sent back once for its form and once for what does not stand."""
+    aliases = aliases_of(inquiry, case, investigator.leash, await fetched(inquiry, store))
+    try:
+        proposal = read_proposal(aliases.show(said))
+    except NotInForm as exc:
+        if inquiry.was_repaired or inquiry.shortfall:
+            return _ended(inquiry, "unusable", f"the model's answer is not in the form asked for: {exc}")
+        await tell("the model's answer is not in the form asked for: sent back")
+        back = await _sent_back(turn, reply, aliases.hide(str(exc)), store)
+        return Turned(inquiry=replace(inquiry.with_turn(back), was_repaired=True), then="investigate")
+    held = believed(proposal, known(case, await pieces_of(inquiry.looks, store)))
+    kept = replace(inquiry, proposal=await store.put_blob(proposal.model_dump_json()))
+    if held.violations and not inquiry.was_sent_back and not inquiry.shortfall:
+        claims: list[Json] = list(held.violations[:20])
+        await tell(f"{len(held.violations)} of the model's claims do not stand: sent back", {"claims": claims})
+        words = "These do not stand:\n" + "\n".join(f"- {one}" for one in held.violations[:20])
+        words += f"\nCorrect or leave out what does not stand, and {CONCLUDE} again. What still does not stand is dropped."
+        back = await _sent_back(turn, reply, aliases.hide(words), store)
+        return Turned(inquiry=replace(kept.with_turn(back), was_sent_back=True), then="investigate")
+    return Turned(inquiry=kept.with_turn(turn), then="settle")
+
+
+async def _sent_back(turn: Turn, reply: Reply, words: str, store: RunStore) -> Turn:
+    """Every call of a message has to be answered before anything else is said."""
+    blob = await store.put_blob(words)
+    if not reply.calls:
+        return replace(turn, note=blob)
+    other = await store.put_blob("not looked up: you concluded in the same message")
+    results = tuple(Result(call=call.id, sha256=blob if call.name == CONCLUDE else other) for call in reply.calls)
+    return replace(turn, results=results)
+
+
+def _ended(inquiry: Inquiry, reason: str, why: str) -> Turned:
+    return Turned(inquiry=replace(inquiry, shortfall=reason, why=why), then="settle")
+
+
+def _specs(investigator: Investigator, case: Case) -> list[ToolSpec]:
+    slicing = ToolSpec(name="slice", description="Another part of a look: by words, lines or time.", parameters=SLICE_SCHEMA)
+    tools = tools_of(investigator, case.view).values()
+    return [slicing, *(ToolSpec(name=one.name, description=one.description, parameters=one.schema) for one in tools)]
+
+
+async def fetched(inquiry: Inquiry, store: RunStore) -> dict[str, str]:
+    """The texts of the conversation. One that is gone reads as a gap."""
+    names = [*inquiry.blobs, *([inquiry.names] if inquiry.names else [])]
+    return {name: await store.blob(name) or "(no longer kept)" for name in names if name}
+
+
+async def pieces_of(looks: Sequence[Look], store: RunStore) -> dict[str, Piece]:
+    """The whole text of each look."""
+    return {
+        one.id: Piece(
+            source=one.source,
+            text=f"nothing was seen: {one.missing}" if one.missing else await store.blob(one.sha256) or "",
+        )
+        for one in looks
+    }
