@@ -57,8 +57,15 @@ def _requests(spec: Mapping[str, Any], resource: str) -> Iterator[Any]:
             yield value
 
 
+_OTHERS = re.compile(r"Insufficient ([a-z][a-z0-9-]*)(?![a-z0-9-]*[./][a-z]|[a-z0-9-])")
 _OTHER: tuple[tuple[str, str, str], ...] = (
     ("volume-zone-conflict", "volume node affinity conflict", "their volume lies in another zone than every node that would fit"),
+    ("volume-zone-conflict", "PersistentVolume's node affinity", "their volume cannot be used on any node that would fit"),
+    ("volume-zone-conflict", "no available volume zone", "their volume lies in another zone than every node that would fit"),
+    ("volume-unbindable", "find available persistent volumes to bind", "no PersistentVolume that is free fits their claim"),
+    ("volume-unbindable", "did not have enough free storage", "no node has the storage left that their claim asks for"),
+    ("volume-unbindable", "bound to non-existent", "their claim is bound to a PersistentVolume that does not exist"),
+    ("volume-unbindable", "ReadWriteOncePod", "another pod uses their claim, which one pod at a time may use (ReadWriteOncePod)"),
     ("node-pod-limit", "Too many pods", "every node has as many pods as it may have"),
     ("volume-attach-limit", "exceed max volume count", "every node has as many volumes attached as it may have"),
     ("topology-spread", "topology spread constraints", "the topology spread constraints leave no place"),
@@ -69,6 +76,7 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
 @check("volume-zone-conflict", weight=0.85)
 @check("node-pod-limit", weight=0.85)
 @check("volume-attach-limit", weight=0.85)
+@check("volume-unbindable", weight=0.85)
 @check("topology-spread", weight=0.85)
 @check("pod-affinity", weight=0.85)
 def said_otherwise(topology: Topology) -> Iterator[Finding]:
@@ -103,4 +111,29 @@ def short_of_devices(topology: Topology) -> Iterator[Finding]:
                 quotes=one.quotes,
                 params={"resource": resource, "device_plugin_lost": lost},
                 statement=f"{pods_said(one)} cannot be scheduled: Insufficient {resource}; {why}.",
+            )
+
+
+@check("insufficient-node-resource", weight=0.88)
+def short_of_others(topology: Topology) -> Iterator[Finding]:
+    """ "Insufficient ephemeral-storage", "Insufficient hugepages-2Mi": what nodes have beside CPU and memory."""
+    for one in unplaced(topology):
+        for resource in dict.fromkeys(_OTHERS.findall(one.words)):
+            if resource in ("cpu", "memory"):
+                continue
+            sizes = [quantity(at(node, "status", "allocatable", resource)) or 0.0 for node in topology.of_kind("Node")]
+            asks = next((str(value) for value in _requests(one.spec, resource)), spoken(requested(one.spec, resource)))
+            never = requested(one.spec, resource) > max(sizes, default=0.0)
+            nobody = (
+                "which no node has at all" if not any(sizes) else "more than any node can ever offer" if never else "none is left"
+            )
+            yield Finding(
+                cause="insufficient-node-resource",
+                subject=one.unit,
+                since=one.since,
+                affects=one.refs,
+                params={"resource": resource, "requested": asks, "never_fits": never},
+                quotes=(*one.quotes, quote_field(one.unit, "spec", f"requests.{resource}: {asks}")),
+                statement=f"{pods_said(one)} cannot be scheduled: they ask for {asks} of {resource}, and {nobody}"
+                f" (Insufficient {resource}).",
             )

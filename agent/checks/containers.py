@@ -4,24 +4,26 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from agent.checks.registry import check, earliest, quote_event, quote_field, quote_log
+from agent.checks.registry import check, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding, FindingState, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import last_dated, last_words
 from agent.topology import Topology, pod_spec_of
-from agent.topology.fields import at, ref_of, text
-from agent.topology.pods import ContainerState, begun_at, container_named, container_path, container_states, is_ready
+from agent.topology.fields import at, text
+from agent.topology.pods import ContainerState, begun_at, container_named, container_path, container_states
 from agent.topology.quantities import quantity, spoken
-from agent.topology.workloads import Rollback, current_pods, is_serving, pods_with_unit, rollback, still_serving, tag
+from agent.topology.workloads import Rollback, current_pods, is_serving, pods_with_unit, rollback, tag
 from sidecar.contract import Json
 
 RECENT = timedelta(minutes=30)
+NOT_STARTED = ("CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun")
 _PROGRAM = (
-    re.compile(r'exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file)'),
+    re.compile(r'exec: \\?"([^"\\]+)\\?": (?:executable file not found|(?:stat|lstat) [^:]+: no such file|no such file)'),
+    re.compile(r"exec ([\w./-]+): no such file or directory"),  # the file is there, what its first line names is not
     re.compile(r"(?:^|[\s:])([\w./-]+): (?:command )?not found\s*$", re.M),
     re.compile(r"([\w./-]+): No such file or directory\s*$", re.M),
 )
-_DENIED = re.compile(r'exec:? "?([^":]+)"?: permission denied')
+_DENIED = re.compile(r'exec:? \\?"?([^":\\]+)\\?"?: permission denied')
 
 
 def ended_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerState]]:
@@ -33,14 +35,30 @@ def ended_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerS
     return known
 
 
+def fallen_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerState]]:
+    """Containers that have ended, and those that the runtime could not even start."""
+    known: list[tuple[Manifest, Ref, ContainerState]] | None = topology.derived.get("fallen-containers")
+    if known is None:
+        never = [
+            (pod, unit, one)
+            for pod, unit in pods_with_unit(topology)
+            for one in container_states(pod)
+            if not one.ended and one.waiting in NOT_STARTED
+        ]
+        known = topology.derived["fallen-containers"] = [*ended_containers(topology), *never]
+    return known
+
+
 def state_of(topology: Topology, unit: Ref, pod: Manifest, one: ContainerState) -> FindingState:
     """active: the container is not up now, or fell lately and may again. past: it fell once, long ago."""
     replaced = pod not in current_pods(topology, unit) and is_serving(topology, unit)
     if replaced:
         return "recovered"
+    lately = one.ended_at is not None and topology.now - one.ended_at <= RECENT
+    if one.ended_at is not None and not lately and not one.has_ended_for_good:
+        return "past"  # a back-off lasts minutes: what keeps it down now is something else
     if not one.running or not (one.ready or one.init):
         return "active"
-    lately = one.ended_at is not None and topology.now - one.ended_at <= RECENT
     return "active" if lately and one.restarts >= 2 else "recovered" if lately else "past"
 
 
@@ -51,6 +69,8 @@ def since_of(topology: Topology, pod: Manifest, one: ContainerState) -> datetime
 
 def end_quote(one: ContainerState) -> Quote:
     message = f" message: {one.end_message}" if one.end_message else ""
+    if not one.ended:
+        return quote_field(one.pod, f"status of container {one.name}", f"waiting {one.waiting}: {one.waiting_message}")
     words = f"lastState.terminated: reason {one.end_reason}, exit code {one.exit_code}, restartCount {one.restarts}{message}"
     return quote_field(one.pod, f"status of container {one.name}", words, one.ended_at)
 
@@ -124,14 +144,16 @@ def out_of_memory(topology: Topology) -> Iterator[Finding]:
 @check("command-not-found", weight=0.95)
 def no_such_program(topology: Topology) -> Iterator[Finding]:
     """Exit 127, or the runtime's "executable file not found": the command is not in the image."""
-    for pod, unit, one in ended_containers(topology):
-        said = "\n".join((one.end_message, words_of(topology, one)))
+    for pod, unit, one in fallen_containers(topology):
+        said = "\n".join((one.end_message, one.waiting_message, words_of(topology, one)))
         named = next((match[1] for pattern in _PROGRAM for match in [pattern.search(said)] if match), "")
-        if one.exit_code != 127 and not (one.exit_code == 128 and "permission denied" not in said and named):
+        by_runtime = one.exit_code in (128, None) or "exec " in said
+        if one.exit_code != 127 and not (by_runtime and "permission denied" not in said and named):
             continue
         back = rollback(topology, unit, since_of(topology, pod, one))
         line = next((text for text in said.splitlines() if named and named in text and "not found" in text.lower()), "")
-        quotes = (end_quote(one), *((quote_log(one.pod, one.name, line),) if line else ()))
+        quotes = (end_quote(one), *((quote_log(one.pod, one.name, line),) if line and line in words_of(topology, one) else ()))
+        code = "" if one.exit_code is None else f" with exit code {one.exit_code}"
         program = (
             f"{named}, a program that does not exist in the image" if named else "a program that does not exist in the image"
         )
@@ -143,7 +165,7 @@ def no_such_program(topology: Topology) -> Iterator[Finding]:
             affects=(one.pod,),
             quotes=quotes,
             params={"container": one.name, "program": named, **rollback_params(back)},
-            statement=f"The command of container {one.name} in {unit} calls {program}, so it ends with exit code {one.exit_code}"
+            statement=f"The command of container {one.name} in {unit} calls {program}, so it ends{code}"
             f" at each start (not found){began_words(back)}.",
         )
 
@@ -151,7 +173,7 @@ def no_such_program(topology: Topology) -> Iterator[Finding]:
 @check("entrypoint-not-executable", weight=0.95)
 def not_executable(topology: Topology) -> Iterator[Finding]:
     """Exit 126, or the runtime's exec "permission denied": the file is there, the x bit is not."""
-    for pod, unit, one in ended_containers(topology):
+    for pod, unit, one in fallen_containers(topology):
         said = "\n".join((one.end_message, one.waiting_message, *(event.message for event in topology.events_about(one.pod))))
         match = _DENIED.search(said)
         if match is None and one.exit_code != 126:
@@ -233,54 +255,4 @@ def init_fails(topology: Topology) -> Iterator[Finding]:
             params={"container": one.name, **rollback_params(back)},
             statement=f'The init container "{one.name}" of {unit} exits {one.exit_code}{says},'
             f" so the main containers never start{began_words(back)}.",
-        )
-
-
-@check("crash-loop", weight=0.3, symptom=True)
-def crash_loops(topology: Topology) -> Iterator[Finding]:
-    """Ends and is started again. CrashLoopBackOff can come minutes late, so restarts and end states count too."""
-    for pod, unit, one in ended_containers(topology):
-        if one.init or (one.restarts == 0 and one.running) or (one.exit_code == 0 and one.running):
-            continue
-        state = state_of(topology, unit, pod, one)
-        last = last_words(words_of(topology, one))
-        says = f"; its last words: {last.text.strip()[:300]}" if last else ""
-        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
-        back = rollback(topology, unit, since_of(topology, pod, one))
-        yield Finding(
-            cause="crash-loop",
-            subject=unit,
-            state=state,
-            since=since_of(topology, pod, one),
-            affects=(one.pod,),
-            symptom_only=True,
-            quotes=quotes,
-            params={"container": one.name, **rollback_params(back)},
-            statement=f"Container {one.name} of {unit} ends with exit code {one.exit_code} and is restarted"
-            f" ({one.restarts} times){says}.",
-        )
-
-
-@check("bad-release", weight=0.4)
-def new_revision_crashes(topology: Topology) -> Iterator[Finding]:
-    """The newest revision's pods crash, the one before did not: the release is to blame, whatever exactly is in it."""
-    for pod, unit, one in ended_containers(topology):
-        since = since_of(topology, pod, one)
-        back = rollback(topology, unit, since)
-        if back is None or one.exit_code in (0, None) or is_ready(pod) or pod not in current_pods(topology, unit):
-            continue
-        last = last_words(words_of(topology, one))
-        quotes = (end_quote(one), *((quote_log(one.pod, one.name, last.text, last.at),) if last else ()))
-        serving = still_serving(topology, unit)
-        says = f": {last.text.strip()[:300]}" if last else ""
-        yield Finding(
-            cause="bad-release",
-            subject=unit,
-            since=earliest(since, back.began),
-            affects=(ref_of(pod),),
-            quotes=quotes,
-            params={"container": one.name, **rollback_params(back)},
-            statement=f"The pods of revision {back.newest} of {unit} ({tag(back.image_after)}) exit with code"
-            f" {one.exit_code}{says};"
-            f" revision {back.to} ({tag(back.image_before)}) did not{'; ' + serving if serving else ''}.",
         )

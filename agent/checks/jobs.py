@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 from agent.checks.registry import check, quote_condition, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding, Quote
@@ -14,6 +15,7 @@ from agent.topology.pods import container_states
 _DENIED = re.compile(
     r"access ?denied|\b403\b|forbidden|unauthorized|not authorized|permission denied for|insufficient permissions", re.I
 )
+LATELY = timedelta(hours=1)
 
 
 def failed_jobs(topology: Topology) -> Iterator[tuple[Manifest, str]]:
@@ -156,3 +158,34 @@ def blocked(topology: Topology) -> Iterator[Finding]:
                 quotes=(quote_event(told[-1]),),
                 statement=f"{ref} starts no new run because Job {active[0]} is still active (concurrencyPolicy Forbid).",
             )
+
+
+@check("cronjob-missed", weight=0.85)
+def missed_its_time(topology: Topology) -> Iterator[Finding]:
+    """TooManyMissedTimes or MissSchedule of the last hour, and no run since."""
+    for cron in topology.of_kind("CronJob"):
+        ref, ran = ref_of(cron), time_at(cron, "status", "lastScheduleTime")
+        events = [
+            one
+            for one in topology.events_about(ref)
+            if one.reason in ("TooManyMissedTimes", "MissSchedule")
+            and one.last is not None
+            and topology.now - one.last < LATELY
+            and (ran is None or ran < one.last)
+        ]
+        if not events or at(cron, "spec", "suspend") is True:
+            continue
+        deadline = at(cron, "spec", "startingDeadlineSeconds")
+        short = isinstance(deadline, int) and deadline < 10  # the controller looks every ten seconds
+        why = f"; its startingDeadlineSeconds of {deadline} is shorter than the controller's own round" if short else ""
+        yield Finding(
+            cause="cronjob-missed",
+            subject=ref,
+            since=ran or events[0].first,
+            quotes=(
+                quote_event(events[-1]),
+                quote_field(ref, "status", f"lastScheduleTime: {ran:%F %T}Z" if ran else "never ran"),
+            ),
+            params={"deadline": deadline if isinstance(deadline, int) else None, "too_short": short},
+            statement=f"{ref} does not run as it should: {events[-1].message[:220].rstrip('. ')}{why}.",
+        )

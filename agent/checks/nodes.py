@@ -9,14 +9,29 @@ from agent.checks.registry import check, earliest, quote_condition, quote_event,
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
 from agent.topology import Topology, pod_spec_of
-from agent.topology.fields import at, condition, created_at, mapping, ref_of, text, time_at
+from agent.topology.fields import at, condition, created_at, items, mapping, ref_of, text, time_at
 from agent.topology.pods import container_path, containers
 from agent.topology.quantities import quantity, spoken
-from agent.topology.workloads import CONTROLLED, is_serving, live_pods, rollback
+from agent.topology.workloads import CONTROLLED, is_serving, live_pods, rollback, wanted
 from sidecar.contract import Json
 
 _PRESSURE = {"MemoryPressure": "memory", "DiskPressure": "disk", "PIDPressure": "process ids"}
 LATELY = timedelta(minutes=30)
+OFTEN = 3  # refusals within that time that are no matter of one restart of a node
+# Condition types of node-problem-detector (kubernetes/node-problem-detector, AKS, GKE) say by name that something is wrong; those
+# of EKS' node monitoring agent are called ...Ready, and False is bad. What a type unknown to both means, nobody can know.
+_TROUBLE = re.compile(
+    r"Problem$|Deadlock$|^Frequent|^Readonly|^Corrupt|Unhealthy$|Unavailable$"
+    r"|Fail(?:ed|ure|ing)$|Errors?$|Down$|Hung$|Stuck$|^OutOf"
+)
+_GOOD = re.compile(r"(?:Ready|Healthy)$")
+_LEAVES = re.compile(r"^(?:Preempt|Reboot|Redeploy|Freeze|Terminate|VMEvent|Maintenance)\w*Scheduled$|^\w+EventScheduled$")
+_LEAVING_TAINTS = (
+    "aws-node-termination-handler/",
+    "cloud.google.com/impending-node-termination",
+    "remediation.",
+    "node.cloudprovider.kubernetes.io/shutdown",
+)
 
 
 @check("node-not-ready", weight=0.95)
@@ -57,24 +72,55 @@ def pressed(topology: Topology) -> Iterator[Finding]:
 
 @check("node-kernel-trouble", weight=0.9)
 def kernel(topology: Topology) -> Iterator[Finding]:
-    """node-problem-detector conditions: True is bad, False is healthy."""
+    """Conditions beside those of the kubelet: of node-problem-detector True is bad, of a ...Ready False is."""
     for node in topology.of_kind("Node"):
-        for kind in (
-            "KernelDeadlock",
-            "ReadonlyFilesystem",
-            "FrequentContainerdRestart",
-            "FrequentKubeletRestart",
-            "NetworkUnavailable",
-        ):
-            said = condition(node, kind)
-            if text(said, "status") == "True":
+        for said in items(node, "status", "conditions"):
+            kind, status = text(said, "type"), text(said, "status")
+            ill = (status == "True" and _TROUBLE.search(kind)) or (status == "False" and kind != "Ready" and _GOOD.search(kind))
+            if ill:
                 yield Finding(
                     cause="node-kernel-trouble",
                     subject=ref_of(node),
                     since=time_at(said, "lastTransitionTime"),
+                    params={"condition": kind, "reason": text(said, "reason")},
                     quotes=tuple(quote_condition(node, kind)),
-                    statement=f"{ref_of(node)} reports {kind}: {text(said, 'message')[:250]}.",
+                    statement=f"{ref_of(node)} reports {kind}={status} ({text(said, 'reason')}): {text(said, 'message')[:250]}.",
                 )
+
+
+@check("node-going-away", weight=0.85)
+def leaves(topology: Topology) -> Iterator[Finding]:
+    """The cloud has said that it takes the machine away or restarts it: scheduled events, spot machines reclaimed."""
+    for node in topology.of_kind("Node"):
+        ref = ref_of(node)
+        told = [
+            (
+                text(one, "type"),
+                text(one, "message"),
+                time_at(one, "lastTransitionTime"),
+                tuple(quote_condition(node, text(one, "type"))),
+            )
+            for one in items(node, "status", "conditions")
+            if text(one, "status") == "True" and _LEAVES.search(text(one, "type"))
+        ]
+        for taint in items(node, "spec", "taints"):
+            key, when = text(taint, "key"), time_at(taint, "timeAdded")
+            if key.startswith(_LEAVING_TAINTS):
+                told.append((f"taint {key}", text(taint, "value"), when, (quote_field(ref, "spec.taints", key, when),)))
+        if not told:
+            continue
+        mark, words, since, quotes = told[0]
+        units = {topology.unit(ref_of(pod)) for pod in topology.of_kind("Pod") if text(pod, "spec", "nodeName") == ref.name}
+        yield Finding(
+            cause="node-going-away",
+            subject=ref,
+            since=since,
+            affects=tuple(sorted(one for one in units if one.kind != "DaemonSet")),
+            params={"mark": mark, "cordoned": at(node, "spec", "unschedulable") is True},
+            quotes=quotes,
+            statement=f"{ref} is about to be taken away or restarted by whoever runs the machines ({mark}"
+            f"{f': {words[:200]}' if words else ''}).",
+        )
 
 
 def evicted(topology: Topology, words: str) -> Iterator[tuple[Ref, list[Manifest], str]]:
@@ -145,6 +191,10 @@ def _last_end(topology: Topology, unit: Ref, gone: list[Manifest]) -> datetime |
     return max((*made, *(when for pod in gone if (when := created_at(pod)) is not None))) if made else None
 
 
+def _lately(topology: Topology, gone: list[Manifest]) -> list[Manifest]:
+    return [pod for pod in gone if (made := created_at(pod)) is not None and topology.now - made < LATELY]
+
+
 def _told(topology: Topology, pod: Manifest) -> list[datetime | None]:
     return [event.last for event in topology.events_about(ref_of(pod)) if event.reason == "Evicted"]
 
@@ -195,7 +245,10 @@ def refused_by_kubelet(topology: Topology) -> Iterator[Finding]:
         made = created_at(gone[-1]) if gone else None
         if gone and (made is None or topology.now - made < LATELY):
             # a controller that has all its pods again has made up for it: nodes that restart refuse what they had
-            replaced = unit.kind in CONTROLLED and is_serving(topology, unit)
+            manifest = topology.objects.get(unit)
+            wants = wanted(manifest) if manifest is not None and unit.kind in CONTROLLED else 0
+            again = 0 < wants <= len(live_pods(topology, unit)) and len(_lately(topology, gone)) < OFTEN
+            replaced = again or (wants > 0 and is_serving(topology, unit))
             said = text(gone[-1], "status", "message")
             yield Finding(
                 cause="admission-on-node-refused",

@@ -11,7 +11,7 @@ from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.topology import Happening, Topology, pod_spec_of
 from agent.topology.fields import at, items, mapping, number, ref_of, text
-from agent.topology.pods import container_path, container_ports, container_states, is_ready, unready_since
+from agent.topology.pods import container_named, container_path, container_ports, container_states, is_ready, unready_since
 from agent.topology.workloads import current_pods, rollback, workloads
 from sidecar.contract import Json
 
@@ -20,6 +20,7 @@ _LISTENS = re.compile(
     r"|(?:listen(?:ing)?|started|serving)[^\n]{0,60}?\bport[ =:\"]+(\d{2,5})\b",
     re.I,
 )
+_ANSWERED = re.compile(r"statuscode: (401|403|404|405)\b")
 
 
 def listening_ports(topology: Topology, pod: Manifest, container: str) -> list[tuple[int, str]]:
@@ -132,6 +133,36 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
             break
 
 
+@check("readiness-probe-wrong-path", weight=0.7)
+def asks_a_path_that_is_not_there(topology: Topology) -> Iterator[Finding]:
+    """Running, not ready for minutes, and the program answers the probe with 404, 405 or a demand for credentials: it serves, and
+    not there. (503 is a program that says itself that it is not ready.)"""
+    for workload in workloads(topology):
+        unit = ref_of(workload)
+        for pod in current_pods(topology, unit):
+            since = unready_since(pod)
+            if is_ready(pod) or since is None or topology.now - since < timedelta(minutes=2):
+                continue
+            told = [(one, match) for one in _failures(topology, pod, "Readiness") if (match := _ANSWERED.search(one.message))]
+            if not told:
+                continue
+            event, match = told[-1]
+            probed: Mapping[str, Any] = next((box for box in items(pod_spec_of(pod), "containers") if mapping(box, "readinessProbe", "httpGet")), {})
+            path = text(probed, "readinessProbe", "httpGet", "path") or "/"
+            back = rollback(topology, unit, since)
+            yield Finding(
+                cause="readiness-probe-wrong-path",
+                subject=unit,
+                since=since,
+                affects=(ref_of(pod),),
+                params={"path": path, "status": match[1], "container": text(probed, "name"), **rollback_params(back)},
+                quotes=(quote_event(event), quote_field(unit, "pod template", f"readinessProbe: httpGet {path}")),
+                statement=f"The readiness probe of {unit} asks for {path}, and the program answers {match[1]}: it runs,"
+                f" and serves something else, so its pods are never ready and get no traffic{began_words(back)}.",
+            )
+            break
+
+
 @check("liveness-probe-kills", weight=0.8)
 def killed_by_probe(topology: Topology) -> Iterator[Finding]:
     yield from _kills(topology, "Liveness", "livenessProbe", "liveness-probe-kills")
@@ -151,16 +182,12 @@ def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Fi
             if not failures:
                 continue
             killings = [one for one in topology.events_about(ref_of(pod)) if one.reason == "Killing" and "probe" in one.message]
-            fallen = [
-                one
-                for one in container_states(pod)
-                if one.restarts and one.end_reason != "OOMKilled" and one.exit_code in (137, 143, 0, 2)
-            ]
+            fallen = [one for one in container_states(pod) if one.restarts and one.end_reason != "OOMKilled"]
             if not killings or not fallen:
                 continue
             one = fallen[0]
             spec = pod_spec_of(pod)
-            probe = next((mapping(box, field) for box in items(spec, "containers") if text(box, "name") == one.name), {})
+            probe = mapping(container_named(spec, one.name), field)
             threshold, period = number(probe, "failureThreshold", default=3), number(probe, "periodSeconds", default=10)
             lately = one.ended_at is not None and topology.now - one.ended_at < timedelta(minutes=30)
             back = rollback(topology, unit, failures[0].first)

@@ -82,6 +82,38 @@ _SAYINGS = (
         at_least=2,
     ),
     Saying(
+        cause="wrong-arguments",
+        pattern=re.compile(
+            r"flag provided but not defined: \S+|unknown (?:command[- ]line )?(?:flag|option|argument|shorthand flag)[^\n]{0,60}"
+            r"|unrecognized (?:option|arguments?)[^\n]{0,60}|(?:invalid|illegal|bad) option[^\n]{0,40}"
+            r"|error: the following arguments are required[^\n]{0,60}|No such option: \S+|Unrecognized VM option[^\n]{0,60}",
+            re.I,
+        ),
+        needles=("flag", "option", "argument"),
+        what="is started with arguments that it does not know",
+    ),
+    Saying(
+        cause="port-not-bindable",
+        pattern=re.compile(
+            r"address already in use|EADDRINUSE|port \d+ (?:is )?already (?:in use|used|allocated)"
+            r"|only one usage of each socket address"
+            r"|bind(?:\(\))?[^\n]{0,60}(?:permission denied|EACCES)|listen[^\n]{0,60}EACCES",
+            re.I,
+        ),
+        needles=("already", "eaddrinuse", "bind", "eacces", "only one usage"),
+        what="cannot listen on its port, which is taken within the pod or needs a right that it has not",
+    ),
+    Saying(
+        cause="leader-election-lost",
+        pattern=re.compile(
+            r"leader ?election lost|lost (?:leadership|leader lease|the lease)|failed to renew lease [^\n]{0,80}|stopped leading",
+            re.I,
+        ),
+        needles=("leader", "lease", "leading"),
+        what="loses its leadership, because it cannot renew its lease in time, and ends",
+        by_release=False,
+    ),
+    Saying(
         cause="database-locks",
         pattern=re.compile(
             r"deadlock (?:detected|found)|lock wait timeout exceeded|could not obtain lock|database is locked"
@@ -138,6 +170,9 @@ _UNPARSED_NEEDLES = (
 @check("process-limit-reached", weight=0.85)
 @check("heap-exhausted", weight=0.85)
 @check("too-many-open-files", weight=0.8)
+@check("wrong-arguments", weight=0.83)
+@check("port-not-bindable", weight=0.83)
+@check("leader-election-lost", weight=0.5)
 @check("database-schema-mismatch", weight=0.75)
 @check("database-locks", weight=0.6)
 @check("rate-limited-by-peer", weight=0.6)

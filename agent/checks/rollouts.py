@@ -13,6 +13,9 @@ from agent.topology.fields import at, condition, created_at, name_of, ref_of, te
 from agent.topology.workloads import images_of, is_serving, ready, revisions, rollback, still_serving, tag, wanted, workloads
 
 _ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.I)
+_FORBIDDEN = re.compile(
+    r"violates PodSecurity|unable to validate against any security context constraint|PodSecurityPolicy: unable"
+)
 
 
 def refusals(topology: Topology, unit: Ref) -> list[Happening]:
@@ -65,7 +68,8 @@ def no_service_account(topology: Topology) -> Iterator[Finding]:
 @check("pod-security-violation", weight=0.93)
 def violates_pod_security(topology: Topology) -> Iterator[Finding]:
     for unit, events, said in refused_units(topology):
-        if "violates PodSecurity" in said:
+        match = _FORBIDDEN.search(said)
+        if match is not None:
             back = rollback(topology, unit, None)
             yield Finding(
                 cause="pod-security-violation",
@@ -73,8 +77,7 @@ def violates_pod_security(topology: Topology) -> Iterator[Finding]:
                 since=earliest(*(event.first for event in events)),
                 quotes=tuple(quote_event(event) for event in events[-1:]),
                 params=rollback_params(back),
-                statement=f"The pods of {unit} are refused by the namespace's pod security level:"
-                f" {said[said.index('violates') :][:300]}.",
+                statement=f"The pods of {unit} are refused by the namespace's pod security level: {said[match.start() :][:300]}.",
             )
 
 

@@ -219,6 +219,8 @@ def keeps_apart(topology: Topology) -> Iterator[Finding]:
     """Required pod anti-affinity with fewer places (hosts, zones) than replicas."""
     for one in unplaced(topology):
         terms = items(one.spec, "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+        if "existing pods anti-affinity" in one.words and not terms:
+            yield _kept_off(one)
         if not terms or (one.words and "anti-affinity" not in one.words):
             continue
         key = text(terms[0], "topologyKey")
@@ -237,6 +239,20 @@ def keeps_apart(topology: Topology) -> Iterator[Finding]:
             statement=f"{one.unit} requires pod anti-affinity to {whom} per {key}, and the cluster has {count}"
             f" ({nodes_said(one.words)} available), so only {len(placed)} of {len(placed) + len(one.pods)} pods can be placed.",
         )
+
+
+def _kept_off(one: Unplaced) -> Finding:
+    """Pods that run already do not want these beside them: the scheduler keeps the rule of either side."""
+    return Finding(
+        cause="pod-anti-affinity",
+        subject=one.unit,
+        since=one.since,
+        affects=one.refs,
+        quotes=one.quotes,
+        params={"by_others": True},
+        statement=f"{pods_said(one)} cannot be scheduled: pods on every node that would fit require anti-affinity to them"
+        " (didn't satisfy existing pods anti-affinity rules).",
+    )
 
 
 @check("host-port-conflict", weight=0.95)

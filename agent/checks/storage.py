@@ -1,13 +1,13 @@
 """Claims, classes and volumes. A claim that waits for its first consumer is healthy by design."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agent.checks.config import near
 from agent.checks.registry import check, earliest, quote_event, quote_field
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
-from agent.topology import Topology
+from agent.topology import Happening, Topology
 from agent.topology.fields import annotations_of, created_at, items, name_of, ref_of, text
 from agent.topology.pods import is_finished
 
@@ -131,6 +131,12 @@ def lost(topology: Topology) -> Iterator[Finding]:
             )
 
 
+def _telling(event: Happening, now: datetime) -> tuple[bool, float]:
+    """The newest first, but last where the kubelet only says that it waits: why, the other events say."""
+    waits = event.reason == "FailedMount" and event.message.startswith(("Unable to attach or mount", "timed out waiting"))
+    return waits, -(event.last or now).timestamp()
+
+
 @check("volume-attach-failed", weight=0.85)
 @check("volume-mount-failed", weight=0.8)
 def cannot_mount(topology: Topology) -> Iterator[Finding]:
@@ -139,7 +145,7 @@ def cannot_mount(topology: Topology) -> Iterator[Finding]:
         for pod in pods:
             if is_finished(pod) or text(pod, "status", "phase") != "Pending":
                 continue
-            for event in reversed(topology.events_about(ref_of(pod))):
+            for event in sorted(topology.events_about(ref_of(pod)), key=lambda one: _telling(one, topology.now)):
                 fresh = event.last is None or topology.now - event.last < timedelta(minutes=15)
                 missing = "not found" in event.message and ("configmap" in event.message or "secret" in event.message)
                 if event.reason in ("FailedAttachVolume", "FailedMount") and fresh and not missing:

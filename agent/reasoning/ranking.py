@@ -50,6 +50,8 @@ def rank(
     wide = {one.id for one in active if is_wide(one.cause)}
     for one in roots:  # what stands behind something that holds for the whole cluster has to do with everything too
         near[one.id] = max(near[one.id], WIDE if wide & set(explains[one.id]) else 0.0)
+        # so it is with what accounts for a finding about an object that was asked about, however it gets there
+        near[one.id] = max(near[one.id], *(0.9 * near[other] for other in explains[one.id] if near[other] >= 0.9), 0.0)
     related = [one for one in roots if near[one.id] >= 0.3]
     scores = {
         one.id: _score(one, near[one.id], len(explains[one.id]), topology, begun) + suits(focus.symptoms, one.cause)

@@ -53,6 +53,11 @@ class ContainerState:
         return mapping(self.status, "state", "terminated") or mapping(self.status, "lastState", "terminated")
 
     @property
+    def has_ended_for_good(self) -> bool:
+        """Whether it has ended and nobody has started it again."""
+        return bool(mapping(self.status, "state", "terminated"))
+
+    @property
     def exit_code(self) -> int | None:
         code = at(self.ended, "exitCode")
         return code if isinstance(code, int) else None

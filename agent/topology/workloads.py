@@ -10,6 +10,7 @@ from agent.topology.graph import Topology
 from agent.topology.pods import is_finished, is_ready
 
 REVISION = "deployment.kubernetes.io/revision"
+SHOWS = timedelta(hours=2)  # what a release breaks shows that soon: what has run for days was broken by something else
 CONTROLLED = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -123,7 +124,7 @@ def rollback(topology: Topology, unit: Ref, since: datetime | None, *, slack: fl
     if began is None or first is None or began <= first:
         # a revision that was rolled back to keeps its old ReplicaSet: nothing new began
         return None
-    if since is not None and since < began - timedelta(seconds=slack):
+    if since is not None and not began - timedelta(seconds=slack) <= since <= began + SHOWS:
         return None
     changed = [(old, new) for old, new in zip(older.images, newest.images, strict=False) if old != new]
     before, after = changed[0] if changed else (next(iter(older.images), ""), next(iter(newest.images), ""))
