@@ -77,14 +77,16 @@ class Investigation:
             with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), _kept(row.id):
                 kept = await self._graph.aget_state(config)
                 beginning: State | None = None
+                # `next` leaves out a stage whose work is kept already and whose checkpoint is not: that is to go on too.
+                coming = [task.name for task in kept.tasks]
                 if not kept.values:
                     beginning = {"version": GRAPH_VERSION, "run": row.id, "rounds": [], "readings": 0, "replans": 0}
-                elif kept.values.get("version") != GRAPH_VERSION or not kept.next or kept.next[0] not in (*NODES, *OF_A_MODEL):
+                elif kept.values.get("version") != GRAPH_VERSION or not coming or coming[0] not in (*NODES, *OF_A_MODEL):
                     # Resuming such a thread would silently do nothing, or something else.
                     await self._abandon(row, "its checkpoint is of another version of Lestrade")
                     return
                 else:
-                    await self._means.events.append(row.id, kept.next[0], "going on after a restart")
+                    await self._means.events.append(row.id, coming[0], "going on after a restart")
                 await self._graph.ainvoke(beginning, config, durability="sync")
         finally:
             self._course.forget(row.id)

@@ -13,6 +13,7 @@ class Meters:
 
     def __post_init__(self) -> None:
         self.webhooks = Counter("lestrade_webhooks", "Notifications taken", ["answer"], registry=self.registry)
+        self.alerts = Counter("lestrade_alerts", "Alerts, by what was done with them", ["done"], registry=self.registry)
         self.runs = Counter("lestrade_runs_finished", "Runs finished, by outcome", ["outcome"], registry=self.registry)
         self.working = Gauge("lestrade_runs_working", "Runs being worked on now", registry=self.registry)
         self.seconds = Histogram(

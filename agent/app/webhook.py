@@ -1,14 +1,20 @@
 """Alerts in: what Alertmanager sends is stored before it is answered."""
 
+import asyncio
+
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from agent.app.body import bounded
+from agent.app.callers import Callers
 from agent.app.meters import Meters
 from agent.bootstrap import Workshop
+from agent.domain.alerting import Taken
 from agent.errors import InputError
 from agent.stages.receive import receive
+
+LARGE = 200_000  # bytes that are not read between two other requests
 
 
 def add_webhook(app: FastAPI, meters: Meters) -> None:
@@ -16,15 +22,27 @@ def add_webhook(app: FastAPI, meters: Meters) -> None:
     async def alertmanager(request: Request) -> Response:
         """Stored before it is answered; Alertmanager sends again what got no 2xx."""
         shop: Workshop = request.app.state.shop
+        callers: Callers = request.app.state.callers
         try:
-            notification = receive(await bounded(request, shop.settings.webhook_max_bytes))
+            callers.admit(request.headers.get("authorization", ""))
+            body = await bounded(request, shop.settings.webhook_max_bytes)
+            notification = receive(body) if len(body) < LARGE else await asyncio.to_thread(receive, body)
         except (InputError, HTTPException):
             meters.webhooks.labels("refused").inc()
             raise
-        if not notification.firing:
-            meters.webhooks.labels("resolved").inc()
-            return JSONResponse({"run": None, "new": False, "reason": "every alert of it is resolved"})
-        row, is_new = await shop.take(alerts=notification.alerts, group_key=notification.group_key)
-        meters.webhooks.labels("opened" if is_new else "joined").inc()
-        request.app.state.workers.wake()
-        return JSONResponse({"run": row.id, "new": is_new}, status_code=202)
+        taken = await shop.intake(notification)
+        meters.webhooks.labels(_word(taken)).inc()
+        for done, count in taken.counts.items():
+            meters.alerts.labels(done).inc(count)
+        if taken.opened:
+            request.app.state.workers.wake()
+        answer = {"run": taken.run or None, "new": taken.is_new, "alerts": taken.counts, "reason": "; ".join(taken.why)}
+        return JSONResponse(answer, status_code=202 if taken.run else 200)
+
+
+def _word(taken: Taken) -> str:
+    if taken.opened:
+        return "opened"
+    if taken.run:
+        return "resolved" if set(taken.counts) == {"resolved"} else "joined"
+    return "kept"

@@ -9,7 +9,7 @@ from functools import partial
 from agent.app.meters import Meters
 from agent.bootstrap import Workshop
 from agent.errors import LestradeError, StoreUnavailable
-from agent.ports import RunRow
+from agent.ports.jobs import Jobs
 
 LOOK_SECONDS = 5.0  # between two looks for runs that another process left behind
 
@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 
 
 class Workers:
-    """Bounded: at most `settings.workers` runs at a time. Unfinished runs are looked for at start and every few seconds."""
+    """Bounded: at most `settings.workers` runs at a time, what goes first first. Runs that wait are looked for when somebody says
+    that there are some, and every few seconds; where processes share them, the queue brings them instead."""
 
     def __init__(self, shop: Workshop, meters: Meters) -> None:
         self._shop = shop
@@ -29,6 +30,17 @@ class Workers:
         self._wake.set()
 
     async def run(self) -> None:
+        """Until cancelled."""
+        jobs = self._shop.jobs
+        if jobs is None:
+            await self._run_alone()
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_offering(jobs))
+            if self._shop.settings.workers:
+                group.create_task(self._run_shared(jobs))
+
+    async def _run_alone(self) -> None:
         try:
             while True:
                 self._wake.clear()
@@ -36,38 +48,68 @@ class Workers:
                     await self._start_what_fits()
                 except StoreUnavailable as exc:
                     logger.error("looking for runs: %s", exc)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):  # wait_for of 3.11 can swallow a cancellation
-                        await self._wake.wait()
+                await self._pause(LOOK_SECONDS)
         finally:
             for task in self._busy.values():
                 task.cancel()
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
-    async def _start_what_fits(self) -> None:
-        for row in await self._shop.store.unfinished():
-            if len(self._busy) >= self._shop.settings.workers:
-                return
-            if row.id not in self._busy:
-                task = asyncio.create_task(self._work(row))
-                self._busy[row.id] = task
-                task.add_done_callback(partial(self._done, row.id))
+    async def _run_offering(self, jobs: Jobs) -> None:
+        pause = min(LOOK_SECONDS, self._shop.settings.claim_seconds / 2)
+        while True:
+            self._wake.clear()
+            try:
+                await jobs.offer()
+            except StoreUnavailable as exc:
+                logger.error("offering runs: %s", exc)
+            await self._pause(pause)
 
-    async def _work(self, row: RunRow) -> bool:
+    async def _run_shared(self, jobs: Jobs) -> None:
+        while True:
+            try:
+                await jobs.work(self._work_on, at_once=self._shop.settings.workers)
+            except StoreUnavailable as exc:
+                logger.error("%s", exc)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _work_on(self, run: str) -> None:
+        if await self._work(run):
+            self.wake()  # where a cluster has no more room, another may have waited for this one's place
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # wait_for of 3.11 can swallow a cancellation
+                await self._wake.wait()
+
+    async def _start_what_fits(self) -> None:
+        shop = self._shop
+        room = shop.settings.workers - len(self._busy)
+        if room <= 0:
+            return
+        for run, _ in await shop.store.waiting(shop.reader.name, limit=room + len(self._busy)):
+            if len(self._busy) < shop.settings.workers and run not in self._busy:
+                task = asyncio.create_task(self._work(run))
+                self._busy[run] = task
+                task.add_done_callback(partial(self._done, run))
+
+    async def _work(self, run: str) -> bool:
         """True when the run is finished."""
         try:
+            row = await self._shop.store.row(run)
+            if row is None or row.state == "finished":
+                return False
             began = time.monotonic()
             with self._meters.working.track_inprogress():
                 worked = await self._shop.work(row)
-            finished = await self._shop.store.row(row.id) if worked else None
+            finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
                 self._meters.seconds.observe(time.monotonic() - began)
                 self._meters.runs.labels(finished.outcome).inc()
                 return True
         except LestradeError as exc:
-            logger.error("run %s: %s", row.id, exc)
+            logger.error("run %s: %s", run, exc)
         except Exception:
-            logger.exception("run %s broke outside its stages", row.id)
+            logger.exception("run %s broke outside its stages", run)
         return False
 
     def _done(self, run: str, task: "asyncio.Task[bool]") -> None:

@@ -103,6 +103,14 @@ def serve(
     raise typer.Exit(command.serve(listen=listen, config=config))
 
 
+@app.command(epilog="Example: LESTRADE_DATABASE_URL=postgresql://lestrade@db/lestrade lestrade worker")
+def worker(config: Config = None) -> None:
+    """Work on runs that `lestrade serve` takes in elsewhere; as many processes as you like, over one PostgreSQL."""
+    from agent.cli import worker as command
+
+    raise typer.Exit(command.worker(config=config))
+
+
 @app.command(epilog="Example: lestrade report run-1f2e3d4c5b6a --format html -o report.html")
 def report(
     run: Annotated[str, typer.Argument(help="The run's id (see `lestrade runs list`).")],

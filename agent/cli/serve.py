@@ -29,7 +29,7 @@ async def _serve(settings: Settings, listen: str) -> int:
     async def shop() -> AsyncIterator[Workshop]:
         try:
             with traces(settings):
-                async with workshop(settings) as opened:
+                async with workshop(settings, unattended=True) as opened:
                     yield opened
         except LestradeError as exc:
             failed.append(exc)

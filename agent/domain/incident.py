@@ -14,6 +14,7 @@ class Alert:
     annotations: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     starts_at: datetime | None = None
+    ends_at: datetime | None = None  # once it is resolved
     resolved: bool = False
 
 

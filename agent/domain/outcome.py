@@ -63,6 +63,9 @@ RunOutcome = Literal[
     "unclear",  # more than one thing could be meant
     "absent",  # what was asked about is not there
     "stopped",  # by the person who asked
+    "joined",  # another run works on the same cause: nothing is done twice
+    "resolved",  # its alerts resolved before anybody looked
+    "silenced",  # its alerts were silenced before anybody looked
     "ungoverned",  # the sidecar could not be reached: diagnosis only
     "failed",  # the run itself broke; what is known is reported
 ]

@@ -1,5 +1,6 @@
 """What the stages need of the world, as protocols. Adapters live above; fakes live in tests/fakes."""
 
+from agent.ports.alerts import AlertBook, Silences
 from agent.ports.clock import Clock
 from agent.ports.cluster import ClusterReader, Gap, Observed
 from agent.ports.governance import Governance
@@ -10,6 +11,7 @@ from agent.ports.sessions import SessionStore
 from agent.ports.store import EventLog, RunEvent, RunRow, RunStore
 
 __all__ = [
+    "AlertBook",
     "Candidate",
     "Clock",
     "ClusterReader",
@@ -25,4 +27,5 @@ __all__ = [
     "RunStore",
     "Runbooks",
     "SessionStore",
+    "Silences",
 ]

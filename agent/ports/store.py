@@ -14,7 +14,7 @@ RunState = Literal["queued", "running", "finished"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """`outcome` is "" until the run is finished; `headline` is its one-line result."""
+    """`outcome` is "" until the run is finished; `headline` is its one-line result; `priority` 0 goes first."""
 
     id: str
     incident: Incident
@@ -23,6 +23,7 @@ class RunRow:
     headline: str
     created_at: datetime
     updated_at: datetime
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +42,24 @@ class RunStore(Protocol):
         """A new queued run, or the unfinished one of the same alert group (then False). Durable before it returns."""
         ...
 
-    async def claim(self, run: str, owner: str, *, lease_seconds: int) -> bool:
-        """Take the run for this process by compare-and-set; a claim that was not renewed lapses."""
+    async def claim(self, run: str, owner: str, *, lease_seconds: int, most: int = 0) -> bool:
+        """Take the run for this process by compare-and-set; a claim that was not renewed lapses. `most`: no more runs of the
+        same cluster are worked on at a time, by all processes (0: as many as there are)."""
         ...
 
     async def release(self, run: str, owner: str) -> None: ...
 
-    async def unfinished(self) -> Sequence[RunRow]: ...
+    async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
+        """Those of one cluster, or all; what goes first stands first."""
+        ...
+
+    async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
+        """Unfinished runs that nobody has, with their priority; what goes first stands first."""
+        ...
+
+    async def same_cause(self, run: str, cause: str) -> str:
+        """Say which cause this run will work on. Another open run of the same cluster that said so first, or ""."""
+        ...
 
     async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None: ...
 
@@ -70,6 +82,10 @@ class RunStore(Protocol):
 
 class EventLog(Protocol):
     async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent: ...
+
+    async def told(self, run: str) -> Sequence[RunEvent]:
+        """What there is now, without waiting for more."""
+        ...
 
     def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
         """All events after `after`, then new ones as they come, until the run is finished."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agent.domain.finding import Diagnosis, RankedCause
-from agent.domain.incident import Window
+from agent.domain.incident import Incident, Window
 from agent.domain.objects import Manifest, Ref
 from agent.domain.outcome import Round, RunOutcome
 from agent.domain.report import Chart, Report
@@ -31,6 +31,7 @@ async def conclude(
     page: str,
     gaps: Sequence[str],
     failure: str,
+    same_as: str = "",
     namespaces: Sequence[str],
     reader: ClusterReader,
     metrics: Metrics | None,
@@ -40,9 +41,12 @@ async def conclude(
     clock: Clock,
 ) -> Report:
     """`latest`: the outcome of the last diagnosis, "" when there was none since the last repair; `diagnosis` is the one that
-    was acted on last, `mended` the causes that are seen to be repaired. Safe to repeat."""
+    was acted on last, `mended` the causes that are seen to be repaired; `same_as`: the run that works on the same cause. Safe to
+    repeat."""
     ended = tuple([await _given_back(round_, governance=governance) for round_ in rounds])
     outcome = outcome_of(diagnosis, ended, latest=latest, governed=governance is not None, failure=failure)
+    if same_as and not failure:
+        outcome = "joined"
     evidence = tuple(await store.evidence(row.id))
     now = clock.now()
     whole = _with_mended(diagnosis, mended)
@@ -51,7 +55,7 @@ async def conclude(
         run=row.id,
         incident=row.incident,
         outcome=outcome,
-        headline=headline(outcome, diagnosis, ended, mended, failure=failure),
+        headline=_with_alerts(headline(outcome, diagnosis, ended, mended, failure=failure, same_as=same_as), row.incident),
         diagnosis=whole,
         rounds=ended,
         evidence=evidence,
@@ -100,6 +104,7 @@ def headline(
     mended: Sequence[RankedCause] = (),
     *,
     failure: str,
+    same_as: str = "",
 ) -> str:
     """One sentence: what was wrong, and what came of it; a second one where one cause was repaired and another was not."""
     if outcome == "failed" or diagnosis is None:
@@ -122,9 +127,16 @@ def headline(
         "answered": diagnosis.statement,
         "unclear": diagnosis.statement,
         "absent": diagnosis.statement,
+        "joined": f"Run {same_as} works on the same cause: {cause}",
         "ungoverned": f"Diagnosed only, the sidecar could not be reached: {cause}",
     }
     return f"{words[outcome]}. Repaired: {repaired}" if repaired and outcome != "repaired" else words[outcome]
+
+
+def _with_alerts(words: str, incident: Incident) -> str:
+    """That the alerts are over is news, whatever came of the run."""
+    over = bool(incident.alerts) and all(alert.resolved for alert in incident.alerts)
+    return f"{words} (its {'alerts have' if len(incident.alerts) > 1 else 'alert has'} resolved by now)" if over else words
 
 
 def _with_mended(diagnosis: Diagnosis | None, mended: Sequence[RankedCause]) -> Diagnosis | None:

@@ -1,5 +1,6 @@
 """An Alertmanager notification (webhook, payload version 4), from bytes to nouns. Nothing in the bytes is taken on trust."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from agent.errors import InputError
 
 # https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 VERSION = "4"
-MOST_ALERTS = 500
+MOST_ALERTS = 10_000  # a storm that Alertmanager groups into one notification; the body is bounded too
 Text = Annotated[str, Field(max_length=20_000)]
 ZERO = datetime.fromisoformat("0001-01-01T00:00:00+00:00")  # how Go writes "no time"
 
@@ -25,6 +26,7 @@ class _Alert(BaseModel):
     labels: dict[str, Text]
     annotations: dict[str, Text] = Field(default_factory=dict)
     starts_at: AwareDatetime | None = Field(None, alias="startsAt")
+    ends_at: AwareDatetime | None = Field(None, alias="endsAt")
     fingerprint: Annotated[str, Field(max_length=64)] = ""
 
 
@@ -67,12 +69,20 @@ def receive(raw: bytes) -> Notification:
     return Notification(group_key=taken.group_key, alerts=tuple(_noun(alert) for alert in taken.alerts))
 
 
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """For an alert that came without one: who sends it twice means the same alert by the same labels."""
+    whole = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(whole).hexdigest()[:16]
+
+
 def _noun(alert: _Alert) -> Alert:
+    resolved = alert.status == "resolved"
     return Alert(
         name=alert.labels.get("alertname", "unnamed alert"),
         labels=alert.labels,
         annotations=alert.annotations,
-        fingerprint=alert.fingerprint,
+        fingerprint=alert.fingerprint or fingerprint(alert.labels),
         starts_at=alert.starts_at if alert.starts_at and alert.starts_at != ZERO else None,
-        resolved=alert.status == "resolved",
+        ends_at=alert.ends_at if resolved and alert.ends_at and alert.ends_at != ZERO else None,
+        resolved=resolved,
     )

@@ -33,6 +33,8 @@ def _of_cluster(row: RunRow, diagnosis: Diagnosis | None, evidence: Sequence[Evi
     for alert in row.incident.alerts:
         if alert.starts_at:
             yield TimelineEntry(at=alert.starts_at, who="cluster", text=f"alert {alert.name} fires")
+        if alert.resolved and alert.ends_at:
+            yield TimelineEntry(at=alert.ends_at, who="cluster", text=f"alert {alert.name} is resolved")
     cited = {piece for cause in (diagnosis.causes if diagnosis else ()) for piece in cause.evidence}
     for cause in diagnosis.causes if diagnosis else ():
         if cause.finding.since:

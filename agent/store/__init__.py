@@ -1,5 +1,6 @@
-"""Runs, evidence, events and conversations, durable, in one database."""
+"""Runs, alerts, evidence, events and conversations, durable, in one database."""
 
+from agent.store.alerts import SqlAlertBook
 from agent.store.database import Database
 from agent.store.deliveries import SqlDeliveryBook
 from agent.store.events import SqlEventLog
@@ -11,6 +12,7 @@ from agent.store.slack import SqlSlackBook
 
 __all__ = [
     "Database",
+    "SqlAlertBook",
     "SqlDeliveryBook",
     "SqlEventLog",
     "SqlModelBook",

@@ -80,6 +80,13 @@ class Database:
             raise StoreUnavailable(f"runs cannot be kept in {self.shown}: {_plain(exc)}") from exc
 
     @asynccontextmanager
+    async def making(self) -> AsyncIterator[None]:
+        """While somebody makes tables in a shared database that are not ours, one process at a time."""
+        async with self.transaction() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
+            yield
+
+    @asynccontextmanager
     async def turn(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may read, decide and write: no other turn, of any process, is between its begin and its end."""
         async with self._turn, self.transaction() as connection:  # our own wait in line: SQLite would have them poll

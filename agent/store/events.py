@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Integer, Row, and_, func, literal, not_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import exists
 
 from agent.ports.store import RunEvent
@@ -27,25 +28,18 @@ class SqlEventLog:
         self._appended = asyncio.Event()
 
     async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent:
-        last = select(func.max(events.c.seq)).where(events.c.run == run).scalar_subquery()
-        told = exists().where(and_(events.c.run == run, events.c.seq == last, events.c.stage == stage, events.c.text == text))
-        at = self._database.now().isoformat(timespec="microseconds")
-        row = select(
-            literal(run),
-            func.coalesce(last, literal(0, Integer)) + 1,
-            literal(at),
-            literal(stage),
-            literal(text),
-            literal(orjson.dumps(dict(data or {})).decode()),
-        ).where(not_(told))
         async with self._database.transaction() as connection:
             if self._database.is_shared:  # two appends at once would both take the next number
                 await connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
-            await connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
+            await append_in(connection, run, stage, text, data or {}, at=self._database.now())
             query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
             found = (await connection.execute(query)).one()
-        self._appended.set()
+        self.wake()
         return _event(found)
+
+    def wake(self) -> None:
+        """Followers look again: something was appended in another transaction of this process."""
+        self._appended.set()
 
     async def told(self, run: str) -> list[RunEvent]:
         """What there is now, without waiting for more."""
@@ -75,6 +69,23 @@ class SqlEventLog:
                 await self._appended.wait()
         except TimeoutError:
             return
+
+
+async def append_in(
+    connection: AsyncConnection, run: str, stage: str, text: str, data: Mapping[str, Json], *, at: datetime
+) -> None:
+    """Within a transaction of somebody who has the run for themselves."""
+    last = select(func.max(events.c.seq)).where(events.c.run == run).scalar_subquery()
+    told = exists().where(and_(events.c.run == run, events.c.seq == last, events.c.stage == stage, events.c.text == text))
+    row = select(
+        literal(run),
+        func.coalesce(last, literal(0, Integer)) + 1,
+        literal(at.isoformat(timespec="microseconds")),
+        literal(stage),
+        literal(text),
+        literal(orjson.dumps(dict(data)).decode()),
+    ).where(not_(told))
+    await connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
 
 
 def _event(found: Row[Any]) -> RunEvent:

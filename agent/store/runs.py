@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from agent.domain.document import from_document, to_document
@@ -36,6 +36,8 @@ class SqlRunStore:
             "headline": "",
             "created_at": now,
             "updated_at": now,
+            "cluster": incident.cluster,
+            "priority": 0,  # somebody waits for it
         }
         for _ in range(3):  # the run that we collide with may finish before we have read it
             async with self._database.transaction() as connection:
@@ -45,13 +47,14 @@ class SqlRunStore:
                     found = (await connection.execute(select(runs).where(runs.c.id == values["id"]))).one()
                     return _row(found), True
                 except IntegrityError:
-                    query = select(runs).where(runs.c.group_key == incident.group_key, runs.c.state != "finished")
+                    of_group = (runs.c.group_key == incident.group_key) & (runs.c.cluster == incident.cluster)
+                    query = select(runs).where(of_group, runs.c.state != "finished")
                     joined = (await connection.execute(query)).first()
                     if joined is not None:
                         return _row(joined), False
         raise AssertionError("an alert group collided with a run that was never there")
 
-    async def claim(self, run: str, owner: str, *, lease_seconds: int) -> bool:
+    async def claim(self, run: str, owner: str, *, lease_seconds: int, most: int = 0) -> bool:
         now = self._database.now()
         free = or_(runs.c.owner.is_(None), runs.c.owner == owner, runs.c.claimed_until < _stamp(now))
         statement = (
@@ -64,7 +67,15 @@ class SqlRunStore:
                 updated_at=_stamp(now),
             )
         )
-        async with self._database.transaction() as connection:
+        if not most:
+            async with self._database.transaction() as connection:
+                return (await connection.execute(statement)).rowcount == 1
+        async with self._database.turn() as connection:  # two that claim at once would both count one too few
+            cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
+            held = (runs.c.state == "running") & (runs.c.claimed_until >= _stamp(now)) & runs.c.owner.is_not(None)
+            query = select(func.count()).select_from(runs).where(held, runs.c.id != run, runs.c.cluster == cluster)
+            if (await connection.execute(query)).scalar_one() >= most:
+                return False
             return (await connection.execute(statement)).rowcount == 1
 
     async def release(self, run: str, owner: str) -> None:
@@ -72,10 +83,26 @@ class SqlRunStore:
         async with self._database.transaction() as connection:
             await connection.execute(statement)
 
-    async def unfinished(self) -> Sequence[RunRow]:
-        query = select(runs).where(runs.c.state != "finished").order_by(runs.c.created_at)
+    async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
+        query = select(runs).where(runs.c.state != "finished").order_by(runs.c.priority, runs.c.created_at, runs.c.id)
         async with self._database.transaction() as connection:
-            return [_row(found) for found in await connection.execute(query)]
+            return [_row(found) for found in await connection.execute(query.where(_of(cluster)) if cluster else query)]
+
+    async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
+        free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(self._database.now()))
+        query = select(runs.c.id, runs.c.priority).where(runs.c.state != "finished", free, _of(cluster))
+        async with self._database.transaction() as connection:
+            found = await connection.execute(query.order_by(runs.c.priority, runs.c.created_at, runs.c.id).limit(limit))
+            return [(row.id, row.priority) for row in found]
+
+    async def same_cause(self, run: str, cause: str) -> str:
+        async with self._database.turn() as connection:
+            cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
+            others = (runs.c.id != run) & (runs.c.cause == cause) & (runs.c.state != "finished") & (runs.c.cluster == cluster)
+            query = select(runs.c.id).where(others).order_by(runs.c.created_at, runs.c.id).limit(1)
+            first = (await connection.execute(query)).scalar()
+            await connection.execute(update(runs).where(runs.c.id == run).values(cause="" if first else cause))
+        return str(first or "")
 
     async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None:
         values = {
@@ -161,7 +188,13 @@ def _row(found: Row[tuple[object, ...]]) -> RunRow:
         headline=values["headline"],
         created_at=datetime.fromisoformat(values["created_at"]),
         updated_at=datetime.fromisoformat(values["updated_at"]),
+        priority=values["priority"],
     )
+
+
+def _of(cluster: str) -> ColumnElement[bool]:
+    """Of this cluster, or kept by a version that did not say."""
+    return runs.c.cluster.in_((cluster, ""))
 
 
 def _stamp(at: datetime) -> str:

@@ -18,15 +18,47 @@ runs = Table(
     Column("claimed_until", String(40), nullable=True),
     Column("created_at", String(40), nullable=False),
     Column("updated_at", String(40), nullable=False),
+    # What came later has a default that the database knows: it is added to a database of an earlier version.
+    Column("cluster", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default="1"),  # 0 goes first
+    Column("place", Text, nullable=False, server_default=""),  # what its alerts are about, and what that lies in
+    Column("last_alert_at", String(40), nullable=False, server_default=""),
+    Column("told", Integer, nullable=False, server_default="0"),  # how often its events told of alerts that joined
+    Column("cause", Text, nullable=False, server_default=""),  # the root cause it has named and works on
 )
 # At most one unfinished run for an alert group: the database decides, so that two webhooks at once cannot both open one.
 Index(
-    "one_open_run_per_group",
+    "one_open_run_per_group_and_cluster",
+    runs.c.cluster,
     runs.c.group_key,
     unique=True,
     sqlite_where=text("state <> 'finished' AND group_key <> ''"),
     postgresql_where=text("state <> 'finished' AND group_key <> ''"),
 )
+
+Index("open_runs", runs.c.state)
+
+# The book of alerts: everything that was ever notified, with what was done about it.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("cluster", String(200), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("severity", String(40), nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("starts_at", String(40), nullable=False),
+    Column("first_seen", String(40), nullable=False),
+    Column("last_seen", String(40), nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("done", String(16), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("run", String(80), nullable=False),
+)
+Index("alerts_by_run", alerts.c.run)
+Index("alerts_by_sight", alerts.c.last_seen)
 
 events = Table(
     "events",

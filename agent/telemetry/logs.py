@@ -13,7 +13,18 @@ from structlog.typing import EventDict, WrappedLogger
 from agent.ports.tracing import RUN, trace_id_of
 from agent.signals.masking import MASK, mask
 
-QUIET = ("uvicorn.access", "aiosqlite", "httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "openai", "drain3")
+QUIET = (
+    "uvicorn.access",
+    "aiosqlite",
+    "procrastinate",
+    "httpx",
+    "httpcore",
+    "httpx2",
+    "httpcore2",
+    "urllib3",
+    "openai",
+    "drain3",
+)
 DEEPEST = 12
 
 

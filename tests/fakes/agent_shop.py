@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlRunList, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlRunList, SqlSessionStore
 from tests.fakes.agent_runs import opened
 from tests.fakes.agent_world import Script, World, WorldReader
 
@@ -28,6 +28,7 @@ async def fake_shop(
                 reader=WorldReader(world),
                 sessions=SqlSessionStore(database),
                 listing=SqlRunList(database),
+                book=SqlAlertBook(database, events),
                 governed=governed,
             )
     finally:

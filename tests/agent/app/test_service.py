@@ -27,6 +27,13 @@ def notification(**changes: object) -> dict[str, object]:
     return {"version": "4", "groupKey": '{}:{alertname="KubePodCrashLooping"}', "status": "firing", "alerts": [alert], **changes}
 
 
+def elsewhere(**changes: object) -> dict[str, object]:
+    """Of a namespace that has nothing to do with the first."""
+    alert = notification()["alerts"][0]
+    labels = {"alertname": "KubePodCrashLooping", "namespace": "billing", "severity": "warning"}
+    return notification(alerts=[{**alert, "labels": labels, "fingerprint": "cd34"}], **changes)
+
+
 @asynccontextmanager
 async def service(folder, script=None, **settings):
     app = create_app(lambda: fake_shop(folder, script, settings=Settings(**settings)))
@@ -60,18 +67,21 @@ async def test_the_same_alert_group_joins_its_run_and_another_group_does_not(tmp
     async with service(tmp_path, Script(answer="never")) as http:
         first = (await http.post("/webhooks/alertmanager", json=notification())).json()
         again = (await http.post("/webhooks/alertmanager", json=notification())).json()
-        other = (await http.post("/webhooks/alertmanager", json=notification(groupKey="other"))).json()
+        other = (await http.post("/webhooks/alertmanager", json=elsewhere(groupKey="other"))).json()
 
-    assert again == {"run": first["run"], "new": False}
+    assert (again["run"], again["new"], again["alerts"]) == (first["run"], False, {"again": 1})
     assert other["new"] is True
 
 
-async def test_after_its_run_is_finished_the_group_opens_another(tmp_path):
+async def test_after_its_run_is_finished_an_alert_that_fires_anew_opens_another_and_one_that_goes_on_does_not(tmp_path):
+    anew = [{**notification()["alerts"][0], "startsAt": "2026-03-02T11:00:00Z"}]
     async with service(tmp_path, Script()) as http:
         first = (await http.post("/webhooks/alertmanager", json=notification())).json()
         await finished(http, first["run"])
-        second = (await http.post("/webhooks/alertmanager", json=notification())).json()
+        goes_on = (await http.post("/webhooks/alertmanager", json=notification())).json()
+        second = (await http.post("/webhooks/alertmanager", json=notification(alerts=anew))).json()
 
+    assert (goes_on["run"], goes_on["alerts"]) == (first["run"], {"settled": 1})
     assert second["new"] is True
     assert second["run"] != first["run"]
 
@@ -111,7 +121,7 @@ async def test_a_run_left_unfinished_is_taken_up_at_the_next_start(tmp_path):
         (json.dumps({"version": "4"}).encode(), "groupKey"),
         (json.dumps(notification(alerts=[])).encode(), "alerts"),
         (json.dumps(notification(alerts=[{"labels": {"a": 1}}])).encode(), "labels"),
-        (b'{"version": "4", "groupKey": "' + b"k" * 2_000_000 + b'"}', "longer than"),
+        (b'{"version": "4", "groupKey": "' + b"k" * 20_000_000 + b'"}', "longer than"),
     ],
 )
 async def test_a_bad_notification_gets_a_problem_that_says_why(tmp_path, body, says):
@@ -214,4 +224,4 @@ async def test_a_run_that_another_process_holds_is_not_asked_for_in_a_circle(tmp
         workers.cancel()
         await asyncio.gather(workers, return_exceptions=True)
 
-    assert asked == 1
+    assert asked <= 1

@@ -6,7 +6,7 @@ import pytest
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.toolsets.snapshot import SnapshotCluster
 
 
@@ -41,6 +41,7 @@ async def shop(tmp_path):
             reader=SnapshotCluster.open(path),
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
+            book=SqlAlertBook(database, events),
         )
         return made, investigation
 

@@ -1,0 +1,1 @@
+"""Runs brought to processes, where more than one works on them."""

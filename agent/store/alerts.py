@@ -1,0 +1,295 @@
+"""The book of alerts in SQL, and the runs that alerts open and join. Knows nothing of why an alert goes where it goes."""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import Row, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agent.domain.alerting import NEW, OVERFLOW, AlertState, Done, KnownAlert, Neighbourhood, OpenRun, Placement, Taken
+from agent.domain.document import from_document, to_document
+from agent.domain.incident import Alert, Incident
+from agent.ports.alerts import Decide
+from agent.store.database import Database
+from agent.store.events import SqlEventLog, append_in
+from agent.store.tables import alerts as book
+from agent.store.tables import runs
+
+HELD = 200  # alerts that an incident itself carries; the book has them all
+TOLD = 50  # events of one run that tell of alerts; then one says that the book has the rest
+NAMES = 8  # of alerts, in one event
+KEYS = 300  # words that say where a run's alerts are
+PORTION = 400  # rows of one statement: databases bound its parameters
+
+
+class SqlAlertBook:
+    """The AlertBook. Every method raises StoreUnavailable when the database cannot."""
+
+    def __init__(self, database: Database, events: SqlEventLog) -> None:
+        self._database = database
+        self._events = events
+
+    async def take(self, cluster: str, alerts: Sequence[Alert], group_key: str, decide: Decide) -> Taken:
+        once = list({alert.fingerprint: alert for alert in alerts}.values())
+        async with self._database.turn() as connection:
+            now = self._database.now()
+            known = await _known(connection, cluster, [alert.fingerprint for alert in once])
+            placed = list(decide(once, known, await _open(connection, cluster), now))
+            opened = await _with_runs(connection, cluster, group_key, placed, now)
+            await self._write(connection, cluster, group_key, placed, known, now)
+            for run, of_run in _by_run(placed).items():
+                await _tell_run(connection, run, of_run, now, is_new=run in opened)
+        self._events.wake()
+        return _taken(placed, opened)
+
+    async def of_run(self, run: str) -> Sequence[KnownAlert]:
+        query = _rows().where(book.c.run == run).order_by(book.c.first_seen, book.c.fingerprint)
+        async with self._database.transaction() as connection:
+            return [_alert(found) for found in await connection.execute(query)]
+
+    async def latest(self, cluster: str, *, limit: int) -> Sequence[KnownAlert]:
+        query = _rows().where(book.c.cluster == cluster).order_by(book.c.last_seen.desc(), book.c.fingerprint).limit(limit)
+        async with self._database.transaction() as connection:
+            return [_alert(found) for found in await connection.execute(query)]
+
+    async def close_unasked(self, run: str, outcome: str, headline: str) -> bool:
+        async with self._database.turn() as connection:
+            now = self._database.now()
+            closed = await _close_queued(connection, run, outcome, headline, now)
+            if closed:
+                await append_in(connection, run, "intake", headline, {"outcome": outcome}, at=now)
+        self._events.wake()
+        return closed
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        cluster: str,
+        group_key: str,
+        placed: Sequence[Placement],
+        known: Mapping[str, KnownAlert],
+        now: datetime,
+    ) -> None:
+        rows = [
+            {
+                "cluster": cluster,
+                "fingerprint": one.alert.fingerprint,
+                "name": one.alert.name,
+                "severity": one.severity,
+                "labels": orjson.dumps(dict(one.alert.labels)).decode(),
+                "group_key": group_key,
+                "state": "resolved" if one.alert.resolved else "firing",
+                "starts_at": _stamp(one.alert.starts_at) if one.alert.starts_at else "",
+                "first_seen": _stamp(now),
+                "last_seen": _stamp(now),
+                "times": 1,
+                "done": one.done,
+                "why": one.why,
+                "run": one.run,
+            }
+            for one in placed
+        ]
+        insert = self._database.insert(book)
+        kept = ("name", "severity", "labels", "group_key", "state", "starts_at", "last_seen", "done", "why", "run")
+        statement = insert.on_conflict_do_update(
+            index_elements=["cluster", "fingerprint"],
+            set_={**{name: insert.excluded[name] for name in kept}, "times": book.c.times + 1},
+        )
+        for start in range(0, len(rows), PORTION):
+            await connection.execute(statement, rows[start : start + PORTION])
+
+
+async def _known(connection: AsyncConnection, cluster: str, fingerprints: Sequence[str]) -> dict[str, KnownAlert]:
+    found: dict[str, KnownAlert] = {}
+    for start in range(0, len(fingerprints), PORTION):
+        query = _rows().where(book.c.cluster == cluster, book.c.fingerprint.in_(fingerprints[start : start + PORTION]))
+        for row in await connection.execute(query):
+            found[row.fingerprint] = _alert(row)
+    return found
+
+
+async def _open(connection: AsyncConnection, cluster: str) -> list[OpenRun]:
+    wanted = (runs.c.id, runs.c.state, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at)
+    query = select(*wanted).where(runs.c.state != "finished", runs.c.cluster == cluster).order_by(runs.c.created_at, runs.c.id)
+    return [
+        OpenRun(
+            id=row.id,
+            is_running=row.state == "running",
+            priority=row.priority,
+            group_key=row.group_key,
+            place=_place(row.place),
+            last_alert_at=_time(row.last_alert_at),
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def _with_runs(
+    connection: AsyncConnection, cluster: str, group_key: str, placed: list[Placement], now: datetime
+) -> tuple[str, ...]:
+    """Open the runs that are wanted and put their ids into the placements."""
+    ids: dict[str, str] = {}
+    wanted = {one.run: group_key if one.run == NEW else one.run for one in placed if one.run in (NEW, OVERFLOW)}
+    for name, group in wanted.items():
+        ids[name] = f"run-{secrets.token_hex(6)}"
+        incident = Incident(id=f"inc-{secrets.token_hex(6)}", cluster=cluster, opened_at=now, group_key=group)
+        values = {
+            "id": ids[name],
+            "incident": _dump(incident),
+            "group_key": group,
+            "state": "queued",
+            "outcome": "",
+            "headline": "",
+            "created_at": _stamp(now),
+            "updated_at": _stamp(now),
+            "cluster": cluster,
+            "priority": min(one.priority for one in placed if one.run == name),
+        }
+        await connection.execute(runs.insert().values(values))
+    placed[:] = [replace(one, run=ids.get(one.run, one.run)) for one in placed]
+    return tuple(ids.values())
+
+
+async def _tell_run(connection: AsyncConnection, run: str, placed: Sequence[Placement], now: datetime, *, is_new: bool) -> None:
+    """The run as its alerts are now, and an event for what is new about them."""
+    fresh = [one for one in placed if not one.repeats]
+    if not fresh:
+        return
+    row = (await connection.execute(select(runs).where(runs.c.id == run).with_for_update())).one_or_none()
+    if row is None:
+        return
+    firing = [one for one in fresh if not one.alert.resolved]
+    resolved = [one for one in fresh if one.alert.resolved]
+    values: dict[str, Any] = {"told": row.told + 1}
+    if row.state != "finished":
+        incident = from_document(Incident, orjson.loads(row.incident))
+        held = _held(incident.alerts, fresh)
+        around = _place(row.place)
+        for one in firing:
+            around = around | one.place
+        values["incident"] = _dump(replace(incident, alerts=held))
+        values["place"] = orjson.dumps([sorted(around.own)[:KEYS], sorted(around.near)[:KEYS]]).decode()
+        if firing:
+            values["last_alert_at"] = _stamp(now)
+            values["priority"] = min(row.priority, *(one.priority for one in firing))
+    await connection.execute(update(runs).where(runs.c.id == run).values(values))
+    if row.told < TOLD:
+        for text, data in _lines(firing, resolved, row, is_new=is_new):
+            await append_in(connection, run, "intake", text, data, at=now)
+    elif row.told == TOLD:
+        await append_in(connection, run, "intake", "more alerts come and go; the book of alerts has them all", {}, at=now)
+    if resolved and row.state == "queued":
+        query = select(func.count()).select_from(book).where(book.c.run == run, book.c.state == "firing")
+        if not (await connection.execute(query)).scalar():
+            headline = f"Resolved by itself before it was looked into: {_names(resolved)}"
+            if await _close_queued(connection, run, "resolved", headline, now):
+                await append_in(connection, run, "conclude", headline, {"outcome": "resolved"}, at=now)
+
+
+def _lines(
+    firing: Sequence[Placement], resolved: Sequence[Placement], row: Row[Any], *, is_new: bool
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    if is_new:
+        count = f"{len(firing)} alerts" if len(firing) > 1 else "alert"
+        yield f"taken in: {count} {_names(firing)}", {"alerts": [one.alert.fingerprint for one in firing][:HELD]}
+    elif firing:
+        for why in dict.fromkeys(one.why for one in firing):
+            of_why = [one for one in firing if one.why == why]
+            said = "goes on firing" if of_why[0].done == "settled" else "joins"
+            yield f"{_names(of_why)} {said}: {why}", {"alerts": [one.alert.fingerprint for one in of_why][:HELD]}
+    if resolved:
+        when = " after the run had ended" if row.state == "finished" else ""
+        yield f"resolved{when}: {_names(resolved)}", {"alerts": [one.alert.fingerprint for one in resolved][:HELD]}
+
+
+async def _close_queued(connection: AsyncConnection, run: str, outcome: str, headline: str, now: datetime) -> bool:
+    """Not once somebody has begun: then it goes its way, and says what came."""
+    stamp = _stamp(now)
+    values = {"state": "finished", "outcome": outcome, "headline": headline, "report": "{}", "updated_at": stamp}
+    free = runs.c.owner.is_(None) | (runs.c.claimed_until < stamp)
+    done = await connection.execute(update(runs).where(runs.c.id == run, runs.c.state == "queued", free).values(values))
+    return done.rowcount == 1
+
+
+def _held(before: Sequence[Alert], fresh: Sequence[Placement]) -> tuple[Alert, ...]:
+    """Each alert as it was seen last; of too many those that fire go first."""
+    latest = {alert.fingerprint or str(number): alert for number, alert in enumerate(before)}
+    for one in fresh:
+        if one.alert.fingerprint in latest or not one.alert.resolved:
+            latest[one.alert.fingerprint] = one.alert
+    return tuple(sorted(latest.values(), key=lambda alert: alert.resolved)[:HELD])
+
+
+def _by_run(placed: Sequence[Placement]) -> dict[str, list[Placement]]:
+    found: dict[str, list[Placement]] = {}
+    for one in placed:
+        if one.run:
+            found.setdefault(one.run, []).append(one)
+    return found
+
+
+def _taken(placed: Sequence[Placement], opened: tuple[str, ...]) -> Taken:
+    firing = Counter(one.run for one in placed if one.run and not one.alert.resolved)
+    run = firing.most_common(1)[0][0] if firing else next((one.run for one in placed if one.run), "")
+    words = ["resolved" if one.alert.resolved else "again" if one.repeats else one.done for one in placed]
+    why = tuple(dict.fromkeys(one.why for one in placed if not one.alert.resolved or not one.run))[:5]
+    return Taken(run=run, is_new=run in opened, counts=dict(Counter(words)), why=why, opened=opened)
+
+
+def _names(placed: Sequence[Placement]) -> str:
+    names = Counter(one.alert.name for one in placed)
+    shown = [f"{name} ({count})" if count > 1 else name for name, count in list(names.items())[:NAMES]]
+    return ", ".join(shown) + (f" and {len(names) - NAMES} more kinds" if len(names) > NAMES else "")
+
+
+def _rows() -> Any:
+    return select(
+        book,
+        func.coalesce(runs.c.state, "").label("run_state"),
+        func.coalesce(runs.c.outcome, "").label("run_outcome"),
+        case((runs.c.state == "finished", runs.c.updated_at), else_="").label("run_updated_at"),
+    ).join_from(book, runs, runs.c.id == book.c.run, isouter=True)
+
+
+def _alert(row: Row[Any]) -> KnownAlert:
+    return KnownAlert(
+        fingerprint=row.fingerprint,
+        name=row.name,
+        severity=row.severity,
+        group_key=row.group_key,
+        state=cast(AlertState, row.state),
+        starts_at=_time(row.starts_at),
+        first_seen=datetime.fromisoformat(row.first_seen),
+        last_seen=datetime.fromisoformat(row.last_seen),
+        times=row.times,
+        done=cast(Done, row.done),
+        why=row.why,
+        run=row.run,
+        run_state=row.run_state,
+        run_outcome=row.run_outcome,
+        run_updated_at=_time(row.run_updated_at),
+    )
+
+
+def _place(text: str) -> Neighbourhood:
+    if not text:
+        return Neighbourhood()
+    own, near = orjson.loads(text)
+    return Neighbourhood(own=frozenset(own), near=frozenset(near))
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
+
+
+def _dump(incident: Incident) -> str:
+    return orjson.dumps(to_document(incident)).decode()
