@@ -9,7 +9,7 @@ plan said).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypedDict, cast
 
@@ -150,6 +150,8 @@ class Course:
         found, fresh = await diagnose(row.incident, sight, known, reasoner=means.reasoner)
         if any(entry["undo"] for entry in state["rounds"]):
             found = remembering(found, _diagnosis(state))
+        if (earlier := _diagnosis(state)) is not None:  # what a model made of it stays in the report
+            found = replace(found, assessment=earlier.assessment)
         await means.store.put_evidence(row.id, fresh)
         more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
         if more and state.get("readings", 0) < self._bounds.readings:

@@ -48,6 +48,7 @@ def _environment() -> Environment:
         line=one_line,
         breakable=_breakable,
         named=wording.named,
+        assessed=wording.assessed,
         diff=_diff,
     )
     environment.globals["lasted"] = wording.lasted

@@ -7,7 +7,7 @@ from agent.domain.answer import Answer
 from agent.domain.outcome import Round
 from agent.domain.report import Report
 from agent.rendering.safety import one_line, visible
-from agent.rendering.wording import OUTCOMES, end_of, lasted, moment, named, previews, revocation, right, value
+from agent.rendering.wording import OUTCOMES, assessed, end_of, lasted, moment, named, previews, revocation, right, value
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!])")
 
@@ -60,6 +60,11 @@ def _cause(report: Report) -> Iterator[str]:
         yield "Ruled out:"
         yield ""
         yield from (f"- {text(out.finding.statement)}: {text(named(out.by))}" for out in diagnosis.ruled_out)
+        yield ""
+    for head, lines in assessed(diagnosis.assessment) if diagnosis.assessment else ():
+        yield f"{head}:"
+        yield ""
+        yield from (f"- {text(line)}" for line in lines)
         yield ""
     if diagnosis.looked_at:
         yield "Also looked at:"

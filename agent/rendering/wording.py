@@ -7,6 +7,7 @@ from typing import get_args
 
 import orjson
 
+from agent.domain.assessment import Assessment
 from agent.domain.outcome import Round, RoundEnd, RunOutcome
 from agent.domain.report import Report
 from sidecar.contract import ChangePreview, Json, Right, Settlement
@@ -94,6 +95,26 @@ def revocation(settlement: Settlement) -> str:
         return "given back; no write with the old token was tried"
     after = f"{settlement.refused_after_ms:.0f} ms after the binding was deleted"
     return f"proven over: the old token was refused ({settlement.refusal}) {after}"
+
+
+def assessed(told: Assessment) -> list[tuple[str, Sequence[str]]]:
+    """(heading, lines) of what a language model made of it; every heading says whose word it is."""
+    spent = f"{told.calls} answers, {told.tokens} tokens, {told.seconds:.1f} s" + (
+        f", {told.cost:.4f} spent" if told.cost else ""
+    )
+    how = {
+        "answered": f"{told.model}: {spent}",
+        "partial": f"{told.model}: ended early ({told.reason}: {told.why}); {spent}",
+        "unavailable": f"{told.model} gave no answer that counts ({told.reason}: {told.why}); what stands here is the checks'",
+    }[told.outcome]
+    parts: list[tuple[str, Sequence[str]]] = [("The model", [how, *([told.why] if told.cached else [])])]
+    if told.said:
+        parts.append(("In its own words, not checked beyond its quotes", [told.said]))
+    parts.append(("Where it differs from the checks", told.disagreements))
+    parts.append(("Its inference, not seen by anybody", told.inference))
+    parts.append(("What it could not find out", told.unknowns))
+    parts.append(("Claims of it that did not stand and were dropped", told.dropped))
+    return [(head, lines) for head, lines in parts if lines]
 
 
 def previews(round_: Round) -> Sequence[ChangePreview]:
