@@ -94,7 +94,8 @@ class Answering:
             return _said(await self._waits(before), thread)
         first = await shop.store.row(thread.faulty)
         if first is None:
-            return _said(Reply(text=SAID["nothing-yet"], outcome="told"), thread)
+            return _said(Reply(text=SAID["nothing-to-repair"], outcome="told"), thread)
+        exchange.tell(Stepped(stage="understand", text=f"the remedy for what run {first.id} found: {first.headline}"))
         return await self._worked_out(await shop.again(first, asked_by=asked_by), thread, exchange)
 
     async def _recheck(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:

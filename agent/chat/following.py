@@ -28,16 +28,29 @@ def thread_after(report: Report, before: Thread) -> Thread:
         return after
     subject = subject_of(diagnosis)
     spaces = [one.name for one in diagnosis.about if one.kind == "Namespace"]
-    space = subject.namespace if subject is not None else spaces[0] if len(spaces) == 1 else ""
-    if subject is not None and subject.kind == "Namespace":
-        space = subject.name
+    space = _space_of(subject) or (spaces[0] if len(spaces) == 1 else "")
+    if subject is not None and subject.kind == "Namespace" and before.subject is not None and before.subject.namespace == space:
+        subject = before.subject  # "what changed there?" does not change what "it" is
     return replace(
         after,
         subject=subject or before.subject,
         suspects=tuple(cause.finding.subject for cause in diagnosis.causes),
         namespace=space or before.namespace,
-        faulty=report.run if diagnosis.causes else before.faulty,
+        faulty=_faulty(report.run, diagnosis, subject, before),
     )
+
+
+def _faulty(run: str, diagnosis: Diagnosis, subject: Ref | None, before: Thread) -> str:
+    """The run that "fix it" is about: never one about something that is not spoken of any more."""
+    if diagnosis.causes:
+        return run
+    return before.faulty if diagnosis.outcome == "answered" and subject in (None, before.subject) else ""
+
+
+def _space_of(subject: Ref | None) -> str:
+    if subject is None:
+        return ""
+    return subject.name if subject.kind == "Namespace" else subject.namespace
 
 
 def subject_of(diagnosis: Diagnosis) -> Ref | None:

@@ -60,7 +60,7 @@ class Recheck:
 class Talk:
     """About the conversation itself: a greeting, help, thanks, or a command that is none of ours."""
 
-    what: Literal["greeting", "help", "thanks", "command", "refrain", "nothing-yet", "no-choice"]
+    what: Literal["greeting", "help", "thanks", "command", "refrain", "nothing-yet", "nothing-to-repair", "no-choice"]
 
 
 Meaning = Ask | AskOfRelated | Repair | Show | Read | Recheck | Talk

@@ -70,7 +70,7 @@ def meaning_of(said: str, thread: Thread) -> Meaning:
     if small is not None:
         return small
     if REPAIR.match(bare) or (CONSENT.match(bare) and thread.faulty and thread.faulty == thread.run):
-        return Repair() if thread.faulty else Talk(what="nothing-yet")
+        return Repair() if thread.faulty else Talk(what="nothing-to-repair" if thread.run else "nothing-yet")
     named = REPAIR_NAMED.match(bare)
     if named is not None and "?" not in said:
         return _repair_of(named["what"], thread)
@@ -195,7 +195,8 @@ def _question(said: str, bare: str, thread: Thread) -> Meaning:
         return elliptic
     asked = understand(rest, _WHENEVER)
     names = [one.name for one in asked.mentions if one.sure or one.name not in GENERIC]
-    stands_for = PRONOUN.search(rest)
+    fills = FILLS.search(rest)
+    stands_for = PRONOUN.search(rest, fills.end() if fills else 0)
     if names and (stands_for is None or min(rest.find(name) for name in names) < stands_for.start()):
         return Ask(question=said)  # it names its own subject
     filled = _filled(rest, thread)

@@ -24,6 +24,10 @@ SAID = {
     ),
     "refrain": "Nothing is done. A plan that waits for approval is refused where it is approved, or simply expires.",
     "nothing-yet": "Nothing was looked into in this conversation yet that this could be about. Ask a question first.",
+    "nothing-to-repair": (
+        "No cause was found for what was spoken of last, so there is nothing to repair. Ask what is wrong first, or name it: "
+        "*fix NAME*."
+    ),
     "no-choice": "There is no such choice.",
 }
 

@@ -17,7 +17,7 @@ from agent.domain.session import NamedCause, Reply
 from agent.rendering.markdown import fenced, text
 from agent.rendering.wording import moment, named
 
-QUOTES, REASONS, RULED_OUT, UNSEEN, LEFT, ROWS = 3, 4, 3, 3, 3, 30
+QUOTES, RULED_OUT, UNSEEN, LEFT, ROWS = 3, 3, 3, 3, 30
 LONGEST_QUOTE = 300
 _UNREPAIRED = ("diagnosed", "human-needed", "not-repaired", "ungoverned", "no-answer", "refused")
 
@@ -134,8 +134,6 @@ def why(report: Report) -> str:
             f"- **{text(cause.finding.cause)}** of {text(str(cause.finding.subject))}, confidence {cause.confidence:.0%}"
         )
         lines += [f"  - {text(named(reason))}" for reason in cause.because]
-        if cause.explains:
-            lines.append(f"  - it explains: {text(named(', '.join(cause.explains[:REASONS])))}")
         pieces = [one for one in report.evidence if one.id in cause.evidence and not one.missing]
         lines += [f"  - {one.id}, {text(one.source)}: {text(one.text[:LONGEST_QUOTE])}" for one in pieces[:QUOTES]]
     if not diagnosis.causes:
