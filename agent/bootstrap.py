@@ -80,6 +80,7 @@ class Workshop:
         sessions: SessionStore,
         listing: RunList,
         book: AlertBook,
+        database: Database,
         silences: Silences | None = None,
         jobs: Jobs | None = None,
         governed: bool = True,
@@ -91,6 +92,7 @@ class Workshop:
         self.sessions = sessions
         self.listing = listing
         self.book = book
+        self.database = database  # for the parts that keep books of their own beside the runs
         self.jobs = jobs  # where processes share the work
         self._silences = silences
         self.governed = governed  # whether there is a sidecar that a plan can be proposed to
@@ -312,6 +314,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
             book=SqlAlertBook(database, events),
+            database=database,
             silences=_silences(settings, stack),
             jobs=await _jobs(settings, database, store, reader.name, stack) if unattended and database.is_shared else None,
             governed=means.governance is not None,

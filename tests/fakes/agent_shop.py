@@ -29,6 +29,7 @@ async def fake_shop(
                 sessions=SqlSessionStore(database),
                 listing=SqlRunList(database),
                 book=SqlAlertBook(database, events),
+                database=database,
                 governed=governed,
             )
     finally:

@@ -42,6 +42,7 @@ async def shop(tmp_path):
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
             book=SqlAlertBook(database, events),
+            database=database,
         )
         return made, investigation
 
