@@ -5,7 +5,7 @@ and the value does not; control and bidirectional characters are written as esca
 """
 
 import difflib
-import functools
+import operator
 import re
 import unicodedata
 from typing import assert_never
@@ -142,22 +142,29 @@ def masked(document: Json) -> Json:
 
 
 def _masked(node: Json, *, secret: bool) -> Json:
+    """What hides nothing comes back as it is, so that most of a document is neither made again nor compared."""
     if isinstance(node, list):
-        return [_masked(item, secret=secret) if item and isinstance(item, _NESTED) else item for item in node]
+        return _with_each(node, secret=secret)
     if not isinstance(node, dict):
         return node
-    secret = secret or (node.get("kind") == "Secret" and not {"data", "stringData"}.isdisjoint(node))
+    kind = node.get("kind")
+    secret = secret or (kind == "Secret" and not {"data", "stringData"}.isdisjoint(node))
     named = node.get("name")
-    whose = "value" if isinstance(named, str) and _speaks_of_secrets(named) else None
-    entries = "kind" not in node  # of a map of texts, such as ConfigMap data
-    shown: dict[str, Json] = {}
+    whose = "value" if isinstance(named, str) and _is_spoken_of(named) else None
+    typed = kind is not None or "kind" in node  # else it may be a map of texts, such as ConfigMap data
+    changed: dict[str, Json] = {}
     for key, value in node.items():
         if isinstance(value, str):
-            hides = key == whose or (secret and key not in _PLAIN) or (entries and _is_of_a_secret(key))
-            shown[key] = _mark(value) if hides else value
-        else:
-            shown[key] = _masked(value, secret=secret) if value and isinstance(value, _NESTED) else value
-    return shown
+            if key == whose or (secret and key not in _PLAIN) or (not typed and _is_of_a_secret(key)):
+                changed[key] = _mark(value)
+        elif value and isinstance(value, _NESTED) and (shown := _masked(value, secret=secret)) is not value:
+            changed[key] = shown
+    return {**node, **changed} if changed else node
+
+
+def _with_each(items: list[Json], *, secret: bool) -> Json:
+    shown = [_masked(item, secret=secret) if item and isinstance(item, _NESTED) else item for item in items]
+    return items if all(map(operator.is_, shown, items)) else shown
 
 
 _NESTED = (dict, list)
@@ -169,7 +176,23 @@ def _speaks_of_secrets(name: str) -> bool:
 
 
 def _is_of_a_secret(key: str) -> bool:
-    return _known_of_a_secret(key) if len(key) <= _LONGEST_KEPT else _tells_of_a_secret(key)
+    known = _KNOWN.get(key)
+    return known[1] if known is not None else _remembered(key)[1]
+
+
+def _is_spoken_of(name: str) -> bool:
+    known = _KNOWN.get(name)
+    return known[0] if known is not None else _remembered(name)[0]
+
+
+def _remembered(name: str) -> tuple[bool, bool]:
+    """Whether a name speaks of secrets, and whether what goes by it is one: the same few names come again and again."""
+    found = _speaks_of_secrets(name), _tells_of_a_secret(name)
+    if len(name) <= _LONGEST_KEPT:  # a plan's keys may have a megabyte, and what is kept stays in memory
+        if len(_KNOWN) >= _MOST_KEPT:
+            _KNOWN.clear()
+        _KNOWN[name] = found
+    return found
 
 
 def _tells_of_a_secret(key: str) -> bool:
@@ -178,8 +201,8 @@ def _tells_of_a_secret(key: str) -> bool:
     return spoken_of and not key.endswith(("Name", "Path", "Ref")) and key != "secretKeyRef"
 
 
-_LONGEST_KEPT = 256  # a plan's keys may have a megabyte, and what is kept stays in memory
-_known_of_a_secret = functools.lru_cache(maxsize=4096)(_tells_of_a_secret)
+_LONGEST_KEPT, _MOST_KEPT = 256, 4096
+_KNOWN: dict[str, tuple[bool, bool]] = {}
 
 
 def _mark(value: Json) -> str:

@@ -5,6 +5,7 @@ what. Pure; knows no store.
 """
 
 import json
+import operator
 from collections.abc import Mapping
 
 from pydantic import ValidationError
@@ -91,12 +92,9 @@ def _identity(manifest: dict[str, Json], metadata: dict[str, Json]) -> dict[str,
 def _change(change: Json, *, secret: bool) -> Json:
     if not isinstance(change, dict):
         return change
-    path = str(change.get("path"))
-    hidden: dict[str, Json] = {}
-    for name in ("before", "after"):
-        value = change.get(name)
-        within = concealed({"kind": "Secret", "data": value}) if secret else concealed({path: value})
-        hidden[name] = within.get("data" if secret else path) if isinstance(within, dict) else None
+    path = "data" if secret else str(change.get("path"))
+    whole: dict[str, Json] = {"kind": "Secret"} if secret else {}
+    hidden = {name: _dict(concealed({**whole, path: change.get(name)})).get(path) for name in ("before", "after")}
     return {**change, **hidden}
 
 
@@ -124,7 +122,11 @@ def _named(node: Json, *, fitted: bool) -> Json:
     if isinstance(node, str):
         return _fitted(node) if fitted else _MASK.text(node)
     if isinstance(node, dict):
-        return {name: value if not value or name in _NAMES else _named(value, fitted=fitted) for name, value in node.items()}
+        changed: dict[str, Json] = {}
+        for name, value in node.items():
+            if value and name not in _NAMES and (shown := _named(value, fitted=fitted)) is not value:
+                changed[name] = shown
+        return {**node, **changed} if changed else node
     if isinstance(node, list):
         return [_named(item, fitted=fitted) for item in node]
     return node
@@ -135,13 +137,22 @@ def _fitted(text: str) -> str:
 
 
 def _texts(node: Json) -> Json:
+    """What holds no credential comes back as it is."""
     if isinstance(node, str):
         return _MASK.text(node)
     if isinstance(node, dict):
-        return {name: _texts(value) if value else value for name, value in node.items()}
+        changed: dict[str, Json] = {}
+        for name, value in node.items():
+            if value and isinstance(value, _WITH_TEXT) and (shown := _texts(value)) is not value:
+                changed[name] = shown
+        return {**node, **changed} if changed else node
     if isinstance(node, list):
-        return [_texts(item) for item in node]
+        shown_items = [_texts(item) for item in node]
+        return node if all(map(operator.is_, shown_items, node)) else shown_items
     return node
+
+
+_WITH_TEXT = (str, dict, list)
 
 
 def _list(node: Json) -> list[Json]:
