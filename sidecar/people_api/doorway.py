@@ -25,7 +25,7 @@ from sidecar.errors import IdentityUnavailable
 from sidecar.people_api.seal import LOG_IN_LASTS, SESSION_LASTS, Seal, Session
 
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-_OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|stop|reviews)?")
+_OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|policy|stop|reviews)?")
 TRIES, TRIES_WITHIN, MOST_ADDRESSES = 10, 60.0, 10_000
 
 

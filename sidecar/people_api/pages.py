@@ -6,12 +6,9 @@ Every text is escaped for HTML by the templates, and for control and bidirection
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-import jinja2
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
@@ -20,27 +17,18 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from sidecar.contract import Problem
-from sidecar.edge import CODE_HEADER, known_as, whole_body
+from sidecar.edge import known_as, whole_body
 from sidecar.errors import IdentityUnavailable, SidecarError
-from sidecar.execution import escaped
 from sidecar.gate.answer import answer
 from sidecar.gate.desk import Desk
 from sidecar.gate.glass import close_review
 from sidecar.gate.stop import lift, stop
 from sidecar.people_api import shown
 from sidecar.people_api.doorway import Doorway, ours
+from sidecar.people_api.layout import asset, rendered
 from sidecar.people_api.seal import Session
+from sidecar.people_api.shown import NO_POLICY, Policy
 
-_HERE = Path(__file__).parent
-_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; script-src 'none'"
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser would not say where a form comes from
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 Form = dict[str, str]
 
 
@@ -69,6 +57,7 @@ class _ForBrowsers(Route):
 class Pages:
     desk: Desk
     doorway: Doorway
+    policy: Policy = NO_POLICY
     name: str = "Lestrade"
 
     def routes(self) -> list[BaseRoute]:
@@ -77,12 +66,13 @@ class Pages:
         return [
             Route("/", lambda request: RedirectResponse("/approvals", 303)),
             Route("/favicon.ico", lambda request: Response(status_code=204)),
-            Route("/style.css", lambda request: _file("style.css", "text/css; charset=utf-8")),
+            Route("/style.css", lambda request: asset("style.css", "text/css; charset=utf-8")),
             _ForBrowsers("/approvals", get(self._list)),
             _ForBrowsers("/approvals/{digest:digest}", get(self._one)),
             Route("/approvals/{digest:digest}/answer", post(self._answer), methods=["POST"]),
             Route("/leases", get(self._leases)),
             Route("/journal", get(self._journal)),
+            Route("/policy", get(self._policy)),
             Route("/reviews", get(self._reviews)),
             Route("/reviews/{digest:digest}", post(self._review), methods=["POST"]),
             Route("/stop", get(self._stop)),
@@ -108,12 +98,18 @@ class Pages:
         return self._page("approval.html", request, session, **found)
 
     def _leases(self, request: Request, session: Session) -> Response:
-        return self._page("leases.html", request, session, leases=shown.leases_of(self.desk))
+        return self._page("leases.html", request, session, **shown.leases_of(self.desk))
 
     def _journal(self, request: Request, session: Session) -> Response:
-        before = request.query_params.get("before", "")
-        records = shown.journal(self.desk, int(before) if before.isascii() and before.isdigit() and len(before) < 12 else 0)
-        return self._page("journal.html", request, session, records=records)
+        before, about = request.query_params.get("before", ""), " ".join(request.query_params.get("about", "").split())[:128]
+        number = int(before) if before.isascii() and before.isdigit() and len(before) < 12 else 0
+        records = shown.records_about(self.desk, about) if about else shown.journal(self.desk, number)
+        verified = shown.verified(self.desk) if request.query_params.get("verify") == "yes" else None
+        return self._page("journal.html", request, session, records=records, about=about, verified=verified)
+
+    def _policy(self, request: Request, session: Session) -> Response:
+        found = shown.policy(self.policy)
+        return self._page("policy.html", request, session, **found)
 
     def _reviews(self, request: Request, session: Session) -> Response:
         return self._page("reviews.html", request, session, reviews=shown.reviews_of(self.desk))
@@ -237,11 +233,11 @@ class Pages:
     def _door(self, request: Request, status: int, text: str, code: str = "") -> Response:
         goes_to = ours(request.query_params.get("goes_to", ""))
         provider = self.doorway.client is not None and self.doorway.directory.outside is not None
-        return _rendered("login.html", status, code, text=text, goes_to=goes_to, provider=provider, name=self.name, session=None)
+        return rendered("login.html", status, code, text=text, goes_to=goes_to, provider=provider, name=self.name, session=None)
 
     def _page(self, template: str, request: Request, session: Session, *, status: int = 200, **content: Any) -> Response:
         now = self.desk.ledger.now()
-        return _rendered(
+        return rendered(
             template,
             status,
             str(content.pop("code", "")),
@@ -254,17 +250,6 @@ class Pages:
         )
 
 
-def _rendered(template: str, status: int, code: str, **content: Any) -> Response:
-    text = _templates.get_template(template).render(code=code, **content)
-    headers = _HEADERS | ({CODE_HEADER: code} if code else {})
-    return Response(text, status, headers, "text/html; charset=utf-8")
-
-
-def _file(name: str, media_type: str) -> Response:
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=3600"}
-    return Response((_HERE / name).read_bytes(), headers=headers, media_type=media_type)
-
-
 async def _form(request: Request) -> Form:
     """application/x-www-form-urlencoded; raises a 413 or 415."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
@@ -274,37 +259,3 @@ async def _form(request: Request) -> Form:
         return dict(parse_qsl(body.decode("ascii"), max_num_fields=20, keep_blank_values=True))
     except (UnicodeDecodeError, ValueError):
         raise HTTPException(400, "not a form") from None
-
-
-def _finalized(value: object) -> object:
-    return escaped(value) if type(value) is str else value
-
-
-def _time(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
-
-
-def _left(until: datetime, now: datetime) -> str:
-    seconds = int((until - now).total_seconds())
-    if seconds <= 0:
-        return "no time left"
-    minutes = seconds // 60
-    return (
-        f"{minutes // 60} h {minutes % 60} min left"
-        if minutes >= 60
-        else f"{minutes} min left"
-        if minutes
-        else f"{seconds} s left"
-    )
-
-
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_HERE / "templates"),
-    autoescape=True,
-    finalize=cast(Callable[..., Any], _finalized),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters |= {"time": _time}
-_templates.globals["left"] = _left

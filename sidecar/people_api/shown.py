@@ -1,19 +1,25 @@
 """What the pages show, out of the use cases and the store. Knows no HTML."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+import yaml
 
 from sidecar.approvals import GLASS_ROLE
 from sidecar.approvals import store as approvals
 from sidecar.approvals.reviews import Review
 from sidecar.contract import ApprovalView, Json
 from sidecar.credentials import store as leases
+from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk
 from sidecar.gate.glass import open_reviews
 from sidecar.gate.standing import standing
 from sidecar.gate.stop import Stopped, state_of_stop
+from sidecar.policy.portrait import Portrait
+from sidecar.ports import PolicyStanding
 
 _RECORDS = 100
+_MOST_ABOUT = 1000
 _GISTS = ("verdict", "comes_to", "code", "step", "reason", "reasons", "note", "outcome", "path")
 
 
@@ -41,9 +47,35 @@ def card(desk: Desk, digest: str) -> dict[str, Any] | None:
     }
 
 
-def leases_of(desk: Desk) -> list[dict[str, Any]]:
+class Policy(Protocol):
+    """The policy that judges, as it stands."""
+
+    def standing(self) -> PolicyStanding: ...
+
+    def portrait(self) -> Portrait | None: ...
+
+
+class _NoPolicy:
+    def standing(self) -> PolicyStanding:
+        return PolicyStanding(revision="none")
+
+    def portrait(self) -> None:
+        return None
+
+
+NO_POLICY: Policy = _NoPolicy()
+
+
+def leases_of(desk: Desk) -> dict[str, Any]:
+    """Those that can still write, and those that are over, each with what was done under it; the newest first."""
+    live: list[dict[str, Any]] = []
+    over: list[dict[str, Any]] = []
     with desk.ledger.read() as connection:
-        return [{"lease": held.lease, "settlement": held.settlement} for held in leases.listed(connection)]
+        for held in leases.listed(connection, limit=200):
+            done = list(steps.of_lease(connection, held.lease.id, "do").values())
+            found = {"lease": held.lease, "settlement": held.settlement, "steps": done}
+            (over if held.lease.state == "settled" else live).append(found)
+    return {"live": live, "over": over}
 
 
 def journal(desk: Desk, before: int) -> list[dict[str, Any]]:
@@ -52,6 +84,34 @@ def journal(desk: Desk, before: int) -> list[dict[str, Any]]:
     first = max(0, last - _RECORDS)
     found = desk.ledger.documents(after=first, limit=max(0, last - first))
     return [{**record, "gist": _gist(record["body"])} for record in reversed(found)]
+
+
+def records_about(desk: Desk, about: str) -> list[dict[str, Any]]:
+    """Of one incident, one plan (or the beginning of its digest) or one lease; the newest first, at most _MOST_ABOUT."""
+    found = desk.ledger.documents_of_incident(about) or desk.ledger.documents(limit=_MOST_ABOUT, about=about)
+    return [{**record, "gist": _gist(record["body"])} for record in reversed(found[:_MOST_ABOUT])]
+
+
+def verified(desk: Desk) -> dict[str, Any]:
+    """Every record of the journal against its chain: `fault` is the first that is not as it was written, "" if all are."""
+    head, fault = desk.ledger.verify()
+    return {"seq": head.seq, "fault": f"record {fault.seq} {fault.reason}" if fault is not None else ""}
+
+
+def policy(found: Policy) -> dict[str, Any]:
+    portrait = found.portrait()
+    rules = portrait.rules if portrait is not None else ()
+    return {
+        "standing": found.standing(),
+        "guards": [rule for rule in rules if rule.kind == "guard"],
+        "others": [rule for rule in rules if rule.kind != "guard" and rule.title],
+        "platform": {key: _as_yaml(value) for key, value in (portrait.platform if portrait is not None else {}).items()},
+    }
+
+
+def _as_yaml(value: Json) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    return text.removesuffix("...\n").rstrip()
 
 
 def reviews_of(desk: Desk) -> list[Review]:

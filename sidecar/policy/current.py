@@ -8,6 +8,7 @@ from datetime import datetime
 from sidecar.contract import Decision, Fix, Json, Plan, Reason
 from sidecar.policy.document import denial
 from sidecar.policy.judge import RegoJudge, utc_now
+from sidecar.policy.portrait import Portrait
 from sidecar.ports import Facts, PolicyStanding, nothing
 
 NONE = "none"
@@ -24,6 +25,7 @@ class Admitted:
     signed_by: str = ""
     unreached: str = ""
     reading: Json = None  # what the bundle's data says about reading
+    portrait: Portrait | None = None  # the bundle for people to read
 
     @property
     def revision(self) -> str:
@@ -38,6 +40,7 @@ class CurrentPolicy:
         self._lock = threading.Lock()
         self._judge: RegoJudge | None = None
         self._reading: Json = None
+        self._portrait: Portrait | None = None
         self._standing = PolicyStanding(revision=NONE)
 
     @property
@@ -60,6 +63,10 @@ class CurrentPolicy:
         """What may be read, as the current bundle's data says it; None while there is no bundle."""
         return self._reading
 
+    def portrait(self) -> Portrait | None:
+        """The current bundle for people to read; None while there is none."""
+        return self._portrait
+
     def standing(self) -> PolicyStanding:
         """Asks the engine whether it can answer; at most as long as a question takes."""
         judge, standing = self._judge, self._standing
@@ -78,6 +85,7 @@ class CurrentPolicy:
             )
             self._judge = admitted.judge
             self._reading = admitted.reading
+            self._portrait = admitted.portrait
 
     def refused(self, why: str, *, at: datetime) -> None:
         """What lies in the folder is not what judges, and why."""

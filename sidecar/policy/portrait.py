@@ -1,0 +1,68 @@
+"""The policy that judges, for people to read: what each rule file says of itself (its METADATA), and the platform's data. Pure.
+
+Shape of the annotations: https://www.openpolicyagent.org/docs/policy-language#annotations.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import yaml
+
+from sidecar.contract import Json
+from sidecar.policy.bundle import PolicyBundle
+
+_BLOCK = re.compile(r"(?m)^# METADATA *\n((?:^#.*\n)+)(?=^package )")
+_PACKAGE = re.compile(r"(?m)^package +([\w.]+)")
+Kind = Literal["guard", "permit", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFile:
+    """`package` names it; a file that says nothing of itself has no title."""
+
+    path: str
+    package: str
+    kind: Kind
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """`platform` is the data as the rules see it, defaults included."""
+
+    rules: tuple[RuleFile, ...]
+    platform: dict[str, Json]
+
+
+def portrait_of(bundle: PolicyBundle) -> Portrait:
+    platform = bundle.data.get("platform")
+    return Portrait(
+        rules=tuple(_rule_file(path, text) for path, text in bundle.modules),
+        platform=platform if isinstance(platform, dict) else {},
+    )
+
+
+def _rule_file(path: str, text: str) -> RuleFile:
+    package = _PACKAGE.search(text)
+    said = _said(text)
+    return RuleFile(
+        path=path,
+        package=package[1] if package else "",
+        kind="guard" if "/guards/" in path else "permit" if "/permits/" in path else "other",
+        title=str(said.get("title") or ""),
+        description=" ".join(str(said.get("description") or "").split()),
+    )
+
+
+def _said(text: str) -> dict[str, Json]:
+    """What stands in the METADATA above the package; nothing where that is no YAML."""
+    found = _BLOCK.search(text)
+    if found is None:
+        return {}
+    try:
+        said = yaml.safe_load("\n".join(line.removeprefix("#") for line in found[1].splitlines()))
+    except yaml.YAMLError:
+        return {}
+    return said if isinstance(said, dict) else {}
