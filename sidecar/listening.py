@@ -39,10 +39,11 @@ def bound(
     tls: tuple[Path | None, Path | None] = (None, None),
     *,
     ways: Ways | None = None,
+    group: bool = False,
 ) -> Iterator[Listener]:
-    """A listening socket; raises SettingsError when it cannot be had."""
+    """A listening socket (`group`: one that the group of its folder may open too); raises SettingsError when it cannot be had."""
     if path is not None:
-        listening, said = _unix(path), f"unix://{path.absolute()}"
+        listening, said = _unix(path, group), f"unix://{path.absolute()}"
     else:
         host, port = host_and_port(address)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -65,8 +66,9 @@ def bound(
             path.unlink(missing_ok=True)
 
 
-def _unix(path: Path) -> socket.socket:
-    """A socket that only this user may open. A stale one of a process that was killed is taken over; a live one is not."""
+def _unix(path: Path, group: bool) -> socket.socket:
+    """A socket that only this user (and the group, if wanted) may open. A stale one of a process that was killed is taken
+    over; a live one is not."""
     if path.is_socket():
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
@@ -78,7 +80,7 @@ def _unix(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = os.umask(0o177)
+        before = os.umask(0o117 if group else 0o177)
         try:
             listening.bind(str(path))
         finally:

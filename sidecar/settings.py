@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     )
     socket: Path | None = Field(None, description="Unix socket for the agent; default: agent.sock in the state folder")
     listen: str = Field("", description="host:port for the agent instead of the socket; loopback only")
+    socket_group_access: bool = Field(
+        False, description="the socket may be opened by the group of its folder too: an agent under another user id"
+    )
     token_file: Path | None = Field(
         None, description="the agent's bearer token; default: agent.token in the state folder, made when missing"
     )
@@ -102,6 +105,9 @@ class Settings(BaseSettings):
         description="public key (PEM) that the bundle and what is laid over it must be signed with (opa sign); default: unsigned",
     )
     opa_url: str = Field("", description="OPA server to ask; default: the embedded engine")
+    opa_token_file: Path | None = Field(
+        None, description="bearer token for the OPA server: needed wherever others than the sidecar can reach that"
+    )
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     plan_bound_admission: bool = Field(
         False, description="hold leases to their plans by the API server's own admission (deploy/admission must be installed)"

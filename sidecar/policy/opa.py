@@ -35,8 +35,8 @@ _LOAD_SECONDS = 15.0
 class OpaEngine:
     """Implements Engine; safe to be asked from several threads."""
 
-    def __init__(self, bundle: PolicyBundle, url: str, *, rule: str = RULE, seconds: float = SECONDS) -> None:
-        """Does not need the server yet. Raises SettingsError for an address that is none."""
+    def __init__(self, bundle: PolicyBundle, url: str, *, rule: str = RULE, seconds: float = SECONDS, token: str = "") -> None:
+        """Does not need the server yet. `token`: of a server that asks for one. Raises SettingsError for no address."""
         self._bundle = bundle
         self._root = f"{_FAMILY}.r{bundle.revision[:32]}"
         self._rule = rule
@@ -44,7 +44,8 @@ class OpaEngine:
         self._host, self._port, self._tls = _address(url)
         self._patience = Patience(seconds)
         self._loading = threading.Lock()
-        self._wire = Wire(self._host, self._port, tls=self._tls)
+        self._token = token
+        self._wire = Wire(self._host, self._port, tls=self._tls, token=token)
         self._loader = self._connect(_LOAD_SECONDS)
 
     @property
@@ -170,7 +171,7 @@ class OpaEngine:
             self._loader.delete_data(f"{_FAMILY}/{revision}")
 
     def _connect(self, seconds: float) -> OpaClient:
-        client = OpaClient(host=self._host, port=self._port, ssl=self._tls, retries=0, timeout=seconds)
+        client = OpaClient(host=self._host, port=self._port, ssl=self._tls, retries=0, timeout=seconds, token=self._token or None)
         session: requests.Session = client._session
         session.max_redirects = 1  # OPA itself redirects /policies/ to /policies; nothing else is followed
         session.trust_env = self._tls  # for REQUESTS_CA_BUNDLE; a proxy has no business between us and a plain address

@@ -26,11 +26,12 @@ _MOST_IDLE = 8
 class Wire:
     """Safe to be used from several threads: each question has a connection to itself."""
 
-    def __init__(self, host: str, port: int, *, tls: bool) -> None:
+    def __init__(self, host: str, port: int, *, tls: bool, token: str = "") -> None:
         self._host, self._port = host.strip("[]"), port
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
         self._tls = ssl.create_default_context(cafile=bundle) if tls else None
         self._patience = Patience()  # a name that is not resolved has no deadline of its own
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
 
@@ -70,7 +71,7 @@ class Wire:
         except BaseException:
             plain.close()
             raise
-        return _Connection(self._host, self._port, reached)
+        return _Connection(self._host, self._port, reached, self._headers)
 
     def _exchange(self, connection: "_Connection", path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         try:
@@ -91,14 +92,15 @@ class _Connection(http.client.HTTPConnection):
 
     auto_open = 0
 
-    def __init__(self, host: str, port: int, reached: socket.socket) -> None:
+    def __init__(self, host: str, port: int, reached: socket.socket, headers: dict[str, str]) -> None:
         super().__init__(host, port)
+        self._headers = headers
         self._timed = _Timed(reached)
         self.sock = self._timed  # all that http.client uses of one
 
     def exchange(self, path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         self._timed.deadline = until
-        self.request("POST", path, body, {"Content-Type": "application/json"})
+        self.request("POST", path, body, self._headers)
         began = time.monotonic()
         meanwhile()
         self._timed.deadline += time.monotonic() - began

@@ -15,6 +15,9 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 class Tracing(Protocol):
+    @property
+    def active(self) -> bool: ...
+
     def watched(self, cluster: Cluster) -> Cluster:
         """The cluster, each request of a traced call a span."""
         ...
@@ -27,6 +30,8 @@ class Tracing(Protocol):
 
 
 class _None:
+    active = False
+
     def watched(self, cluster: Cluster) -> Cluster:
         return cluster
 

@@ -36,6 +36,8 @@ log = structlog.get_logger("sidecar.traces")
 class Spans:
     """Implements sidecar.telemetry.Tracing."""
 
+    active = True
+
     def __init__(self, exporter: SpanExporter, *, service: str, version: str) -> None:
         resource = Resource.create({"service.name": service, "service.version": version})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
