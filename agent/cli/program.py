@@ -126,6 +126,21 @@ def report(
     raise typer.Exit(command.report(run, form, output, config))
 
 
+@app.command(epilog="Example: lestrade summary --since 7d --format html -o week.html")
+def summary(
+    since: Annotated[str, typer.Option("--since", help="How far back: 36h, 7d, 2w.")] = "7d",
+    form: Annotated[Literal["md", "html", "json"], typer.Option("--format", "-f", help="Which form.")] = "md",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write to instead of standard output.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Incidents of the last while: causes, times to cause and repair, plans denied, what comes again, what was not known."""
+    from agent.cli import summary as command
+
+    raise typer.Exit(command.summary(since, form, output, config))
+
+
 @app.command("config", epilog="Example: LESTRADE_WORKERS=4 lestrade config")
 def config_(as_json: AsJson = False, config: Config = None) -> None:
     """Every setting: what it means, its type and default, its present value and where that comes from."""

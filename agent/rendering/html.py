@@ -27,6 +27,11 @@ def as_html(report: Report) -> str:
     )
 
 
+def page_of(template: str, **values: object) -> str:
+    """Another page of the same kind."""
+    return _environment().get_template(template).render(**values)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

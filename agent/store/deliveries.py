@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, select, update
+from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, func, select, update
 
 from agent.store.database import Database
 from agent.store.tables import metadata, runs
@@ -124,12 +124,14 @@ class SqlDeliveryBook:
         async with self._database.transaction() as connection:
             return [_delivery(row) for row in await connection.execute(query)]
 
-    async def ended(self, since: datetime, until: datetime, *, limit: int) -> Sequence[str]:
-        """Runs that ended in that time, the oldest first."""
-        span = (runs.c.updated_at >= _stamp(since)) & (runs.c.updated_at < _stamp(until))
-        query = select(runs.c.id).where(runs.c.state == "finished", span).order_by(runs.c.updated_at).limit(limit)
+    async def ended(self, since: datetime, until: datetime, *, limit: int) -> tuple[Sequence[str], int]:
+        """Runs that ended in that time, the oldest first, and how many more there are."""
+        span = (runs.c.state == "finished") & (runs.c.updated_at >= _stamp(since)) & (runs.c.updated_at < _stamp(until))
+        query = select(runs.c.id).where(span).order_by(runs.c.updated_at).limit(limit)
         async with self._database.transaction() as connection:
-            return [str(run) for run in (await connection.execute(query)).scalars()]
+            found = [str(run) for run in (await connection.execute(query)).scalars()]
+            every = int((await connection.execute(select(func.count()).select_from(runs).where(span))).scalar_one())
+        return found, max(0, every - len(found))
 
 
 def _is(delivery: Delivery) -> tuple[Any, Any]:

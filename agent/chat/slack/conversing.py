@@ -1,0 +1,65 @@
+"""Threads of Slack as conversations: follow-ups know what came before, whoever in the thread asks. Knows no Slack library."""
+
+from collections.abc import AsyncIterator
+
+from agent.bootstrap import Workshop
+from agent.chat.conversation import Conversations, said_safely
+from agent.chat.exchange import Answered, Exchange, Failed, Stepped
+from agent.chat.slack.ports import Said, Step
+from agent.domain.session import Reply, Session
+from agent.errors import Busy, NotThere
+from agent.store.slack import Asked
+
+OWNER = "slack"  # a thread is everybody's who is in it; each turn has its own asker
+
+
+class SlackConversations:
+    """The Answers of the Slack app. A question whose process died while it was answered is not asked twice."""
+
+    def __init__(self, shop: Workshop, conversations: Conversations) -> None:
+        self._shop = shop
+        self._conversations = conversations
+
+    async def turn(self, asked: Asked, *, run: str) -> AsyncIterator[Step | Said]:
+        key = f"slack:{asked.channel}:{asked.thread}"
+        begun = await self._begun(asked, key) if asked.reply else None
+        if isinstance(begun, Reply):
+            yield await self._said(begun)
+            return
+        exchange = begun or await self._begin(asked, key, run)
+        async for told in exchange.listen():
+            if isinstance(told, Stepped):
+                yield Step(text=f"{told.stage}: {told.text}")
+            elif isinstance(told, Answered):
+                yield await self._said(told.reply)
+            elif isinstance(told, Failed):
+                raise told.error
+
+    async def _begin(self, asked: Asked, key: str, run: str) -> Exchange:
+        about = run if run and await self._shop.report(run) is not None else ""
+        return await self._conversations.begin(asked.text, key=key, run=about, asked_by=asked.person, owner=OWNER)
+
+    async def _begun(self, asked: Asked, key: str) -> Exchange | Reply | None:
+        """What became of the question since it was begun; None where it was not."""
+        name = await self._shop.sessions.named(key, asked_by=OWNER)
+        if not name:
+            return None
+        try:
+            known: Session = await self._conversations.session(name, asked_by=OWNER)
+        except NotThere:
+            return None
+        turn = next((turn for turn in reversed(known.turns) if turn.said == said_safely(asked.text)), None)
+        if turn is None or (asked.at is not None and turn.at < asked.at):
+            return None
+        if turn.state != "open":
+            return turn.reply
+        live = self._conversations.live(name)
+        if live is None:
+            raise Busy("another process answers it")
+        return live
+
+    async def _said(self, reply: Reply) -> Said:
+        """With the report where a run of this very answer led to it."""
+        report = await self._shop.report(reply.run) if reply.run else None
+        own = report if report is not None and reply.outcome == report.outcome else None
+        return Said(text=reply.text, report=own, run=reply.run, suggestions=reply.suggestions)
