@@ -6,11 +6,15 @@ is refused or fails) is handed to the ordinary protocol as it came, which says w
 went straight in vain is made again there, and every call of the agent's side is safe to repeat. Knows no route.
 """
 
+import asyncio
+import contextlib
 import queue
 import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from functools import partial
 from typing import ClassVar
 
 import h11
@@ -96,20 +100,34 @@ def protocol_of(ways: Ways) -> type[Impatient]:
 
 
 class Straight(Impatient):
-    """The protocol of a listener some of whose requests go straight."""
+    """The protocol of a listener some of whose requests go straight. The thread that has the answer sends it itself, where
+    nothing else is to be done then: the event loop is not woken for it. `_lock`: for what that thread and the loop share."""
 
     ways: ClassVar[Ways]
     workers: ClassVar[Workers]
-    _under_way: Work | None = None
-    _held = bytearray()  # what came while it was
-    _ending = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        self._lock = threading.Lock()
+        self._under_way: Work | None = None
+        self._held = bytearray()  # what came while it was
+        self._ending = False
+        self._own: socket.socket | None = None  # the connection, as that thread writes to it
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        with self._lock:
+            if self._own is not None:
+                self._own.close()
+                self._own = None
 
     def data_received(self, data: bytes) -> None:
-        if self._under_way is not None:  # its turn comes
-            self._held += data
-            if len(self._held) > MOST_HELD:
-                self.flow.pause_reading()
-            return
+        with self._lock:
+            if self._under_way is not None:  # its turn comes
+                self._held += data
+                if len(self._held) > MOST_HELD:
+                    self.flow.pause_reading()
+                return
         if self._between_requests() and (request := plain_request(data)) is not None:
             line, headers, body = request
             way = self.ways.get(line)
@@ -120,10 +138,11 @@ class Straight(Impatient):
         super().data_received(data)
 
     def shutdown(self) -> None:
-        if self._under_way is not None:
+        with self._lock:
             self._ending = True
-        else:
-            super().shutdown()
+            if self._under_way is not None:
+                return
+        super().shutdown()
 
     def _between_requests(self) -> bool:
         """Whether nothing that came before is still to be read or answered by the ordinary way."""
@@ -132,31 +151,47 @@ class Straight(Impatient):
 
     def _go_straight(self, work: Work, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        self._late = None  # it has just been heard of
+        if self._own is None and self.transport.get_extra_info("sslcontext") is None:
+            self._own = self.transport.get_extra_info("socket").dup()
+            self._own.setblocking(False)
         self._under_way, self._held = work, bytearray()
+        self.workers.put(partial(self._worked, work, data))
 
-        def done() -> None:
-            try:
-                answer = work()
-            except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
-                log.debug("asked again the ordinary way", error=type(exc).__name__)
-                answer = None
-            try:
-                self.loop.call_soon_threadsafe(self._came, answer, data)
-            except RuntimeError:
-                return  # the listener ended meanwhile
+    def _worked(self, work: Work, data: bytes) -> None:
+        """In a thread of its own."""
+        try:
+            answer = work()
+        except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
+            log.debug("asked again the ordinary way", error=type(exc).__name__)
+            answer = None
+        with self._lock:
+            rest = self._sent(answer) if answer is not None else None
+            if rest == b"":
+                self._under_way = None
+                return
+        with contextlib.suppress(RuntimeError):  # the listener ended meanwhile
+            self.loop.call_soon_threadsafe(self._came, rest, data)
 
-        self.workers.put(done)
+    def _sent(self, answer: bytes) -> bytes:
+        """What of it could not be sent from here. With `_lock`."""
+        if self._own is None or self._held or self._ending or self.transport.get_write_buffer_size():
+            return answer
+        try:
+            return answer[self._own.send(answer) :]
+        except OSError:
+            return answer  # the loop finds out what is wrong with the connection
 
     def _came(self, answer: bytes | None, data: bytes) -> None:
-        self._under_way, self._late = None, None
-        held = bytes(self._held)
+        """On the loop. None: the ordinary way has to say it."""
+        with self._lock:
+            self._under_way, held = None, bytes(self._held)
         if self.transport.is_closing():
             return
         if answer is None:
             super().data_received(data + held)
         else:
             self.transport.write(answer)
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
             self.flow.resume_reading()
         if self._ending:
             super().shutdown()
