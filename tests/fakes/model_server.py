@@ -27,7 +27,7 @@ class Calls:
     calls: Sequence[tuple[str, Any]]
 
     @classmethod
-    def one(cls, name: str, **arguments: Any) -> "Calls":
+    def one(cls, name: str, /, **arguments: Any) -> "Calls":
         return cls([(name, arguments)])
 
 
@@ -115,7 +115,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             if isinstance(said, Broken):
                 self._send(said.status, said.body.encode(), said.content_type, said.headers)
             elif body.get("stream"):
-                self._send(200, "".join(_events(said, talk)).encode(), "text/event-stream", {})
+                self._send(200, "".join(events(said, talk)).encode(), "text/event-stream", {})
             else:
                 self._send(200, json.dumps(completion(said, talk)).encode(), "application/json", {})
 
@@ -155,7 +155,7 @@ def _calls(said: Calls, talk: Talk | None) -> list[dict[str, Any]]:
     ]
 
 
-def _events(said: Says | Calls, talk: Talk) -> Iterator[str]:
+def events(said: Says | Calls, talk: Talk) -> Iterator[str]:
     """Arguments and text in pieces, tool calls interleaved, usage in a last chunk without choices."""
     yield _chunk({"role": "assistant", "content": ""})
     if isinstance(said, Says):

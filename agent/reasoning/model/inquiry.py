@@ -94,8 +94,10 @@ class Inquiry:
 def messages(inquiry: Inquiry, texts: Texts, *, context_tokens: int) -> list[Message]:
     """The conversation so far, short enough: where it would be too long, older looks are cut to their first words, with their ids
     kept, so that they can still be cited and asked for again."""
-    limit = context_tokens * (0.35 if inquiry.was_squeezed else 0.7)
     plain = _told(inquiry, texts, frozenset())
+    limit = context_tokens * 0.7
+    if inquiry.was_squeezed:  # it was too much, whatever the settings say
+        limit = min(limit, tokens(plain)) / 2
     if tokens(plain) <= limit:
         return plain
     results = [one for turn in inquiry.turns for one in turn.results if one.look]
