@@ -91,6 +91,9 @@ class WatchedGovernance:
     def __init__(self, governance: Governance) -> None:
         self._governance = governance
 
+    async def ready(self) -> None:
+        await self._governance.ready()
+
     async def submit(self, plan: Plan) -> PlanStatus:
         with span("decision", plan=plan.digest, incident=plan.incident, steps=len(plan.steps)) as noted:
             status = await self._governance.submit(plan)
