@@ -14,15 +14,18 @@ from agent.app.callers import Callers
 from agent.app.chat import add_chat
 from agent.app.completions import add_completions
 from agent.app.console import add_console
+from agent.app.deliveries import delivering
 from agent.app.health import add_health
 from agent.app.identity import add_identity
 from agent.app.meters import Meters
 from agent.app.refusals import add_refusals
 from agent.app.runs import add_runs
+from agent.app.slack import add_slack, slack_open
 from agent.app.webhook import add_webhook
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
 from agent.chat.conversation import Conversations
+from agent.delivery.orders import read_orders
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
@@ -32,13 +35,18 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_shop() as shop:
+            orders = read_orders(shop.settings.deliveries)
             workers = Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
             conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
             task = asyncio.create_task(workers.run())
             try:
-                yield
+                async with (
+                    slack_open(app, conversations, orders.channel_for) as slack,
+                    delivering(shop, orders, slack),
+                ):
+                    yield
             finally:
                 await conversations.close()
                 await identity.close()
@@ -53,5 +61,6 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     add_chat(app)
     add_completions(app)
     add_console(app)
+    add_slack(app)
     add_health(app, meters)
     return app

@@ -21,6 +21,7 @@ from agent.errors import StoreUnavailable
 
 log = structlog.get_logger("agent.slack")
 CONNECT_SECONDS = 30  # a ticket for a WebSocket is good for about as long
+AGAIN_SECONDS = 5.0
 
 Take = Callable[[dict[str, object]], Awaitable[object]]
 
@@ -48,13 +49,16 @@ async def listen(access: Access, take: Take) -> None:
     while True:
         link = SocketModeClient(access.app_token, logger=quiet_logger(), web_client=client("", access.api_url))
         link.socket_mode_request_listeners.append(heard)
-        connection: _Connection = link
+        connection: _Connection = link  # the library's own has no types
         try:
             await asyncio.wait_for(connection.connect(), CONNECT_SECONDS)
             log.info("listening to Slack by Socket Mode")
             await asyncio.Event().wait()
         except TimeoutError:
             log.warning("no connection for Socket Mode yet, trying again")
+        except Exception as exc:  # noqa: BLE001  the library's own; whoever asks must not be left without an ear
+            log.error("Socket Mode broke, trying again", error=type(exc).__name__)
+            await asyncio.sleep(AGAIN_SECONDS)
         finally:
             with contextlib.suppress(Exception):
                 await connection.close()
