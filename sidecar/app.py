@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sidecar.agent_api import agent_api
+from sidecar.agent_api.plans import plans_straight
 from sidecar.approvals import Directory
 from sidecar.approvals.slack.access import access_from
 from sidecar.approvals.slack.ports import Access
@@ -60,7 +61,9 @@ class Built:
 def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger, tracing: Tracing | None = None) -> Built:
     """Everything that the use cases need. Raises SettingsError, JournalUnavailable, ClusterUnavailable."""
     file, known = open_people(settings)
-    source = PolicySource.of(settings.policies, settings.policy_overlay, settings.opa_url, settings.policy_key_file)
+    source = PolicySource.of(
+        settings.policies, settings.policy_overlay, settings.opa_url, settings.policy_key_file, opa_token_of(settings)
+    )
     cluster: Cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
     if tracing is not None:
         cluster = tracing.watched(cluster)
@@ -104,6 +107,12 @@ def _planbound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound 
     if missing := plan_bound.missing():
         log.warning("no lease will be minted: plan-bound admission is not in place", missing=missing)
     return plan_bound
+
+
+def opa_token_of(settings: Settings) -> str:
+    """Raises SettingsError."""
+    file = settings.opa_token_file
+    return secret_from(file, file, what="the token for the OPA server") if file is not None and settings.opa_url else ""
 
 
 def check_rights(cluster: Cluster, namespace: str) -> None:
@@ -162,7 +171,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         stack.callback(desk.ledger.close)
         stack.callback(tracing.close)
         agents = agent_api(desk, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
-        pages = Pages(desk=desk, doorway=doorway_of(settings, built.people))
+        pages = Pages(desk=desk, doorway=doorway_of(settings, built.people), policy=built.policy)
         people = people_api(desk, ready=ready, version=version, policy=built.policy.standing, pages=pages)
         if slack is not None:
             slack.install(people)
@@ -171,7 +180,16 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         tracing.install(agents)
         tls = (settings.tls_cert_file, settings.tls_key_file) if settings.listen else (None, None)
         listeners = [
-            stack.enter_context(bound(agents, settings.agent_socket, settings.listen, tls)),
+            stack.enter_context(
+                bound(
+                    agents,
+                    settings.agent_socket,
+                    settings.listen,
+                    tls,
+                    group=settings.socket_group_access,
+                    ways=None if tracing.active else plans_straight(desk, token),  # spans are made on the usual way
+                )
+            ),
             stack.enter_context(
                 bound(people, None, settings.people_listen, (settings.people_tls_cert_file, settings.people_tls_key_file))
             ),

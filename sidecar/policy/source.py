@@ -1,7 +1,7 @@
 """Where the bundle comes from, as the settings say: what lies there now, and a judge by it. Knows no record."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.contract import Json
@@ -11,6 +11,7 @@ from sidecar.policy.bundle import PolicyBundle, files_in, policies_folder
 from sidecar.policy.current import Admitted
 from sidecar.policy.engine import Engine
 from sidecar.policy.judge import RegoJudge
+from sidecar.policy.portrait import portrait_of
 from sidecar.policy.signature import key_from
 
 _ALSO = (".signatures.json", ".manifest", "admitted.txt")
@@ -19,15 +20,19 @@ _ALSO = (".signatures.json", ".manifest", "admitted.txt")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
     """`directory`: the bundle; `overlay`: what is laid over it; `opa_url`: the server to judge on, "" for the embedded
-    engine; `key_file`: the public key that both must be signed with, None where they need not be signed."""
+    engine; `key_file`: the public key that both must be signed with, None where they need not be signed;
+    `opa_token`: what the server knows the sidecar by, where it asks."""
 
     directory: Path
     overlay: Path | None = None
     opa_url: str = ""
     key_file: Path | None = None
+    opa_token: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, directory: Path | None, overlay: Path | None, opa_url: str, key_file: Path | None = None) -> "PolicySource":
+    def of(
+        cls, directory: Path | None, overlay: Path | None, opa_url: str, key_file: Path | None = None, opa_token: str = ""
+    ) -> "PolicySource":
         """Raises SettingsError for what can never be a source: a mistyped path should not pass for a refused bundle."""
         chosen = directory or policies_folder()
         if not chosen.is_dir():
@@ -40,7 +45,7 @@ class PolicySource:
             check_address(opa_url)
         if key_file is not None:
             key_from(key_file)
-        return cls(directory=chosen, overlay=overlay, opa_url=opa_url, key_file=key_file)
+        return cls(directory=chosen, overlay=overlay, opa_url=opa_url, key_file=key_file, opa_token=opa_token)
 
     def fingerprint(self) -> str:
         """Another one after every change of a file that counts, by the file system's word: nothing is read."""
@@ -64,7 +69,7 @@ class PolicySource:
         engine.close()
         from sidecar.policy.opa import OpaEngine  # noqa: PLC0415  as above
 
-        server = OpaEngine(bundle, self.opa_url)
+        server = OpaEngine(bundle, self.opa_url, token=self.opa_token)
         if not wait:
             server.prepare()
             return _admitted(bundle, server, "opa")
@@ -83,6 +88,7 @@ def _admitted(bundle: PolicyBundle, engine: Engine, name: str, unreached: str = 
         signed_by=bundle.signed.by if bundle.signed is not None else "",
         unreached=unreached,
         reading=_reading(bundle.data),
+        portrait=portrait_of(bundle),
     )
 
 
