@@ -56,8 +56,8 @@ async def shown(row: RunRow, shop: Workshop) -> Shown:
             ended_at=report.ended_at,
         )
     progress = await shop.progress(row.id)
-    rounds = await _judged(progress.rounds, shop) if row.state == "running" else progress.rounds
-    evidence = tuple(piece for piece in await shop.store.evidence(row.id))
+    rounds = await _judged(progress.rounds, told, shop) if row.state == "running" else progress.rounds
+    evidence = tuple(await shop.store.evidence(row.id))
     return Shown(
         row=row,
         diagnosis=progress.diagnosis,
@@ -69,10 +69,13 @@ async def shown(row: RunRow, shop: Workshop) -> Shown:
     )
 
 
-async def _judged(rounds: tuple[Round, ...], shop: Workshop) -> tuple[Round, ...]:
-    """The last round with what the sidecar says of it now: the run itself writes that down when it is over."""
+async def _judged(rounds: tuple[Round, ...], told: Sequence[RunEvent], shop: Workshop) -> tuple[Round, ...]:
+    """The last round with what the sidecar says of it now: the run itself writes that down when it is over. Only of a plan that
+    the sidecar is known to have: a question about another would be on its record as a refusal."""
     governance = shop.means.governance
     if not rounds or governance is None or rounds[-1].end is not None or rounds[-1].status is not None:
+        return rounds
+    if not any(event.stage == "authorize" and event.data.get("plan") == rounds[-1].plan.digest for event in told):
         return rounds
     with suppress(GovernanceUnavailable, TimeoutError):
         async with asyncio.timeout(SECONDS):

@@ -1,0 +1,187 @@
+"""An incident as people live through it, in a real browser: the alert comes in, its page tells what happens, somebody approves on
+the sidecar's page, and the report shows that it helped. With a script and without, on a wide screen and on a phone."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect
+
+from agent.app import create_app
+from agent.app.people import PeopleFile
+from agent.cli.demonstration import Demonstration
+from lab.scenarios import load
+from tests.browsing import chromium, faults, shoot, visiting
+from tests.servers import free_port
+
+pytestmark = pytest.mark.timeout(180)
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+expect.set_options(timeout=30_000)
+
+
+class Console(Demonstration):
+    """The demonstration with people who have to log in at the agent's pages, which know where the sidecar's are."""
+
+    def settings(self):
+        file = PeopleFile(self.folder / "agent-people.toml")
+        if not file.names():
+            self.token = file.add("ada")
+        return super().settings().model_copy(update={"approvals_url": self.people_url, "people_file": file.path})
+
+
+@dataclass
+class Place:
+    url: str
+    demonstration: Console
+
+    @property
+    def origins(self) -> tuple[str, str]:
+        return self.url, self.demonstration.people_url
+
+    def alarm(self) -> str:
+        """What Alertmanager would send; the run it opened."""
+        answers = [httpx.post(f"{self.url}/webhooks/alertmanager", json=one).json() for one in self.demonstration.lab.alerts()]
+        return str(answers[0]["run"])
+
+
+@contextmanager
+def served(demonstration: Console) -> Iterator[str]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(create_app(demonstration.shop), host="127.0.0.1", port=port, log_level="warning"))
+    server.config.timeout_graceful_shutdown = 1
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until = time.monotonic() + 30
+        while not server.started and time.monotonic() < until and thread.is_alive():
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("browser")
+    with Console(load("memory-limit"), folder=folder) as demonstration, served(demonstration) as url:
+        yield Place(url, demonstration)
+
+
+def log_in(page: Page, token: str) -> None:
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/login" not in url)
+
+
+def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
+    demonstration = place.demonstration
+    with visiting(browser, *place.origins, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(place.url)
+        log_in(page, demonstration.token)
+        expect(page.get_by_text("Nothing was looked into yet")).to_be_visible()
+        run = place.alarm()
+        page.goto(f"{place.url}/runs")
+        shoot(page, "1-incidents")
+        page.locator(f"a[href='/runs/{run}']").click()
+
+        # The page is not loaded again from here on: what it shows comes to it.
+        page.evaluate("window.stayed = true")
+        expect(page.get_by_role("heading", name="People are asked")).to_be_visible()
+        expect(page.locator("#told")).to_contain_text("waiting for 1 approval")
+        expect(page.get_by_role("heading", name="Cause and affected")).to_be_visible()
+        assert page.locator("svg.picture .cause").count() == 1
+        assert page.locator("pre.diff .added").filter(has_text="memory: 128Mi").count() == 1
+        assert page.evaluate("window.stayed")
+        assert faults(page) == []
+        shoot(page, "2-live")
+
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Look at it and answer").click(modifiers=["Control"])
+        approvals = opened.value
+        log_in(approvals, demonstration.people[0].token)
+        approvals.get_by_label("Reason").fill("seen, agreed")
+        assert faults(approvals) == []
+        shoot(approvals, "3-approval")
+        approvals.get_by_role("button", name="Approve exactly this").click()
+        expect(approvals.locator(".answers")).to_contain_text("seen, agreed")
+
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Repaired")
+        expect(page.locator("svg.chart").first).to_be_visible()
+        words = page.locator("main").inner_text()
+        for said in (
+            "Repaired and verified",
+            "“seen, agreed”",
+            "minted for",
+            "step-1 performed",
+            "the old token was refused",
+            "seen",
+        ):
+            assert said in words
+        assert faults(page) == []
+        shoot(page, "4-repaired")
+        for form, begins in (("md", "# Repaired"), ("json", "{"), ("html", "<!doctype html>")):
+            with page.expect_download() as download:
+                page.locator(f"a[download='{run}.{form}']").click()
+            assert download.value.path().read_text().startswith(begins)
+        page.get_by_role("link", name="Read it as one page").click()
+        expect(page.locator("svg.chart").first).to_be_visible()
+        shoot(page, "5-report")
+
+
+def test_what_is_asked_without_any_script_is_answered_too(browser, place):
+    with visiting(browser, *place.origins, java_script_enabled=False) as page:
+        page.goto(f"{place.url}/runs")
+        log_in(page, place.demonstration.token)
+        page.get_by_label("Ask", exact=True).fill("is everything in namespace shop healthy?")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator(".tags")).to_contain_text("No active fault")  # the page loads itself again until then
+        expect(page.locator("main")).to_contain_text("asked by ada")
+        expect(page.get_by_role("link", name="Download as Markdown")).to_be_visible()
+        shoot(page, "6-asked-without-script")
+
+
+def test_every_page_can_be_read_on_a_phone_and_used_with_keys_alone(browser, place):
+    with visiting(browser, *place.origins, **PHONE) as page:
+        page.goto(f"{place.url}/connections")
+        assert faults(page) == []
+        log_in(page, place.demonstration.token)
+        expect(page.get_by_text("ready: plans are judged")).to_be_visible()
+        assert faults(page) == []
+        shoot(page, "7-connections-phone")
+        page.goto(f"{place.url}/runs")
+        assert faults(page) == []
+        shoot(page, "8-incidents-phone")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.innerText") == "Skip to content"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "question"
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        page.locator(".runs a").first.click()
+        assert faults(page) == []
+        shoot(page, "9-incident-phone")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login*")
+
+
+def test_the_sidecars_pages_can_be_read_by_everybody_too(browser, place):
+    with visiting(browser, *place.origins, **PHONE) as page:
+        page.goto(f"{place.demonstration.people_url}/leases")
+        log_in(page, place.demonstration.people[0].token)
+        for name in ("leases", "journal", "policy", "stop", "reviews", "approvals?state=all"):
+            page.goto(f"{place.demonstration.people_url}/{name}")
+            assert faults(page) == [], name
+            shoot(page, f"sidecar-{name.partition('?')[0]}-phone")
