@@ -154,7 +154,7 @@ class Answering:
     # What is known, and what is read just now -----------------------------------------------------------------------------
 
     async def _show(self, meant: Show, thread: Thread) -> Outcome:
-        run = thread.faulty if meant.what == "plan" and thread.faulty else thread.run
+        run = thread.run if meant.what in ("report", "not-seen") else thread.faulty or thread.run
         report = await self._shop.report(run) if run else None
         if report is None:
             row = await self._shop.store.row(run) if run else None

@@ -35,6 +35,8 @@ OF_OUTCOME = {
     "failed": BROKEN,
 }
 
+OF_REPLY = {**OF_OUTCOME, "waiting": 3, "no-sidecar": 3, "shown": 0, "told": 0}  # of one turn of a conversation
+
 OF_SCAN = {"healthy": 0, "fault": 1, "unknown": 1}
 
 EPILOG = (

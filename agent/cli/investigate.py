@@ -1,7 +1,6 @@
 """`lestrade investigate` and `lestrade runs resume`: one run, in this process, told while it goes."""
 
 import asyncio
-import getpass
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from agent.bootstrap import Source, Workshop, workshop
 from agent.cli import outcome
 from agent.cli.exits import OF_OUTCOME
 from agent.cli.layout import shortened
+from agent.cli.person import person
 from agent.cli.terminal import console, run, say, settings_from
 from agent.domain.report import Report
 from agent.errors import InputError, LestradeError
@@ -61,7 +61,7 @@ async def _investigate(
             row, _ = await shop.take(
                 question=question,
                 alerts=notification.alerts[:MOST_ALERTS] if notification else (),
-                asked_by=_person() if question else "",
+                asked_by=person() if question else "",
                 group_key="",  # a person who asks twice gets two answers
             )
             report = await _told(shop, row, form, out)
@@ -155,10 +155,3 @@ def _read_alert(path: Path) -> Notification:
         return receive(raw)
     except InputError as exc:
         raise InputError(f"{path}: {exc}") from None
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return ""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent.cli import knowledge, looking
+from agent.cli import knowledge, looking, talking
 from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, of_error
 from agent.cli.options import AsJson, Config
 from agent.errors import LestradeError
@@ -88,6 +88,7 @@ def investigate(
     )
 
 
+talking.add_to(app)
 looking.add_to(app)
 knowledge.add_to(app)
 
