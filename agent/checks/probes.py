@@ -147,7 +147,8 @@ def asks_a_path_that_is_not_there(topology: Topology) -> Iterator[Finding]:
             if not told:
                 continue
             event, match = told[-1]
-            probed: Mapping[str, Any] = next((box for box in items(pod_spec_of(pod), "containers") if mapping(box, "readinessProbe", "httpGet")), {})
+            boxes = items(pod_spec_of(pod), "containers")
+            probed: Mapping[str, Any] = next((box for box in boxes if mapping(box, "readinessProbe", "httpGet")), {})
             path = text(probed, "readinessProbe", "httpGet", "path") or "/"
             back = rollback(topology, unit, since)
             yield Finding(

@@ -17,7 +17,7 @@ from agent.reasoning.questions import understand
 from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS
 from agent.topology import Topology, pod_spec_of
 from agent.topology.extensions import is_custom
-from agent.topology.fields import labels_of, mapping, name_of, ref_of, text
+from agent.topology.fields import controller_of, labels_of, mapping, name_of, ref_of, text
 from agent.topology.pods import containers
 
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service")  # what people mean when they name no kind
@@ -43,6 +43,9 @@ _NAMEABLE = (
 )
 _NAMES_APP = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance")
 _BEHIND_IN = re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)", re.I)
+_OF_A_POD = re.compile(
+    r"-(?:[0-9a-f]{6,10}|[bcdfghjklmnpqrstvwxz2456789]{6,10}|\d{8})-[a-z0-9]{5}$|-[bcdfghjklmnpqrstvwxz2456789]{5}$"
+)
 _MARKED = re.compile(r"[-._\d]")
 _UNTIMELY = ("Watchdog", "InfoInhibitor")  # alerts that are about no namespace whatever their labels say
 
@@ -133,6 +136,10 @@ class _Search:
         for kind in _NAMEABLE:
             for manifest in topology.of_kind(kind):
                 self._by_name.setdefault(name_of(manifest).lower(), []).append(ref_of(manifest))
+        for manifest in topology.of_kind("Pod"):  # a static pod bears its node's name behind what people call it
+            owner = controller_of(manifest)
+            if owner is not None and owner.kind == "Node":
+                self._by_name.setdefault(name_of(manifest).lower().removesuffix(f"-{owner.name}"), []).append(ref_of(manifest))
         for ref in _custom_named(topology, {(mention.kind, mention.name) for mention in asked.mentions}):
             self._by_name.setdefault(ref.name.lower(), []).append(ref)
         self._exact: dict[str, list[Ref]] = {}  # what was said -> objects of that name inside
@@ -192,10 +199,10 @@ class _Search:
 
     def _of_parts(self, mention: Mention) -> list[str]:
         """Names of the same parts in another order or without what only says the kind; else longer names that hold them all."""
-        said = set(parts_of(mention.name)) - KIND_PARTS
+        said = {_singular(part) for part in parts_of(mention.name)} - KIND_PARTS
         if not mention.sure or not said:
             return []
-        known = {name: set(parts_of(name)) - KIND_PARTS for name in self._by_name}
+        known = {name: {_singular(part) for part in parts_of(name)} - KIND_PARTS for name in self._by_name}
         same = sorted(name for name, parts in known.items() if parts == said)
         longer = sorted(
             (name for name, parts in known.items() if len(said) > 1 and said < parts), key=lambda name: (len(name), name)
@@ -205,6 +212,11 @@ class _Search:
     def _gone(self, name: str) -> list[Ref]:
         """The workload of a pod that only events or its own name still speak of; an object that is referred to and missing."""
         topology = self._topology
+        bare = _OF_A_POD.sub("", name)  # of a pod, whatever revision it was of
+        if bare != name:
+            known = [ref for ref in self._by_name.get(bare, ()) if ref.kind in ("Deployment", "DaemonSet", "Job", "CronJob")]
+            if known:
+                return known
         told = [topology.unit_of_name(ref) for ref in topology.events if ref.name == name]
         named = [one.to for ones in topology.names.values() for one in ones if one.to.name == name]
         stems = [
@@ -280,3 +292,7 @@ def _likeness(name: str, said: Sequence[str]) -> float:
         if any(len(part) > 3 and part not in COMMON and any(same_word(part, word) for word in said) for part in parts)
         else 0.0
     )
+
+
+def _singular(part: str) -> str:
+    return part.removesuffix("s") if len(part) > 3 else part

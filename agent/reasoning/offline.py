@@ -10,22 +10,33 @@ from agent.domain.incident import Incident
 from agent.domain.objects import Ref, Series
 from agent.domain.question import Question
 from agent.ports.cluster import BY_NATURE, Gap, Observed
-from agent.reasoning.answers import at_that_time, how_it_is, not_there, summary, what_changed, what_suffers, which_one, who_may
+from agent.reasoning.answers import (
+    at_that_time,
+    how_it_is,
+    is_ill,
+    not_there,
+    summary,
+    what_changed,
+    what_suffers,
+    which_one,
+    who_may,
+)
 from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
-from agent.reasoning.platform import held_on_purpose, platform_namespaces
+from agent.reasoning.healthy import healthy, how_it_stands
+from agent.reasoning.platform import platform_namespaces
 from agent.reasoning.questions import understand
-from agent.reasoning.ranking import Ranking, rank, victims
+from agent.reasoning.ranking import Ranking, rank, relevance, victims
 from agent.reasoning.ties import ties
+from agent.reasoning.topics import of_topic, unheard_of
 from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
 from agent.topology.calls import service_of
-from agent.topology.fields import controller_of, name_of, namespace_of, text
-from agent.topology.pods import is_finished, phase
-from agent.topology.workloads import is_serving, wanted, workloads
+from agent.topology.fields import name_of
 from sidecar.contract import Json
 
+CLOSE = 0.65  # relevance from which a finding is about what was asked or what it needs; below, about what needs it
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 # Without these nobody can say that all is well: what runs, and what was meant to run.
 NEEDED_FOR_HEALTH = ("Pod", "Deployment", "StatefulSet", "DaemonSet")
@@ -100,7 +111,24 @@ def _of_question(case: _Case) -> Diagnosis:
     focus, topology, asked = case.focus, case.topology, case.asked
     notes = [f"{said} is taken for {ref}." for said, ref in focus.taken]
     if focus.rivals and asked.intent != "access":
-        return which_one(asked, focus, topology, case.findings, case.missing)
+        of_space = {one.namespace: [other for other in focus.objects if other.namespace == one.namespace] for one in focus.rivals}
+        ill = [one for one in focus.rivals if any(is_ill(topology, it, case.findings) for it in of_space[one.namespace])]
+        if asked.intent not in ("why", "health") or len(ill) > 1:
+            return which_one(asked, focus, topology, case.findings, case.missing)
+        if ill:  # whoever asks what is wrong means the one that has something wrong
+            others = ", ".join(one.namespace for one in focus.rivals if one not in ill)
+            notes.append(f"{ill[0]} is meant, as nothing is wrong with the one in {others}.")
+            mine = tuple(one for one in focus.objects if one.namespace in ("", ill[0].namespace))
+            case = replace(case, focus=replace(focus, objects=mine or tuple(ill), namespaces=(ill[0].namespace,)))
+    if not (focus.objects or focus.elsewhere or focus.absent or focus.unknown_namespaces) and asked.intent in ("why", "health"):
+        meant = tuple(
+            one for one in of_topic(asked, topology) if not focus.namespaces or one.namespace in ("", *focus.namespaces)
+        )
+        word = unheard_of(asked)
+        if meant:
+            case = replace(case, focus=replace(focus, objects=meant))
+        elif word and word not in focus.namespaces and not topology.unseen.get("Deployment"):
+            notes.append(f"Nothing is called {word}; taken as a question about {where(focus.namespaces)}.")
     if not focus.objects and focus.elsewhere:
         found = listed(focus.elsewhere, most=3)
         notes.append(f"{focus.elsewhere[0].name} is not in {where(focus.namespaces)}; it is in another namespace: {found}.")
@@ -156,14 +184,26 @@ def _judged(case: _Case) -> Diagnosis:
         starts = [case.asked.period.begun]
     ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
     wants = _wants(topology, focus)
-    if ranking.causes:
-        return _fault(ranking, topology, missing, wants)
-    if ranking.symptoms:
+    beside = _is_well_itself(ranking, case)
+    if ranking.causes and not (beside and case.asked.intent == "health"):
+        found = _fault(ranking, topology, missing, wants)
+        return _led_by([how_it_stands(focus, topology)], found) if beside else found
+    if ranking.symptoms and not ranking.causes:
         return _unknown(list(ranking.symptoms), ranking, topology, missing, wants)
     blind = [kind for kind in NEEDED_FOR_HEALTH if topology.unseen.get(kind, BY_NATURE) != BY_NATURE]
     if blind:
         return _blind(blind, ranking, topology, missing, wants)
-    return _healthy(case.findings, ranking, topology, focus, missing, wants)
+    return healthy(case.findings, ranking, topology, focus, missing, wants)
+
+
+def _is_well_itself(ranking: Ranking, case: _Case) -> bool:
+    """Whether what was asked about has nothing wrong with it, nor has what it needs: all causes are with others that need it."""
+    focus = case.focus
+    if not ranking.causes or not focus.objects or case.incident.alerts:
+        return False
+    return all(relevance(one.finding, case.topology, focus) < CLOSE for one in ranking.causes) and not any(
+        relevance(one.finding, case.topology, focus) >= CLOSE for one in ranking.ruled_out if one.finding.state == "active"
+    )
 
 
 def _safe(finding: Finding) -> Finding:
@@ -236,46 +276,6 @@ def _blind(
     why = safe(topology.unseen[kinds[0]], limit=200)
     words = f"Nothing can be said: {', '.join(kinds)} objects could not be read ({why})."
     return Diagnosis(outcome="unknown", statement=words, ruled_out=ranking.ruled_out, missing=missing, wants=wants)
-
-
-def _healthy(
-    findings: Sequence[Finding],
-    ranking: Ranking,
-    topology: Topology,
-    focus: Focus,
-    missing: tuple[str, ...],
-    wants: tuple[str, ...],
-) -> Diagnosis:
-    spaces = focus.namespaces or tuple(sorted({ref.namespace for ref in focus.objects if ref.namespace}))
-    asked = [one for one in workloads(topology) if (not spaces or namespace_of(one) in spaces) and wanted(one) > 0]
-    up = [one for one in asked if is_serving(topology, Ref(text(one, "kind"), namespace_of(one), name_of(one)))]
-    where = f" in {', '.join(spaces)}" if spaces else ""
-    named = {topology.unit(one).name for one in focus.objects}
-    shown = [name_of(one) for one in up if name_of(one) in named] or [name_of(one) for one in up]
-    names = ", ".join(sorted(shown)[:6])
-    sentences = [f"No active fault{where}: {len(up)} of {len(asked)} workloads are fully ready{f' ({names})' if names else ''}."]
-    over = [one for one in findings if one.state == "recovered" and (not spaces or one.subject.namespace in spaces)]
-    sentences += [one.statement for one in over[:3]]
-    finished = sorted({_runner(topology, pod) for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)})
-    if finished and all(phase(pod) == "Succeeded" for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)):
-        sentences.append(f"Pods that are not Running are finished runs (Completed, exit 0) of {', '.join(finished)}.")
-    sentences += held_on_purpose(topology, spaces)
-    if ranking.elsewhere:
-        sentences.append(f"Not related to the question, but seen: {' '.join(one.statement for one in ranking.elsewhere[:2])}")
-    return Diagnosis(outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants)
-
-
-def _in(pod: object, spaces: tuple[str, ...]) -> bool:
-    return not spaces or text(pod, "metadata", "namespace") in spaces
-
-
-def _runner(topology: Topology, pod: object) -> str:
-    """Who made a finished pod: its CronJob, Job, or itself."""
-    ref = Ref("Pod", text(pod, "metadata", "namespace"), text(pod, "metadata", "name"))
-    unit = topology.unit(ref)
-    manifest = topology.objects.get(unit)
-    owner = controller_of(manifest) if manifest is not None and unit.kind == "Job" else None
-    return str(owner or unit)
 
 
 def _wants(topology: Topology, focus: Focus) -> tuple[str, ...]:

@@ -31,6 +31,10 @@ _ACCESS = (
     ),
     re.compile(r"\bwhat (?:can|may|could|is|are)\b.{1,80}\b(?:do|access|allowed to(?: do)?)\s*(?:in\b.*)?[?.!]*$"),
     re.compile(r"\b(?:can|may|could|is|are) (?:the )?(?:service ?account|user|group|sa) "),
+    re.compile(
+        r"^(?:can|may) (?!i\b|we\b|you\b|somebody\b|anybody\b|anyone\b|it\b)[a-z0-9][-a-z0-9.:]* "
+        r"(?:read|get|list|watch|create|delete|patch|update|edit|exec|see|view) (?:into )?\w+"
+    ),
     re.compile(r"\b(?:rights|permissions|privileges) (?:of|does|do|has|have)\b|\bwho has (?:cluster-?)?admin\b"),
 )  # fmt: skip
 _IMPACT = (
@@ -55,6 +59,7 @@ _IMPACT = (
         r"fine) (?:to|if)\b"
     ),
     re.compile(rf"\b(?:can|may|could|should) (?:i|we) (?:safely )?{_ACTING}\b"),
+    re.compile(r"\bwhat (?:else |pods |workloads )?(?:runs|is running|are running|lives) on\b"),
     re.compile(
         r"\b(?:impact|effect|consequences?) of (?:a |the )?(?:loss|losing|delet\w+|remov\w+|restart\w+|drain\w+|"
         r"failure|outage)\b"
@@ -67,8 +72,8 @@ _CHANGED = (
     ),
     re.compile(r"\b(?:who|what) (?:has |have )?(?:chang|edit|deploy|modif|touch|scal|updat|delet)(?:ed)\b"),
     re.compile(
-        r"\b(?:which|any|list(?: the| all)?|show(?: me)?(?: the| all)?|recent|latest|last|were there(?: any)?|"
-        r"when was(?: the)?) (?:recent |latest |last )?(?:changes?|deploy(?:ment)?s|rollouts?|releases|edits|"
+        r"\b(?:which|any|list(?: the| all)?|show(?: me)?(?: the| all)?|recent|latest|last|w(?:as|ere) there(?: an?y?)?|"
+        r"when was(?: the)?) (?:recent |latest |last )?(?:changes?|deploy(?:ment)?s?|rollouts?|releases?|edits|"
         r"updates|last change)\b"
     ),
     re.compile(
@@ -242,5 +247,6 @@ def _whose(low: str) -> tuple[str, str]:
         rf"\bwhat (?:can|may|could|is|are) (?:the )?({_NAME}(?:[:/]{_NAME})*)(?: (?:service ?account|user|group))? "
         r"(?:do|access|allowed)",
         low,
-    )
-    return ("", match[1]) if match and not _is_ordinary(match[1]) else ("", "")
+    ) or re.search(rf"^(?:can|may) ()({_NAME}(?:[:/]{_NAME})*) ", low)
+    named = match[match.lastindex or 1] if match else ""
+    return ("", named) if named and not _is_ordinary(named) else ("", "")

@@ -2,8 +2,20 @@
 
 from agent.reasoning.answers.access import who_may
 from agent.reasoning.answers.changed import what_changed
-from agent.reasoning.answers.clarity import not_there, which_one
+from agent.reasoning.answers.clarity import is_ill, not_there, which_one
 from agent.reasoning.answers.health import at_that_time, how_it_is, summary
 from agent.reasoning.answers.impact import what_suffers
+from agent.reasoning.answers.standing import standing
 
-__all__ = ["at_that_time", "how_it_is", "not_there", "summary", "what_changed", "what_suffers", "which_one", "who_may"]
+__all__ = [
+    "at_that_time",
+    "how_it_is",
+    "is_ill",
+    "not_there",
+    "standing",
+    "summary",
+    "what_changed",
+    "what_suffers",
+    "which_one",
+    "who_may",
+]

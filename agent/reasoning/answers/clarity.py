@@ -37,6 +37,13 @@ def which_one(
     return Diagnosis(outcome="unclear", statement=safe(said), missing=missing, answer=answer)
 
 
+def is_ill(topology: Topology, ref: Ref, findings: Sequence[Finding]) -> bool:
+    """Whether something is wrong with it now, or with what it needs."""
+    unit = topology.unit(ref)
+    near = {unit, *topology.depends_on(unit)}
+    return any(one.state == "active" and not near.isdisjoint(map(topology.unit, (one.subject, *one.affects))) for one in findings)
+
+
 def state(topology: Topology, ref: Ref, findings: Sequence[Finding]) -> str:
     """Ready pods of those wanted, and the most telling finding about it, in a line."""
     active = [one for one in findings if one.state == "active" and topology.unit(one.subject) == topology.unit(ref)]

@@ -17,6 +17,7 @@ from tests.agent.builders import (
     pod,
     replica_set,
     service,
+    waiting,
 )
 
 REASONER = OfflineReasoner()
@@ -192,22 +193,80 @@ def test_rights_that_could_not_be_read_are_no_rights_denied():
 def test_a_name_in_two_namespaces_is_asked_back_with_the_state_of_each():
     objects = [*app("web"), *moved(app("web", replicas=1), "blog"), *spaces("shop", "blog")]
 
-    found = answer("is web healthy?", *objects)
+    found = answer("can I restart web?", *objects)
 
     assert found.outcome == "unclear"
     assert [row[0] for row in found.answer.rows] == ["Deployment blog/web", "Deployment shop/web"]
     assert "2 of 2 pods ready" in found.statement
-    assert found.answer.choices == ("is web healthy in namespace blog?", "is web healthy in namespace shop?")
+    assert found.answer.choices == ("can I restart web in namespace blog?", "can I restart web in namespace shop?")
+
+
+def test_nobody_is_asked_back_where_all_that_may_be_meant_are_well():
+    objects = [*app("web"), *moved(app("web", replicas=1), "blog"), *spaces("shop", "blog")]
+
+    found = answer("is web healthy?", *objects)
+
+    assert found.outcome == "healthy"
+    assert "Deployment blog/web" in found.statement
+    assert "Deployment shop/web" in found.statement
+
+
+def test_of_two_of_one_name_the_one_that_has_something_wrong_is_meant():
+    ill = app("cart")
+    ill[4]["spec"]["selector"] = {"app": "crat"}
+    objects = [*ill, *moved(app("cart", replicas=1), "blog"), *spaces("shop", "blog")]
+
+    found = answer("why is cart down?", *objects)
+
+    assert found.outcome == "fault"
+    assert found.statement.startswith("Service shop/cart is meant") or found.statement.startswith("Deployment shop/cart is meant")
+    assert found.causes[0].finding.cause == "service-selector-mismatch"
 
 
 def test_a_choice_asked_again_is_answered():
     objects = [*app("web"), *moved(app("web", replicas=1), "blog"), *spaces("shop", "blog")]
-    first = answer("is web healthy?", *objects)
+    first = answer("what happens if I restart web?", *objects)
 
     again = answer(first.answer.choices[1], *objects)
 
-    assert again.outcome == "healthy"
-    assert "2 of 2 pods ready" in again.statement
+    assert again.outcome == "answered"
+    assert "Deployment shop/web" in again.statement
+
+
+def test_where_nothing_is_wrong_with_it_how_it_stands_is_said():
+    resting = deployment("demo", replicas=0)
+    claim = obj("PersistentVolumeClaim", "later", spec={"storageClassName": "fast"}, status={"phase": "Pending"})
+    kind = obj("StorageClass", "fast", api="storage.k8s.io/v1", namespace="", volumeBindingMode="WaitForFirstConsumer")
+    outside = obj("Service", "erp", spec={"type": "ExternalName", "externalName": "erp.example.com"})
+    objects = [resting, claim, kind, outside, *app("web"), *spaces("shop")]
+
+    assert "scaled to 0 replicas" in answer("why is demo down?", *objects).statement
+    assert "WaitForFirstConsumer" in answer("why is pvc later pending?", *objects).statement
+    assert "erp.example.com" in answer("erp is not reachable", *objects).statement
+
+
+def test_what_is_well_is_said_to_be_well_though_others_that_need_it_are_not():
+    ill = app("web", containers=[container(env=[{"name": "DB_HOST", "value": "store"}])])
+    ill[2]["status"]["containerStatuses"] = [waiting("CreateContainerConfigError", 'secret "pw" not found')]
+    ill[0]["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "pw"}}]
+    objects = [*ill, *app("store"), *spaces("shop")]
+
+    assert answer("is store ok?", *objects).outcome == "healthy"
+    assert answer("store down?", *objects).statement.startswith("Nothing is wrong with Deployment shop/store")
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("are the nodes ok?", "Node node-1"),
+        ("nodes not ready?", "Node node-1"),
+        ("foo is down", "Nothing is called foo"),
+        ("why is carts-service failing", "Deployment shop/cart"),
+        ("pod web-7d4b9c6f5d-x2k9p crashing", "Deployment shop/web"),
+    ],
+)
+def test_kinds_slips_and_pods_of_old_revisions_are_understood(question, says):
+    assert says in answer(question, *app("web"), *app("cart"), *spaces("shop")).statement
 
 
 def test_another_name_tells_which_is_meant():

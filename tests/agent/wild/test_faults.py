@@ -1,4 +1,4 @@
-"""One fault put into a healthy cluster with a year of leftovers: whoever asks about it is told the cause and who is to blame, with
+"""One fault put into a healthy cluster with a year of leftovers: whoever asks is told the cause and who is to blame, with
 at most three causes, and where nobody can know, that it is not known."""
 
 import pytest
