@@ -70,6 +70,7 @@ _PUT = Statement({"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
 STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
+_OLDEST = select(func.min(_plans.c.requested_at)).where(_plans.c.state == "waiting")
 _WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
 
 
@@ -269,6 +270,12 @@ def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -
 def waiting(connection: Connection) -> int:
     """How many plans people have yet to answer."""
     return connection.execute(_WAITING).scalar_one()
+
+
+def waiting_since(connection: Connection) -> float | None:
+    """When the oldest plan that people have yet to answer was asked for, in seconds of the epoch."""
+    found: float | None = connection.execute(_OLDEST).scalar()
+    return found
 
 
 def counted(connection: Connection) -> dict[str, int]:

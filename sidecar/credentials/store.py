@@ -183,6 +183,12 @@ def counted(connection: Connection) -> dict[str, int]:
     return {str(state): int(number) for state, number in connection.execute(query)}
 
 
+def overdue(connection: Connection, now: datetime) -> int:
+    """Leases whose time is over and whose rights are not proven gone."""
+    query = select(func.count()).where(_leases.c.state != "settled", _leases.c.expires_at < now.timestamp())
+    return connection.execute(query).scalar_one()
+
+
 def _entry(row: RowMapping) -> Entry:
     return Entry(
         lease=Lease(

@@ -168,6 +168,13 @@ def counted(connection: Connection) -> dict[str, int]:
     return {str(status or "begun"): int(number) for status, number in connection.execute(query)}
 
 
+def counted_by_kind(connection: Connection) -> dict[tuple[str, str, str], int]:
+    """How many steps by kind of action, direction (do, undo) and end ("begun" without one)."""
+    columns = (_steps.c.kind, _steps.c.direction, _steps.c.status)
+    query = select(*columns, func.count()).group_by(*columns)
+    return {(str(kind), str(way), str(status or "begun")): int(number) for kind, way, status, number in connection.execute(query)}
+
+
 def _entry(row: RowMapping) -> Entry:
     return Entry(
         lease=row["lease"],

@@ -12,6 +12,7 @@ from sidecar.credentials import Issuer
 from sidecar.execution import Recent
 from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
+from sidecar.gate.tallies import Tallies
 from sidecar.ports import Clock, Cluster, FactFinder, Judge
 from sidecar.reading import Runs, Streams
 
@@ -96,6 +97,7 @@ class Desk:
     streams: Streams = field(default_factory=Streams)
     recent: Recent = field(default_factory=Recent)
     intake: Intake = field(default_factory=Intake)
+    tallies: Tallies = field(default_factory=Tallies)
 
 
 def problem(status: int, code: str, detail: str, *, title: str = "", fix: str = "") -> Problem:

@@ -64,6 +64,7 @@ class Ledger:
         self._publishing = threading.Lock()
         self.on_close = ExitStack()  # what else ends with it
         self.refusals = Refusals(self)
+        self.failures = 0  # times that the database did not take or give something
 
     def open(self) -> None:
         """Make the tables, and look whether the end of the journal is where it was left.
@@ -182,6 +183,7 @@ class Ledger:
             yield
         except SQLAlchemyError as exc:
             cause = (str(getattr(exc, "orig", None) or "").splitlines() or [type(exc).__name__])[0]
+            self.failures += 1
             log.warning("database", error=type(exc).__name__, cause=cause[:300])
             if self._engine.dialect.name != "sqlite":
                 cause = type(exc).__name__  # where the server is, is not for everybody who asks

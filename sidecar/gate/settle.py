@@ -89,6 +89,7 @@ def revoke(
             "observed": seen.document() if seen is not None else None,
         }
         transaction.record(f"lease-{settlement.state.replace('_', '-')}", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+    desk.tallies.revoked(settlement)
     if proof.pending:  # somebody has to know before the next incident: rights may still be there
         log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(proof.pending))
     return settlement

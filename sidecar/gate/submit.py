@@ -124,6 +124,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                     "effects": judged.discreet["effects"],
                 },
             )
+        desk.tallies.decided(decision)
         return status_of(entry, ())
 
 

@@ -3,7 +3,7 @@
 Knows the use cases, no agent: the agent's token opens nothing here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -11,20 +11,18 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from sidecar.approvals import Person, reviews, switch
+from sidecar.approvals import Person
 from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Plan, Settlement
 from sidecar.credentials import store as leases
 from sidecar.edge import answer, bearer, known_as, make_app, refuses, takes, unauthorized, whole_body
 from sidecar.errors import SidecarError
-from sidecar.execution import store as steps
 from sidecar.gate.answer import answer as give_answer
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.standing import standing
 from sidecar.people_api.control import GlassRequest, ReviewRequest, StopRequest, control_routes
+from sidecar.people_api.counting import Counts
 from sidecar.people_api.pages import Pages
 from sidecar.people_api.policy import PolicyMetrics, Standing, none_known, policy_routes
 from sidecar.people_api.reading import ReadMetrics
@@ -139,7 +137,7 @@ def _records(routes: APIRouter, desk: Desk) -> None:
 
 def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing, who: Callable[[Request], Person]) -> None:
     registry = CollectorRegistry()
-    registry.register(_Counts(desk))
+    registry.register(Counts(desk))
     registry.register(PolicyMetrics(policy))
     registry.register(ReadMetrics(desk))
 
@@ -169,35 +167,6 @@ def _is_known(request: Request, who: Callable[[Request], Person]) -> bool:
     except (HTTPException, SidecarError):
         return False
     return True
-
-
-class _Counts(Collector):
-    """Read from the database at each scrape: what a restart would forget is not counted in memory."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        return iter(())  # else registering would read the database
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        with self._desk.ledger.read() as connection:
-            counts = {
-                "plans": approvals.counted(connection),
-                "leases": leases.counted(connection),
-                "steps": steps.counted(connection),
-            }
-            stopped = switch.stopped_by(connection) is not None
-            unreviewed = reviews.counted(connection)
-        for name, states in counts.items():
-            family = GaugeMetricFamily(f"lestrade_sidecar_{name}", f"{name} by state", labels=["state"])
-            for state, number in sorted(states.items()):
-                family.add_metric([state], number)
-            yield family
-        yield GaugeMetricFamily("lestrade_sidecar_stopped", "1 while everything is stopped", value=float(stopped))
-        yield GaugeMetricFamily(
-            "lestrade_sidecar_glass_reviews_open", "emergencies nobody looked at yet", value=float(unreviewed)
-        )
 
 
 __all__ = ["StopRequest", "people_api"]
