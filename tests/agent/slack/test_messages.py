@@ -1,13 +1,19 @@
 """What we write in Slack is taken by Slack whatever the cluster said, and says what a person needs."""
 
+from pathlib import Path
+
+import yaml
 from hypothesis import HealthCheck, given, settings
 
 from agent.chat.slack.answer import answered
+from agent.chat.slack.picture import font_file, picture
 from agent.chat.slack.text import fitted, notification, question_of
+from agent.chat.slack.words import told
 from tests.agent.slack.limits import is_harmless, is_within_limits
-from tests.agent.slack.reports import TEXTS, hostile, report
+from tests.agent.slack.reports import TEXTS, chart, hostile, report
 from tests.fakes.slack import words_of
 
+ROOT = Path(__file__).parents[3]
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
@@ -57,3 +63,41 @@ def test_a_question_is_what_the_person_wrote_without_slacks_markup():
     asked = "<@U0BOT> why is <https://shop.example/checkout|checkout> &lt;slow&gt; in <#C01|prod>, <@U0ADA|ada>? <!here>"
     assert question_of(asked, bot="U0BOT") == "why is checkout <slow> in prod, ada?"
     assert len(question_of("<@U0BOT> " + "x" * 9000, bot="U0BOT")) == 2000
+
+
+def test_the_app_asks_slack_for_nothing_that_it_does_not_use():
+    manifest = yaml.safe_load((ROOT / "deploy" / "slack" / "agent-app.yaml").read_text())
+    assert manifest["oauth_config"]["scopes"] == {"bot": ["app_mentions:read", "im:history", "chat:write", "files:write"]}
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_mention", "message.im"]
+    assert manifest["settings"]["event_subscriptions"]["request_url"].endswith("/slack/events")
+    assert manifest["settings"]["interactivity"] == {"is_enabled": False}
+
+
+def test_markdown_of_ours_becomes_blocks_and_nothing_in_it_more_than_that():
+    text = (
+        "**Cause** of \\<b\\>:\n\n- *why?* one\n- two\n\n"
+        "| a | b |\n| --- | --- |\n| 1 | <!channel> |\n\n```text\n<@U0> **raw**\n```\n## End"
+    )
+    made = told(text, hint="Say next: fix it")
+    is_within_limits(made.blocks)
+    said = words_of({"blocks": [*made.blocks]})
+    for fact in ("Cause of <b>:", "why? one", "<!channel>", "<@U0> **raw**", "End", "Say next: fix it"):
+        assert fact in said, fact
+
+
+@QUICK
+@given(TEXTS)
+def test_no_answer_makes_a_message_that_slack_refuses(text):
+    made = told(text)
+    is_within_limits(made.blocks)
+    assert made.blocks
+
+
+def test_a_chart_is_a_picture_with_its_words_or_none_at_all(monkeypatch):
+    drawn = picture(chart())
+    assert drawn is not None
+    assert drawn.startswith(b"\x89PNG")
+    monkeypatch.setattr("agent.chat.slack.picture.FONT_FILES", ("/nowhere.ttf",))
+    font_file.cache_clear()
+    assert picture(chart()) is None, "without its font every word would be missing"
+    font_file.cache_clear()
