@@ -7,15 +7,17 @@ them, so that a server that sends a byte now and then holds a question for ever.
 import http.client
 import io
 import os
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from sidecar.errors import PolicyUnavailable
+from sidecar.errors import PolicyUnavailable, SettingsError
 from sidecar.policy.engine import Meanwhile, Patience
 from sidecar.ports import nothing
 
@@ -31,7 +33,10 @@ class Wire:
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
         self._tls = ssl.create_default_context(cafile=bundle) if tls else None
         self._patience = Patience()  # a name that is not resolved has no deadline of its own
-        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        if not (token.isascii() and token.isprintable()):
+            raise SettingsError("the token for the OPA server is not one line of plain characters")
+        known = f"Authorization: Bearer {token}\r\n" if token else ""
+        self._head = f"Host: {host}:{port}\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\n{known}"
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
 
@@ -71,7 +76,7 @@ class Wire:
         except BaseException:
             plain.close()
             raise
-        return _Connection(self._host, self._port, reached, self._headers)
+        return _Connection(reached, self._head)
 
     def _exchange(self, connection: "_Connection", path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         try:
@@ -80,39 +85,74 @@ class Wire:
             connection.close()
             raise
         with self._lock:
-            if connection.sock is not None and len(self._idle) < _MOST_IDLE:
+            if connection.kept and len(self._idle) < _MOST_IDLE:
                 self._idle.append(connection)
                 return answer
         connection.close()
         return answer
 
 
-class _Connection(http.client.HTTPConnection):
-    """Connected from the beginning, and never again."""
+class _Connection:
+    """Connected from the beginning, and never again. `kept`: whether another question may be put over it."""
 
-    auto_open = 0
-
-    def __init__(self, host: str, port: int, reached: socket.socket, headers: dict[str, str]) -> None:
-        super().__init__(host, port)
-        self._headers = headers
+    def __init__(self, reached: socket.socket, head: str) -> None:
+        """`head`: of every request, but for its path and length."""
+        self._head = head
         self._timed = _Timed(reached)
-        self.sock = self._timed  # all that http.client uses of one
+        self.kept = True
 
     def exchange(self, path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         self._timed.deadline = until
-        self.request("POST", path, body, self._headers)
+        self._timed.sendall(f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body)
         began = time.monotonic()
         meanwhile()
         self._timed.deadline += time.monotonic() - began
-        response = self.getresponse()
-        if response.status != 200:
-            raise http.client.HTTPException(f"HTTP {response.status}")
-        answer = response.read(_MOST_ANSWER + 1)
-        if len(answer) > _MOST_ANSWER:
-            raise http.client.HTTPException("the answer has no end")
-        if not response.isclosed():
+        received = self._timed.recv()
+        length = _plain_length(received)
+        if length is None:
+            return self._read_by_the_library(received)
+        end = received.index(_END) + len(_END) + length
+        if len(received) < end:
+            received += self._timed.exactly(end - len(received))
+        self.kept = len(received) == end
+        return received[end - length : end]
+
+    def close(self) -> None:
+        self._timed.close()
+
+    def _read_by_the_library(self, received: bytes) -> bytes:
+        """Whatever is not as OPA nearly always has it: in chunks, in pieces, no 200, no HTTP."""
+        reader: Any = _Replayed(received, self._timed)  # all that the library uses of a socket
+        response = http.client.HTTPResponse(reader, method="POST")
+        try:
+            response.begin()
+            self.kept = not response.will_close
+            if response.status != 200:
+                raise http.client.HTTPException(f"HTTP {response.status}")
+            answer = response.read(_MOST_ANSWER + 1)
+            if len(answer) > _MOST_ANSWER:
+                raise http.client.HTTPException("the answer has no end")
+            return answer
+        finally:
             response.close()
-        return answer
+
+
+def _plain_length(received: bytes) -> int | None:
+    """How long the body is of an answer that is a 200, has its head whole and says its length, and nothing that would change
+    how it is read; None for every other."""
+    end = received.find(_END)
+    if end < 0 or not received.startswith(b"HTTP/1.1 200 OK\r\n"):
+        return None
+    lines = received[:end].lower().split(b"\r\n")[1:]
+    lengths = [line[len(_LENGTH) :].strip() for line in lines if line.startswith(_LENGTH)]
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 7 or any(map(_READ_OTHERWISE.match, lines)):
+        return None
+    return int(lengths[0]) if int(lengths[0]) <= _MOST_ANSWER else None
+
+
+_END = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+_READ_OTHERWISE = re.compile(rb"[ \t]|(?:transfer-encoding|content-encoding|connection|trailer|content-length[ \t])")
 
 
 class _Timed:
@@ -126,12 +166,24 @@ class _Timed:
         self._within()
         self._reached.sendall(data)
 
+    def recv(self) -> bytes:
+        self._within()
+        return self._reached.recv(65_536)
+
+    def exactly(self, count: int) -> bytes:
+        """So many bytes; raises ConnectionError where there are no more."""
+        pieces = bytearray()
+        while len(pieces) < count:
+            self._within()
+            piece = self._reached.recv(count - len(pieces))
+            if not piece:
+                raise http.client.IncompleteRead(bytes(pieces), count - len(pieces))
+            pieces += piece
+        return bytes(pieces)
+
     def recv_into(self, buffer: "memoryview | bytearray") -> int:
         self._within()
         return self._reached.recv_into(buffer)
-
-    def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self))
 
     def close(self) -> None:
         self._reached.close()
@@ -143,14 +195,31 @@ class _Timed:
         self._reached.settimeout(left)
 
 
+class _Replayed:
+    """What came already, and what is still to come, as one file."""
+
+    def __init__(self, received: bytes, timed: _Timed) -> None:
+        self._received, self._timed = received, timed
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reading(self._received, self._timed))
+
+
 class _Reading(io.RawIOBase):
-    def __init__(self, timed: _Timed) -> None:
-        self._timed = timed
+    def __init__(self, received: bytes, timed: _Timed) -> None:
+        self._received, self._timed = received, timed
+        self._ended = not received
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        if self._ended:
+            return 0
+        if self._received:
+            piece, self._received = self._received[: len(buffer)], self._received[len(buffer) :]
+            buffer[: len(piece)] = piece
+            return len(piece)
         return self._timed.recv_into(buffer)
 
 
