@@ -1,30 +1,43 @@
 """The book of alerts in SQL, and the runs that alerts open and join. Knows nothing of why an alert goes where it goes."""
 
+import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import orjson
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.domain.alerting import NEW, OVERFLOW, AlertState, Done, KnownAlert, Neighbourhood, OpenRun, Placement, Taken
+from agent.domain.alerting import NEW, OVERFLOW, KnownAlert, Placement, Taken
 from agent.domain.document import from_document, to_document
 from agent.domain.incident import Alert, Incident
 from agent.ports.alerts import Decide
+from agent.store.alert_rows import PORTION, ROWS, alert_of, known_of, open_runs, place_of
 from agent.store.database import Database
 from agent.store.events import SqlEventLog, append_in
 from agent.store.tables import alerts as book
 from agent.store.tables import runs
 
 HELD = 200  # alerts that an incident itself carries; the book has them all
+TOGETHER = 64  # notifications of one transaction
 TOLD = 50  # events of one run that tell of alerts; then one says that the book has the rest
 NAMES = 8  # of alerts, in one event
 KEYS = 300  # words that say where a run's alerts are
-PORTION = 400  # rows of one statement: databases bound its parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One notification that waits for its transaction."""
+
+    cluster: str
+    alerts: tuple[Alert, ...]
+    group_key: str
+    decide: Decide
+    taken: "asyncio.Future[Taken]"
 
 
 class SqlAlertBook:
@@ -33,29 +46,64 @@ class SqlAlertBook:
     def __init__(self, database: Database, events: SqlEventLog) -> None:
         self._database = database
         self._events = events
+        self._asked: list[_Asked] = []
+        self._keeping: asyncio.Task[None] | None = None
+        insert = database.insert(book)
+        kept = ("name", "severity", "labels", "group_key", "state", "starts_at", "last_seen", "done", "why", "run")
+        self._put = insert.on_conflict_do_update(
+            index_elements=["cluster", "fingerprint"],
+            set_={**{name: insert.excluded[name] for name in kept}, "times": book.c.times + 1},
+        )
 
     async def take(self, cluster: str, alerts: Sequence[Alert], group_key: str, decide: Decide) -> Taken:
-        once = list({alert.fingerprint: alert for alert in alerts}.values())
-        async with self._database.turn() as connection:
-            now = self._database.now()
-            known = await _known(connection, cluster, [alert.fingerprint for alert in once])
-            placed = list(decide(once, known, await _open(connection, cluster), now))
-            opened = await _with_runs(connection, cluster, group_key, placed, now)
-            await self._write(connection, cluster, group_key, placed, known, now)
-            for run, of_run in _by_run(placed).items():
-                await _tell_run(connection, run, of_run, now, is_new=run in opened)
-        self._events.wake()
+        once = tuple({alert.fingerprint: alert for alert in alerts}.values())
+        asked = _Asked(cluster, once, group_key, decide, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep())
+        return await asked.taken
+
+    async def _keep(self) -> None:
+        """What comes in while a transaction is on its way goes into the next one together: one commit is one wait for a disk."""
+        size = TOGETHER
+        while self._asked:
+            together, self._asked = self._asked[:size], self._asked[size:]
+            try:
+                async with self._database.turn() as connection:
+                    taken = [await self._take(connection, asked) for asked in together]
+            except Exception as exc:  # noqa: BLE001  whatever it is, whoever asked is told
+                if len(together) > 1:  # one that cannot be kept takes no other with it
+                    size = 1
+                    self._asked = [*together, *self._asked]
+                elif not together[0].taken.done():
+                    together[0].taken.set_exception(exc)
+                continue
+            self._events.wake()
+            for asked, found in zip(together, taken, strict=True):
+                if not asked.taken.done():
+                    asked.taken.set_result(found)
+
+    async def _take(self, connection: AsyncConnection, asked: "_Asked") -> Taken:
+        now = self._database.now()
+        known = await known_of(connection, asked.cluster, [alert.fingerprint for alert in asked.alerts])
+        lie_open = len(known) == len(asked.alerts) and all(row.run_state in ("queued", "running") for row in known.values())
+        runs_open = () if lie_open else await open_runs(connection, asked.cluster)  # nothing is looked for a place
+        placed = list(asked.decide(asked.alerts, known, runs_open, now))
+        opened = await _with_runs(connection, asked.cluster, asked.group_key, placed, now)
+        await self._write(connection, asked.cluster, asked.group_key, placed, now)
+        for run, of_run in _by_run(placed).items():
+            await _tell_run(connection, run, of_run, now, is_new=run in opened)
         return _taken(placed, opened)
 
     async def of_run(self, run: str) -> Sequence[KnownAlert]:
-        query = _rows().where(book.c.run == run).order_by(book.c.first_seen, book.c.fingerprint)
+        query = ROWS.where(book.c.run == run).order_by(book.c.first_seen, book.c.fingerprint)
         async with self._database.transaction() as connection:
-            return [_alert(found) for found in await connection.execute(query)]
+            return [alert_of(found) for found in await connection.execute(query)]
 
     async def latest(self, cluster: str, *, limit: int) -> Sequence[KnownAlert]:
-        query = _rows().where(book.c.cluster == cluster).order_by(book.c.last_seen.desc(), book.c.fingerprint).limit(limit)
+        query = ROWS.where(book.c.cluster == cluster).order_by(book.c.last_seen.desc(), book.c.fingerprint).limit(limit)
         async with self._database.transaction() as connection:
-            return [_alert(found) for found in await connection.execute(query)]
+            return [alert_of(found) for found in await connection.execute(query)]
 
     async def close_unasked(self, run: str, outcome: str, headline: str) -> bool:
         async with self._database.turn() as connection:
@@ -72,7 +120,6 @@ class SqlAlertBook:
         cluster: str,
         group_key: str,
         placed: Sequence[Placement],
-        known: Mapping[str, KnownAlert],
         now: datetime,
     ) -> None:
         rows = [
@@ -94,39 +141,8 @@ class SqlAlertBook:
             }
             for one in placed
         ]
-        insert = self._database.insert(book)
-        kept = ("name", "severity", "labels", "group_key", "state", "starts_at", "last_seen", "done", "why", "run")
-        statement = insert.on_conflict_do_update(
-            index_elements=["cluster", "fingerprint"],
-            set_={**{name: insert.excluded[name] for name in kept}, "times": book.c.times + 1},
-        )
         for start in range(0, len(rows), PORTION):
-            await connection.execute(statement, rows[start : start + PORTION])
-
-
-async def _known(connection: AsyncConnection, cluster: str, fingerprints: Sequence[str]) -> dict[str, KnownAlert]:
-    found: dict[str, KnownAlert] = {}
-    for start in range(0, len(fingerprints), PORTION):
-        query = _rows().where(book.c.cluster == cluster, book.c.fingerprint.in_(fingerprints[start : start + PORTION]))
-        for row in await connection.execute(query):
-            found[row.fingerprint] = _alert(row)
-    return found
-
-
-async def _open(connection: AsyncConnection, cluster: str) -> list[OpenRun]:
-    wanted = (runs.c.id, runs.c.state, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at)
-    query = select(*wanted).where(runs.c.state != "finished", runs.c.cluster == cluster).order_by(runs.c.created_at, runs.c.id)
-    return [
-        OpenRun(
-            id=row.id,
-            is_running=row.state == "running",
-            priority=row.priority,
-            group_key=row.group_key,
-            place=_place(row.place),
-            last_alert_at=_time(row.last_alert_at),
-        )
-        for row in await connection.execute(query)
-    ]
+            await connection.execute(self._put, rows[start : start + PORTION])
 
 
 async def _with_runs(
@@ -169,7 +185,7 @@ async def _tell_run(connection: AsyncConnection, run: str, placed: Sequence[Plac
     if row.state != "finished":
         incident = from_document(Incident, orjson.loads(row.incident))
         held = _held(incident.alerts, fresh)
-        around = _place(row.place)
+        around = place_of(row.place)
         for one in firing:
             around = around | one.place
         values["incident"] = _dump(replace(incident, alerts=held))
@@ -245,46 +261,6 @@ def _names(placed: Sequence[Placement]) -> str:
     names = Counter(one.alert.name for one in placed)
     shown = [f"{name} ({count})" if count > 1 else name for name, count in list(names.items())[:NAMES]]
     return ", ".join(shown) + (f" and {len(names) - NAMES} more kinds" if len(names) > NAMES else "")
-
-
-def _rows() -> Any:
-    return select(
-        book,
-        func.coalesce(runs.c.state, "").label("run_state"),
-        func.coalesce(runs.c.outcome, "").label("run_outcome"),
-        case((runs.c.state == "finished", runs.c.updated_at), else_="").label("run_updated_at"),
-    ).join_from(book, runs, runs.c.id == book.c.run, isouter=True)
-
-
-def _alert(row: Row[Any]) -> KnownAlert:
-    return KnownAlert(
-        fingerprint=row.fingerprint,
-        name=row.name,
-        severity=row.severity,
-        group_key=row.group_key,
-        state=cast(AlertState, row.state),
-        starts_at=_time(row.starts_at),
-        first_seen=datetime.fromisoformat(row.first_seen),
-        last_seen=datetime.fromisoformat(row.last_seen),
-        times=row.times,
-        done=cast(Done, row.done),
-        why=row.why,
-        run=row.run,
-        run_state=row.run_state,
-        run_outcome=row.run_outcome,
-        run_updated_at=_time(row.run_updated_at),
-    )
-
-
-def _place(text: str) -> Neighbourhood:
-    if not text:
-        return Neighbourhood()
-    own, near = orjson.loads(text)
-    return Neighbourhood(own=frozenset(own), near=frozenset(near))
-
-
-def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _stamp(at: datetime) -> str:

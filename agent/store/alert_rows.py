@@ -1,0 +1,82 @@
+"""Rows of the book of alerts and of open runs, as nouns. Knows nothing of what is done with them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import Row, bindparam, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agent.domain.alerting import AlertState, Done, KnownAlert, Neighbourhood, OpenRun
+from agent.store.tables import alerts as book
+from agent.store.tables import runs
+
+PORTION = 400  # rows of one statement: databases bound its parameters
+
+ROWS = select(
+    book,
+    func.coalesce(runs.c.state, "").label("run_state"),
+    func.coalesce(runs.c.outcome, "").label("run_outcome"),
+    case((runs.c.state == "finished", runs.c.updated_at), else_="").label("run_updated_at"),
+).join_from(book, runs, runs.c.id == book.c.run, isouter=True)
+_KNOWN = ROWS.where(book.c.cluster == bindparam("cluster"), book.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
+_OPEN = (
+    select(runs.c.id, runs.c.state, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at)
+    .where(runs.c.state != "finished", runs.c.cluster == bindparam("cluster"))
+    .order_by(runs.c.created_at, runs.c.id)
+)
+
+
+async def known_of(connection: AsyncConnection, cluster: str, fingerprints: Sequence[str]) -> dict[str, KnownAlert]:
+    found: dict[str, KnownAlert] = {}
+    for start in range(0, len(fingerprints), PORTION):
+        portion = {"cluster": cluster, "fingerprints": fingerprints[start : start + PORTION]}
+        for row in await connection.execute(_KNOWN, portion):
+            found[row.fingerprint] = alert_of(row)
+    return found
+
+
+async def open_runs(connection: AsyncConnection, cluster: str) -> list[OpenRun]:
+    return [
+        OpenRun(
+            id=row.id,
+            is_running=row.state == "running",
+            priority=row.priority,
+            group_key=row.group_key,
+            place=place_of(row.place),
+            last_alert_at=time_of(row.last_alert_at),
+        )
+        for row in await connection.execute(_OPEN, {"cluster": cluster})
+    ]
+
+
+def alert_of(row: Row[Any]) -> KnownAlert:
+    return KnownAlert(
+        fingerprint=row.fingerprint,
+        name=row.name,
+        severity=row.severity,
+        group_key=row.group_key,
+        state=cast(AlertState, row.state),
+        starts_at=time_of(row.starts_at),
+        first_seen=datetime.fromisoformat(row.first_seen),
+        last_seen=datetime.fromisoformat(row.last_seen),
+        times=row.times,
+        done=cast(Done, row.done),
+        why=row.why,
+        run=row.run,
+        run_state=row.run_state,
+        run_outcome=row.run_outcome,
+        run_updated_at=time_of(row.run_updated_at),
+    )
+
+
+def place_of(text: str) -> Neighbourhood:
+    if not text:
+        return Neighbourhood()
+    own, near = orjson.loads(text)
+    return Neighbourhood(own=frozenset(own), near=frozenset(near))
+
+
+def time_of(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
