@@ -132,6 +132,8 @@ class _Connection:
             answer = response.read(_MOST_ANSWER + 1)
             if len(answer) > _MOST_ANSWER:
                 raise http.client.HTTPException("the answer has no end")
+            if response.length:  # what the library gives of an answer that broke off is its beginning
+                raise http.client.IncompleteRead(answer, response.length)
             return answer
         finally:
             response.close()
