@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from agent.app.callers import Callers
 from agent.app.chat import add_chat
@@ -26,6 +27,10 @@ from agent.app.workers import Workers
 from agent.bootstrap import Workshop
 from agent.chat.conversation import Conversations
 from agent.delivery.orders import read_orders
+from agent.ports.tracing import listening
+
+# FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
@@ -34,7 +39,9 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_shop() as shop:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(listening(meters.heard))
+            shop = await stack.enter_async_context(open_shop())
             orders = read_orders(shop.settings.deliveries)
             workers = Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
@@ -54,7 +61,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     add_refusals(app)
     add_webhook(app, meters)
     add_runs(app)

@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agent.app.meters import Meters
+from agent.errors import StoreUnavailable
 
 
 def add_health(app: FastAPI, meters: Meters) -> None:
@@ -19,5 +20,11 @@ def add_health(app: FastAPI, meters: Meters) -> None:
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        """Also while the store is away: that it is, is what somebody wants to see."""
+        try:
+            meters.queue(await request.app.state.shop.store.queue())
+            meters.store.set(1)
+        except StoreUnavailable:
+            meters.store.set(0)
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)

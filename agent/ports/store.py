@@ -27,6 +27,15 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many runs of one priority nobody works on, and for how long the oldest of them."""
+
+    priority: int
+    runs: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
     """One line of a run's life. `seq` counts from 1 within the run and resumes an SSE stream (Last-Event-ID)."""
 
@@ -55,6 +64,10 @@ class RunStore(Protocol):
 
     async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
         """Unfinished runs that nobody has, with their priority; what goes first stands first."""
+        ...
+
+    async def queue(self) -> Sequence[Waiting]:
+        """What waits just now, of all clusters, by priority."""
         ...
 
     async def same_cause(self, run: str, cause: str) -> str:

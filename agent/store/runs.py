@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from agent.domain.document import from_document, to_document
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Incident
-from agent.ports.store import RunRow, RunState
+from agent.ports.store import RunRow, RunState, Waiting
 from agent.store.database import Database
 from agent.store.tables import blobs, evidence, runs
 from sidecar.contract import Json
@@ -94,6 +94,17 @@ class SqlRunStore:
         async with self._database.transaction() as connection:
             found = await connection.execute(query.order_by(runs.c.priority, runs.c.created_at, runs.c.id).limit(limit))
             return [(row.id, row.priority) for row in found]
+
+    async def queue(self) -> Sequence[Waiting]:
+        now = self._database.now()
+        free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(now))
+        query = select(runs.c.priority, func.count(), func.min(runs.c.created_at)).where(runs.c.state != "finished", free)
+        async with self._database.transaction() as connection:
+            found = (await connection.execute(query.group_by(runs.c.priority))).all()
+        return [
+            Waiting(priority=priority, runs=count, oldest_seconds=max(0.0, (now - datetime.fromisoformat(since)).total_seconds()))
+            for priority, count, since in found
+        ]
 
     async def same_cause(self, run: str, cause: str) -> str:
         async with self._database.turn() as connection:
