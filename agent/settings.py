@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     cluster_patience_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         600.0, description="how long `serve` and `worker` wait for a cluster that does not answer in the middle of a run"
     )
+    mcp_token_file: Path | None = Field(
+        None, description="file with the bearer token of whoever may use `lestrade mcp --http`, beside those of people_file"
+    )
     server_url: str = Field("", description="a `lestrade serve` elsewhere that `lestrade ask` and `chat` speak with; empty: none")
     server_token_file: Path | None = Field(None, description="file with one's token for that service")
     chat_workers: Annotated[int, Field(ge=1, le=64)] = Field(

@@ -14,12 +14,12 @@ from agent.chat.meaning import Ask, AskOfRelated, Meaning, Read, Recheck, Repair
 from agent.chat.references import name_of
 from agent.chat.streams import events_of, logs_of
 from agent.chat.talk import SAID, waiting_for
-from agent.chat.working import Works
+from agent.chat.working import Works, repair_under_way, waits_for_people
 from agent.domain.incident import Incident
 from agent.domain.report import Report
 from agent.domain.session import Reply, Thread
 from agent.errors import LestradeError
-from agent.ports import RunEvent, RunRow
+from agent.ports import RunRow
 from agent.reasoning.focus import focus_on, namespaces_named
 from agent.rendering.markdown import text
 from agent.topology import Topology, build
@@ -95,6 +95,9 @@ class Answering:
         first = await shop.store.row(thread.faulty)
         if first is None:
             return _said(Reply(text=SAID["nothing-to-repair"], outcome="told"), thread)
+        under_way = await repair_under_way(shop, first.incident.id)
+        if under_way is not None:  # asked for elsewhere
+            return _said(await self._waits(under_way), replace(thread, repair=under_way.id))
         exchange.tell(Stepped(stage="understand", text=f"the remedy for what run {first.id} found: {first.headline}"))
         return await self._worked_out(await shop.again(first, asked_by=asked_by), thread, exchange)
 
@@ -117,7 +120,7 @@ class Answering:
             exchange.tell(Stepped(stage=event.stage, text=event.text, at=event.at, run=row.id, seq=event.seq))
             if event.stage == "diagnose":
                 await self._tell_evidence(row.id, exchange)
-            if acting and _waits_for_people(event):
+            if acting and waits_for_people(event):
                 return _said(await self._waits(row), replace(thread, run=row.id, repair=row.id))
         return await self._concluded(row, thread, exchange)
 
@@ -242,8 +245,3 @@ def _can_be_asked(thread: Thread) -> tuple[str, ...]:
     if thread.subject is None:
         return ("what is wrong in the cluster?", "what changed since yesterday?", "how is everything?")
     return ("why?", f"is {name_of(thread.subject)} healthy?", "what changed there?", "show me the logs")
-
-
-def _waits_for_people(event: RunEvent) -> bool:
-    """A plan that nobody has to approve never waits."""
-    return event.stage == "authorize" and ("expires_at" in event.data or event.text.startswith("waiting for approval"))

@@ -92,6 +92,17 @@ class Works:
             logger.error("run %s: %s", run, exc if isinstance(exc, LestradeError) else type(exc).__name__)
 
 
+async def repair_under_way(shop: Workshop, incident: str) -> RunRow | None:
+    """The unfinished run that may act on this incident, whoever asked for it."""
+    unfinished = await shop.store.unfinished()
+    return next((row for row in unfinished if row.incident.id == incident and not row.incident.look_only), None)
+
+
+def waits_for_people(event: RunEvent) -> bool:
+    """A plan that nobody has to approve never waits."""
+    return event.stage == "authorize" and ("expires_at" in event.data or event.text.startswith("waiting for approval"))
+
+
 def _failure(work: "asyncio.Task[bool]") -> LestradeError | None:
     if not work.done() or work.cancelled():
         return None

@@ -43,6 +43,19 @@ def chat(
     raise typer.Exit(command.chat(session=session, server=server, snapshot=snapshot, context=context, config=config))
 
 
+def mcp(
+    http: Annotated[str, typer.Option("--http", help="Listen on host:port instead of standard input.", show_default=False)] = "",
+    snapshot: FromSnapshot = None,
+    context: Context = "",
+    config: Config = None,
+) -> None:
+    """Serve the Model Context Protocol: investigate, scan, explain, runs, report, propose. Never approves."""
+    from agent.cli import mcp as command
+
+    raise typer.Exit(command.mcp(http=http, snapshot=snapshot, context=context, config=config))
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(epilog='Example: lestrade ask "why does checkout restart?" --snapshot incident.json.gz')(ask)
     app.command(epilog="Example: lestrade chat --session last")(chat)
+    app.command(epilog="Example: lestrade mcp --http 127.0.0.1:8190")(mcp)
