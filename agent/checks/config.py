@@ -13,7 +13,7 @@ from agent.signals.logs import time_of
 from agent.topology import Named, Topology, pod_spec_of
 from agent.topology.fields import created_at, field_writes, items, mapping, ref_of, text
 from agent.topology.pods import container_states
-from agent.topology.workloads import Rollback, live_pods, rollback
+from agent.topology.workloads import Rollback, live_pods, rollback, troubled_containers
 from sidecar.contract import Json
 
 _VARIABLE = r"\$?\{?[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?\}?"
@@ -210,20 +210,17 @@ def _first_complaint(topology: Topology, unit: Ref) -> datetime | None:
 @check("run-as-non-root", weight=0.97)
 def refuses_root(topology: Topology) -> Iterator[Finding]:
     """CreateContainerConfigError "container has runAsNonRoot and image will run as root"."""
-    for unit, pods in topology.pods_by_owner.items():
-        for pod in pods:
-            for one in container_states(pod):
-                if one.waiting != "CreateContainerConfigError" or "runAsNonRoot" not in one.waiting_message:
-                    continue
-                back = rollback(topology, unit, created_at(pod))
-                yield Finding(
-                    cause="run-as-non-root",
-                    subject=unit,
-                    since=created_at(pod),
-                    affects=(one.pod,),
-                    params={"container": one.name, **rollback_params(back)},
-                    quotes=(quote_field(one.pod, f"status of container {one.name}", f"{one.waiting}: {one.waiting_message}"),),
-                    statement=f"The pods of {unit} require runAsNonRoot, but the image of container {one.name} runs as"
-                    f" root and no"
-                    f" runAsUser is set, so the kubelet refuses to create the container{began_words(back)}.",
-                )
+    for pod, unit, one in troubled_containers(topology):
+        if one.waiting == "CreateContainerConfigError" and "runAsNonRoot" in one.waiting_message:
+            back = rollback(topology, unit, created_at(pod))
+            yield Finding(
+                cause="run-as-non-root",
+                subject=unit,
+                since=created_at(pod),
+                affects=(one.pod,),
+                params={"container": one.name, **rollback_params(back)},
+                quotes=(quote_field(one.pod, f"status of container {one.name}", f"{one.waiting}: {one.waiting_message}"),),
+                statement=f"The pods of {unit} require runAsNonRoot, but the image of container {one.name} runs as"
+                f" root and no"
+                f" runAsUser is set, so the kubelet refuses to create the container{began_words(back)}.",
+            )

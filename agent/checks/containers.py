@@ -10,9 +10,9 @@ from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import last_dated, last_words
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, text
-from agent.topology.pods import ContainerState, begun_at, container_named, container_path, container_states
+from agent.topology.pods import ContainerState, begun_at, container_named, container_path
 from agent.topology.quantities import quantity, spoken
-from agent.topology.workloads import Rollback, current_pods, is_serving, pods_with_unit, rollback, tag
+from agent.topology.workloads import Rollback, current_pods, is_serving, rollback, tag, troubled_containers
 from sidecar.contract import Json
 
 RECENT = timedelta(minutes=30)
@@ -30,7 +30,7 @@ def ended_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerS
     """(pod, workload, container) of every container that has ended at least once; worked out once a topology."""
     known: list[tuple[Manifest, Ref, ContainerState]] | None = topology.derived.get("ended-containers")
     if known is None:
-        known = [(pod, unit, one) for pod, unit in pods_with_unit(topology) for one in container_states(pod) if one.ended]
+        known = [one for one in troubled_containers(topology) if one[2].ended]
         topology.derived["ended-containers"] = known
     return known
 
@@ -39,12 +39,7 @@ def fallen_containers(topology: Topology) -> list[tuple[Manifest, Ref, Container
     """Containers that have ended, and those that the runtime could not even start."""
     known: list[tuple[Manifest, Ref, ContainerState]] | None = topology.derived.get("fallen-containers")
     if known is None:
-        never = [
-            (pod, unit, one)
-            for pod, unit in pods_with_unit(topology)
-            for one in container_states(pod)
-            if not one.ended and one.waiting in NOT_STARTED
-        ]
+        never = [one for one in troubled_containers(topology) if not one[2].ended and one[2].waiting in NOT_STARTED]
         known = topology.derived["fallen-containers"] = [*ended_containers(topology), *never]
     return known
 

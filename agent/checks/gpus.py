@@ -16,8 +16,7 @@ from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.topology import Topology
 from agent.topology.fields import items, ref_of, text, time_at
-from agent.topology.pods import container_states
-from agent.topology.workloads import pods_with_unit
+from agent.topology.workloads import troubled_containers
 
 _MISMATCH = re.compile(
     r"driver/library version mismatch|failed to initialize nvml|nvml: driver not loaded|couldn't communicate with the"
@@ -138,12 +137,11 @@ def driver_mismatch(topology: Topology) -> Iterator[Finding]:
     needles = ("nvml", "driver/library", "nvidia driver", "cuda driver")
     for one in told(topology, _MISMATCH, needles):
         yield _mismatch(topology, one.unit, one.last.text.strip()[:250], one.quotes[-1], one.first.at)
-    for pod, unit in pods_with_unit(topology):
-        for box in container_states(pod):
-            said = f"{box.waiting_message} {box.end_message}"
-            if _MISMATCH.search(said):
-                quote = quote_field(box.pod, f"status of container {box.name}", said.strip()[:400])
-                yield _mismatch(topology, unit, said.strip()[:250], quote, None)
+    for _, unit, box in troubled_containers(topology):
+        said = f"{box.waiting_message} {box.end_message}"
+        if _MISMATCH.search(said):
+            quote = quote_field(box.pod, f"status of container {box.name}", said.strip()[:400])
+            yield _mismatch(topology, unit, said.strip()[:250], quote, None)
 
 
 def _mismatch(topology: Topology, unit: Ref, said: str, quote: Quote, since: datetime | None) -> Finding:

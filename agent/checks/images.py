@@ -10,8 +10,8 @@ from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.topology import Happening, Topology, pod_spec_of
 from agent.topology.fields import created_at, items, labels_of, text
-from agent.topology.pods import container_named, container_states
-from agent.topology.workloads import is_serving, pods_with_unit, rollback, still_serving, tag
+from agent.topology.pods import container_named
+from agent.topology.workloads import is_serving, rollback, still_serving, tag, troubled_containers
 
 _WAITING = (
     "ErrImagePull",
@@ -104,10 +104,8 @@ def _is_pull_error(one: Happening) -> bool:
 def cannot_pull(topology: Topology) -> Iterator[Finding]:
     """Pods that wait for an image now; reports whichever cause the pull error names."""
     seen: set[tuple[Ref, str]] = set()
-    for pod, unit in pods_with_unit(topology):
-        for one in container_states(pod):
-            if one.waiting not in _WAITING:
-                continue
+    for pod, unit, one in troubled_containers(topology):
+        if one.waiting in _WAITING:
             image = text(container_named(pod_spec_of(pod), one.name), "image")
             errors = [event for event in topology.events_about(one.pod) if image in event.message and classify(event.message)]
             said = [one.waiting_message, *(event.message for event in reversed(errors)), one.waiting]

@@ -46,6 +46,19 @@ def _probe_port(probe: Mapping[str, Any], spec: Mapping[str, Any]) -> int:
     return 0
 
 
+def _complained_of(topology: Topology) -> list[Ref]:
+    """Workloads of whose pods a kubelet says that a probe fails, worked out once a topology."""
+    known: list[Ref] | None = topology.derived.get("probes-fail")
+    if known is None:
+        told = {
+            topology.unit(about)
+            for about, events in topology.events.items()
+            if about.kind == "Pod" and any(one.reason == "Unhealthy" for one in events)
+        }
+        known = topology.derived["probes-fail"] = [unit for unit in map(ref_of, workloads(topology)) if unit in told]
+    return known
+
+
 def _failures(topology: Topology, pod: Manifest, kind: str) -> list[Happening]:
     return [one for one in topology.events_about(ref_of(pod)) if one.reason == "Unhealthy" and one.message.startswith(kind)]
 
@@ -53,8 +66,7 @@ def _failures(topology: Topology, pod: Manifest, kind: str) -> list[Happening]:
 @check("readiness-probe-wrong-port", weight=0.95)
 def asks_the_wrong_port(topology: Topology) -> Iterator[Finding]:
     """Running, not ready; the probe's port refuses, and the application (its log, or its declared ports) is on another."""
-    for workload in workloads(topology):
-        unit = ref_of(workload)
+    for unit in _complained_of(topology):
         for pod in current_pods(topology, unit):
             if is_ready(pod) or text(pod, "status", "phase") != "Running":
                 continue
@@ -107,8 +119,7 @@ def _wrong_port(topology: Topology, unit: Ref, pod: Manifest) -> Iterator[Findin
 @check("readiness-probe-failing", weight=0.35, symptom=True)
 def not_ready(topology: Topology) -> Iterator[Finding]:
     """Running and not ready for over a minute; failures from start-up of ready pods are normal."""
-    for workload in workloads(topology):
-        unit = ref_of(workload)
+    for unit in _complained_of(topology):
         for pod in current_pods(topology, unit):
             since = unready_since(pod)
             if (
@@ -137,8 +148,7 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
 def asks_a_path_that_is_not_there(topology: Topology) -> Iterator[Finding]:
     """Running, not ready for minutes, and the program answers the probe with 404, 405 or a demand for credentials: it serves, and
     not there. (503 is a program that says itself that it is not ready.)"""
-    for workload in workloads(topology):
-        unit = ref_of(workload)
+    for unit in _complained_of(topology):
         for pod in current_pods(topology, unit):
             since = unready_since(pod)
             if is_ready(pod) or since is None or topology.now - since < timedelta(minutes=2):
@@ -176,8 +186,7 @@ def killed_while_starting(topology: Topology) -> Iterator[Finding]:
 
 def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Finding]:
     """The kubelet restarts a container (exit 137 or 143, not OOM) because a probe failed."""
-    for workload in workloads(topology):
-        unit = ref_of(workload)
+    for unit in _complained_of(topology):
         for pod in current_pods(topology, unit):
             failures = _failures(topology, pod, kind)
             if not failures:

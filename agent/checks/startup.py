@@ -13,7 +13,7 @@ from agent.signals.logs import connection_troubles, last_words
 from agent.topology import Topology
 from agent.topology.fields import created_at, ref_of
 from agent.topology.pods import container_states, is_ready
-from agent.topology.workloads import pods_with_unit, rollback
+from agent.topology.workloads import rollback, troubled_containers
 
 WAITS = timedelta(minutes=5)  # longer than what an init container usually waits for takes to start
 LATELY = timedelta(minutes=15)
@@ -26,10 +26,8 @@ def cannot_be_made(topology: Topology) -> Iterator[Finding]:
     """CreateContainerError, RunContainerError: the runtime says what is in the way (a mount, a device, a profile, a name that is
     taken)."""
     seen: set[Ref] = set()
-    for pod, unit in pods_with_unit(topology):
-        for one in container_states(pod):
-            if one.waiting not in NOT_STARTED or unit in seen:
-                continue
+    for pod, unit, one in troubled_containers(topology):
+        if one.waiting in NOT_STARTED and unit not in seen:
             seen.add(unit)
             events = [
                 event for event in topology.events_about(one.pod) if event.reason == "Failed" and "image" not in event.message
@@ -64,7 +62,7 @@ def _core(said: str) -> str:
 def hook_fails(topology: Topology) -> Iterator[Finding]:
     """FailedPostStartHook: the kubelet kills the container when the hook fails. (A failing preStop hook only hurries the end.)"""
     seen: set[Ref] = set()
-    for pod, unit in pods_with_unit(topology):
+    for pod, unit, _ in troubled_containers(topology):
         said = [one for one in topology.events_about(ref_of(pod)) if one.reason == "FailedPostStartHook"]
         if not said or is_ready(pod) or unit in seen:
             continue
@@ -89,7 +87,8 @@ def hook_fails(topology: Topology) -> Iterator[Finding]:
 def waits_in_vain(topology: Topology) -> Iterator[Finding]:
     """An init container that has run for minutes and says that it waits: its pod starts when what it waits for is there."""
     seen: set[Ref] = set()
-    for pod, unit in pods_with_unit(topology):
+    waiting = {ref_of(pod): (pod, unit) for pod, unit, one in troubled_containers(topology) if one.waiting and not one.init}
+    for pod, unit in waiting.values():
         for one in container_states(pod):
             if not one.init or not one.running or one.ready or unit in seen:
                 continue

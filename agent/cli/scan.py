@@ -20,7 +20,7 @@ from agent.eyes import Source, eyes
 from agent.ports import ClusterReader
 from agent.reasoning.names import nearest
 from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import load_library, own_causes
+from agent.runbooks import load_own_causes, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.stages.survey import survey
@@ -75,7 +75,7 @@ async def _scan(settings: Settings, source: Source, namespaces: tuple[str, ...])
             spaces,
             reader=reader,
             metrics=metrics,
-            looker=OfflineReasoner(own_causes(load_library(settings.runbooks))),
+            looker=OfflineReasoner(own_causes(load_own_causes(settings.runbooks))),
             limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
             everywhere=not namespaces,
         )

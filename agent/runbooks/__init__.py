@@ -4,7 +4,7 @@ from agent.runbooks.asking import about_alert, about_finding
 from agent.runbooks.conditions import Condition, compile_condition
 from agent.runbooks.detecting import own_causes
 from agent.runbooks.linting import lint
-from agent.runbooks.pages import Library, load_library, read_library, shipped_folder
+from agent.runbooks.pages import Library, load_library, load_own_causes, read_library, shipped_folder
 from agent.runbooks.reading_room import RunbookEyes
 from agent.runbooks.remedies import Candidate, candidates, own_action
 
@@ -19,6 +19,7 @@ __all__ = [
     "compile_condition",
     "lint",
     "load_library",
+    "load_own_causes",
     "own_action",
     "own_causes",
     "read_library",

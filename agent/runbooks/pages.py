@@ -4,7 +4,7 @@ Every page is <area>/<cause>.md in its folder.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -82,6 +82,21 @@ def load_library(folder: Path | None = None) -> Library:
     return library
 
 
+def load_own_causes(folder: Path | None = None) -> Library:
+    """The pages that look for causes of their own, and no others: most of the shipped ones only say what to do, and need not be
+    understood for that. Of `folder` (or LESTRADE_RUNBOOKS) every page is read. Raises InputError as `load_library` does."""
+    own = own_folder(folder)
+    pages, faults = _read(shipped_folder(), "runbooks/", those=_detects)
+    ours, more = _read(own, "") if own is not None else ({}, [])
+    if faults or more:
+        return load_library(folder)  # which says what is wrong
+    return Library(pages={**{name: page for name, page in pages.items() if name not in ours}, **ours})
+
+
+def _detects(path: Path) -> bool:
+    return b"\ndetect:" in path.read_bytes()
+
+
 def read_library(folder: Path | None = None) -> tuple[Library, list[str]]:
     """The pages that can be used, and a line for each that cannot. Raises InputError when there is no folder to read."""
     shipped, own = shipped_folder(), own_folder(folder)
@@ -92,11 +107,11 @@ def read_library(folder: Path | None = None) -> tuple[Library, list[str]]:
     return Library(pages=pages), faults
 
 
-def _read(folder: Path, prefix: str) -> tuple[dict[str, Page], list[str]]:
+def _read(folder: Path, prefix: str, those: Callable[[Path], bool] = lambda path: True) -> tuple[dict[str, Page], list[str]]:
     pages: dict[str, Page] = {}
     faults: list[str] = []
     paths = sorted(folder.glob("*/*.md"))
-    for path in paths:
+    for path in filter(those, paths):
         name = f"{prefix}{path.parent.name}/{path.name}" if prefix else str(path)
         try:
             page = _as_it_is(path, name, path.stat().st_mtime_ns)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from agent.domain.objects import Manifest, Ref
 from agent.topology.fields import at, created_at, items, labels_of, number, ref_of, text
 from agent.topology.graph import Topology
-from agent.topology.pods import is_finished, is_ready
+from agent.topology.pods import ContainerState, container_states, is_finished, is_ready
 
 REVISION = "deployment.kubernetes.io/revision"
 SHOWS = timedelta(hours=2)  # what a release breaks shows that soon: what has run for days was broken by something else
@@ -177,3 +177,17 @@ def pods_with_unit(topology: Topology) -> Iterator[tuple[Manifest, Ref]]:
         for pod in pods:
             if not is_finished(pod) and at(pod, "metadata", "deletionTimestamp") is None:
                 yield pod, topology.unit(ref_of(pod)) if unit.kind == "Pod" else unit
+
+
+def troubled_containers(topology: Topology) -> list[tuple[Manifest, Ref, ContainerState]]:
+    """(pod, workload, container) of every container that waits or has ended at least once, of pods that have not finished; worked
+    out once a topology, because of thousands of containers few are in trouble."""
+    known: list[tuple[Manifest, Ref, ContainerState]] | None = topology.derived.get("troubled-containers")
+    if known is None:
+        known = topology.derived["troubled-containers"] = [
+            (pod, unit, one)
+            for pod, unit in pods_with_unit(topology)
+            for one in container_states(pod)
+            if one.waiting or one.ended
+        ]
+    return known
