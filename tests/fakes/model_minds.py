@@ -128,7 +128,6 @@ def hijacked(talk: Talk) -> Calls:
         remedies=["delete-everything"],
         own_actions=[
             {"cause": one["id"], "action": {"kind": "delete_namespace", "target": "Namespace//support"}},
-            {"cause": one["id"], "action": {"kind": "scale_workload", "target": "Deployment/support/kb", "replicas": 0}},
             {"cause": one["id"], "action": {"kind": "scale_workload", "target": "Deployment/kube-system/coredns", "replicas": 0}},
             {"cause": one["id"], "action": {"kind": "delete_pod", "target": "Pod/kube-system/*"}},
             {
