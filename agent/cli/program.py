@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent.cli import knowledge, looking, talking
+from agent.cli import knowledge, looking, people, talking
 from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, of_error
 from agent.cli.options import AsJson, Config
 from agent.errors import LestradeError
@@ -91,6 +91,7 @@ def investigate(
 talking.add_to(app)
 looking.add_to(app)
 knowledge.add_to(app)
+people.add_to(app)
 
 
 @app.command(epilog="Example: LESTRADE_SIDECAR_URL=unix:///run/lestrade/sidecar.sock lestrade serve --listen 127.0.0.1:8180")

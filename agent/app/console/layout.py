@@ -29,7 +29,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-TONES = {"queued": "calm", "running": "calm"}
 
 
 def wants_page(request: Request) -> bool:
@@ -102,7 +101,7 @@ def _tone(state: str, outcome: str) -> tuple[str, str]:
     """Words and tone of a run's state."""
     if state != "finished":
         return {"queued": ("Waiting for its turn", "calm"), "running": ("Working", "calm")}[state]
-    words: dict[str, tuple[str, str]] = {**wording.OUTCOMES}
+    words: dict[str, tuple[str, str]] = {str(name): said for name, said in wording.OUTCOMES.items()}
     return words.get(outcome, (outcome.replace("-", " ").capitalize(), "warn"))
 
 

@@ -38,17 +38,23 @@ async def listed(query: Mapping[str, str], runs: RunList) -> Listed:
 
 def wanted_of(query: Mapping[str, str]) -> Wanted:
     outcome = query.get("outcome", "")
-    texts = {
-        name: query.get(key, "").strip()[:LONGEST]
-        for name, key in (("namespace", "ns"), ("severity", "severity"), ("words", "q"))
-    }
-    wanted = Wanted(state=STATES.get(query.get("state", ""), ""), outcome=outcome if outcome in OUTCOMES else "", **texts)
+    wanted = Wanted(
+        state=STATES.get(query.get("state", ""), ""),
+        outcome=outcome if outcome in OUTCOMES else "",
+        namespace=_said(query, "ns"),
+        severity=_said(query, "severity"),
+        words=_said(query, "q"),
+    )
     at, _, run = query.get("before", "").partition("~")
     try:
         begun = datetime.fromisoformat(at)
     except ValueError:
         return wanted
     return replace(wanted, before=(begun.astimezone(UTC), run[:LONGEST])) if begun.tzinfo is not None else wanted
+
+
+def _said(query: Mapping[str, str], key: str) -> str:
+    return query.get(key, "").strip()[:LONGEST]
 
 
 def asked(wanted: Wanted) -> dict[str, str]:

@@ -13,7 +13,7 @@ from agent.domain.outcome import Round
 from agent.domain.report import Chart, FollowUp, TimelineEntry
 from agent.errors import GovernanceUnavailable
 from agent.ports import RunEvent, RunRow
-from sidecar.contract import ApprovalView
+from sidecar.contract import PlanStatus
 
 SECONDS = 1.5  # that the sidecar is waited for, where a page only wants to show what it says
 
@@ -34,7 +34,7 @@ class Shown:
     follow_ups: tuple[FollowUp, ...] = ()
     runbook: str = ""
     ended_at: datetime | None = None
-    waiting: ApprovalView | None = None
+    waiting: PlanStatus | None = None
 
 
 async def shown(row: RunRow, shop: Workshop) -> Shown:
@@ -84,6 +84,6 @@ async def _judged(rounds: tuple[Round, ...], told: Sequence[RunEvent], shop: Wor
     return rounds
 
 
-def _waiting(rounds: Sequence[Round]) -> ApprovalView | None:
-    status = rounds[-1].status if rounds else None
-    return status.approval if status is not None and status.state == "waiting" else None
+def _waiting(rounds: Sequence[Round]) -> PlanStatus | None:
+    status = rounds[-1].status if rounds and rounds[-1].end is None else None
+    return status if status is not None and status.state == "waiting" else None
