@@ -48,12 +48,18 @@ def hosts_in(value: str, *, key: str = "") -> list[tuple[str, int]]:
     """(host, port) pairs in a piece of configuration. A bare word counts only under a key that names a host."""
     if len(value) > 200_000:
         value = value[:200_000]
-    found = [(match[1].lower(), int(match[2] or 0)) for match in _URL.finditer(value)]
-    found += [(match[1].lower(), int(match[2])) for match in _HOST_PORT.finditer(value)]
-    found += [(match[1].lower(), int(match[2] or 0)) for match in _CLUSTER_NAME.finditer(value)]
-    bare = _BARE.match(value.strip())
-    if bare and _HOST_KEY.search(key):
+    found: list[tuple[str, int]] = []
+    if "://" in value:  # most values are none of these: a look for what each pattern holds is cheaper than the pattern
+        found += [(match[1].lower(), int(match[2] or 0)) for match in _URL.finditer(value)]
+    if ":" in value:
+        found += [(match[1].lower(), int(match[2])) for match in _HOST_PORT.finditer(value)]
+    if ".svc" in value:
+        found += [(match[1].lower(), int(match[2] or 0)) for match in _CLUSTER_NAME.finditer(value)]
+    bare = _BARE.match(value.strip()) if _HOST_KEY.search(key) else None
+    if bare:
         found.append((bare[1].lower(), int(bare[2] or 0)))
+    if not found:
+        return found
     with_port = {host for host, port in found if port}
     return list(dict.fromkeys(pair for pair in found if pair[1] or pair[0] not in with_port))
 

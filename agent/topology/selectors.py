@@ -8,7 +8,10 @@ from agent.topology.fields import items, labels_of, mapping, name_of, text
 
 
 def matches_labels(wanted: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+    for key, value in wanted.items():  # noqa: SIM110
+        if labels.get(key) != value:
+            return False
+    return True
 
 
 def matches(selector: Any, labels: Mapping[str, str]) -> bool:
