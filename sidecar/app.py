@@ -23,6 +23,7 @@ from sidecar.errors import SettingsError, SidecarError
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
 from sidecar.gate.channel import SlackDesk
+from sidecar.gate.checkpoints import carry_over_for_ever
 from sidecar.gate.database import turns_of
 from sidecar.gate.desk import CardLimits, Desk, Turns
 from sidecar.gate.identity import directory_of, open_people
@@ -201,6 +202,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
         reaper.start()
         threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
+        threading.Thread(target=carry_over_for_ever, args=(desk.ledger, ended), name="checkpoints", daemon=True).start()
         signal.signal(signal.SIGHUP, lambda *_: built.watch.wake())
         _set_apart_what_stays()
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)

@@ -31,6 +31,7 @@ _POSTGRES = (
     "idle_in_transaction_session_timeout=60s",
     "client_min_messages=error",
 )
+_PAGES = 10_000  # 40 MB of SQLite's log: then whoever commits next carries it over (see sidecar.gate.checkpoints)
 TURN_SECONDS = 60  # what another process may take for one step or one revocation
 
 
@@ -85,8 +86,31 @@ def _postgres(url: str, *settings: str, **more: Any) -> Engine:
 
 def _configure_sqlite(connection: Any, _: object) -> None:  # the driver's own connection
     connection.isolation_level = None  # we say BEGIN ourselves: the driver would say it late, and never IMMEDIATE
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        "busy_timeout=5000",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"wal_autocheckpoint={_PAGES}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def carried_over(engine: Engine) -> bool:
+    """What stands in SQLite's log goes into the database as far as no reader still needs it; False where that failed. There
+    is nothing to be done on PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return True
+    try:
+        connection = engine.raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            connection.close()
+    except (SQLAlchemyError, sqlite3.Error):
+        return False
+    return True
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from sidecar.credentials import store as credentials
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
 from sidecar.gate import binding
+from sidecar.gate.database import carried_over
 from sidecar.gate.hours import Hours
 from sidecar.gate.refusals import RECORDED, Refusals
 from sidecar.policy import store as policies
@@ -62,6 +63,7 @@ class Ledger:
         self.hours = Hours(clock)
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
+        self.commits = 0
         self.on_close = ExitStack()  # what else ends with it
         self.refusals = Refusals(self)
         self.failures = 0  # times that the database did not take or give something
@@ -106,6 +108,7 @@ class Ledger:
                 head = self._journal.head(connection, alone=True)
                 transaction = Transaction(connection, max(self.now(), head.at), head, self._journal)
                 yield transaction
+            self.commits += 1
             self.hours.not_before(transaction.now)
             if transaction.appended:
                 self.committed(transaction.head)
@@ -169,6 +172,10 @@ class Ledger:
     def _kept(self) -> list[tuple[str, Head]]:
         heads = [(name, anchor.kept()) for name, anchor in self._anchors.items()]
         return [(name, head) for name, head in heads if head is not None]
+
+    def carry_over(self) -> bool:
+        """See sidecar.gate.checkpoints; False where it could not be done now. Nobody who reads or writes waits for it."""
+        return carried_over(self._engine)
 
     def close(self) -> None:
         self.refusals.flush(now=True)

@@ -1,0 +1,33 @@
+"""What SQLite wrote down in its log is carried over into the database when nobody waits for a record.
+
+Left alone, SQLite does that within the commit that makes the log long enough, and whoever waits for a verdict then waits for
+the whole of it. Here it is done once it is quiet; where it never is, after so many commits, beside the next ones. A log that
+grows all the same is carried over within a commit, as SQLite does (see sidecar.gate.database). Knows no record.
+"""
+
+import threading
+from typing import Protocol
+
+LOOK_SECONDS = 0.5
+MANY = 300  # commits that are not waited for any longer
+
+
+class Logged(Protocol):
+    @property
+    def commits(self) -> int:
+        """How many there were since the start."""
+        ...
+
+    def carry_over(self) -> bool:
+        """False where it could not be done now."""
+        ...
+
+
+def carry_over_for_ever(ledger: Logged, ended: threading.Event, *, pause: float = LOOK_SECONDS) -> None:
+    """Until `ended`."""
+    carried = seen = 0
+    while not ended.wait(pause):
+        before, seen = seen, ledger.commits
+        due = seen != carried and (seen == before or seen - carried >= MANY)
+        if due and ledger.carry_over():
+            carried = seen
