@@ -102,20 +102,19 @@ class Talk:
             self._interrupted = True
             return
         self._last_run = reply.run or self._last_run
-        asking.show(self._line, reply)
-        if reply.outcome == "waiting":
-            self._wait(reply, seen.get(reply.run, 0))
+        try:
+            asking.show(self._line, reply)
+            if reply.outcome == "waiting":
+                self._wait(reply, seen.get(reply.run, 0))
+        except KeyboardInterrupt:  # enough of that; a second one, at the prompt, leaves
+            self._interrupted = True
+            self._progress.print("\n(again, or Ctrl-D, to leave)", style="dim")
 
     def _wait(self, reply: Reply, seen: int) -> None:
         """Tells how the run goes on until its end, or until the person wants to speak."""
         self._progress.print("(Ctrl-C to go on talking; the run goes on)", style="dim")
-        try:
-            for step in self._line.follow(reply.run, seen):
-                asking.say(step, self._progress)
-        except KeyboardInterrupt:
-            self._interrupted = True
-            self._progress.print("")
-            return
+        for step in self._line.follow(reply.run, seen):
+            asking.say(step, self._progress)
         report = self._line.report(reply.run)
         if report is not None:
             outcome.show(report, self._out)
