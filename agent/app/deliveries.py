@@ -56,6 +56,8 @@ async def delivering(
     shop: Workshop, orders: Orders, slack: "SlackApp | None", *, look_seconds: float = 2.0
 ) -> AsyncIterator[None]:
     """Delivers for as long as it is open. Raises InputError for what cannot be delivered as it is set."""
+    if orders.channels and slack is None:
+        raise InputError("deliveries: channels are in Slack, but LESTRADE_SLACK_BOT_TOKEN_FILE is not set")
     if not orders.places:
         yield
         return

@@ -5,6 +5,7 @@ tries (the receiver's key against doubles), `webhook-signature` is HMAC-SHA-256 
 what we send is for the host that was named. What is told of a failure names the host only: addresses may hold a secret.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -35,7 +36,7 @@ class Hook:
 
     async def deliver(self, paper: Paper) -> None:
         """Raises Undeliverable."""
-        body = orjson.dumps(document(paper))
+        body = await asyncio.to_thread(_bytes, paper)
         headers = {"Content-Type": "application/json", "User-Agent": "lestrade"}
         try:
             headers |= signature(secret_in(self.secret_file), paper.name, int(time.time()), body)
@@ -53,6 +54,10 @@ class Hook:
             raise Undeliverable(f"{host} answered {status}: redirects are not followed, name the final address", final=True)
         seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 0.0
         raise Undeliverable(f"{host} answered {status}", final=status < 500 and status not in _LATER, again_in=seconds)
+
+
+def _bytes(paper: Paper) -> bytes:
+    return orjson.dumps(document(paper))
 
 
 def document(paper: Paper) -> dict[str, Json]:

@@ -17,6 +17,8 @@ from agent.store.tables import events, metadata, runs
 ThreadKind = Literal["thread", "grouped", "summary", "none"]
 QuestionState = Literal["open", "done"]
 
+MOST_WATCHED = 2000  # of more threads the oldest are not kept up to date any more
+
 threads = Table(
     "slack_threads",
     metadata,
@@ -129,8 +131,11 @@ class SqlSlackBook:
         last = func.coalesce(select(func.max(events.c.seq)).where(events.c.run == threads.c.run).scalar_subquery(), 0)
         ended = select(runs.c.id).where(runs.c.id == threads.c.run, runs.c.state == "finished").exists()
         news = (threads.c.kind == "thread") & or_(threads.c.seq != last, (threads.c.filed == 0) & ended)
-        query = select(threads).where(threads.c.opened_at > _stamp(since), or_(news, threads.c.kind == "summary"))
+        oldest = select(threads.c.opened_at).order_by(threads.c.opened_at.desc()).offset(MOST_WATCHED).limit(1)
         async with self._database.transaction() as connection:
+            cut = (await connection.execute(oldest)).scalar() or ""
+            watched = threads.c.opened_at > max(_stamp(since), cut)
+            query = select(threads).where(watched, or_(news, threads.c.kind == "summary"))
             return [_thread(row) for row in await connection.execute(query.order_by(threads.c.opened_at))]
 
     async def listed_in(self, summary: str) -> list[str]:

@@ -17,36 +17,48 @@ from agent.rendering.safety import visible
 from agent.rendering.wording import OUTCOMES, end_of, lasted, named
 
 _MOST_EVIDENCE, _MOST_RULED_OUT, _MOST_UNKNOWN, _MOST_NEXT = 3, 3, 3, 3
-_MOST_ROWS, _MOST_CELL, _MOST_TABLE = 15, 40, 2400
+_MOST_ROWS, _MOST_TABLE, _WIDTH = 15, 2400, 76
 
 
 def answered(report: Report, *, url: str = "", hint: str = "") -> Message:
     """`url`: where the report is for a browser; `hint`: what one may say next."""
-    first = [kit.header(report.headline), kit.rich(*_outcome(report))]
+    more, last = parts(report, url=url, hint=hint)
+    blocks = kit.within([kit.header(report.headline)], more, last)
+    return Message(text=notification(report.headline), blocks=blocks)
+
+
+def parts(report: Report, *, url: str = "", hint: str = "") -> tuple[Iterator[Block], list[Block]]:
+    """What comes under a report's headline, the most needed first, and how it ends."""
     last = [_small_print(report, hint)]
     if url:
         last.insert(0, kit.rich(kit.section(kit.link("Open the report", url))))
-    return Message(text=notification(report.headline), blocks=kit.within(first, _more(report), last))
+    return _more(report), last
 
 
 def _outcome(report: Report) -> Iterator[Block]:
+    """What the headline does not say already."""
     words, _ = OUTCOMES[report.outcome]
-    yield kit.section(kit.words(f"{words}. ", bold=True), kit.words(_said(report), limit=1500))
-
-
-def _said(report: Report) -> str:
-    """The diagnosis's own words, where they say more than the headline."""
     statement = report.diagnosis.statement if report.diagnosis else ""
-    return "" if statement.rstrip(".") in report.headline else statement
+    unneeded = report.outcome == "answered" or _is_told(words, report) or _is_told(words.split()[0], report)
+    runs = [] if unneeded else [kit.words(f"{words}. ", bold=True)]
+    runs += [] if _is_told(statement, report) else [kit.words(statement, limit=1500)]
+    if runs:
+        yield kit.rich(kit.section(*runs))
+
+
+def _is_told(text: str, report: Report) -> bool:
+    """By the headline, as far as that can be seen: Slack shows 150 characters of it."""
+    return text.rstrip(".").casefold() in report.headline[:150].casefold()
 
 
 def _more(report: Report) -> Iterator[Block]:
     diagnosis = report.diagnosis
+    yield from _outcome(report)
     if diagnosis is not None:
         if diagnosis.answer is not None:
             yield from _answer(diagnosis.answer)
         for cause in diagnosis.causes:
-            yield _cause(cause)
+            yield _cause(cause, told=_is_told(cause.finding.statement, report))
     for round_ in report.rounds[-3:]:
         yield _round(round_)
     yield from _next(report)
@@ -57,14 +69,14 @@ def _more(report: Report) -> Iterator[Block]:
         yield _listed("Could not be seen", report.unknowns, most=_MOST_UNKNOWN)
 
 
-def _cause(cause: RankedCause) -> Block:
+def _cause(cause: RankedCause, *, told: bool) -> Block:
+    statement = [] if told else [kit.line_break(), kit.words(cause.finding.statement, limit=1000)]
     title = kit.section(
         kit.words("Cause  ", bold=True),
         kit.words(cause.finding.cause, code=True, limit=200),
         kit.words(f" {cause.finding.subject}", limit=400),
         kit.words(f"  {cause.confidence:.0%} sure", bold=True),
-        kit.line_break(),
-        kit.words(cause.finding.statement, limit=1000),
+        *statement,
     )
     because = [kit.section(kit.words(named(line), limit=300)) for line in cause.because[:3]]
     return kit.rich(title, *([kit.bullets(*because)] if because else []))
@@ -81,7 +93,8 @@ def _round(round_: Round) -> Block:
     runs += [kit.words(f"; {reason.rule}: {reason.message}", limit=300) for reason in reasons[:3]]
     for given in round_.status.answers if round_.status is not None else ():
         said = f": {given.reason}" if given.reason else ""
-        runs.append(kit.words(f"; {given.person} said {given.verdict}{said}", limit=300))
+        verdict = "approved" if given.verdict == "approve" else "said no"
+        runs.append(kit.words(f"; {given.person} {verdict}{said}", limit=300))
     return kit.rich(kit.section(*runs), *([kit.bullets(*steps)] if steps else []))
 
 
@@ -116,25 +129,33 @@ def _ruled_out(diagnosis: Diagnosis) -> Iterator[Block]:
 
 def _answer(answer: Answer) -> Iterator[Block]:
     if answer.rows:
-        yield kit.rich(kit.preformatted(table(answer.columns, answer.rows), _MOST_TABLE))
+        yield kit.rich(*_table(answer.columns, answer.rows[:_MOST_ROWS]))
+        if len(answer.rows) > _MOST_ROWS:
+            yield kit.context(f"and {len(answer.rows) - _MOST_ROWS} more, in the report")
     if answer.choices:
         yield _listed("Ask instead", answer.choices, most=8)
     if answer.notes:
         yield _listed("Note", answer.notes, most=4)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As text of one width; what is left out is counted in its last line."""
-    shown = [[_cell(cell) for cell in row] for row in (columns, *rows[:_MOST_ROWS])]
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Block]:
+    """In columns where that is no wider than a message; else a line for each row."""
+    shown = [[_one_line(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(len(row[place]) for row in shown) for place in range(len(columns))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
-    more = len(rows) - _MOST_ROWS
-    return "\n".join([*lines, *([f"… and {more} more, in the report"] if more > 0 else [])])
+    if sum(widths) + 2 * len(widths) <= _WIDTH:
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+        yield kit.preformatted("\n".join(lines), _MOST_TABLE)
+        return
+    items = []
+    for first, *others in shown[1:]:
+        rest = [kit.words(f"  {' · '.join(cell for cell in others if cell)}", limit=300)] if others else []
+        items.append(kit.section(kit.words(first, bold=True, limit=200), *rest))
+    yield kit.section(kit.words(" · ".join(shown[0]), italic=True, limit=200))
+    yield kit.bullets(*items)
 
 
-def _cell(text: str) -> str:
-    shown = " ".join(visible(text).split())
-    return shown if len(shown) <= _MOST_CELL else shown[: _MOST_CELL - 1] + "…"
+def _one_line(text: str) -> str:
+    return " ".join(visible(text).split())
 
 
 def _listed(title: str, texts: Sequence[str], *, most: int) -> Block:

@@ -29,7 +29,8 @@ class SlackConversations:
         exchange = begun or await self._begin(asked, key, run)
         async for told in exchange.listen():
             if isinstance(told, Stepped):
-                yield Step(text=f"{told.stage}: {told.text}")
+                if not told.text.startswith("question:"):  # it stands there already
+                    yield Step(text=f"{told.stage}: {told.text}")
             elif isinstance(told, Answered):
                 yield await self._said(told.reply)
             elif isinstance(told, Failed):

@@ -28,7 +28,9 @@ class Event(_Read):
     channel_type: str = Field("", max_length=20)
     subtype: str = Field("", max_length=80)
     bot_id: str | None = Field(None, max_length=80)
+    team: str = Field("", max_length=40)
     user_team: str = Field("", max_length=40)
+    source_team: str = Field("", max_length=40)
 
 
 class Envelope(_Read):
@@ -65,6 +67,7 @@ def asked_in(envelope: Envelope, *, bot: str) -> Asked | None:
 
 
 def workspaces_of(envelope: Envelope) -> set[str]:
-    """The workspace that the event is of, and that of the person, where Slack names it (shared channels)."""
-    named = {envelope.team_id, envelope.event.user_team if envelope.event else ""}
+    """The workspace that the event is of, and that of the person: in a channel that is shared they may differ."""
+    event = envelope.event
+    named = {envelope.team_id, *((event.team, event.user_team, event.source_team) if event else ())}
     return {team for team in named if team}

@@ -55,13 +55,14 @@ class Questions:
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    _refusals: "set[asyncio.Task[None]]" = field(default_factory=set)
     _threads: set[tuple[str, str]] = field(default_factory=set)
     _not_before: dict[str, float] = field(default_factory=dict)
     _forgot_at: datetime | None = None
 
     async def take(self, envelope: Envelope) -> Verdict:
         """Keeps a question, if there is one for us; each event once. Raises StoreUnavailable."""
-        if self.access.teams and not workspaces_of(envelope) <= self.access.teams:
+        if not workspaces_of(envelope) <= (self.access.teams or {envelope.team_id}):
             log.warning("a question from another workspace is refused", team=envelope.team_id[:40])
             return "foreign"
         asked = asked_in(envelope, bot=self.bot)
@@ -80,11 +81,17 @@ class Questions:
                 "not-allowed": "You are not among the people who may ask me (LESTRADE_SLACK_PEOPLE).",
                 "too-many": f"I am still busy with {MOST_OF_ONE} questions of yours: ask again when one is answered.",
             }[verdict]
-            with contextlib.suppress(SlackUnavailable, SlackRefused):
-                await self.slack.post(asked.channel, told(said), thread=asked.thread)
+            if len(self._refusals) < MOST_AT_ONCE:  # Slack waits three seconds for us, and we do not wait for it
+                task = asyncio.create_task(self._refuse(asked, said))
+                self._refusals.add(task)
+                task.add_done_callback(self._refusals.discard)
             return verdict
         self._wake.set()
         return "taken"
+
+    async def _refuse(self, asked: Asked, said: str) -> None:
+        with contextlib.suppress(SlackUnavailable, SlackRefused):
+            await self.slack.post(asked.channel, told(said), thread=asked.thread)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -99,9 +106,10 @@ class Questions:
                     async with asyncio.timeout(BUSY_SECONDS if self._not_before else LOOK_SECONDS):
                         await self._wake.wait()
         finally:
-            for task in self._busy.values():
+            tasks = [*self._busy.values(), *self._refusals]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _start_what_fits(self) -> None:
         now = self.book.now()
@@ -198,7 +206,10 @@ class Questions:
             reply = await self.slack.post(asked.channel, message, thread=asked.thread)  # somebody deleted it
             await self.book.keep_question(asked.event, reply=reply)
         if said.report is not None:
-            await attach(self.slack, asked.channel, asked.thread, said.report)
+            try:
+                await attach(self.slack, asked.channel, asked.thread, said.report)
+            except (SlackRefused, SlackUnavailable) as exc:  # the answer stands; its files are no reason to give it again
+                log.error("chart and report of an answer are not in its thread", reason=str(exc), run=said.run)
 
     async def _edit(self, asked: Asked, reply: str, steps: list[str], over: asyncio.Event) -> None:
         """Bring the message up to date, at most once in `edit_seconds`, and keep the claim alive."""

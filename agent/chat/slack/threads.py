@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.chat.slack import blocks as kit
-from agent.chat.slack.answer import answered
+from agent.chat.slack.answer import parts
 from agent.chat.slack.blocks import Block, Message
 from agent.chat.slack.text import notification
 from agent.domain.incident import Alert, Incident
@@ -30,12 +30,9 @@ def thread(found: Standing, *, public_url: str = "", approvals_url: str = "") ->
     first = [kit.header(title), kit.rich(*_alerts(found))]
     url = page_of(public_url, found.row.id)
     if found.report is not None:
-        answer = answered(found.report, url=url)
-        more = list(answer.blocks[1:])  # the headline is told in the body here: the title names the alert
+        more, last = parts(found.report, url=url)
         headline = kit.rich(kit.section(kit.words(found.report.headline, bold=True, limit=800)))
-        return Message(
-            text=notification(f"{title}. {found.report.headline}"), blocks=kit.within([*first, headline], more, [_print(found)])
-        )
+        return Message(text=notification(f"{title}. {found.report.headline}"), blocks=kit.within([*first, headline], more, last))
     last = [_print(found)]
     if found.row.state == "finished":  # it broke, and has no report
         first.append(kit.rich(kit.section(kit.words(found.row.headline, limit=800))))
@@ -62,12 +59,9 @@ def waits_for(told: Sequence[RunEvent]) -> str:
 
 
 def resolved(found: Standing) -> bool:
-    """Whether Alertmanager says that all of it is over, by the incident itself or by what was told later."""
+    """Whether Alertmanager says that all of it is over: the incident's alerts are kept as they were seen last."""
     alerts = found.row.incident.alerts
-    if alerts and all(alert.resolved for alert in alerts):
-        return True
-    told = [event for event in found.told if isinstance(event.data.get("resolved"), bool)]
-    return bool(told) and told[-1].data["resolved"] is True
+    return bool(alerts) and all(alert.resolved for alert in alerts)
 
 
 def storm(listed: Sequence[RunRow], *, public_url: str = "") -> Message:
@@ -92,7 +86,8 @@ def _packed(kinds: Sequence[Block], more: Sequence[Block]) -> Iterator[Block]:
 
 
 def _line(row: RunRow, public_url: str) -> Block:
-    state = OUTCOMES[row.outcome][0] if row.outcome in OUTCOMES else row.state
+    going_on = "queued" if row.state == "queued" else "looking into it"
+    state = OUTCOMES[row.outcome][0] if row.outcome in OUTCOMES else going_on
     runs = [kit.words(f"{_names(row.incident)}: {state}", limit=200)]
     if url := page_of(public_url, row.id):
         runs += [kit.words("  "), kit.link("open", url)]
@@ -152,7 +147,8 @@ def _so_far(found: Standing) -> Iterator[Block]:
     plan = _latest(found.told, "propose", "plan")
     if plan is not None:
         yield kit.rich(kit.section(kit.words("Plan  ", bold=True), kit.words(plan.text, limit=800)))
-    steps = [kit.section(kit.words(f"{event.stage}: {event.text}", limit=300)) for event in found.told[-_MOST_STEPS:]]
+    others = [event for event in found.told if event not in (diagnosis, plan)]
+    steps = [kit.section(kit.words(f"{event.stage}: {event.text}", limit=300)) for event in others[-_MOST_STEPS:]]
     if steps:
         yield kit.rich(kit.section(kit.words("Now", bold=True)), kit.bullets(*steps))
 

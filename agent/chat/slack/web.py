@@ -23,7 +23,7 @@ MOST_CHANNELS = 1000
 # Not about the request but about the moment, or about the app's standing, which an operator may put right.
 _LATER = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "accesslimited"}
-    | {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope"}
+    | {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}
     | {"team_access_not_granted"}
 )
 

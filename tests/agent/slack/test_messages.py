@@ -14,7 +14,7 @@ from tests.agent.slack.reports import TEXTS, chart, hostile, report
 from tests.fakes.slack import words_of
 
 ROOT = Path(__file__).parents[3]
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @QUICK

@@ -1,6 +1,7 @@
 """Incidents in Slack: one thread each, edited as they go on, ended with chart and report; a storm shares one message."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import given
 from agent.chat.slack.threads import Standing, storm, thread, waits_for
 from agent.domain.document import to_document
 from agent.ports import RunEvent, RunRow
+from agent.store.tables import runs
 from tests.agent.slack.conftest import CHANNEL, until
 from tests.agent.slack.limits import is_harmless, is_within_limits
 from tests.agent.slack.reports import AT, TEXTS, hostile, incident, report
@@ -62,7 +64,10 @@ async def test_one_message_for_an_incident_from_the_alert_over_the_approval_to_t
     assert done["ts"] == waiting["ts"] == first["ts"]
     assert {file["thread_ts"] for file in world.slack.files.values()} == {first["ts"]}
 
-    await world.runs.events.append(opened.id, "intake", "every alert of it is resolved", {"resolved": True})
+    over = replace(opened.incident, alerts=tuple(replace(alert, resolved=True) for alert in opened.incident.alerts))
+    async with world.database.transaction() as connection:
+        await connection.execute(runs.update().values(incident=json.dumps(to_document(over))))
+    await world.runs.events.append(opened.id, "intake", "resolved after the run had ended: KubePodCrashLooping")
     await shows(world.slack, "Resolved · Repaired and verified")
     assert len(world.slack.asked("chat.postMessage")) == 1
 
