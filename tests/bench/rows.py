@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench import governing, scanning, signals
+from tests.bench import console, governing, scanning, signals, talking
 from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +101,8 @@ ROWS: dict[str, Callable[[], Row | list[Row]]] = {
     **scanning.ROWS,
     **signals.ROWS,
     **governing.ROWS,
+    **talking.ROWS,
+    **console.ROWS,
     "webhook": webhook,
     "demo": demo,
 }
