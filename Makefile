@@ -28,9 +28,10 @@ check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runb
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports --no-cache
-	$(RUN)/python -m tests.manifests
 	$(RUN)/lestrade-sidecar policy check policies
 	$(RUN)/lestrade runbooks lint
+	@.ci/servers
+	$(RUN)/python -m tests.manifests
 
 owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results of the abuse tests
 	-$(RUN)/python -m pytest tests/abuse tests/cluster -q -n 2 --dist loadfile --deselect tests/abuse/test_every_row.py --junitxml=.cache/abuse.xml
