@@ -1,6 +1,7 @@
 """`lestrade serve`: the service on one address."""
 
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,6 +36,7 @@ async def _serve(settings: Settings, listen: str) -> int:
             failed.append(exc)
             raise
 
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not (failed and "Traceback" in record.getMessage()))
     server = uvicorn.Server(uvicorn.Config(create_app(shop), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
     console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
     try:

@@ -157,6 +157,7 @@ def test_an_alert_from_standard_input_is_investigated(home):
         (("demo", "memory-limits"), "did you mean memory-limit?"),
         (("demo", "\x1b[31mzzz"), "there is no scenario"),
         (("serve", "--listen", "nowhere"), "host:port"),
+        (("summary", "--since", "soon"), "such as 36h, 7d or 2w"),
         (("config", "--config", "missing.toml"), "missing.toml"),
         (("config", "--config", "broken.json"), "not TOML"),
     ],
@@ -178,6 +179,20 @@ def test_a_setting_that_is_wrong_is_named(home):
     done = lestrade(home, "config", LESTRADE_WORKERS="many")
 
     assert "LESTRADE_WORKERS" in told(done)
+    assert done.returncode == 2
+
+
+def test_what_the_service_cannot_start_with_is_told_at_its_end_and_without_a_traceback(home):
+    (home / "kubeconfig").write_text(
+        "{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], "
+        "users: [{name: u, user: {}}], clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}"
+    )
+    (home / "deliveries.yaml").write_text("places: [{name: team, slack: {channel: C0TEAM}}]")
+    given = {"LESTRADE_KUBECONFIG": "kubeconfig", "LESTRADE_DELIVERIES": "deliveries.yaml"}
+    done = lestrade(home, "serve", "--listen", f"127.0.0.1:{free_port()}", **given)
+
+    assert "LESTRADE_SLACK_BOT_TOKEN_FILE is not set" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     assert done.returncode == 2
 
 
@@ -245,6 +260,7 @@ def test_a_port_that_is_taken_is_told(home):
         ("snapshot",),
         ("serve",),
         ("report",),
+        ("summary",),
         ("config",),
         ("runs", "list"),
         ("runs", "show"),
