@@ -3,6 +3,7 @@
 Names adapters, as `bootstrap` does. Where no model is set, nothing of `openai` is imported.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,13 +11,22 @@ from pathlib import Path
 from agent.errors import InputError, ModelUnavailable
 from agent.ports import ClusterReader, Metrics
 from agent.ports.model import ChatModel, Message, ModelBook, Progress, Reply, ToolSpec
-from agent.ports.toolset import Toolset
+from agent.ports.toolset import Tool, Toolset, View
 from agent.reasoning.model.case import Investigator
 from agent.reasoning.model.leash import Leash, Price, read_prices
 from agent.runbooks import Library, RunbookEyes
 from agent.settings import Settings
+from agent.toolsets.alertmanager_eyes import AlertmanagerEyes
+from agent.toolsets.delivered import DeliveredEyes
+from agent.toolsets.endpoints import read_endpoints
+from agent.toolsets.grafana import GrafanaEyes
+from agent.toolsets.http_reading import HttpSource
+from agent.toolsets.loki import LokiLogs
+from agent.toolsets.loki_eyes import LokiEyes
 from agent.toolsets.measurements import MetricEyes
 from agent.toolsets.objects import ObjectEyes
+from agent.toolsets.prometheus_eyes import PrometheusEyes
+from agent.toolsets.traces import JaegerEyes, TempoEyes
 
 
 async def investigator(
@@ -35,10 +45,55 @@ async def investigator(
 
 
 async def toolsets(
-    settings: Settings, reader: ClusterReader, metrics: Metrics | None, library: Library, stack: AsyncExitStack
+    settings: Settings, reader: ClusterReader | None, metrics: Metrics | None, library: Library, stack: AsyncExitStack
 ) -> tuple[Toolset, ...]:
-    """All of them, those that are off included: each says why."""
-    return (ObjectEyes(reader), MetricEyes(metrics), RunbookEyes(library))
+    """All of them, those that are off included: each says why. `reader` None: no cluster. Raises InputError for files that
+    cannot be used."""
+
+    def source(name: str, url: str, token_file: Path | None = None) -> HttpSource | None:
+        if not url:
+            return None
+        found = HttpSource(name, url, token_file=token_file)
+        stack.push_async_callback(found.close)
+        return found
+
+    loki = LokiLogs(settings.loki_url) if settings.loki_url else None
+    if loki is not None:
+        stack.push_async_callback(loki.close)
+    return (
+        *((ObjectEyes(reader), DeliveredEyes()) if reader is not None else ()),
+        MetricEyes(metrics),
+        RunbookEyes(library),
+        PrometheusEyes(source("Prometheus", settings.prometheus_url)),
+        AlertmanagerEyes(source("Alertmanager", settings.alertmanager_url)),
+        LokiEyes(loki, source("Loki", settings.loki_url)),
+        TempoEyes(source("Tempo", settings.tempo_url)),
+        JaegerEyes(source("Jaeger", settings.jaeger_url)),
+        GrafanaEyes(source("Grafana", settings.grafana_url, settings.grafana_token_file)),
+        read_endpoints(settings.endpoints_file, stack),
+        *await _mcp(settings.mcp_file),
+    )
+
+
+class _Off:
+    """A toolset that cannot be had, and why."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.why_off = why
+
+    def tools(self, view: View) -> Sequence[Tool]:
+        return ()
+
+
+async def _mcp(path: Path | None) -> tuple[Toolset, ...]:
+    if path is None:
+        return (_Off("mcp", "no MCP servers are declared (LESTRADE_MCP_FILE)"),)
+    try:
+        from agent.toolsets.mcp import McpEyes, read_servers  # noqa: PLC0415  an extra that not every installation has
+    except ImportError:
+        return (_Off("mcp", "the MCP library is not installed: pip install 'lestrade[mcp]'"),)
+    return tuple(await asyncio.gather(*(McpEyes.look(server) for server in read_servers(path))))
 
 
 def _chat(settings: Settings, stack: AsyncExitStack) -> ChatModel:

@@ -121,6 +121,12 @@ class Settings(BaseSettings):
         50, description="runs that may wait; alerts beyond that go to one run together (critical ones: a fifth more may wait)"
     )
     alertmanager_url: str = Field("", description="Alertmanager, asked what is silenced; empty: silences are not looked at")
+    tempo_url: str = Field("", description="Tempo, asked for traces by a model; empty: none")
+    jaeger_url: str = Field("", description="Jaeger, asked for traces by a model; empty: none")
+    grafana_url: str = Field("", description="Grafana, asked for annotations by a model; empty: none")
+    grafana_token_file: Path | None = Field(None, description="file with a Grafana token that may read annotations")
+    endpoints_file: Path | None = Field(None, description="YAML file with HTTP endpoints that a model may read, allow-listed")
+    mcp_file: Path | None = Field(None, description="YAML file with MCP servers whose reading tools a model may use, pinned")
     model: str = Field("", description="language model to ask besides the offline reasoner; empty: none is asked")
     model_url: str = Field("", description="OpenAI-compatible server of the model (base URL); empty: api.openai.com")
     model_key_file: Path | None = Field(None, description="file with the model server's key; not needed where it asks for none")

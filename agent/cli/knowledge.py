@@ -1,11 +1,11 @@
-"""Commands about what Lestrade knows, and how well: `runbooks` and `eval`. Only what `--help` needs."""
+"""Commands about what Lestrade knows, and how well: `runbooks`, `toolsets` and `eval`. Only what `--help` needs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agent.cli.options import AsJson, Config
+from agent.cli.options import AsJson, Config, Context, FromSnapshot
 
 runbooks = typer.Typer(help="The pages that say what to do about a cause.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -70,6 +70,13 @@ def runbooks_match(
     raise typer.Exit(command.match(question, finding=finding, alert=alert, as_json=as_json, config=config))
 
 
+def toolsets(snapshot: FromSnapshot = None, context: Context = "", as_json: AsJson = False, config: Config = None) -> None:
+    """What a language model may look at here: each toolset with its tools, or why it is off."""
+    from agent.cli import toolsets as command
+
+    raise typer.Exit(command.show(snapshot=snapshot, context=context, as_json=as_json, config=config))
+
+
 def evaluate(
     folder: Annotated[
         Path | None,
@@ -95,4 +102,5 @@ def evaluate(
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(runbooks, name="runbooks")
+    app.command(epilog="Example: LESTRADE_TEMPO_URL=http://tempo:3200 lestrade toolsets")(toolsets)
     app.command("eval", epilog="Example: lestrade eval ./recordings --no-lab")(evaluate)

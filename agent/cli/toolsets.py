@@ -1,0 +1,66 @@
+"""`lestrade toolsets`: what a language model may look at, and what is off and why. Reads no cluster."""
+
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from agent.cli.terminal import run, settings_from
+from agent.counsel import toolsets
+from agent.domain.incident import Window
+from agent.errors import InputError
+from agent.eyes import Source, eyes
+from agent.ports import ClusterReader, Metrics, Observed
+from agent.ports.toolset import View
+from agent.rendering.safety import one_line
+from agent.runbooks import load_library
+from agent.settings import Settings
+
+
+def show(*, snapshot: Path | None, context: str, as_json: bool, config: Path | None) -> int:
+    settings = settings_from(config)
+    rows = run(_rows(settings, Source(snapshot=snapshot, context=context)), interrupted="")
+    if as_json:
+        sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return 0
+    out = Console(highlight=False, soft_wrap=True)
+    asked = f"asked by {settings.model}" if settings.model else "no model is set (LESTRADE_MODEL): nobody asks them"
+    out.print(Text(asked, style="dim"))
+    for row in rows:
+        line = Text(f"{row['name']:<16}", style="bold")
+        line.append("on   " if not row["why_off"] else "off  ", style="green" if not row["why_off"] else "yellow")
+        line.append(one_line(str(row["why_off"]) or ", ".join(str(one["name"]) for one in _tools(row))))
+        out.print(line)
+    return 0
+
+
+async def _rows(settings: Settings, source: Source) -> list[dict[str, object]]:
+    now = datetime.now(UTC)
+    view = View(observed=Observed(now=now), series=(), window=Window(start=now, end=now), namespaces=())
+    async with AsyncExitStack() as stack:
+        reader: ClusterReader | None = None
+        metrics: Metrics | None = None
+        why = ""
+        try:
+            reader, metrics = await stack.enter_async_context(eyes(settings, source))
+        except InputError as exc:
+            why = str(exc)
+        found = await toolsets(settings, reader, metrics, load_library(settings.runbooks), stack)
+        rows: list[dict[str, object]] = [
+            {
+                "name": one.name,
+                "why_off": one.why_off,
+                "tools": [{"name": tool.name, "does": tool.description} for tool in ([] if one.why_off else one.tools(view))],
+            }
+            for one in found
+        ]
+    return [{"name": "kubernetes", "why_off": why, "tools": []}, *rows] if reader is None else rows
+
+
+def _tools(row: dict[str, object]) -> list[dict[str, object]]:
+    tools = row["tools"]
+    return tools if isinstance(tools, list) else []

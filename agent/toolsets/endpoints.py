@@ -1,0 +1,133 @@
+"""Eyes on HTTP endpoints that an operator declares in YAML: host, methods and paths are allow-listed, nothing else can be asked.
+
+```yaml
+endpoints:
+  - name: checkout
+    url: https://checkout.example.com     # scheme and host; a path in front of all others may follow
+    paths: [/healthz, /status/*]          # * stands for one segment
+    methods: [GET, HEAD]                  # these two are all that is offered
+    description: health of the checkout
+    token_file: /run/secrets/checkout     # a bearer token, where one is wanted
+```
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from agent.errors import InputError, ToolRefused
+from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
+from agent.toolsets.http_reading import HttpSource
+
+MOST_BYTES = 200_000
+_PATH = re.compile(r"^/[A-Za-z0-9._~!$&'()+,;=:@/-]*$")  # no escapes, no query, nothing that means another place elsewhere
+
+
+class Endpoint(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    url: str
+    paths: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    methods: Annotated[tuple[Literal["GET", "HEAD"], ...], Field(min_length=1)] = ("GET",)
+    description: str = ""
+    token_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_host(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError("expected http(s)://host, without user, query or fragment")
+        return url
+
+    @field_validator("paths")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not _PATH.match(path.replace("*", "x")) or ".." in path or "//" in path:
+                raise ValueError(f"{path!r} is no path")
+        return paths
+
+    def allows(self, path: str) -> bool:
+        if not _PATH.match(path) or ".." in path or "//" in path:
+            return False
+        return any(re.fullmatch(re.escape(one).replace(r"\*", "[^/]+"), path) for one in self.paths)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class Request(Arguments):
+    path: str = Field(max_length=500, description="one of the paths that are allowed")
+    method: Literal["GET", "HEAD"] = "GET"
+
+
+class EndpointEyes:
+    name = "endpoints"
+
+    def __init__(self, declared: Sequence[tuple[Endpoint, HttpSource]]) -> None:
+        self._declared = declared
+
+    @property
+    def why_off(self) -> str:
+        return "" if self._declared else "no endpoints are declared (LESTRADE_ENDPOINTS_FILE)"
+
+    def tools(self, view: View) -> Sequence[Tool]:
+        return tuple(_tool(endpoint, source) for endpoint, source in self._declared)
+
+
+def _tool(endpoint: Endpoint, source: HttpSource) -> Tool:
+    async def work(asked: Request) -> Sighting:
+        if asked.method not in endpoint.methods or not endpoint.allows(asked.path):
+            allowed = f"{', '.join(endpoint.methods)} of {', '.join(endpoint.paths)}"
+            raise ToolRefused(f"http_{endpoint.name}: {asked.method} {asked.path} is not allowed; allowed: {allowed}")
+        text = await source.text(asked.path, method=asked.method, most_bytes=MOST_BYTES)
+        missing = "" if text.strip() else "it answers with nothing, and a status that is a success"
+        return Sighting(source=f"http: {asked.method} {endpoint.name} {asked.path}", text=text, missing=missing)
+
+    told = f"{endpoint.description or endpoint.url} Paths: {', '.join(endpoint.paths)} (* is one segment)"
+    return tool(f"http_{endpoint.name}", told, Request, work)
+
+
+def read_endpoints(path: Path | None, stack: AsyncExitStack, *, client: httpx.AsyncClient | None = None) -> EndpointEyes:
+    """Raises InputError that names the file and what is wrong in it."""
+    if path is None:
+        return EndpointEyes(())
+    declared = []
+    for one in _read(path).endpoints:
+        source = HttpSource(f"endpoint {one.name}", one.url, token_file=one.token_file, client=client)
+        stack.push_async_callback(source.close)
+        declared.append((one, source))
+    return EndpointEyes(declared)
+
+
+def _read(path: Path) -> _File:
+    try:
+        found = _File.model_validate(_document(path))
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise InputError(f"endpoints file {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    names = [one.name for one in found.endpoints]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"endpoints file {path}: {twice[0]} is there twice")
+    return found
+
+
+def _document(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as exc:
+        raise InputError(f"endpoints file {path}: {exc.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise InputError(f"endpoints file {path}: not YAML: {str(exc).splitlines()[0]}") from None

@@ -1,0 +1,75 @@
+"""Reading requests to one configured server: bounded in time and size, never off its host. Every failure is a ReadRefused."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from agent.errors import InputError, ReadRefused
+from agent.signals.masking import mask
+from sidecar.contract import Json
+
+SECONDS = 15.0
+MOST_BYTES = 4_000_000
+
+Params = Mapping[str, str | Sequence[str]]
+
+
+class HttpSource:
+    """`name` is how errors call it. `token_file`: a bearer token; read once, never shown."""
+
+    def __init__(self, name: str, url: str, *, token_file: Path | None = None, client: httpx.AsyncClient | None = None) -> None:
+        self._name = name
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {_token(name, token_file)}"} if token_file is not None else {}
+        self._http = client or httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False)
+
+    async def json(self, path: str, params: Params | None = None) -> Json:
+        """`path` below the configured URL, its segments already quoted (see `segment`)."""
+        raw = await self.text(path, params)
+        try:
+            return cast(Json, orjson.loads(raw))
+        except orjson.JSONDecodeError:
+            raise ReadRefused(f"{self._where} answers with something that is no JSON") from None
+
+    async def text(
+        self, path: str, params: Params | None = None, *, method: Literal["GET", "HEAD"] = "GET", most_bytes: int = MOST_BYTES
+    ) -> str:
+        body, url, asked = bytearray(), f"{self._url}{path}", dict(params or {})
+        try:
+            async with self._http.stream(method, url, params=asked, headers=self._headers) as answer:
+                if not answer.is_success:
+                    raise ReadRefused(f"{self._where} answers HTTP {answer.status_code}")
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > most_bytes:
+                        raise ReadRefused(f"{self._where} answers with more than {most_bytes} bytes: ask for less")
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise ReadRefused(f"{self._where} does not answer ({type(exc).__name__})") from None
+        return body.decode(errors="replace")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._name} at {mask(self._url)}"
+
+
+def segment(raw: str) -> str:
+    """One segment of a path, whatever stands in it."""
+    return quote(raw, safe="")
+
+
+def _token(name: str, path: Path) -> str:
+    """Raises InputError, which names the file and never its content."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{name} token file {path}: {getattr(exc, 'strerror', None) or 'not plain text'}") from None
+    if not token or not token.isprintable() or " " in token:
+        raise InputError(f"{name} token file {path}: holds no token")
+    return token
