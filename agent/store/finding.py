@@ -15,7 +15,7 @@ from agent.ports.store import RunRow, RunState
 from agent.store.database import Database
 from agent.store.tables import runs
 
-_SHOWN = [runs.c[name] for name in ("id", "incident", "state", "outcome", "headline", "created_at", "updated_at")]
+_SHOWN = [runs.c[name] for name in ("id", "incident", "state", "outcome", "headline", "created_at", "updated_at", "priority")]
 
 
 class SqlRunList:
@@ -66,4 +66,5 @@ def _row(found: Row[Any]) -> RunRow:
         headline=found.headline,
         created_at=datetime.fromisoformat(found.created_at),
         updated_at=datetime.fromisoformat(found.updated_at),
+        priority=found.priority,
     )

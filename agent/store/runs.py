@@ -18,6 +18,8 @@ from agent.store.database import Database
 from agent.store.tables import blobs, evidence, runs
 from sidecar.contract import Json
 
+_ROW = [column for column in runs.c if column.name != "report"]  # reports are long, and read by name
+
 
 class SqlRunStore:
     """The RunStore. Every method raises StoreUnavailable when the database cannot."""
@@ -84,7 +86,7 @@ class SqlRunStore:
             await connection.execute(statement)
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
-        query = select(runs).where(runs.c.state != "finished").order_by(runs.c.priority, runs.c.created_at, runs.c.id)
+        query = select(*_ROW).where(runs.c.state != "finished").order_by(runs.c.priority, runs.c.created_at, runs.c.id)
         async with self._database.transaction() as connection:
             return [_row(found) for found in await connection.execute(query.where(_of(cluster)) if cluster else query)]
 
@@ -130,11 +132,11 @@ class SqlRunStore:
 
     async def row(self, run: str) -> RunRow | None:
         async with self._database.transaction() as connection:
-            found = (await connection.execute(select(runs).where(runs.c.id == run))).first()
+            found = (await connection.execute(select(*_ROW).where(runs.c.id == run))).first()
         return _row(found) if found else None
 
     async def rows(self, *, limit: int) -> Sequence[RunRow]:
-        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+        query = select(*_ROW).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         async with self._database.transaction() as connection:
             return [_row(found) for found in await connection.execute(query)]
 

@@ -37,6 +37,9 @@ Index(
 )
 
 Index("open_runs", runs.c.state)
+Index("runs_by_alert", runs.c.cluster, runs.c.last_alert_at)
+# A list is read in this order: without it every report would be gone through for the times that stand behind it.
+Index("runs_by_time", runs.c.created_at, runs.c.id)
 
 # The book of alerts: everything that was ever notified, with what was done about it.
 alerts = Table(
