@@ -26,7 +26,7 @@ def program(name: str) -> str:
 
     Missing: a visible skip for a user, a failure where CI is set.
     """
-    named = os.environ.get(f"LESTRADE_TEST_{name.upper()}")
+    named = os.environ.get(f"LESTRADE_TEST_{name.upper().replace('-', '_')}")
     cached = ROOT / ".cache" / "bin" / name
     found = named or (str(cached) if os.access(cached, os.X_OK) else None) or shutil.which(name) or _debian_postgresql(name)
     if found is None:
@@ -195,3 +195,56 @@ def _unprivileged() -> str:
         except KeyError:
             continue
     pytest.fail("PostgreSQL does not run as root, and there is no other user to run it as")
+
+
+@contextmanager
+def running(command: list[str], ready: str, log: Path) -> Iterator[None]:
+    """A program of this user, on loopback, until `ready` answers; killed at the end."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=log.parent)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                urllib.request.urlopen(ready, timeout=1)
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        else:
+            pytest.fail(f"{command[0]} did not come up: {log.read_text()[-800:]}")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def running_alertmanager(folder: Path, configuration: str) -> Iterator[str]:
+    """A real Alertmanager; gives its URL."""
+    (folder / "alertmanager.yml").write_text(configuration)
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        program("prometheus-alertmanager"),
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--cluster.listen-address=",
+    ]
+    with running(command, f"{url}/-/ready", folder / "alertmanager.log"):
+        yield url
+
+
+@contextmanager
+def running_prometheus(folder: Path, configuration: str) -> Iterator[str]:
+    """A real Prometheus; gives its URL."""
+    (folder / "prometheus.yml").write_text(configuration)
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        program("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--rules.alert.resend-delay=1s",  # what fired before an Alertmanager was found is sent again soon
+    ]
+    with running(command, f"{url}/-/ready", folder / "prometheus.log"):
+        yield url

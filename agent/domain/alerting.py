@@ -14,7 +14,7 @@ Done = Literal[
     "opened",  # a run was opened for it
     "joined",  # it went to a run that was open already
     "overflow",  # more runs waited than may wait: it went to the one run that is kept for that
-    "settled",  # its run has ended, and it goes on firing: not looked into again so soon
+    "settled",  # its run has ended lately, or that of the same alert of another pod: not looked into again so soon
     "ignored",  # not a fault, or of a severity that nobody is called for
     "silenced",  # by people, in Alertmanager
     "unopened",  # resolved before anything was done
@@ -56,7 +56,8 @@ class KnownAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
-    """A run that is not finished, as far as intake has to know it. `priority` 0 goes first."""
+    """A run that is not finished, or has ended lately (then `outcome` says how), as far as intake has to know it. `priority` 0
+    goes first; `names` are those of its alerts."""
 
     id: str
     is_running: bool
@@ -64,6 +65,8 @@ class OpenRun:
     group_key: str
     place: Neighbourhood
     last_alert_at: datetime | None
+    names: frozenset[str] = frozenset()
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ def place(
     silenced: frozenset[str],
     bounds: IntakeBounds,
 ) -> list[Placement]:
-    """One placement an alert. `known` by fingerprint; `runs` are all that are not finished; `silenced` are fingerprints."""
+    """One placement an alert. `known` by fingerprint; `runs` are all that are not finished, and those that
+    ended lately; `silenced` are fingerprints."""
     desk = _Desk(group_key, runs, bounds, now)
     placed = []
     for alert in alerts:
@@ -108,6 +109,9 @@ class _Desk:
 
     def __init__(self, group_key: str, runs: Sequence[OpenRun], bounds: IntakeBounds, now: datetime) -> None:
         self._bounds = bounds
+        ended = [run for run in runs if run.outcome and run.outcome not in _NEVER_REOPENED_BY]
+        self._ended = [run for run in ended if run.last_alert_at is not None and now - run.last_alert_at < bounds.reopen]
+        runs = [run for run in runs if not run.outcome]
         self._queued = sum(not run.is_running for run in runs)
         self._group = next((run for run in runs if run.group_key == group_key), None)
         self._overflow = next((run for run in runs if run.group_key == OVERFLOW), None)
@@ -125,6 +129,10 @@ class _Desk:
         for run in self._recent:
             if why := relation(about, run.place):
                 return replace(base, run=run.id, why=why)
+        for run in self._ended if row is None or not row.run else ():
+            if alert.name in run.names and (same := about.own & run.place.own):
+                why = f"{alert.name} of the same {min(same)} was looked into lately: run {run.id} ended as {run.outcome}"
+                return replace(base, done="settled", run=run.id, why=why)
         if self._opened:
             return replace(base, done="opened", run=NEW, why="same notification")
         most = self._bounds.queued + (self._bounds.queued // 5 if priority == CRITICAL else 0)

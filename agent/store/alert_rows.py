@@ -1,7 +1,7 @@
 """Rows of the book of alerts and of open runs, as nouns. Knows nothing of what is done with them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
@@ -13,6 +13,7 @@ from agent.store.tables import alerts as book
 from agent.store.tables import runs
 
 PORTION = 400  # rows of one statement: databases bound its parameters
+MOST_ENDED, LATELY = 100, timedelta(hours=1)  # ended runs that are looked at, by their last alert
 
 ROWS = select(
     book,
@@ -21,10 +22,14 @@ ROWS = select(
     case((runs.c.state == "finished", runs.c.updated_at), else_="").label("run_updated_at"),
 ).join_from(book, runs, runs.c.id == book.c.run, isouter=True)
 _KNOWN = ROWS.where(book.c.cluster == bindparam("cluster"), book.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
-_OPEN = (
-    select(runs.c.id, runs.c.state, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at)
-    .where(runs.c.state != "finished", runs.c.cluster == bindparam("cluster"))
-    .order_by(runs.c.created_at, runs.c.id)
+_RUNS = select(
+    runs.c.id, runs.c.state, runs.c.outcome, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at
+).where(runs.c.cluster == bindparam("cluster"))
+_OPEN = _RUNS.where(runs.c.state != "finished").order_by(runs.c.created_at, runs.c.id)
+_ENDED = (
+    _RUNS.where(runs.c.state == "finished", runs.c.last_alert_at > bindparam("since"))
+    .order_by(runs.c.last_alert_at.desc())
+    .limit(MOST_ENDED)
 )
 
 
@@ -37,7 +42,11 @@ async def known_of(connection: AsyncConnection, cluster: str, fingerprints: Sequ
     return found
 
 
-async def open_runs(connection: AsyncConnection, cluster: str) -> list[OpenRun]:
+async def open_runs(connection: AsyncConnection, cluster: str, now: datetime) -> list[OpenRun]:
+    """Those that are not finished, and those that have ended lately."""
+    found = (await connection.execute(_OPEN, {"cluster": cluster})).all()
+    since = (now - LATELY).isoformat(timespec="microseconds")
+    ended = (await connection.execute(_ENDED, {"cluster": cluster, "since": since})).all()
     return [
         OpenRun(
             id=row.id,
@@ -46,8 +55,10 @@ async def open_runs(connection: AsyncConnection, cluster: str) -> list[OpenRun]:
             group_key=row.group_key,
             place=place_of(row.place),
             last_alert_at=time_of(row.last_alert_at),
+            names=names_of(row.place),
+            outcome=row.outcome if row.state == "finished" else "",
         )
-        for row in await connection.execute(_OPEN, {"cluster": cluster})
+        for row in (*found, *ended)
     ]
 
 
@@ -74,8 +85,12 @@ def alert_of(row: Row[Any]) -> KnownAlert:
 def place_of(text: str) -> Neighbourhood:
     if not text:
         return Neighbourhood()
-    own, near = orjson.loads(text)
+    own, near = orjson.loads(text)[:2]
     return Neighbourhood(own=frozenset(own), near=frozenset(near))
+
+
+def names_of(text: str) -> frozenset[str]:
+    return frozenset(name for names in orjson.loads(text)[2:] for name in names) if text else frozenset()
 
 
 def time_of(text: str) -> datetime | None:

@@ -87,7 +87,7 @@ class SqlAlertBook:
         now = self._database.now()
         known = await known_of(connection, asked.cluster, [alert.fingerprint for alert in asked.alerts])
         lie_open = len(known) == len(asked.alerts) and all(row.run_state in ("queued", "running") for row in known.values())
-        runs_open = () if lie_open else await open_runs(connection, asked.cluster)  # nothing is looked for a place
+        runs_open = () if lie_open else await open_runs(connection, asked.cluster, now)  # nothing is looked for a place
         placed = list(asked.decide(asked.alerts, known, runs_open, now))
         opened = await _with_runs(connection, asked.cluster, asked.group_key, placed, now)
         await self._write(connection, asked.cluster, asked.group_key, placed, now)
@@ -189,7 +189,8 @@ async def _tell_run(connection: AsyncConnection, run: str, placed: Sequence[Plac
         for one in firing:
             around = around | one.place
         values["incident"] = _dump(replace(incident, alerts=held))
-        values["place"] = orjson.dumps([sorted(around.own)[:KEYS], sorted(around.near)[:KEYS]]).decode()
+        names = sorted({alert.name for alert in held})[:KEYS]
+        values["place"] = orjson.dumps([sorted(around.own)[:KEYS], sorted(around.near)[:KEYS], names]).decode()
         if firing:
             values["last_alert_at"] = _stamp(now)
             values["priority"] = min(row.priority, *(one.priority for one in firing))
@@ -216,7 +217,7 @@ def _lines(
     elif firing:
         for why in dict.fromkeys(one.why for one in firing):
             of_why = [one for one in firing if one.why == why]
-            said = "goes on firing" if of_why[0].done == "settled" else "joins"
+            said = "fires" if of_why[0].done == "settled" else "joins"
             yield f"{_names(of_why)} {said}: {why}", {"alerts": [one.alert.fingerprint for one in of_why][:HELD]}
     if resolved:
         when = " after the run had ended" if row.state == "finished" else ""

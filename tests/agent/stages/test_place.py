@@ -1,5 +1,6 @@
 """Where an alert goes: with what it belongs to, first by group, then by what it is about; what is not looked into says why."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -161,6 +162,17 @@ def test_what_is_more_than_may_wait_goes_to_one_run_and_critical_alerts_have_a_f
     assert told(critical, runs=[*waiting, run("run-6", namespace="n6")], queued=5) == [("overflow", OVERFLOW)]
     taking = [*waiting, run("run-o", group=OVERFLOW)]
     assert told(alert(namespace="z"), runs=taking, queued=5) == [("overflow", "run-o")]
+
+
+def test_the_same_alert_of_another_pod_is_not_looked_into_again_once_its_workload_was():
+    place_ = {"namespace": "shop", "deployment": "cart"}
+    ended = replace(run(**place_), outcome="human-needed", names=frozenset({"Down"}))
+    pod = {"namespace": "shop", "pod": "cart-7d4b9c6f5d-x2kqz"}
+
+    assert told(alert("f9", **pod), runs=[ended]) == [("settled", "run-1")]
+    assert told(alert("f9", name="Slow", **pod), runs=[ended]) == [("opened", NEW)]
+    assert told(alert("f9", **pod), runs=[replace(ended, outcome="failed")]) == [("opened", NEW)]
+    assert told(alert("f9", namespace="shop", pod="web-0"), runs=[ended]) == [("opened", NEW)]
 
 
 def test_runs_that_are_worked_on_do_not_wait():
