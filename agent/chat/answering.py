@@ -131,7 +131,7 @@ class Answering:
             raise LestradeError(kept.headline if kept and kept.headline else f"run {row.id} left no report")
         await self._tell_evidence(row.id, exchange)
         meant = row.incident.question if row.incident.question != exchange.turn.said else ""
-        acting = not row.incident.look_only and bool(report.rounds)
+        acting = not row.incident.look_only
         reply = wording.of_report(report, meant=meant, governed=self._shop.governed, acting=acting)
         return Outcome(reply=reply, thread=thread_after(report, thread))
 

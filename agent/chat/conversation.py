@@ -25,6 +25,7 @@ from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavail
 from agent.signals.masking import safe
 
 LONGEST = 2000  # characters of what is said at once
+MOST_AT_ONCE = 200  # turns that are worked on or wait, in one process
 LOST_AFTER = timedelta(seconds=60)  # a turn without a run takes seconds
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Conversations:
         a turn is being answered.
         """
         words = said_safely(said)
+        if len(self._live) >= MOST_AT_ONCE:
+            raise Busy(f"{MOST_AT_ONCE} questions are being answered or wait for their turn; ask again in a while")
         owner = owner or asked_by
         name = session or (await self._shop.sessions.named(key, asked_by=owner) if key else "")
         if name:

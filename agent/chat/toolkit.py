@@ -165,7 +165,7 @@ class Toolkit:
                 said = waiting_for(proposed, told)
                 return Given(text=_cut(said), data={"run": proposed.id, "outcome": "waiting", "statement": event.text})
         report = await self._report(proposed.id)
-        reply = wording.of_report(report, governed=True, acting=bool(report.rounds))
+        reply = wording.of_report(report, governed=True, acting=True)
         return Given(text=_cut(f"{reply.text}\n\nRun: {proposed.id}"), data=_said(reply))
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from agent.bootstrap import Workshop
 from agent.errors import Busy, LestradeError
 from agent.ports import RunEvent, RunRow
 
+AGAIN_SECONDS = 1.0
 MOST_REPAIRS = 16  # that wait for people at the same time, in one process
 
 logger = logging.getLogger(__name__)
@@ -81,9 +82,19 @@ class Works:
 
     async def _work(self, row: RunRow) -> bool:
         if not row.incident.look_only:
-            return await self._shop.work(row)
+            return await self._until_done(row)
         async with self._places:
-            return await self._shop.work(row)
+            return await self._until_done(row)
+
+    async def _until_done(self, row: RunRow) -> bool:
+        """Another process may have the run, or all places of the cluster may be taken: somebody waits for it here, so it is
+        tried for again. False when another has finished it."""
+        while not await self._shop.work(row):
+            now = await self._shop.store.row(row.id)
+            if now is None or now.state == "finished":
+                return False
+            await asyncio.sleep(AGAIN_SECONDS)
+        return True
 
     def _done(self, run: str) -> None:
         task = self._running.pop(run)
