@@ -52,7 +52,7 @@ def nobody_answers_outside(topology: Topology) -> Iterator[Finding]:
     """A host that is not of this cluster and fails now, by the word of one or more callers."""
     callers: dict[tuple[str, int], list[tuple[Ref, ConnectionTrouble, Quote]]] = {}
     for unit, trouble, quote in log_troubles(topology):
-        if unit in topology.objects and trouble.kind != "auth" and _is_outside(topology, trouble.host, unit):
+        if unit in topology.objects and trouble.kind != "auth" and is_outside(topology, trouble.host, unit):
             callers.setdefault((trouble.host, trouble.port), []).append((unit, trouble, quote))
     for (host, port), ones in sorted(callers.items()):
         count = sum(trouble.count for _, trouble, _ in ones)
@@ -76,7 +76,7 @@ def nobody_answers_outside(topology: Topology) -> Iterator[Finding]:
         )
 
 
-def _is_outside(topology: Topology, host: str, unit: Ref) -> bool:
+def is_outside(topology: Topology, host: str, unit: Ref) -> bool:
     """A name of the outside world; of a bare address nobody can say where it is."""
     if _ADDRESS.fullmatch(host) or topology.host(host, unit.namespace) in topology.objects:
         return False

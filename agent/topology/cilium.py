@@ -62,6 +62,11 @@ def refusal(topology: Topology, source: End, target: End, port: int, protocol: s
     return None
 
 
+def rules_for(topology: Topology, end: End) -> list[tuple[Ref, Mapping[str, Any]]]:
+    """(policy, rule) of every Cilium policy that selects the pod."""
+    return [(ref_of(policy), rule) for policy, rule in _selecting(topology, end)]
+
+
 def _selecting(topology: Topology, end: End) -> Iterator[tuple[Manifest, Mapping[str, Any]]]:
     """(policy, rule) of all that select the pod."""
     for policy in topology.of_kind(*KINDS):

@@ -1,0 +1,108 @@
+"""Nodes' vital signs, the way out, the same failure in many clusters: what is near to them and is none of them."""
+
+import pytest
+
+from agent.checks import run
+from tests.agent.builders import active, ago, app, custom, lines, log, measured, node, obj, told, topology
+from tests.agent.checks.cases import CASES, SERIES
+
+
+def causes(objects, logs=(), series=()):
+    return active(run(topology(*objects, logs=logs, series=series)))
+
+
+@pytest.mark.parametrize("tunnel", [("flannel.1", 1450.0), ("vxlan.calico", 1450.0), ("tunl0", 1480.0), ("cilium_vxlan", 1500.0)])
+def test_a_tunnel_that_leaves_room_for_what_it_adds_is_well(tunnel):
+    objects, logs = CASES["network-mtu-mismatch"][1]()
+    series = [
+        measured("node_network_mtu_bytes", [1500.0] * 3, node="node-1", device="eth0"),
+        measured("node_network_mtu_bytes", [tunnel[1]] * 3, node="node-1", device=tunnel[0]),
+    ]
+    assert "network-mtu-mismatch" not in causes(objects, logs, series)
+
+
+def test_a_tunnel_that_is_too_large_is_no_fault_while_nothing_hangs():
+    assert causes([*app("web"), node()], (), SERIES["network-mtu-mismatch"]) == []
+
+
+def test_a_clock_that_is_off_by_milliseconds_and_a_runtime_that_answers_at_once_are_well():
+    quick = "kubelet_pleg_relist_duration_seconds_bucket"
+    series = [
+        measured("node_timex_offset_seconds", [0.004] * 5, node="node-1"),
+        measured("node_timex_sync_status", [1.0] * 5, node="node-1"),
+        *(measured(quick, [100.0 * n for n in range(21)], le=le, node="node-1") for le in ("0.25", "5", "+Inf")),
+    ]
+    assert causes([*app("web"), node()], (), series) == []
+
+
+def test_one_host_outside_that_does_not_answer_is_that_host():
+    objects, others = app("web"), app("api")
+    said = lines(*["ERROR dial tcp a.example.com:443: i/o timeout"] * 8)
+    assert causes([*objects, *others], [log(objects[2], said), log(others[2], said)]) == ["external-dependency-failing"]
+
+
+def test_timeouts_inside_the_cluster_too_are_not_the_way_out():
+    objects, logs = CASES["outbound-connections-failing"][1]()
+    inside = log(objects[3], lines(*["ERROR dial tcp api:80: i/o timeout"] * 8))
+    assert "outbound-connections-failing" not in causes(objects, [*logs, inside])
+
+
+def test_the_counter_of_a_nat_gateway_says_that_its_ports_are_used_up():
+    objects = app("web")
+    said = log(objects[2], lines(*["ERROR dial tcp a.example.com:443: i/o timeout"] * 8))
+    counter = measured("aws_natgateway_error_port_allocation_sum", [float(n) for n in range(21)])
+    assert "outbound-connections-failing" in causes(objects, [said], [counter])
+
+
+def test_a_policy_that_lets_dns_answers_be_read_has_learned_the_name():
+    objects, logs = CASES["cilium-name-not-learned"][1]()
+    dns = {"toPorts": [{"ports": [{"port": "53"}], "rules": {"dns": [{"matchPattern": "*"}]}}]}
+    objects[-1]["spec"]["egress"].append(dns)
+    assert "cilium-name-not-learned" not in causes(objects, logs)
+
+
+def test_applications_that_fail_each_in_its_own_way_are_each_their_own():
+    objects, _ = CASES["same-failure-in-many-clusters"][1]()
+    objects[1]["status"]["operationState"]["message"] = "namespace shop not found"
+    assert "same-failure-in-many-clusters" not in causes(objects)
+
+
+def test_a_placement_that_two_members_refuse_alike_is_one_incident():
+    refused = {
+        "kind": "Deployment",
+        "namespace": "shop",
+        "name": "web",
+        "condition": told("Applied", "False", "ApplyFailed", "no kind Gadget"),
+    }
+    placement = custom(
+        "ClusterResourcePlacement",
+        "shop",
+        told("Applied", "False", "ApplyFailed", minutes=30),
+        api="placement.kubernetes-fleet.io/v1",
+    )
+    placement["status"]["placementStatuses"] = [{"clusterName": name, "failedPlacements": [refused]} for name in ("eu", "us")]
+    placement["metadata"]["creationTimestamp"] = ago(90)
+    found = [one for one in run(topology(placement)) if one.cause == "same-failure-in-many-clusters"]
+    assert [one.params["clusters"] for one in found] == [["eu", "us"]]
+    placement["status"]["placementStatuses"].pop()
+    assert "same-failure-in-many-clusters" not in causes([placement])
+
+
+def test_conditions_of_nodes_that_say_well_are_no_trouble_and_those_that_nobody_knows_neither():
+    said = [
+        told("Ready", "True"),
+        told("StorageReady", "True"),
+        told("KernelDeadlock", "False"),
+        told("EtcdIsVoter", "True"),
+        told("ReservedRoom", "False"),
+    ]
+    assert causes([*app("web"), node(conditions=said)]) == []
+
+
+def test_an_old_pod_evicted_without_a_trace_of_when_is_past():
+    objects = app("web")
+    gone = obj("Pod", f"{objects[1]['metadata']['name']}-gone1", minutes=60 * 24)
+    gone["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": objects[1]["metadata"]["name"], "controller": True}]
+    gone["spec"] = {"containers": []}
+    gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    assert causes([*objects, gone]) == []
