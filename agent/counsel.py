@@ -16,6 +16,7 @@ from agent.reasoning.model.case import Investigator
 from agent.reasoning.model.leash import Leash, Price, read_prices
 from agent.runbooks import Library, RunbookEyes
 from agent.settings import Settings
+from agent.telemetry import WatchedModel
 from agent.toolsets.alertmanager_eyes import AlertmanagerEyes
 from agent.toolsets.delivered import DeliveredEyes
 from agent.toolsets.endpoints import read_endpoints
@@ -112,7 +113,7 @@ def _chat(settings: Settings, stack: AsyncExitStack) -> ChatModel:
         stream=settings.model_stream,
     )
     stack.push_async_callback(chat.close)
-    return chat
+    return WatchedModel(chat)
 
 
 class _Unreachable:
