@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.bench import console, governing, scanning, signals, talking
-from tests.bench.measure import NotYet, Row, milliseconds, not_yet, p, peak_megabytes
+from tests.bench.measure import NotYet, Row, milliseconds, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -76,7 +77,36 @@ def snapshot() -> Row:
 
 
 def webhook() -> Row:
-    return not_yet("webhook accepted at 100/s, none lost across kill -9", "p99 50 ms", "not yet: intake at scale")
+    """A service of its own on SQLite with workers that work meanwhile, killed once in the middle; what was taken while it was not
+    there is sent again, as Alertmanager does, and not among the times."""
+    from tests.e2e import storm
+    from tests.servers import free_port
+
+    with folder() as base:
+        port, url = free_port(), f"sqlite:///{base / 'agent.sqlite'}"
+        service = storm.Process("serve", base, str(port), **storm.settings_of(url, workers=2))
+        sent: Counter[str] = Counter()
+        took: list[float] = []
+
+        async def whole() -> None:
+            await storm.up(service, port)
+            await storm.pour(port, 10, sent, took)
+            service.kill()
+            service.start()
+            await storm.up(service, port)
+            await storm.pour(port, 1, sent, [])
+            await storm.drained(url, within=120)
+            await storm.assert_accounted_for(url, base, sent)
+
+        with storm.processes(service):
+            asyncio.run(whole())
+    times = [second * 1000 for second in took]
+    return Row(
+        what="webhook accepted (stored, answered) at 100/s, none lost across kill -9",
+        budget="p99 50 ms",
+        measured=f"p50 {p(times, 50):.0f} ms, p99 {p(times, 99):.0f} ms",
+        within=p(times, 99) <= 50,
+    )
 
 
 def demo() -> Row:

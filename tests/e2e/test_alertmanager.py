@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.e2e.test_storm import Process, processes, up
+from tests.e2e.storm import Process, processes, up
 from tests.servers import free_port, running_alertmanager, running_prometheus
 
 pytestmark = pytest.mark.timeout(180)
