@@ -1,5 +1,5 @@
-"""An incident as people live through it in Slack: the alert's thread, the approval elsewhere, the outcome in the same message, and
-questions in the thread. On the laboratory, with the real sidecar, over Socket Mode as Slack speaks it."""
+"""An incident as people live through it in Slack: the alert's thread, the approval elsewhere, the outcome in the same message,
+and questions in the thread. On the laboratory, with the real sidecar, over Socket Mode as Slack speaks it."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ import pytest
 from agent.app import create_app
 from agent.cli.demonstration import Demonstration
 from agent.cli.governed import approve_everything
+from agent.store import SqlDeliveryBook
 from lab.scenarios import load
 from tests.agent.slack.conftest import until
 from tests.agent.slack.limits import is_within_limits
@@ -54,9 +55,10 @@ class InSlack(Demonstration):
 @asynccontextmanager
 async def serving(demonstration: InSlack):
     app = create_app(demonstration.shop)
-    async with app.router.lifespan_context(app):
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as http:
-            yield http
+    transport = httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        await SqlDeliveryBook(app.state.shop.database).mark("slack-threads")  # what is opened from now on gets a thread
+        yield http
 
 
 async def shows(slack: FakeSlack, words: str, *, thread: str = ""):
@@ -77,12 +79,11 @@ async def test_from_the_alert_over_the_approval_to_the_outcome_and_questions_aft
     with InSlack(load("memory-limit"), folder=tmp_path) as demonstration:
         async with serving(demonstration) as http:
             await until(slack.is_linked, "Socket Mode is linked")
-            await asyncio.sleep(1.2)  # the first look marks from when on incidents have threads
             for notification in demonstration.lab.alerts():
                 assert (await http.post("/webhooks/alertmanager", json=notification)).status_code in (200, 202)
             waiting = await shows(slack, "Waiting for approval")
             assert f"{demonstration.people_url}/approvals/" in str(waiting["blocks"])
-            people = asyncio.create_task(approve_everything(demonstration.governed))
+            people = asyncio.create_task(approve_everything(demonstration))
             done = await shows(slack, "Repaired and verified")
             people.cancel()
             assert done["ts"] == waiting["ts"]
