@@ -16,6 +16,12 @@ _SECRETS = (
         ),
         rf"\1{MASK}",
     ),
+    (
+        re.compile(
+            r"(?i)(--[\w-]*(?:password|passwd|passphrase|secret|token|api-?key|access-?key|credential)[\w-]*\s+)(?!-)\S{3,}"
+        ),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"\b(?:sk|pk|rk|hk|xox[abprs]|gh[pousr]|glpat|AKIA|ASIA)[-_]?[A-Za-z0-9_-]{12,}"), MASK),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), MASK),
     (re.compile(r"(?i)\bkey=[A-Za-z0-9_+/=-]{12,}"), f"key={MASK}"),
