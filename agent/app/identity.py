@@ -9,6 +9,7 @@ comes from a page of ours, or from no browser.
 """
 
 import ipaddress
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from agent.settings import Settings
 
 __all__ = ["Identity", "NotKnown", "Person", "Session", "Visit", "Who", "add_identity", "known"]
 
+logger = logging.getLogger(__name__)
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHERE = (
@@ -215,6 +217,13 @@ known = Depends(_asking)  # for routes to which it is all the same who it is
 def add_identity(app: FastAPI, settings: Settings) -> Identity:
     """To be called when the service starts. Raises InputError."""
     identity = Identity.of(settings)
+    ours, theirs = urlsplit(identity.public_url).hostname, urlsplit(settings.approvals_url).hostname
+    if ours and ours == theirs and not _is_loopback(ours):
+        logger.warning(
+            "the agent's pages and the sidecar's have the host %s in common: browsers hand the approvers' sessions to the agent; "
+            "give them two names",
+            ours,
+        )
     app.state.identity = identity
     return identity
 

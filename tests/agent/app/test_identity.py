@@ -178,3 +178,12 @@ async def test_while_the_provider_is_away_nobody_of_it_is_known_and_that_is_said
 async def test_settings_that_cannot_be_used_are_said_at_the_start(ask, settings, says):
     with pytest.raises(InputError, match=says):
         await ask(settings=settings)
+
+
+async def test_a_host_that_is_shared_with_the_approvals_is_complained_about(ask, caplog):
+    shared = {"public_url": "https://lestrade.example", "approvals_url": "https://lestrade.example:8443/"}
+    await ask(settings=shared)
+    assert "lestrade.example in common" in caplog.text
+    caplog.clear()
+    await ask(settings={**shared, "approvals_url": "https://approvals.example"})
+    assert "in common" not in caplog.text

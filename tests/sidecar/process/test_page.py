@@ -161,6 +161,40 @@ def test_a_lease_is_called_back_from_the_page(page, sidecar):
     assert sidecar.leftovers() == []
 
 
+def test_the_journal_is_looked_through_by_incident_plan_and_lease_and_verified(page, sidecar):
+    document = plan(sidecar, scale(sidecar, 4))
+    status = sidecar.submit(document)
+    good(sidecar.approve(status, "bob"))
+    lease = good(sidecar.agent.post(f"/v1/plans/{status['plan']}/lease"))
+    log_in(page, at="/leases")
+    live = page.locator("section[aria-labelledby=live]").inner_text()
+    assert lease["id"] in live
+    assert "left" in live
+    page.get_by_role("link", name="its records").first.click()
+    assert "lease-granted" in page.locator("table").inner_text()
+    for about in (status["plan"][:16], document["incident"]):
+        page.goto(f"/journal?about={about}")
+        assert "plan-decided" in page.locator("table").inner_text()
+    page.goto("/journal?about=nothing-of-the-kind")
+    assert "Nothing is recorded about it" in page.locator("table").inner_text()
+    page.goto("/journal")
+    page.get_by_role("link", name="Verify the whole journal now").click()
+    assert re.search(r"all \d+ records are as they were written", page.get_by_role("status").inner_text())
+    good(sidecar.agent.post(f"/v1/leases/{lease['id']}/settle", json={"outcome": "not-performed"}))
+    page.goto("/leases")
+    assert lease["id"] not in page.locator("section[aria-labelledby=live]").inner_text()
+
+
+def test_the_policy_that_judges_is_shown_with_its_guards_and_its_data(page, sidecar):
+    revision = sidecar.person("ada").get("/v1/policy").json()["revision"]
+    log_in(page, at="/policy")
+    text = page.locator("main").inner_text()
+    for said in (revision, "embedded", "Blast radius", "remediation/guards/blast_radius.rego", "one node at a time"):
+        assert said in text
+    page.get_by_text("fenced", exact=True).click()
+    assert "kube-system" in page.locator("pre[aria-label=fenced]").inner_text()
+
+
 def test_what_the_agent_wrote_is_shown_as_text_and_as_the_agents(page, sidecar):
     status = waiting(sidecar, hypothesis=HOSTILE)
     log_in(page, at=f"/approvals/{status['plan']}")
@@ -187,7 +221,7 @@ def test_a_long_diff_is_shown_whole_on_a_phone(browser, sidecar):
             button = page.get_by_role("button", name="Approve exactly this").bounding_box()
             assert button["height"] >= 44
             assert contrasts(page) >= 4.5
-            for where in ("/approvals", "/leases", "/journal", "/reviews", "/stop"):
+            for where in ("/approvals", "/leases", "/journal", "/policy", "/reviews", "/stop"):
                 page.goto(where)
                 assert page.evaluate("document.documentElement.scrollWidth") <= 390, where
 
@@ -219,7 +253,7 @@ def contrasts(page: Page) -> float:
 def test_every_page_forbids_script_frames_and_other_places(sidecar):
     with httpx.Client(base_url=sidecar._people_url, headers={"Accept": "text/html", "Origin": sidecar._people_url}) as browser:
         browser.post("/login", data={"token": token("ada")})
-        for where in ("/approvals", "/leases", "/journal", "/reviews", "/stop", "/login", "/approvals/" + "a" * 64):
+        for where in ("/approvals", "/leases", "/journal", "/policy", "/reviews", "/stop", "/login", "/approvals/" + "a" * 64):
             answer = browser.get(where)
             policy = answer.headers["content-security-policy"]
             assert "default-src 'self'" in policy
