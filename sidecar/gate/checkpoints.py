@@ -18,6 +18,10 @@ class Logged(Protocol):
         """How many there were since the start."""
         ...
 
+    def lengthen(self) -> None:
+        """Once, before it is written to much."""
+        ...
+
     def carry_over(self) -> bool:
         """False where it could not be done now."""
         ...
@@ -25,6 +29,7 @@ class Logged(Protocol):
 
 def carry_over_for_ever(ledger: Logged, ended: threading.Event, *, pause: float = LOOK_SECONDS) -> None:
     """Until `ended`."""
+    ledger.lengthen()
     carried = seen = 0
     while not ended.wait(pause):
         before, seen = seen, ledger.commits

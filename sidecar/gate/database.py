@@ -31,6 +31,7 @@ _POSTGRES = (
     "idle_in_transaction_session_timeout=60s",
     "client_min_messages=error",
 )
+_LENGTH = 8_000_000  # some hundred verdicts
 _PAGES = 10_000  # 40 MB of SQLite's log: then whoever commits next carries it over (see sidecar.gate.checkpoints)
 TURN_SECONDS = 60  # what another process may take for one step or one revocation
 
@@ -134,6 +135,34 @@ def _clean(parameters: Any) -> Any:
     if isinstance(parameters, dict):
         return without_nul(parameters)
     return tuple(printable(value) for value in values)
+
+
+def lengthened(engine: Engine) -> None:
+    """SQLite's log made as long as it may soon be: a commit that is written over what is there takes half as long as one
+    that makes a file longer, and where the file system is busy with that, a tenth. Nothing is committed by it: what does
+    not fit into memory is put into the log, and is taken back. Raises nothing: it is only slower without."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return
+    with suppress(SQLAlchemyError, sqlite3.Error, OSError):
+        connection = engine.raw_connection()
+        driver: Any = connection.driver_connection
+        try:
+            (kept,) = driver.execute("PRAGMA cache_size").fetchone()
+            driver.execute("PRAGMA cache_size=20")
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                driver.execute("CREATE TABLE room_in_the_log (room BLOB)")
+                driver.execute("INSERT INTO room_in_the_log VALUES (zeroblob(?))", (_LENGTH,))
+            finally:
+                driver.execute("ROLLBACK")
+                driver.execute(f"PRAGMA cache_size={kept}")
+        finally:
+            connection.close()
+        descriptor = os.open(f"{engine.url.database}-wal", os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sole_use(url: str) -> int | None:

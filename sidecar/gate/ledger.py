@@ -22,7 +22,7 @@ from sidecar.credentials import store as credentials
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as execution
 from sidecar.gate import binding
-from sidecar.gate.database import carried_over
+from sidecar.gate.database import carried_over, lengthened
 from sidecar.gate.hours import Hours
 from sidecar.gate.refusals import RECORDED, Refusals
 from sidecar.policy import store as policies
@@ -172,6 +172,10 @@ class Ledger:
     def _kept(self) -> list[tuple[str, Head]]:
         heads = [(name, anchor.kept()) for name, anchor in self._anchors.items()]
         return [(name, head) for name, head in heads if head is not None]
+
+    def lengthen(self) -> None:
+        """See sidecar.gate.checkpoints."""
+        lengthened(self._engine)
 
     def carry_over(self) -> bool:
         """See sidecar.gate.checkpoints; False where it could not be done now. Nobody who reads or writes waits for it."""

@@ -23,6 +23,9 @@ class Ledger:
             self.ended.set()
         return self._at
 
+    def lengthen(self) -> None:
+        assert self.carried == []
+
     def carry_over(self) -> bool:
         self.carried.append(self._at)
         self._fails -= 1
@@ -60,3 +63,27 @@ def test_commits_do_it_not_and_nothing_is_lost_by_it(tmp_path):
     busy, pages, _ = reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     assert (busy, pages < 100) == (0, True)  # the log began anew
     reader.close()
+
+
+def test_the_log_is_as_long_as_it_may_soon_be_before_it_is_needed(tmp_path):
+    world = make_world(tmp_path)
+    log = next(tmp_path.rglob("*.db-wal"))
+    database = log.with_name(log.name.removesuffix("-wal"))
+    before = database.stat().st_size
+    world.desk.ledger.lengthen()
+    length = log.stat().st_size
+    assert length > 7_000_000
+    for _ in range(40):
+        world.desk.ledger.one("test", actor="one", body={"text": "x" * 50_000})
+    assert world.desk.ledger.verify()[1] is None
+    assert (log.stat().st_size, database.stat().st_size) == (length, before)
+
+
+def test_a_log_that_cannot_be_made_longer_keeps_nobody_from_working(tmp_path):
+    world = make_world(tmp_path)
+    with world.desk.ledger.write() as transaction:
+        thread = threading.Thread(target=world.desk.ledger.lengthen)
+        thread.start()
+        transaction.record("test", actor="one", body={})
+    thread.join(10)
+    assert world.desk.ledger.verify()[1] is None
