@@ -25,14 +25,13 @@ from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on, namespaces_named
 from agent.reasoning.healthy import healthy, how_it_stands
-from agent.reasoning.platform import platform_namespaces
+from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, relevance, victims
 from agent.reasoning.ties import ties
 from agent.reasoning.topics import of_topic, unheard_of
 from agent.signals.masking import mask, safe
 from agent.topology import Topology, build
-from agent.topology.calls import service_of
 from agent.topology.fields import name_of
 from sidecar.contract import Json
 
@@ -183,7 +182,7 @@ def _judged(case: _Case) -> Diagnosis:
     if not starts and case.asked.period is not None and case.asked.period.begun is not None:
         starts = [case.asked.period.begun]
     ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
-    wants = _wants(topology, focus)
+    wants = tuple(f"ns:{name}" for name in namespaces_beyond(topology, focus.objects))
     beside = _is_well_itself(ranking, case)
     if ranking.causes and not (beside and case.asked.intent == "health"):
         found = _fault(ranking, topology, missing, wants)
@@ -276,20 +275,3 @@ def _blind(
     why = safe(topology.unseen[kinds[0]], limit=200)
     words = f"Nothing can be said: {', '.join(kinds)} objects could not be read ({why})."
     return Diagnosis(outcome="unknown", statement=words, ruled_out=ranking.ruled_out, missing=missing, wants=wants)
-
-
-def _wants(topology: Topology, focus: Focus) -> tuple[str, ...]:
-    """Namespaces that configuration in view refers to, that exist, and that were not read."""
-    existing = {name_of(one) for one in topology.of_kind("Namespace")}
-    asked = {topology.unit(one) for one in focus.objects}
-    needed = asked | {need for one in asked for need in topology.depends_on(one)}
-    found = set()
-    for holder, addresses in topology.addresses.items():
-        if asked and holder not in needed:
-            continue
-        for address in addresses:
-            service = service_of(address.host, holder.namespace)
-            if service is not None and service.namespace in existing and not topology.knows_namespace(service.namespace):
-                found.add(f"ns:{service.namespace}")
-    found |= {f"ns:{name}" for name in platform_namespaces(topology, existing)}
-    return tuple(sorted(found))

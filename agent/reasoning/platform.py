@@ -12,16 +12,35 @@ from agent.checks.rights import refusals
 from agent.checks.scheduling import unplaced
 from agent.checks.services import log_troubles
 from agent.checks.webhooks import called_in_vain
+from agent.domain.objects import Ref
 from agent.signals.masking import safe
 from agent.topology import Topology
+from agent.topology.calls import service_of
 from agent.topology.dns import SPACES
 from agent.topology.extensions import held, is_custom
-from agent.topology.fields import condition, items, text
+from agent.topology.fields import condition, items, name_of, text
 from agent.topology.references import ROUTES
 
 _ACCELERATORS = re.compile(r"gpu|nvidia|amd|intel-device|device-plugin|(?:^|-)dra(?:-|$)|neuron|habana|accelerator|^kube-system$")
 AT_MOST = 3
 _NETWORK = re.compile(r"^kube-system$|cilium|calico|flannel")
+
+
+def namespaces_beyond(topology: Topology, objects: Collection[Ref] = ()) -> tuple[str, ...]:
+    """Namespaces that exist, were not read, and that configuration in view refers to (of `objects` and what they need, where
+    there are any), or where the parts of the platform live that what was seen hangs on."""
+    existing = {name_of(one) for one in topology.of_kind("Namespace")}
+    asked = {topology.unit(one) for one in objects}
+    needed = asked | {need for one in asked for need in topology.depends_on(one)}
+    found = set()
+    for holder, addresses in topology.addresses.items():
+        if asked and holder not in needed:
+            continue
+        for address in addresses:
+            service = service_of(address.host, holder.namespace)
+            if service is not None and service.namespace in existing and not topology.knows_namespace(service.namespace):
+                found.add(service.namespace)
+    return tuple(sorted(found | platform_namespaces(topology, existing)))
 
 
 def platform_namespaces(topology: Topology, existing: Collection[str]) -> set[str]:

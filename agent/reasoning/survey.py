@@ -32,7 +32,11 @@ def grouped(
     inside = set(namespaces)
     active = [one for one in findings if one.state == "active"]
     explainer = _explainers(active, topology)
-    roots = [one for one in active if explainer[one.id] is None and _concerns(one, inside, topology)]
+    every = [one for one in active if explainer[one.id] is None]
+    below, known = _below(every, explainer), {one.id: one for one in active}
+    roots = [
+        one for one in every if any(_concerns(it, inside, topology) for it in (one, *(known[name] for name in below[one.id])))
+    ]
     troubles = _grouped(roots, explainer, topology)
     all_ = [one for one in workloads(topology) if ref_of(one).namespace in inside and wanted(one) > 0]
     blind = tuple(kind for kind in NEEDED if topology.unseen.get(kind, BY_NATURE) != BY_NATURE)

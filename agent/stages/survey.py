@@ -16,6 +16,7 @@ from agent.domain.incident import Window
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.domain.scan import Scan
 from agent.ports import ClusterReader, Gap, Metrics, Observed
+from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.survey import callers, grouped, suspects
 from agent.stages.gather import Limits, read_metrics
 from agent.topology import Topology
@@ -24,6 +25,7 @@ from agent.topology.pods import container_states
 
 SUSPECTS = 20
 SPACES_WITH_METRICS = 5
+BEYOND = 5  # namespaces read beside those that were asked for
 
 
 class Looker(Protocol):
@@ -46,6 +48,12 @@ async def survey(
     if everywhere and any(gap.what == "Pod objects" and "no rights" in gap.why for gap in seen.gaps):
         seen = await reader.overview(namespaces)  # whoever may not see pods everywhere may have rights in namespaces
     topology, findings = await asyncio.to_thread(looker.look, seen)
+    beyond = () if everywhere else namespaces_beyond(topology)[:BEYOND]
+    if beyond:  # what the namespaces call, and what of the platform they hang on, may be what is wrong with them
+        wider = await reader.overview((*namespaces, *beyond))
+        if len(wider.gaps) <= len(seen.gaps):  # where those may not be read, what was seen stands
+            seen = wider
+            topology, findings = await asyncio.to_thread(looker.look, seen)
     failing = suspects(findings, topology, namespaces)[:SUSPECTS]
     calling = [one for one in callers(topology, namespaces) if one not in failing]
     gaps, unheard = list(seen.gaps), len(calling)

@@ -7,6 +7,16 @@ from typing import Any
 
 from agent.domain.objects import Manifest, Ref
 
+_OWN_GROUPS: dict[str, tuple[str, ...]] = {
+    "Service": (),
+    "Pod": (),
+    "Node": (),
+    "Job": ("batch",),
+    "Deployment": ("apps", "extensions"),
+    "Ingress": ("networking.k8s.io", "extensions"),
+    "NetworkPolicy": ("networking.k8s.io", "extensions"),
+    "Certificate": ("cert-manager.io", "certmanager.k8s.io"),
+}
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -63,8 +73,15 @@ def namespace_of(manifest: Manifest) -> str:
 
 
 def ref_of(manifest: Manifest) -> Ref:
+    """A kind that Kubernetes itself has and that another API group gives an object of its own (Knative's Service, Calico's
+    NetworkPolicy) is called by its group as well, as kubectl does: it is another thing, often of the same name."""
     metadata = at(manifest, "metadata")
-    return Ref(text(manifest, "kind"), text(metadata, "namespace"), text(metadata, "name"))
+    kind = text(manifest, "kind")
+    if kind in _OWN_GROUPS:
+        group = text(manifest, "apiVersion").rpartition("/")[0]
+        if group and group not in _OWN_GROUPS[kind]:
+            kind = f"{kind}.{group}"
+    return Ref(kind, text(metadata, "namespace"), text(metadata, "name"))
 
 
 def labels_of(manifest: Manifest) -> Mapping[str, str]:

@@ -143,6 +143,22 @@ async def test_only_the_namespaces_asked_for_are_told_of():
     assert found.outcome == "healthy"
 
 
+async def test_what_a_namespace_calls_in_another_one_is_looked_at_and_told_if_it_is_what_is_wrong():
+    callers = app("web", containers=[container(env=[{"name": "STORE_URL", "value": "http://store.data:80"}])])
+    below = [*app("store", replicas=1), obj("Namespace", "data", namespace="")]
+    for one in below[:-1]:
+        one["metadata"]["namespace"] = "data"
+    well = await look(cluster(*callers, *below), "shop")
+    below[2]["status"]["containerStatuses"] = [ended(137, "OOMKilled")]
+    below[2]["status"]["conditions"] = []
+    said = log(callers[2], lines(*["ERROR GET http://store.data:80/: connection refused"] * 8))
+
+    ill = await look(cluster(*callers, *below, logs=[said]), "shop")
+
+    assert well.outcome == "healthy"
+    assert [(one.cause, str(one.roots[0].finding.subject)) for one in ill.troubles] == [("oom-killed", "Deployment data/store")]
+
+
 async def test_the_order_of_objects_does_not_matter():
     objects, logs = broken("web", lines("FATAL environment variable PAYMENT_URL is not set"))
     everything = [*objects, *app("cart")]

@@ -1,8 +1,9 @@
 """The graph: who owns, selects, needs and calls whom; what a pod that is gone belonged to."""
 
+from agent.checks import run
 from agent.domain.objects import Ref
 from agent.topology.calls import hosts_in, service_of
-from tests.agent.builders import app, container, deployment, event, log, node, obj, pod, replica_set, service, topology
+from tests.agent.builders import NS, app, container, deployment, event, log, node, obj, pod, replica_set, service, topology
 
 WEB, DB = Ref("Deployment", "shop", "web"), Ref("Deployment", "shop", "db")
 
@@ -100,3 +101,17 @@ def test_a_service_without_a_selector_selects_nothing():
     bare = service("external")
     bare["spec"].pop("selector")
     assert topology(*app("web"), bare).selected_by(bare) == []
+
+
+def test_a_kind_that_another_api_group_has_as_well_is_another_thing_of_the_same_name():
+    core = service("web")
+    serverless = obj("Service", "web", api="serving.knative.dev/v1", spec={"template": {}})
+    policy = obj("NetworkPolicy", "all", api="crd.projectcalico.org/v1", spec={"selector": "all()", "types": ["Ingress"]})
+
+    graph = topology(*app("web")[:-1], serverless, core, policy)
+
+    assert graph.get("Service", NS, "web") == core
+    assert graph.get("Service.serving.knative.dev", NS, "web") == serverless
+    assert graph.of_kind("NetworkPolicy") == []
+    assert len(graph.selected_by(core)) == 2
+    assert run(graph) == ()
