@@ -217,6 +217,8 @@ known = Depends(_asking)  # for routes to which it is all the same who it is
 def add_identity(app: FastAPI, settings: Settings) -> Identity:
     """To be called when the service starts. Raises InputError."""
     identity = Identity.of(settings)
+    if settings.approvals_url and not settings.approvals_url.startswith(("https://", "http://")):
+        raise InputError("LESTRADE_APPROVALS_URL: expected https://host, where the sidecar's pages are")
     ours, theirs = urlsplit(identity.public_url).hostname, urlsplit(settings.approvals_url).hostname
     if ours and ours == theirs and not _is_loopback(ours):
         logger.warning(

@@ -19,9 +19,12 @@
 
   const list = document.querySelector("#found[data-refresh]");
   if (list) {
+    let waited = 0;
     setInterval(() => {
-      const seconds = document.querySelector("#found").dataset.refresh;
-      if (seconds && !document.hidden) take(["found"]).catch(() => {});
+      waited += 5;
+      if (document.hidden || waited < Number(document.getElementById("found").dataset.refresh)) return;
+      waited = 0;
+      take(["found"]).catch(() => {});
     }, 5000);
   }
 

@@ -169,6 +169,7 @@ async def test_while_the_provider_is_away_nobody_of_it_is_known_and_that_is_said
         ({"session_key_file": "/nowhere/key"}, "LESTRADE_SESSION_KEY_FILE"),
         ({"public_url": "lestrade.example"}, "LESTRADE_PUBLIC_URL"),
         ({"public_url": "https://lestrade.example/path"}, "LESTRADE_PUBLIC_URL"),
+        ({"approvals_url": "javascript:alert(1)"}, "LESTRADE_APPROVALS_URL"),
         (
             {"oidc_issuer": "https://p.example", "oidc_client_id": "x", "oidc_client_secret_file": "/nowhere"},
             "LESTRADE_OIDC_CLIENT_SECRET_FILE",
