@@ -1,0 +1,134 @@
+"""The images' file, read as it is written: pinned, not root, nothing fetched in passing; the sidecar's without the agent.
+
+No image is built here, since that needs an engine: the steps of the sidecar's are done by hand in a folder.
+"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.built import DEPLOY, ROOT, built, container
+
+FILE = DEPLOY / "images" / "lestrade.Containerfile"
+TEXT = FILE.read_text()
+AGENTS_OWN = ("openai", "langgraph", "langchain_core", "langsmith", "numpy", "rapidfuzz", "drain3", "mcp", "agent", "lab")
+
+
+def instructions() -> list[tuple[str, str]]:
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(line for line in TEXT.splitlines() if not line.startswith("#")))
+    return [(line.split()[0], line.partition(" ")[2].strip()) for line in joined.splitlines() if line.strip()]
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for word, rest in instructions():
+        if word == "FROM":
+            name = rest.split()[-1]
+        found.setdefault(name, []).append((word, rest))
+    return found
+
+
+def test_bases_are_named_by_whoever_builds_and_have_no_default():
+    bases = {rest.split()[0] for word, rest in instructions() if word == "FROM"}
+    given = dict(rest.partition("=")[::2] for word, rest in stages()[""] if word == "ARG")
+
+    assert given == {"BASE": "", "UV": ""}
+    assert bases - set(stages()) == {"${BASE}", "${UV}"}
+    assert "@sha256:" in TEXT
+    assert ":latest" not in TEXT
+
+
+def test_nothing_is_added_from_elsewhere_and_no_secret_is_an_argument():
+    assert not [rest for word, rest in instructions() if word == "ADD" or "http://" in rest or "curl" in rest or "wget" in rest]
+    arguments = {rest.partition("=")[0] for word, rest in instructions() if word in ("ARG", "ENV")}
+    assert not [name for name in arguments if re.search("TOKEN|SECRET|PASSWORD|KEY", name)]
+
+
+@pytest.mark.parametrize("name", ["agent", "sidecar"])
+def test_each_image_runs_as_the_user_that_the_manifests_say(name):
+    parts = dict(stages()[name])
+    context = container(built("sqlite"), name)["securityContext"]
+
+    assert parts["USER"] == f"{context['runAsUser']}:65532"
+    assert json.loads(parts["ENTRYPOINT"])[0].startswith("/opt/lestrade/bin/")  # no shell
+    assert json.loads(parts["CMD"]) == container(built("sqlite"), name)["args"]
+    assert "org.opencontainers.image.licenses" in parts["LABEL"]
+    assert {word for word, _ in stages()["runtime"]} >= {"HEALTHCHECK"}
+    run = [rest for word, rest in stages()[name] if word == "RUN"]  # nothing is built in what is shipped
+    assert all(rest.startswith("apt-get update && apt-get install -y --no-install-recommends ") for rest in run)
+
+
+def test_the_libraries_are_compiled_and_as_the_lock_has_them():
+    text = " ".join(rest for _, rest in instructions())
+
+    assert "UV_COMPILE_BYTECODE=1" in text
+    assert all("--frozen" in command for command in re.findall(r"uv (?:sync|export)[^&]*", text))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The sidecar's part of the image, as its file installs it, but for compiling; the package itself from the checkout."""
+    uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
+    where = tmp_path_factory.mktemp("image")
+    [command] = re.findall(r"uv (sync --frozen --no-install-project --only-group sidecar) \$\{GROUPS\}", TEXT)
+    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(where / "env")}
+    done = subprocess.run(
+        [uv, *command.split(), "--python", sys.executable], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(ROOT / "sidecar", where / "src" / "sidecar", ignore=shutil.ignore_patterns("__pycache__"))
+    return where
+
+
+def imported(folder: Path) -> set[str]:
+    """Top-level names of every import in the folder, but for what needs groups of its own."""
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        if "slack" in path.parts or path.parts[-2:] == ("telemetry", "spans.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_sidecar_s_image_has_all_that_the_sidecar_imports_and_nothing_of_the_agent(installed):
+    wanted = sorted(imported(ROOT / "sidecar"))
+    ask = (
+        f"import importlib.util, json; print(json.dumps([n for n in {[*wanted, *AGENTS_OWN]!r} if importlib.util.find_spec(n)]))"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(installed / "src"), "HOME": str(installed)}
+    words = [str(installed / "env/bin/python"), "-c", ask]
+    done = subprocess.run(words, cwd=installed, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+    assert done.returncode == 0, done.stderr
+    there = set(json.loads(done.stdout))
+    assert set(wanted) - there == set()
+    assert there & set(AGENTS_OWN) == set()
+
+
+def test_an_image_says_what_it_is_made_of(tmp_path):
+    uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
+    [words] = re.findall(r"uv (export --quiet --frozen --only-group sidecar --format cyclonedx1.5) \$\{GROUPS\}", TEXT)
+    done = subprocess.run(
+        [uv, *words.split(), "-o", str(tmp_path / "sbom.json")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    bill = json.loads((tmp_path / "sbom.json").read_text())
+
+    parts = {part["name"]: part for part in bill["components"]}
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    assert parts["fastapi"]["purl"] == f"pkg:pypi/fastapi@{parts['fastapi']['version']}"
+    assert not {"openai", "langgraph"} & set(parts)
+    references = {part["bom-ref"] for part in parts.values()} | {bill["metadata"]["component"]["bom-ref"]}
+    assert {one["ref"] for one in bill["dependencies"]} <= references

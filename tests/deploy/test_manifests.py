@@ -1,0 +1,166 @@
+"""What the built manifests promise: who has which token, who may write where, who may reach whom, and rights that are needed."""
+
+import itertools
+import re
+
+import pytest
+import yaml
+
+from agent.settings import Settings as AgentSettings
+from sidecar.settings import VARIABLES
+from tests.deploy.built import COMPONENTS, DEPLOY, OVERLAYS, built, container, environment, one, pod_of
+from tests.manifests import combinations
+
+TOKEN_PLACE = "/var/run/secrets/kubernetes.io/serviceaccount"
+WHOLE = [(overlay, chosen) for overlay in OVERLAYS for chosen in ((), COMPONENTS)]
+
+
+@pytest.fixture(params=WHOLE, ids=lambda one: f"{one[0]}-{'all' if one[1] else 'plain'}")
+def documents(request):
+    return built(*request.param)
+
+
+def mounts(documents, name):
+    return {mount["mountPath"]: mount for mount in container(documents, name)["volumeMounts"]}
+
+
+def secret_volumes(documents):
+    return {volume["name"]: volume["secret"]["secretName"] for volume in pod_of(documents)["volumes"] if "secret" in volume}
+
+
+def test_only_the_sidecar_s_container_has_a_kubernetes_token(documents):
+    pod = pod_of(documents)
+    with_token = [each["name"] for each in pod["containers"] if TOKEN_PLACE in mounts(documents, each["name"])]
+
+    assert pod["automountServiceAccountToken"] is False
+    assert with_token == ["sidecar"]
+    projected = [volume["name"] for volume in pod["volumes"] if "projected" in volume]
+    assert [mount["name"] for mount in mounts(documents, "sidecar").values() if mount["mountPath"] == TOKEN_PLACE] == projected
+    assert not any("initContainers" in key or "ephemeralContainers" in key for key in pod)
+
+
+def test_secrets_of_approvals_and_of_the_record_are_the_sidecar_s_alone(documents):
+    of_agent = {mount["name"] for mount in mounts(documents, "agent").values()}
+
+    of_its_own = {"lestrade-agent-slack"}  # its Slack app approves nothing
+    assert {secret_volumes(documents)[name] for name in of_agent & set(secret_volumes(documents))} - of_its_own == {
+        "lestrade-agent-token",
+        "lestrade-webhook-token",
+    }
+    assert mounts(documents, "agent")["/run/lestrade"]["readOnly"] is True
+    assert not {mount["name"] for mount in mounts(documents, "sidecar").values()} & {"agent-state", "agent-tmp"}
+
+
+def test_every_container_is_as_the_restricted_standard_wants_it(documents):
+    pod = pod_of(documents)
+    users = [each["securityContext"]["runAsUser"] for each in pod["containers"]]
+
+    for each in pod["containers"]:
+        context = each["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert each["resources"]["limits"]["memory"]
+        assert ":latest" not in each["image"]
+        assert re.search(r"[:@]", each["image"])
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & set(pod)
+    assert len(set(users)) == len(users)
+    allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+    assert all(set(volume) - {"name"} <= allowed for volume in pod["volumes"])
+    for name in ("lestrade", "lestrade-leases"):
+        [namespace] = [each for each in documents if each["kind"] == "Namespace" and each["metadata"]["name"] == name]
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_everything_starts_with_closed_doors(documents):
+    policies = [each for each in documents if each["kind"] == "NetworkPolicy"]
+    shut = [
+        each["metadata"]["namespace"] for each in policies if not each["spec"].get("ingress") and not each["spec"].get("egress")
+    ]
+    own = one(documents, "NetworkPolicy", "lestrade-database") if len(policies) > 3 else policies[0]
+
+    assert sorted(shut) == ["lestrade", "lestrade-leases"]
+    assert own["spec"]["policyTypes"]
+    for rule in itertools.chain.from_iterable(each["spec"].get("ingress") or [] for each in policies):
+        assert rule["from"], "from anywhere is nobody's wish"
+    [main] = [each for each in policies if each["metadata"]["name"] == "lestrade"]
+    blocks = [to["ipBlock"] for rule in main["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
+    assert all(block["except"] for block in blocks), "the clouds' metadata is no place to go"
+
+
+def test_what_is_set_exists_and_points_at_what_is_mounted(documents):
+    known = {"agent": {f"LESTRADE_{name.upper()}" for name in AgentSettings.model_fields}, "sidecar": set(VARIABLES.values())}
+    for name, variables in known.items():
+        values = environment(documents, name)
+        assert set(values) - variables == {"HOME"}
+        files = [value for key, value in values.items() if key.endswith("_FILE")]
+        assert all(any(value.startswith(f"{place}/") for place in mounts(documents, name)) for value in files), files
+    assert environment(documents, "agent")["LESTRADE_CLUSTER"] == environment(documents, "sidecar")["LESTRADE_SIDECAR_CLUSTER"]
+    socket = environment(documents, "sidecar")["LESTRADE_SIDECAR_SOCKET"]
+    assert environment(documents, "agent")["LESTRADE_SIDECAR_URL"] == f"unix://{socket}"
+
+
+def test_no_manifest_holds_a_secret(documents):
+    assert not [each for each in documents if each["kind"] == "Secret"]
+
+
+def test_probes_ports_and_services_fit(documents):
+    ports = {port["name"]: port["containerPort"] for each in pod_of(documents)["containers"] for port in each.get("ports", ())}
+
+    assert ports == {"http": 8180, "people": 8182}
+    services = {each["metadata"]["name"]: each["spec"] for each in documents if each["kind"] == "Service"}
+    assert {name: spec["ports"][0]["targetPort"] for name, spec in services.items()} == {
+        "lestrade": "http",
+        "lestrade-people": "people",
+    }
+    for name, port in (("agent", "http"), ("sidecar", "people")):
+        found = container(documents, name)
+        assert {found[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {port}
+
+
+def test_sqlite_is_one_replica_that_ends_before_the_next_begins():
+    spec = one(built("sqlite"), "Deployment", "lestrade")["spec"]
+
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    claims = {volume["name"] for volume in pod_of(built("sqlite"))["volumes"] if "persistentVolumeClaim" in volume}
+    assert claims == {"agent-state", "sidecar-state"}
+
+
+def test_replicas_share_databases_that_are_apart_and_the_keys_of_the_record():
+    documents = built("scaled")
+    spec = one(documents, "Deployment", "lestrade")["spec"]
+    sources = {
+        name: {
+            each["name"]: each["valueFrom"]["secretKeyRef"]["name"]
+            for each in container(documents, name)["env"]
+            if "valueFrom" in each
+        }
+        for name in ("agent", "sidecar")
+    }
+
+    assert spec["replicas"] > 1
+    assert sources == {
+        "agent": {"LESTRADE_DATABASE_URL": "lestrade-agent-database"},
+        "sidecar": {"LESTRADE_SIDECAR_DATABASE_URL": "lestrade-sidecar-database"},
+    }
+    assert "LESTRADE_DATABASE_URL" not in environment(documents, "agent")
+    assert mounts(documents, "sidecar")["/var/lib/lestrade-sidecar/session.key"]["readOnly"] is True
+
+
+def test_every_component_builds_alone():
+    assert all(built(overlay, components) for overlay, components in combinations())
+    assert all(built(OVERLAYS[0], (component,)) for component in COMPONENTS)
+
+
+def test_the_rights_are_those_that_their_own_tests_measured(documents):
+    """tests/sidecar/parts/test_ceiling.py holds deploy/rbac to what leases need: kustomize must not have changed it."""
+    shipped = [each for each in yaml.safe_load_all((DEPLOY / "rbac" / "sidecar.yaml").read_text()) if "rules" in each]
+    found = {(each["kind"], each["metadata"]["name"]): each["rules"] for each in documents if "rules" in each}
+    bound = [subject for each in documents if each["kind"].endswith("RoleBinding") for subject in each["subjects"]]
+
+    assert found == {(each["kind"], each["metadata"]["name"]): each["rules"] for each in shipped}
+    assert {(subject["namespace"], subject["name"]) for subject in bound} == {("lestrade", "lestrade-sidecar")}
+    [minter] = [each for each in documents if each["kind"] == "Role" and each["metadata"]["name"] == "lestrade-minter"]
+    assert minter["metadata"]["namespace"] == "lestrade-leases"
