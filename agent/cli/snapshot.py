@@ -11,6 +11,7 @@ from agent.ports import Observed
 from agent.settings import Settings
 from agent.stages.gather import Limits, gather
 from agent.toolsets import keeping
+from agent.toolsets.alertmanager import active_alerts
 from agent.topology.fields import kind_of, text
 
 MOST_LOGS = 400
@@ -31,8 +32,14 @@ async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Pat
     out = console()
     async with eyes(settings, Source(context=context), whole=True) as (reader, metrics):
         limits = Limits(log_tail=tail, log_streams=MOST_LOGS, metrics_minutes=settings.metrics_window_minutes)
-        sight = await gather(await chosen(reader, namespaces), reader=reader, metrics=metrics, limits=limits)
-    seen = sight.observed
+        spaces = await chosen(reader, namespaces)
+        sight = await gather(spaces, reader=reader, metrics=metrics, limits=limits)
+    seen, alerts = sight.observed, list[dict[str, object]]()
+    if settings.alertmanager_url:
+        try:
+            alerts = await active_alerts(settings.alertmanager_url, spaces)
+        except InputError as exc:  # a snapshot without alerts is a snapshot
+            tell(out, "not in it", str(exc), style="yellow")
     objects = [gap for gap in seen.gaps if gap.what.split()[0] not in NOT_KEPT]
     size = await asyncio.to_thread(
         keeping.write,
@@ -44,6 +51,7 @@ async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Pat
         logs=seen.logs,
         series=sight.series,
         gaps=objects,
+        alerts=alerts,
     )
     for gap in objects:
         tell(out, "not in it", f"{gap.what}: {gap.why}", style="yellow")
@@ -54,7 +62,12 @@ async def _snapshot(settings: Settings, namespaces: tuple[str, ...], output: Pat
             f"{lost} logs that the cluster does not give (gone with their container, or not started)",
             style="yellow",
         )
-    tell(out, "kept", f"{len(seen.objects):,} objects, {len(seen.logs):,} logs, {len(sight.series):,} metric series", style="dim")
+    tell(
+        out,
+        "kept",
+        f"{len(seen.objects):,} objects, {len(seen.logs):,} logs, {len(sight.series):,} metric series, {len(alerts)} alerts",
+        style="dim",
+    )
     print(f"{output}: {size / 1e6:.1f} MB, secrets removed. Look at it with: lestrade scan --snapshot {output}")
     return 0
 

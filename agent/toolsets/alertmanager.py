@@ -1,12 +1,15 @@
-"""What people have silenced, from Alertmanager's API v2. A silence that cannot be read silences nothing."""
+"""What people have silenced, and which alerts fire, from Alertmanager's API v2. A silence that cannot be read
+silences nothing."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 import httpx
 import orjson
 
+from agent.errors import InputError
 from agent.signals.masking import mask
 
 TIMEOUT = 5.0  # seconds
@@ -52,3 +55,24 @@ class AlertmanagerSilences:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self._http.aclose()
+
+
+async def active_alerts(
+    url: str, namespaces: Collection[str], *, client: httpx.AsyncClient | None = None
+) -> list[dict[str, object]]:
+    """The alerts that fire now, as the API gives them, of these namespaces or of none. Raises InputError, with why, when it
+    does not say."""
+    wanted = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "false"}
+    http = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+    try:
+        answer = await http.get(f"{url.rstrip('/')}/api/v2/alerts", params=wanted)
+        answer.raise_for_status()
+        if len(answer.content) > MOST_BYTES:
+            raise ValueError("the answer is too long")
+        found = orjson.loads(answer.content)
+        return [one for one in found if one["labels"].get("namespace", "") in ("", *namespaces)]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise InputError(f"Alertmanager at {mask(url)} does not say which alerts fire ({type(exc).__name__})") from exc
+    finally:
+        if client is None:
+            await http.aclose()

@@ -38,18 +38,19 @@ def write(
     logs: Sequence[ContainerLog],
     series: Sequence[Series],
     gaps: Sequence[Gap],
+    alerts: Sequence[Mapping[str, object]] = (),
 ) -> int:
-    """Bytes written. Packed when the name ends in .gz; readable by its owner only; a file of that name is replaced at once
-    or not at all. Raises InputError when it cannot be written."""
+    """Bytes written. `alerts` are as Alertmanager's API v2 gives them. Packed when the name ends in .gz; readable by its owner only;
+    a file of that name is replaced at once or not at all. Raises InputError when it cannot be written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed:
-                    _write(cast("IO[bytes]", packed), cluster, version, now, objects, logs, series, gaps)
+                    _write(cast("IO[bytes]", packed), cluster, version, now, objects, logs, series, gaps, alerts)
             else:
-                _write(raw, cluster, version, now, objects, logs, series, gaps)
+                _write(raw, cluster, version, now, objects, logs, series, gaps, alerts)
         draft.replace(path)
     except OSError as exc:
         draft.unlink(missing_ok=True)
@@ -66,12 +67,13 @@ def _write(
     logs: Sequence[ContainerLog],
     series: Sequence[Series],
     gaps: Sequence[Gap],
+    alerts: Sequence[Mapping[str, object]],
 ) -> None:
     head = {"snapshot": VERSION, "cluster": {"name": cluster, "version": version}, "now": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     out.write(orjson.dumps(head)[:-1])
     lists: dict[str, Iterator[object]] = {
         "gaps": ({"what": gap.what, "why": gap.why} for gap in gaps),
-        "alerts": iter(()),
+        "alerts": (_masked(dict(one)) for one in alerts),
         "metrics": ({"metric": dict(one.labels), "values": [[at, str(value)] for at, value in one.samples]} for one in series),
         "logs": ({**asdict(one), "text": mask(one.text)} for one in logs),
         "objects": (scrubbed(one) for one in objects),

@@ -5,12 +5,14 @@ import gzip
 import json
 import stat
 
+import httpx
 import pytest
 
 from agent.errors import InputError
 from agent.ports import Gap
 from agent.toolsets import keeping
-from agent.toolsets.snapshot import SnapshotCluster, load
+from agent.toolsets.alertmanager import active_alerts
+from agent.toolsets.snapshot import SnapshotCluster, load, open_snapshot
 from tests.agent.builders import NOW, app, container, deployment, log, measured, obj
 
 SECRET = "hunter2-Zk7pQ2wLm91"
@@ -92,3 +94,25 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
         kept(tmp_path / "missing" / "s.json", [])
 
     assert "\n" not in str(told.value)
+
+
+async def test_alerts_that_fire_are_kept_and_read_again(tmp_path):
+    def answer(request: httpx.Request) -> httpx.Response:
+        fires = {"status": {"state": "active"}, "startsAt": "2026-05-04T11:00:00Z", "fingerprint": "f1"}
+        labels = [{"alertname": "KubePodNotReady", "namespace": name} for name in ("shop", "elsewhere")]
+        said = {"description": f"password={SECRET}"}
+        return httpx.Response(200, json=[{**fires, "labels": one, "annotations": said} for one in labels])
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        alerts = await active_alerts("http://alerts", ("shop",), client=client)
+    path = tmp_path / "shop.json"
+    keeping.write(path, cluster="prod", version="v1", now=NOW, objects=[], logs=[], series=[], gaps=[], alerts=alerts)
+
+    assert [(one.name, one.labels["namespace"]) for one in (await open_snapshot(path)).alerts] == [("KubePodNotReady", "shop")]
+    assert SECRET not in path.read_text()
+
+
+async def test_an_alertmanager_that_does_not_answer_is_said_in_one_line():
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(503))) as client:
+        with pytest.raises(InputError, match="does not say which alerts fire"):
+            await active_alerts("http://alerts", (), client=client)
