@@ -58,9 +58,7 @@ def until_it_answers(url: str) -> None:
 @pytest.fixture(scope="module")
 def bundle() -> PolicyBundle:
     """A rule, and not all of them: OPA compiles everything anew for each that is put there."""
-    return replace(
-        load(policies_folder()), modules={"remediation/decision.rego": "package remediation\n\ndecision := {}\n"}, data={}
-    )
+    return replace(load(policies_folder()), modules=MODULES, data={})
 
 
 @pytest.mark.parametrize(
