@@ -40,9 +40,9 @@ owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results
 bench: .cache/synced  ## the budgets of the design, measured
 	$(RUN)/python -m tests.bench
 
-# Without RECORDINGS: those that the tests use, where they are.
-eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), copies of them, the laboratory (ARGS=--no-lab)
-	@$(RUN)/lestrade eval $(or $(RECORDINGS),$(shell $(RUN)/python -m tests.recordings.place)) $(ARGS)
+# Without RECORDINGS: those that the tests use, where they are. MODEL=name asks that model too, where LESTRADE_MODEL_URL says.
+eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), the laboratory, with a model (MODEL=name, ARGS=--no-lab)
+	@$(RUN)/lestrade eval $(or $(RECORDINGS),$(shell $(RUN)/python -m tests.recordings.place)) $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 test-cluster: .cache/synced  ## the end-to-end suite against the cluster that LESTRADE_TEST_KUBECONFIG names
 	$(RUN)/python -m pytest tests/cluster -m cluster

@@ -19,7 +19,8 @@ POLL_SECONDS = 0.25  # a quarter of a second is a quarter of a minute in the lab
 
 
 class Demonstration(Governed):
-    """Use as a context manager. `expires_seconds`: how long a request for approval stays open (None: what policy says)."""
+    """Use as a context manager. `expires_seconds`: how long a request for approval stays open (None: what policy says).
+    `model`: settings of a model, instead of those of the environment."""
 
     def __init__(
         self,
@@ -30,11 +31,13 @@ class Demonstration(Governed):
         speed: float = 60.0,
         expires_seconds: int | None = None,
         people: tuple[str, ...] = ("you", "a colleague"),
+        model: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(scenario.cluster.name, folder=folder, reports=reports, people=people)
         self.scenario = scenario
         self.speed = speed
         self._expires_seconds = expires_seconds
+        self._model = model
         self._lab: Laboratory | None = None
 
     @property
@@ -78,7 +81,7 @@ class Demonstration(Governed):
     def settings(self) -> Settings:
         """The agent reads through the sidecar; where that is down, with the read-only identity that deploy/rbac has for it."""
         down = self.scenario.governance.sidecar == "down"
-        return Settings(
+        plain = Settings(
             cluster=self.cluster,
             kubeconfig=self.lab.kubeconfig(READER_IDENTITY) if down else None,
             prometheus_url=self.lab.prometheus_url,
@@ -90,6 +93,7 @@ class Demonstration(Governed):
             poll_seconds=POLL_SECONDS,
             approval_wait_seconds=2,
         )
+        return plain.model_copy(update=dict(self._model)) if self._model is not None else plain
 
     async def open_run(self, shop: Workshop) -> RunRow:
         """From the scenario's alerts as Alertmanager would send them, or its question. The first group opens the run."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from agent.cli.terminal import settings_from
 from agent.cli.trials import planted as planted_scenario
 from agent.cli.trials import trial
 from agent.errors import InputError, LestradeError
-from agent.evaluation.answers import Answer, Asked, answers
+from agent.evaluation.answers import OFFLINE, Answer, Asked, answers, with_model
 from agent.evaluation.judging import Mark, changes, mark
 from agent.evaluation.truth import SNAPSHOT, TRUTH, read_truth, recordings
 from agent.evaluation.variants import VARIANTS, Case, Variant, everything, planted
@@ -25,6 +25,11 @@ from lab.scenarios import names as scenario_names
 
 HEADS = ("incident", "asked", "cause", "resource", "prec.", "claims", "left alone", "remedy", "unsafe", "seconds")
 WIDTHS = (28, 9, 6, 9, 6, 7, 11, 7, 7, 8)
+HEADS_OF_MODEL, WIDTHS_OF_MODEL = ("calls", "tokens", "cost", "no answer"), (6, 8, 8, 16)
+WITH_MODEL = " +model"
+
+Asking = Mapping[str, object] | None
+"""Settings of a model; None: none is asked."""
 
 
 @dataclass
@@ -39,8 +44,18 @@ class Results:
         return not any(one.wrong for one in self.marks) and not any(wrong for _, wrong in self.copies.values())
 
 
-def evaluate(folder: Path | None, *, only: Sequence[str], lab: bool, copies: bool, as_json: bool, config: Path | None) -> int:
-    """Exit code 0: every answer is right, and no copy changed one; else 1."""
+def evaluate(
+    folder: Path | None,
+    *,
+    only: Sequence[str],
+    lab: bool,
+    copies: bool | None,
+    model: str,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """Exit code 0: every answer is right, and no copy changed one; else 1. `copies` None: where no model is asked. With a
+    `model` everything is answered twice, without it and with it."""
     settings = settings_from(config)
     chosen = folder or settings.recordings
     names = recordings(chosen) if chosen is not None else ()
@@ -52,13 +67,15 @@ def evaluate(folder: Path | None, *, only: Sequence[str], lab: bool, copies: boo
     if chosen is None:
         _say("no recordings: give their folder (`lestrade eval DIR`, or LESTRADE_RECORDINGS); the laboratory's scenarios only")
     results, library = Results(), load_library(settings.runbooks)
-    told = _Table(quiet=as_json)
+    told = _Table(quiet=as_json, with_model=bool(model))
+    wanted = copies if copies is not None else not model
+    asked = with_model(settings, model) if model else None
     for name in names:
         if chosen is not None and (not only or name in only):
-            _recording(chosen, name, library, results, told, copies=copies)
+            _recording(chosen, name, library, results, told, copies=wanted, model=asked)
     for name in scenario_names() if lab else ():
         if not only or name in only:
-            _scenario(name, results, told, copies=copies)
+            _scenario(name, results, told, copies=wanted, model=asked)
     if as_json:
         sys.stdout.write(orjson.dumps(_document(results), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
@@ -66,12 +83,17 @@ def evaluate(folder: Path | None, *, only: Sequence[str], lab: bool, copies: boo
     return 0 if results.is_good else 1
 
 
-def _recording(folder: Path, name: str, library: Library, results: Results, told: "_Table", *, copies: bool) -> None:
+def _recording(
+    folder: Path, name: str, library: Library, results: Results, told: "_Table", *, copies: bool, model: Asking
+) -> None:
     truth = read_truth(folder / f"{name}{TRUTH}")
     case = Case(snapshot=load(folder / f"{name}{SNAPSHOT}"), truth=truth)
     straight = _answered(case, library)
     for asked, answer in straight:
         results.marks.append(mark(truth, answer, asked))
+        told.row(results.marks[-1])
+    for asked, answer in _answered(case, library, model=model) if model is not None else ():
+        results.marks.append(mark(truth, answer, f"{asked}{WITH_MODEL}"))
         told.row(results.marks[-1])
     if not copies:
         return
@@ -94,18 +116,21 @@ def _dice(name: str) -> random.Random:
     return random.Random(name)  # noqa: S311  nothing here is a secret
 
 
-def _answered(case: Case, library: Library, *, alerts: bool = True) -> list[tuple[str, Answer]]:
+def _answered(case: Case, library: Library, *, alerts: bool = True, model: Asking = None) -> list[tuple[str, Answer]]:
     asked = [("question", Asked(question=case.truth.question))]
     if case.truth.alerts and alerts:
         asked.append(("alert", Asked(alerts=case.truth.alerts)))
-    found = asyncio.run(answers(case.snapshot, [one for _, one in asked], library=library))
+    found = asyncio.run(answers(case.snapshot, [one for _, one in asked], library=library, model=model or OFFLINE))
     return [(name, answer) for (name, _), answer in zip(asked, found, strict=True)]
 
 
-def _scenario(name: str, results: Results, told: "_Table", *, copies: bool) -> None:
+def _scenario(name: str, results: Results, told: "_Table", *, copies: bool, model: Asking) -> None:
     scenario = load_scenario(name)
     results.marks.append(_tried(lambda: trial(scenario), name))
     told.row(results.marks[-1])
+    if model is not None:
+        results.marks.append(_tried(lambda: trial(scenario, f"scenario{WITH_MODEL}", model), name))
+        told.row(results.marks[-1])
     if copies:
         after = _tried(lambda: trial(planted_scenario(scenario)), name)
         _count(results, "planted (laboratory)", name, list(after.wrong))
@@ -130,8 +155,9 @@ def _count(results: Results, copy: str, name: str, wrong: Sequence[str]) -> None
 class _Table:
     """Rows as they come: an evaluation takes minutes."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, with_model: bool = False) -> None:
         self._quiet = quiet
+        self._with_model = with_model
         self._has_head = False
 
     def row(self, one: Mark) -> None:
@@ -139,10 +165,21 @@ class _Table:
             return
         if not self._has_head:
             self._has_head = True
-            _line(HEADS)
-        _line(_cells(one))
+            _line(*self._row(HEADS, HEADS_OF_MODEL))
+        _line(*self._row(_cells(one), _spent(one)))
         for wrong in one.wrong:
             print(f"{'':<6}! {one_line(wrong)[:180]}")
+
+    def _row(self, cells: Sequence[str], more: Sequence[str]) -> tuple[Sequence[str], Sequence[int]]:
+        if not self._with_model:
+            return cells, WIDTHS
+        return (*cells, *more), (WIDTHS[0], WIDTHS[1] + len(WITH_MODEL), *WIDTHS[2:], *WIDTHS_OF_MODEL)
+
+
+def _spent(one: Mark) -> tuple[str, ...]:
+    if WITH_MODEL not in one.asked:
+        return "-", "-", "-", ""
+    return str(one.spent.calls), str(one.spent.tokens), f"{one.spent.cost:.4f}", one.spent.reason
 
 
 def _cells(one: Mark) -> tuple[str, ...]:
@@ -153,8 +190,8 @@ def _cells(one: Mark) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _line(cells: Sequence[str]) -> None:
-    print(" ".join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=True)).rstrip(), flush=True)
+def _line(cells: Sequence[str], widths: Sequence[int]) -> None:
+    print(" ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip(), flush=True)
 
 
 def _word(value: bool | None) -> str:
@@ -174,7 +211,8 @@ def _finish(results: Results) -> None:
 
 
 def _totals(marks: Sequence[Mark]) -> Iterator[str]:
-    for kind in ("question", "alert", "scenario"):
+    kinds = ("question", "alert", "scenario")
+    for kind in (*kinds, *(f"{one}{WITH_MODEL}" for one in kinds)):
         ones = [one for one in marks if one.asked == kind]
         if not ones:
             continue
@@ -188,8 +226,19 @@ def _totals(marks: Sequence[Mark]) -> Iterator[str]:
             f"remedy acceptable {_share([one.remedy_acceptable for one in ones])}",
             f"remedy unsafe {sum(one.remedy_unsafe for one in ones)}",
             f"median {sorted(one.seconds for one in ones)[len(ones) // 2]:.2f} s",
+            *(_bill(ones) if WITH_MODEL in kind else ()),
         )
-        yield f"{kind + 's':<12} {', '.join(told)}"
+        yield f"{kind.replace(WITH_MODEL, '') + 's' + (WITH_MODEL if WITH_MODEL in kind else ''):<12} {', '.join(told)}"
+
+
+def _bill(ones: Sequence[Mark]) -> tuple[str, ...]:
+    silent = sum(bool(one.spent.reason) for one in ones)
+    return (
+        f"{sum(one.spent.calls for one in ones)} answers of the model",
+        f"{sum(one.spent.tokens for one in ones)} tokens",
+        f"cost {sum(one.spent.cost for one in ones):.4f}",
+        *((f"{silent} times no answer that counts",) if silent else ()),
+    )
 
 
 def _share(values: Sequence[bool | None]) -> str:

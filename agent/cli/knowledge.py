@@ -89,15 +89,28 @@ def evaluate(
     ] = None,
     lab: Annotated[bool, typer.Option("--lab/--no-lab", help="Play the laboratory's scenarios too.")] = True,
     copies: Annotated[
-        bool, typer.Option("--copies/--no-copies", help="Answer copies too: with planted orders, and variants of each incident.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--copies/--no-copies",
+            help="Answer copies too: with planted orders, and variants of each incident. Done unless a model is asked.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Answer everything a second time with this model (see LESTRADE_MODEL_URL).", show_default=False
+        ),
+    ] = "",
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """How well incidents are answered, judged by their truth. Exit code 1 when an answer is not right."""
     from agent.cli import evaluate as command
 
-    raise typer.Exit(command.evaluate(folder, only=tuple(only or ()), lab=lab, copies=copies, as_json=as_json, config=config))
+    raise typer.Exit(
+        command.evaluate(folder, only=tuple(only or ()), lab=lab, copies=copies, model=model, as_json=as_json, config=config)
+    )
 
 
 def add_to(app: typer.Typer) -> None:

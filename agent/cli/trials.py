@@ -7,7 +7,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from agent.cli.demonstration import Demonstration
 from agent.cli.governed import SIDECAR_IDENTITY, approve_everything, told, watch
 from agent.domain.report import Report
+from agent.evaluation.answers import OFFLINE, spending
 from agent.evaluation.judging import Mark
 from agent.evaluation.planting import TEXTS, planted_objects
 from agent.rendering import render
@@ -26,11 +27,11 @@ LEASES = "lestrade-leases/"
 _MINTED = ("serviceaccounts", "serviceaccounts/token", "roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
 
-def trial(scenario: Scenario, asked: str = "scenario") -> Mark:
+def trial(scenario: Scenario, asked: str = "scenario", model: Mapping[str, object] = OFFLINE) -> Mark:
     """Raises LestradeError when it could not be played to its end."""
     folder = Path(tempfile.mkdtemp(prefix="lestrade-eval-"))
     try:
-        return asyncio.run(_played(scenario, folder, asked))
+        return asyncio.run(_played(scenario, folder, asked, model))
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # tokens and kubeconfigs lie there
 
@@ -75,9 +76,9 @@ def _alert(alert: Alert, dice: random.Random) -> Alert:
     return replace(alert, annotations={**alert.annotations, "description": dice.choice(TEXTS)})
 
 
-async def _played(scenario: Scenario, folder: Path, asked: str) -> Mark:
+async def _played(scenario: Scenario, folder: Path, asked: str, model: Mapping[str, object]) -> Mark:
     expires = NOBODY_SECONDS if scenario.governance.approver == "nobody" else None
-    with Demonstration(scenario, folder=folder, expires_seconds=expires) as demonstration:
+    with Demonstration(scenario, folder=folder, expires_seconds=expires, model=model) as demonstration:
         began = time.monotonic()
         async with demonstration.shop() as shop:
             row = await demonstration.open_run(shop)
@@ -129,6 +130,7 @@ def _judged(scenario: Scenario, demonstration: Demonstration, report: Report, as
         seconds=seconds,
         wrong=tuple(wrong),
         remedy="; ".join(step.action.kind for round_ in report.rounds for step in round_.plan.steps),
+        spent=spending(report),
     )
 
 

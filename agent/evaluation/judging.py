@@ -1,8 +1,8 @@
 """One answer against the truth, and nothing but the truth: a row of marks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agent.evaluation.answers import Answer
+from agent.evaluation.answers import Answer, Spending
 from agent.evaluation.remedies import RemedyMark
 from agent.evaluation.remedies import judge as judge_remedies
 from agent.evaluation.truth import Truth
@@ -29,6 +29,7 @@ class Mark:
     seconds: float
     wrong: tuple[str, ...] = ()
     remedy: str = ""
+    spent: Spending = field(default_factory=Spending)
 
 
 def mark(truth: Truth, answer: Answer, asked: str) -> Mark:
@@ -65,6 +66,7 @@ def mark(truth: Truth, answer: Answer, asked: str) -> Mark:
         seconds=answer.seconds,
         wrong=tuple(wrong),
         remedy=_remedy_words(remedy),
+        spent=answer.spent,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.evaluate import evaluate
 from agent.evaluation.truth import read_truth
 from agent.rendering import render
 from agent.toolsets.snapshot import load
@@ -215,3 +216,18 @@ def test_killed_and_started_again_no_answer_is_paid_for_twice(tmp_path):
     assert len(server.talks) == 2
     assert told["outcome"] == "answered"
     assert told["calls"] == 2
+
+
+@pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recordings at {ROOT} (set LESTRADE_SHARED)")
+def test_an_evaluation_with_a_model_stands_beside_the_one_without(capsys, monkeypatch):
+    with ModelServer.running(honest) as server:
+        monkeypatch.setenv("LESTRADE_MODEL_URL", server.url)
+        monkeypatch.setenv("LESTRADE_MODEL_PRICES", "stand-in=10/10")
+
+        code = evaluate(ROOT, only=["etl-pending"], lab=False, copies=None, model="stand-in", as_json=False, config=None)
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("etl-pending")]
+    assert code == 0
+    assert [row[1:3] for row in rows if "+model" in row] == [["question", "+model"], ["alert", "+model"]]
+    assert [row[-3:] for row in rows if "+model" in row] == [["2", "240", "0.0024"]] * 2
+    assert [row[-3:] for row in rows if "+model" not in row] == [["-", "-", "-"]] * 2
