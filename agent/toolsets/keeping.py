@@ -40,8 +40,8 @@ def write(
     gaps: Sequence[Gap],
     alerts: Sequence[Mapping[str, object]] = (),
 ) -> int:
-    """Bytes written. `alerts` are as Alertmanager's API v2 gives them. Packed when the name ends in .gz; readable by its owner only;
-    a file of that name is replaced at once or not at all. Raises InputError when it cannot be written."""
+    """Bytes written. `alerts` are as Alertmanager gives them (API v2). Packed when the name ends in .gz; readable by its owner
+    only; a file of that name is replaced at once or not at all. Raises InputError when it cannot be written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
