@@ -80,7 +80,7 @@ class Meters:
     def _looked(self, noted: Noted) -> None:
         source = str(noted.attributes.get("source", "other"))
         self.tools.labels(noted.name).observe(noted.seconds)
-        if noted.failed:
+        if noted.failed and noted.failed != "CancelledError":
             self.tool_errors.labels(source, noted.failed).inc()
         self.tool_gaps.labels(source).inc(int(noted.attributes.get("gaps", 0)))
 
