@@ -147,7 +147,7 @@ class Answering:
         """Where a run stands that is not finished."""
         told = await self._shop.events.told(row.id)
         return Reply(
-            text=waiting_for(row, told),
+            text=waiting_for(row, told, self._shop.settings.approvals_url),
             outcome="waiting",
             run=row.id,
             statement=told[-1].text if told else "",

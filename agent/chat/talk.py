@@ -32,14 +32,14 @@ SAID = {
 }
 
 
-def waiting_for(row: RunRow, told: Sequence[RunEvent]) -> str:
+def waiting_for(row: RunRow, told: Sequence[RunEvent], approvals_url: str) -> str:
     """Where the run stands, and that nobody can approve from here."""
     plan = next((event.text for event in reversed(told) if event.stage == "propose"), "")
-    last = told[-1].text if told else row.state
-    lines = [f"Run {row.id} is not finished: {text(last)}."]
+    last = told[-1] if told else None
+    lines = [f"Run {row.id} is not finished: {text(last.text) if last else row.state}."]
     if plan:
         lines.append(f"Its {text(plan)}.")
-    lines.append(
-        "It is approved or refused in the sidecar's page or Slack, never here. Ask *is it fixed now?* to see how it goes."
-    )
+    if last is not None and last.stage == "authorize":
+        where = f"at {approvals_url}" if approvals_url else "in the sidecar's page or Slack"
+        lines.append(f"It is approved or refused {where}, never here. Ask *is it fixed now?* to see how it goes.")
     return "\n\n".join(lines)

@@ -162,7 +162,7 @@ class Toolkit:
             await happens(event)
             if waits_for_people(event):
                 told = await self._shop.events.told(proposed.id)
-                said = waiting_for(proposed, told)
+                said = waiting_for(proposed, told, self._shop.settings.approvals_url)
                 return Given(text=_cut(said), data={"run": proposed.id, "outcome": "waiting", "statement": event.text})
         report = await self._report(proposed.id)
         reply = wording.of_report(report, governed=True, acting=True)

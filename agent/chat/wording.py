@@ -91,14 +91,24 @@ def _aside(report: Report, *, acting: bool) -> Iterator[str]:
         chosen = {one.finding.id for one in diagnosis.causes}
         others = [one for one in diagnosis.ruled_out if one.by.removeprefix("explained by ").partition(" (")[0] not in chosen]
         yield from (f"Not it: {text(one.finding.statement)} ({text(named(one.by))})" for one in others[:RULED_OUT])
-    seen = report.unknowns
-    if seen:
-        more = f", and {len(seen) - UNSEEN} more" if len(seen) > UNSEEN else ""
-        yield f"Not seen: {'; '.join(map(text, seen[:UNSEEN]))}{more}"
+    yield from (f"Not seen: {text(line)}" for line in _by_reason(report.unknowns))
     for one in [left for left in report.follow_ups if left.kind in ("human", "commit")][:LEFT]:
         yield f"Next: {text(one.text)}"
     if report.runbook:
         yield f"Runbook: {text(report.runbook)}"
+
+
+def _by_reason(unknowns: Sequence[str]) -> list[str]:
+    """What could not be had for one reason is one line: there may be dozens of kinds."""
+    whys: dict[str, list[str]] = {}
+    for words in unknowns:
+        what, _, why = words.partition(": ")
+        whys.setdefault(why.partition(": ")[0][:120], []).append(what[:120])
+    lines = []
+    for why, whats in list(whys.items())[:UNSEEN]:
+        more = f" and {len(whats) - UNSEEN} more" if len(whats) > UNSEEN else ""
+        lines.append(f"{', '.join(whats[:UNSEEN])}{more}{f': {why}' if why else ''}")
+    return lines
 
 
 def _what_was_done(report: Report) -> Iterator[str]:
