@@ -6,6 +6,7 @@ of a language model only (temperature, tools on offer) is ignored; what would ch
 forced tools, audio) is refused. `usage` counts pieces of four bytes, because nothing is counted in tokens here.
 """
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -25,7 +26,7 @@ from agent.app.identity import Identity
 from agent.app.refusals import status_of
 from agent.chat.conversation import Conversations
 from agent.chat.exchange import Answered, Exchange, Failed, Stepped
-from agent.errors import Busy, LestradeError
+from agent.errors import Busy, LestradeError, StoreUnavailable
 from sidecar.contract import Json
 
 MODEL = "lestrade"
@@ -235,9 +236,11 @@ class _Answer:
         yield format_sse_event(data_str="[DONE]")
 
     async def _mark(self, answer: str) -> None:
+        """An answer that is not found again later is an answer all the same."""
         last = _last(self._asked)
         spoken = [*_spoken(self._asked.messages[: last + 1]), ("assistant", " ".join(answer.split()))]
-        await self._conversations.mark(self._exchange, _key(spoken))
+        with contextlib.suppress(StoreUnavailable):
+            await self._conversations.mark(self._exchange, _key(spoken))
 
     def _chunk(self, delta: dict[str, Json], *, finish: str | None = None) -> bytes:
         choice: dict[str, Json] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -122,6 +122,11 @@ class Conversations:
     async def marked(self, key: str, *, asked_by: str = "") -> Marked | None:
         return await self._shop.sessions.marked(key, asked_by=asked_by)
 
+    @property
+    def unfinished(self) -> list[str]:
+        """Runs that this process works on, also for turns that were answered, because their plans wait for people."""
+        return self._works.unfinished
+
     async def close(self) -> None:
         """What is not finished stays open, and is carried on by whoever looks next."""
         tasks = list(self._tasks.values())

@@ -37,6 +37,11 @@ class Works:
         self._running[row.id] = task
         task.add_done_callback(lambda _: self._done(row.id))
 
+    @property
+    def unfinished(self) -> list[str]:
+        """Runs that are worked on here."""
+        return list(self._running)
+
     async def follow(self, row: RunRow) -> AsyncIterator[RunEvent]:
         """Every event of the run from its first, until it is finished. Raises the LestradeError that the work ended with.
         Whoever stops listening does not stop the work."""

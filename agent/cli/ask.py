@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
-import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
@@ -18,6 +17,7 @@ from agent.cli.line import Line, LocalLine
 from agent.cli.remote import RemoteLine
 from agent.cli.terminal import COLOURS, console, settings_from, tell
 from agent.domain.document import to_document
+from agent.domain.report import Report
 from agent.domain.session import Reply
 from agent.errors import Busy, InputError
 from agent.settings import Settings
@@ -33,16 +33,19 @@ def ask(words: str, *, session: str, server: str, snapshot: Path | None, context
         if session:
             _, open_turn = line.resume(session)
             reply_of(open_turn, progress)
-        reply = answer(line, words, progress)
+        seen: dict[str, int] = {}
+        reply = answer(line, words, progress, seen)
         if reply is None:
-            raise typer.Exit(INTERRUPTED)
+            return INTERRUPTED
+        report = end_of(line, reply, seen.get(reply.run, 0), progress) if reply.outcome == "waiting" else None
         if as_json:
-            body = {"session": line.session, **dict(_document(reply))}
-            sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+            sys.stdout.write(_json({"session": line.session, **_document(reply), **(_ended(report) if report else {})}))
         else:
             show(line, reply)
+            if report is not None:
+                outcome.show(report, Console(highlight=False, soft_wrap=True))
             progress.print(f"session {line.session} (go on: lestrade ask --session last ..., or lestrade chat --session last)")
-        return OF_REPLY.get(reply.outcome, 0)
+        return OF_REPLY.get(report.outcome if report else reply.outcome, 0)
     finally:
         unfinished(line.close(), progress)
 
@@ -90,6 +93,13 @@ def say(told: Told, progress: Console) -> None:
         tell(progress, told.stage, text, style=COLOURS.get(told.stage, "dim"))
 
 
+def end_of(line: Line, reply: Reply, seen: int, progress: Console) -> Report | None:
+    """A plan waits for people: tells how its run goes on, to its end."""
+    for step in line.follow(reply.run, seen):
+        say(step, progress)
+    return line.report(reply.run)
+
+
 def show(line: Line, reply: Reply) -> None:
     out = Console(highlight=False, soft_wrap=True)
     report = line.report(reply.run) if reply.run and reply.outcome not in WITHOUT_A_REPORT else None
@@ -106,7 +116,15 @@ def unfinished(runs: list[str], progress: Console) -> None:
         progress.print(f"run {run} is not finished: `lestrade runs resume {run}` goes on with it", markup=False)
 
 
+def _ended(report: Report) -> dict[str, object]:
+    return {"outcome": report.outcome, "statement": report.headline}
+
+
 def _document(reply: Reply) -> dict[str, object]:
     body = to_document(reply)
     assert isinstance(body, dict)
     return dict(body)
+
+
+def _json(document: dict[str, object]) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -18,7 +18,6 @@ from agent.cli import outcome
 from agent.cli.exits import INTERRUPTED
 from agent.cli.line import Line
 from agent.cli.terminal import console, settings_from
-from agent.domain.session import Reply
 from agent.errors import LestradeError
 from agent.rendering import as_markdown
 from agent.rendering.safety import one_line
@@ -105,19 +104,13 @@ class Talk:
         try:
             asking.show(self._line, reply)
             if reply.outcome == "waiting":
-                self._wait(reply, seen.get(reply.run, 0))
+                self._progress.print("(Ctrl-C to go on talking; the run goes on)", style="dim")
+                report = asking.end_of(self._line, reply, seen.get(reply.run, 0), self._progress)
+                if report is not None:
+                    outcome.show(report, self._out)
         except KeyboardInterrupt:  # enough of that; a second one, at the prompt, leaves
             self._interrupted = True
             self._progress.print("\n(again, or Ctrl-D, to leave)", style="dim")
-
-    def _wait(self, reply: Reply, seen: int) -> None:
-        """Tells how the run goes on until its end, or until the person wants to speak."""
-        self._progress.print("(Ctrl-C to go on talking; the run goes on)", style="dim")
-        for step in self._line.follow(reply.run, seen):
-            asking.say(step, self._progress)
-        report = self._line.report(reply.run)
-        if report is not None:
-            outcome.show(report, self._out)
 
     def _command(self, words: str) -> None:
         name, _, rest = words.partition(" ")

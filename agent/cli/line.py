@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from agent.bootstrap import Source, Workshop, workshop
@@ -92,8 +93,9 @@ class LocalLine:
         return list(self._do(self._conversations.sessions(asked_by=self._who)))
 
     def close(self) -> list[str]:
-        left = [row.id for row in self._do(self._shop.store.unfinished()) if row.incident.asked_by == self._who]
-        self._loop.call_soon_threadsafe(self._end.set)
+        left = self._conversations.unfinished
+        with suppress(RuntimeError):  # its loop may have ended by itself
+            self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(CLOSING_SECONDS)
         return left
 

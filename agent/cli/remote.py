@@ -44,6 +44,8 @@ class RemoteLine:
         return known, self._heard("GET", f"/v1/chat/{quote(name, safe='')}") if is_open else iter(())
 
     def stop(self) -> bool:
+        if not self.session:
+            return False
         try:
             self._json("DELETE", f"/v1/chat/{quote(self.session, safe='')}")
         except Busy as exc:

@@ -119,6 +119,18 @@ async def test_a_service_elsewhere_answers_as_one_s_own_process_does(tmp_path):
     assert rest[-1].stage == "conclude"
 
 
+async def test_ask_waits_for_the_people_who_approve_elsewhere_and_ends_as_the_run_does(home, capsys):
+    async with served(home, Script()) as url:
+        first = await asyncio.to_thread(asked, "why does checkout restart?", snapshot=None, server=url)
+        fixed = await asyncio.to_thread(asked, "fix it", session="last", snapshot=None, server=url)
+    told = capsys.readouterr()
+
+    assert [first, fixed] == [1, 0]
+    assert "REPAIRED" in told.out
+    assert "waiting for" in told.err
+    assert "verify" in told.err
+
+
 async def test_a_service_that_is_not_there_or_lets_nobody_in_is_said(tmp_path):
     (tmp_path / "people.toml").write_text("")
     (tmp_path / "token").write_text("nobody")
