@@ -92,11 +92,11 @@ def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
         log_in(page, demonstration.token)
         expect(page.get_by_text("Nothing was looked into yet")).to_be_visible()
         run = place.alarm()
-        page.goto(f"{place.url}/runs")
+        expect(page.locator(f"a[href='/runs/{run}']")).to_be_visible()  # without being loaded again
         shoot(page, "1-incidents")
         page.locator(f"a[href='/runs/{run}']").click()
 
-        # The page is not loaded again from here on: what it shows comes to it.
+        # Nor is this page, from here on: what it shows comes to it.
         page.evaluate("window.stayed = true")
         expect(page.get_by_role("heading", name="People are asked")).to_be_visible()
         expect(page.locator("#told")).to_contain_text("waiting for 1 approval")

@@ -17,15 +17,8 @@
     }
   };
 
-  const list = document.querySelector("#found[data-refresh]");
-  if (list) {
-    let waited = 0;
-    setInterval(() => {
-      waited += 5;
-      if (document.hidden || waited < Number(document.getElementById("found").dataset.refresh)) return;
-      waited = 0;
-      take(["found"]).catch(() => {});
-    }, 5000);
+  if (document.querySelector("#found[data-refresh]")) {
+    setInterval(() => document.hidden || take(["found"]).catch(() => {}), 5000);
   }
 
   const head = document.querySelector("#head[data-live='yes']");
