@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -63,6 +63,7 @@ class Courier:
     look_seconds: float = LOOK_SECONDS
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _begun: bool = False
+    _since: dict[str, datetime] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,7 +82,9 @@ class Courier:
             await self.book.retry(self.book.now() - GIVEN_UP)
             self._begun = True
         for place in self.places:
-            since = max(await self.book.mark(f"place:{place.name}"), self.book.now() - FRESH)
+            if place.name not in self._since:
+                self._since[place.name] = await self.book.mark(f"place:{place.name}")
+            since = max(self._since[place.name], self.book.now() - FRESH)
             for run in await self.book.undelivered(place.name, since):
                 row = await self.store.row(run)
                 wanted = row is not None and place.wants(row.incident)

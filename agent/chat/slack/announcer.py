@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -44,6 +44,7 @@ class Announcer:
     channel_of: Callable[[Incident], str]
     look_seconds: float = LOOK_SECONDS
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
+    _since: datetime | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -75,7 +76,9 @@ class Announcer:
                 await self._say(found)
 
     async def _take_in(self) -> None:
-        since = max(await self.marks.mark(MARK), self.book.now() - FRESH)
+        if self._since is None:
+            self._since = await self.marks.mark(MARK)
+        since = max(self._since, self.book.now() - FRESH)
         for run in await self.book.new_runs(since):
             row = await self.runs.row(run)
             channel = self.channel_of(row.incident) if row is not None and row.incident.alerts else ""

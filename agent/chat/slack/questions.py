@@ -187,6 +187,9 @@ class Questions:
             raise
         except LestradeError as exc:
             said = Said(text=f"That cannot be answered: {exc}" if str(exc) else "That cannot be answered.")
+        except Exception as exc:  # noqa: BLE001  nobody is left with "Looking"
+            log.error("an answer broke", error=type(exc).__name__)
+            said = Said(text=f"This should not happen ({type(exc).__name__}); see the log of the agent.")
         finally:
             over.set()  # an edit on its way is waited for: it must not come after the answer
             await asyncio.gather(beat, return_exceptions=True)

@@ -13,6 +13,7 @@ from agent.ports import RunEvent, RunRow
 from agent.rendering.wording import OUTCOMES
 
 _MOST_ALERTS, _MOST_STEPS, _MOST_LINES = 6, 6, 20
+_MOST_FIRST = 5000  # JSON of what fires
 _SHOWN_LABELS = ("severity", "namespace", "pod", "deployment", "statefulset", "node", "job", "service", "instance")
 
 
@@ -27,15 +28,18 @@ class Standing:
 
 def thread(found: Standing, *, public_url: str = "", approvals_url: str = "") -> Message:
     title = f"{_state(found)}: {_names(found.row.incident)}"
-    first = [kit.header(title), kit.rich(*_alerts(found))]
+    for squeeze in (1, 3, 10):  # of what fires, less where it would leave no room for what came of it
+        first = [kit.header(title), kit.rich(*_alerts(found, squeeze))]
+        said = found.report.headline if found.report is not None else found.row.headline
+        if found.report is not None or found.row.state == "finished":  # without a report: it broke, or came to nothing
+            first.append(kit.rich(kit.section(kit.words(said, bold=True, limit=800 // squeeze))))
+        if kit.size(first) <= _MOST_FIRST:
+            break
     url = page_of(public_url, found.row.id)
     if found.report is not None:
         more, last = parts(found.report, url=url)
-        headline = kit.rich(kit.section(kit.words(found.report.headline, bold=True, limit=800)))
-        return Message(text=notification(f"{title}. {found.report.headline}"), blocks=kit.within([*first, headline], more, last))
+        return Message(text=notification(f"{title}. {said}"), blocks=kit.within(first, more, last))
     last = [_print(found)]
-    if found.row.state == "finished":  # it broke, and has no report
-        first.append(kit.rich(kit.section(kit.words(found.row.headline, limit=800))))
     links = [kit.link("Follow it live", url)] if url else []
     plan = waits_for(found.told)
     if plan and approvals_url:
@@ -113,22 +117,22 @@ def _names(incident: Incident) -> str:
     return f"{names} in {places}" if places else names
 
 
-def _alerts(found: Standing) -> Iterator[Block]:
+def _alerts(found: Standing, squeeze: int) -> Iterator[Block]:
     alerts = found.row.incident.alerts
     summary = next((_summary(alert) for alert in alerts if _summary(alert)), "")
     if summary:
-        yield kit.section(kit.words(summary, limit=600))
-    items = [kit.section(*_alert(alert)) for alert in alerts[:_MOST_ALERTS]]
+        yield kit.section(kit.words(summary, limit=600 // squeeze))
+    items = [kit.section(*_alert(alert, squeeze)) for alert in alerts[:_MOST_ALERTS]]
     if len(alerts) > _MOST_ALERTS:
         items.append(kit.section(kit.words(f"and {len(alerts) - _MOST_ALERTS} more alerts")))
     yield kit.bullets(*(items or [kit.section(kit.words(_names(found.row.incident), limit=300))]))
 
 
-def _alert(alert: Alert) -> Iterator[Block]:
-    yield kit.words(alert.name, bold=True, limit=200)
+def _alert(alert: Alert, squeeze: int) -> Iterator[Block]:
+    yield kit.words(alert.name, bold=True, limit=200 // squeeze)
     shown = ", ".join(f"{name} {value}" for name in _SHOWN_LABELS if (value := alert.labels.get(name, "")))
     if shown:
-        yield kit.words(f"  {shown}", limit=300)
+        yield kit.words(f"  {shown}", limit=300 // squeeze)
     if alert.starts_at is not None:
         yield kit.words("  since ")
         yield kit.moment(alert.starts_at)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from agent.chat.slack.answer import answered
 from agent.chat.slack.picture import font_file, picture
@@ -87,10 +87,14 @@ def test_markdown_of_ours_becomes_blocks_and_nothing_in_it_more_than_that():
 
 @QUICK
 @given(TEXTS)
+@example("\U0001f600" * 5000)
+@example("```text\n" + "a line of a log\n" * 900 + "```")
+@example("- an item\n" * 400)
 def test_no_answer_makes_a_message_that_slack_refuses(text):
     made = told(text)
     is_within_limits(made.blocks)
     assert made.blocks
+    assert len(text) < 6000 or "Not all of it fits" in words_of({"blocks": [*made.blocks]})
 
 
 def test_a_chart_is_a_picture_with_its_words_or_none_at_all(monkeypatch):

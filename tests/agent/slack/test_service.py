@@ -10,8 +10,10 @@ import pytest
 from agent.app import create_app
 from agent.errors import InputError
 from agent.settings import Settings
+from agent.store import SqlDeliveryBook
 from tests.agent.slack.conftest import CHANNEL, until
 from tests.fakes.agent_shop import fake_shop
+from tests.fakes.agent_world import Script
 from tests.fakes.slack import BOT_TOKEN, SECRET, event_bytes, signed, words_of
 
 
@@ -29,12 +31,12 @@ def settings_for(folder, slack, **over) -> Settings:
 
 
 @asynccontextmanager
-async def serving(folder, settings, *, governed: bool = True):
-    app = create_app(lambda: fake_shop(folder, settings=settings, governed=governed))
+async def serving(folder, settings, script: Script | None = None):
+    app = create_app(lambda: fake_shop(folder, script, settings=settings))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
-            yield http
+            yield app, http
 
 
 async def say(http, payload) -> httpx.Response:
@@ -52,7 +54,7 @@ async def shows(slack, thread: str, words: str, number: int = 0):
 
 async def test_a_mention_becomes_a_diagnosis_in_the_thread_and_a_follow_up_knows_it(world, tmp_path):
     slack = world.slack
-    async with serving(tmp_path, settings_for(tmp_path, slack)) as http:
+    async with serving(tmp_path, settings_for(tmp_path, slack)) as (_, http):
         asked = slack.said("why does checkout restart?", "UADA")
         thread = asked["event"]["ts"]
         assert (await say(http, asked)).status_code == 200
@@ -68,7 +70,7 @@ async def test_a_mention_becomes_a_diagnosis_in_the_thread_and_a_follow_up_knows
 
 async def test_fix_it_makes_a_plan_of_the_asker_and_approves_nothing(world, tmp_path):
     slack = world.slack
-    async with serving(tmp_path, settings_for(tmp_path, slack)) as http:
+    async with serving(tmp_path, settings_for(tmp_path, slack)) as (_, http):
         asked = slack.said("why does checkout restart?", "UADA")
         thread = asked["event"]["ts"]
         await say(http, asked)
@@ -85,9 +87,27 @@ async def test_fix_it_makes_a_plan_of_the_asker_and_approves_nothing(world, tmp_
         assert [run["incident"]["asked_by"] for run in acting] == ["UBOB"], "who asked cannot approve it"
 
 
+async def test_in_an_incidents_thread_a_question_is_about_it_as_soon_as_it_is_known_and_says_where_it_stands_before(
+    world, tmp_path
+):
+    slack = world.slack
+    async with serving(tmp_path, settings_for(tmp_path, slack), Script(answer="never", polls_before_answer=10_000)) as (
+        app,
+        http,
+    ):
+        await SqlDeliveryBook(app.state.shop.database).mark("slack-threads")
+        alert = {"status": "firing", "labels": {"alertname": "Crash", "namespace": "shop"}, "fingerprint": "ab"}
+        await http.post("/webhooks/alertmanager", json={"version": "4", "groupKey": "g", "status": "firing", "alerts": [alert]})
+        first = await until(lambda: next((one for one in slack.messages.values() if "Waiting for" in words_of(one)), None))
+        await say(http, slack.said("why?", "UADA", thread=first["ts"]))
+        await shows(slack, first["ts"], "is not finished: waiting for")
+        await say(http, slack.said("", "UADA", thread=first["ts"]))
+        await shows(slack, first["ts"], "Ask in plain words", 1)
+
+
 async def test_the_door_refuses_what_is_not_slack_and_is_not_there_without_a_secret(world, tmp_path):
     slack = world.slack
-    async with serving(tmp_path, settings_for(tmp_path, slack)) as http:
+    async with serving(tmp_path, settings_for(tmp_path, slack)) as (_, http):
         body = event_bytes(slack.said("why?", "UADA"))
         assert (await http.post("/slack/events", content=body)).status_code == 401
         assert (await http.post("/slack/events", content=body, headers=signed(body, secret="x" * 32))).status_code == 401
@@ -98,7 +118,7 @@ async def test_the_door_refuses_what_is_not_slack_and_is_not_there_without_a_sec
         assert (await http.post("/slack/events", content=hello, headers=signed(hello))).json() == {"challenge": "c"}
     other = tmp_path / "other"
     other.mkdir()
-    async with serving(other, Settings()) as http:
+    async with serving(other, Settings()) as (_, http):
         assert (await http.post("/slack/events", content=b"{}")).status_code == 404
 
 

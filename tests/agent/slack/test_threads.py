@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 
 from agent.chat.slack.threads import Standing, storm, thread, waits_for
 from agent.domain.document import to_document
@@ -135,6 +135,8 @@ async def test_a_run_that_broke_is_told_once(world):
 
 @QUICK
 @given(found=hostile(), text=TEXTS)
+@example(found=report(headline="\U0001f600" * 3000), text="\U0001f600" * 5000)
+@example(found=report(headline="&" * 3000), text="<" * 5000)
 def test_no_incident_makes_a_message_that_slack_refuses(found, text):
     alert = replace(
         found.incident.alerts[0], name=text, labels={"namespace": text, "severity": text}, annotations={"summary": text}
