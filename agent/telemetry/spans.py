@@ -5,6 +5,7 @@ Names follow the semantic conventions where there are some (gen_ai.*, error.type
 
 import logging
 import random
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,7 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from agent.ports.tracing import Kind, Noted, trace_id_of
 
 EXPORT_SECONDS = 5  # of one attempt
-CLOSE_MILLISECONDS = 2000  # for what is still to be sent when the process ends
+CLOSE_SECONDS = 2.0  # for what is still to be sent when the process ends
 KEPT = 2048  # spans that wait to be sent; further ones are dropped
 
 NAMES: Mapping[str, str] = {
@@ -48,7 +49,7 @@ class Spans:
     def __init__(self, exporter: SpanExporter, *, service: str, version: str) -> None:
         resource = Resource.create({"service.name": service, "service.version": version})
         self._provider = TracerProvider(resource=resource, id_generator=_RunsOwn(), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_Quiet(exporter), max_queue_size=KEPT))
+        self._provider.add_span_processor(BatchSpanProcessor(Quiet(exporter), max_queue_size=KEPT))
         self._tracer = self._provider.get_tracer("lestrade", version)
 
     @contextmanager
@@ -78,13 +79,11 @@ class Spans:
         propagate.inject(headers)
         return headers
 
-    def flush(self) -> None:
-        self._provider.force_flush(CLOSE_MILLISECONDS)
-
     def close(self) -> None:
-        """What cannot be sent soon is lost: an end must not wait for a collector that is away."""
-        self._provider.force_flush(CLOSE_MILLISECONDS)
-        self._provider.shutdown()
+        """What cannot be sent soon is lost: an end must not wait for a collector that is away, or that hangs."""
+        ending = threading.Thread(target=self._provider.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(CLOSE_SECONDS)
 
 
 def over_http(endpoint: str, *, service: str, version: str) -> Spans:
@@ -114,7 +113,7 @@ class _RunsOwn(IdGenerator):
         return _TRACE.get() or random.getrandbits(128) or 1
 
 
-class _Quiet(SpanExporter):
+class Quiet(SpanExporter):
     """Says once that spans cannot be sent, and once that they can again."""
 
     def __init__(self, exporter: SpanExporter) -> None:

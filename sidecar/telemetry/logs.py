@@ -60,7 +60,7 @@ def configure_log(level: str) -> None:
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),  # a line and its end at once
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stdout)

@@ -5,6 +5,7 @@ Reads through the gateway are not traced: a run makes hundreds, and the agent's 
 """
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from sidecar.ports import ApiAnswer, ApiCall, Cluster
 from sidecar.ports.cluster import ApiStream, Credential
 
 EXPORT_SECONDS = 5  # of one attempt
-CLOSE_MILLISECONDS = 2000  # for what is still to be sent when the process ends
+CLOSE_SECONDS = 2.0  # for what is still to be sent when the process ends
 KEPT = 2048  # spans that wait to be sent; further ones are dropped
 UNTRACED = ("/v1/read/", "/healthz", "/readyz", "/metrics")
 IDS = {"digest": "lestrade.plan.digest", "lease_id": "lestrade.lease.id", "step": "lestrade.step.id"}  # of a route's parameters
@@ -41,7 +42,7 @@ class Spans:
     def __init__(self, exporter: SpanExporter, *, service: str, version: str) -> None:
         resource = Resource.create({"service.name": service, "service.version": version})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_Quiet(exporter), max_queue_size=KEPT))
+        self._provider.add_span_processor(BatchSpanProcessor(Quiet(exporter), max_queue_size=KEPT))
         self._tracer = self._provider.get_tracer("lestrade", version)
 
     def watched(self, cluster: Cluster) -> Cluster:
@@ -50,13 +51,11 @@ class Spans:
     def install(self, app: FastAPI) -> None:
         app.add_middleware(_Served, tracer=self._tracer)
 
-    def flush(self) -> None:
-        self._provider.force_flush(CLOSE_MILLISECONDS)
-
     def close(self) -> None:
-        """What cannot be sent soon is lost: an end must not wait for a collector that is away."""
-        self._provider.force_flush(CLOSE_MILLISECONDS)
-        self._provider.shutdown()
+        """What cannot be sent soon is lost: an end must not wait for a collector that is away, or that hangs."""
+        ending = threading.Thread(target=self._provider.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(CLOSE_SECONDS)
 
 
 def over_http(endpoint: str, *, service: str, version: str) -> Spans:
@@ -153,7 +152,7 @@ class _Watched:
         return self._cluster.stream(call, silence=silence)
 
 
-class _Quiet(SpanExporter):
+class Quiet(SpanExporter):
     """Says once that spans cannot be sent, and once that they can again."""
 
     def __init__(self, exporter: SpanExporter) -> None:

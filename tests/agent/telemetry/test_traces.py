@@ -4,15 +4,18 @@ import asyncio
 import logging
 import socket
 import sys
+from collections.abc import Sequence
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from agent.errors import InputError
 from agent.ports import tracing
 from agent.ports.tracing import Noted, carried, listening, span, trace_id_of
 from agent.settings import Settings
 from agent.telemetry import traces
-from agent.telemetry.spans import over_http
+from agent.telemetry.spans import Quiet, over_http
 from lab.scenarios import load
 from tests.e2e.playing import play_scenario
 from tests.fakes.collector import collecting
@@ -75,19 +78,48 @@ def test_a_missing_extra_is_said_in_one_line(monkeypatch):
         pass
 
 
-def test_a_collector_that_is_away_fails_nothing_and_is_said_once(caplog):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        spans = over_http(f"http://127.0.0.1:{closed.getsockname()[1]}", service="lestrade-agent", version="0")
-        with caplog.at_level(logging.WARNING):
-            for number in range(2):
-                with tracing.use(spans), span("run", f"run-{number}"):
-                    pass
-                spans.flush()
-            spans.close()
+class Away(SpanExporter):
+    """A collector that takes nothing, says so in its own way each time, and at last works again."""
 
-    assert [record.levelname for record in caplog.records if "traces cannot be sent" in record.getMessage()] == ["WARNING"]
+    def __init__(self) -> None:
+        self.answers = [SpanExportResult.FAILURE, ConnectionError(), SpanExportResult.FAILURE, SpanExportResult.SUCCESS]
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def shutdown(self) -> None: ...
+
+
+def test_a_collector_that_is_away_fails_nothing_and_is_said_once(caplog):
+    quiet = Quiet(Away())
+    with caplog.at_level(logging.WARNING):
+        for _ in range(4):
+            quiet.export([])
+
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+        "traces cannot be sent",
+        "traces are sent again",
+    ]
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.timeout(20)
+def test_an_end_does_not_wait_for_a_collector_that_hangs():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # takes connections, and never answers
+        spans = over_http(f"http://127.0.0.1:{silent.getsockname()[1]}", service="lestrade-agent", version="0")
+        with tracing.use(spans):
+            for number in range(3000):
+                with span("run", f"run-{number}"):
+                    pass
+        spans.close()  # the exporter alone would go on for half a minute
+
+        silent.setblocking(False)
+        silent.accept()[0].close()  # it was asked, and had not answered
 
 
 def test_a_run_that_another_process_goes_on_with_stays_in_its_trace():
