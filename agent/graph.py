@@ -56,6 +56,7 @@ class Investigation:
         self._means = means
         self._bounds = bounds or Bounds()
         self._course = Course(means, self._bounds)
+        self._rows: dict[str, RunRow] = {}
         self._graph = self._compiled(checkpoints)
 
     @property
@@ -73,6 +74,7 @@ class Investigation:
         """Start the run, or go on where its last checkpoint stands. Raises StoreUnavailable."""
         config: RunnableConfig = {"configurable": {"thread_id": row.id}, "recursion_limit": RECURSION_LIMIT}
         READING_FOR.set(row.incident.id)
+        self._rows[row.id] = row  # what a run is about does not change while it goes on
         try:
             with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), _kept(row.id):
                 kept = await self._graph.aget_state(config)
@@ -89,6 +91,7 @@ class Investigation:
                     await self._means.events.append(row.id, coming[0], "going on after a restart")
                 await self._graph.ainvoke(beginning, config, durability="sync")
         finally:
+            self._rows.pop(row.id, None)
             self._course.forget(row.id)
 
     def _compiled(self, checkpoints: BaseCheckpointSaver[str]) -> Any:
@@ -115,7 +118,7 @@ class Investigation:
     def _node(self, name: str, work: Callable[[State, RunRow, Tell], Awaitable[State]]) -> Stage:
 
         async def node(state: State) -> State:
-            row = await self._means.store.row(state["run"])
+            row = self._rows.get(state["run"]) or await self._means.store.row(state["run"])
             if row is None:
                 raise StoreUnavailable(f"run {state['run']} is not in the store")
             try:

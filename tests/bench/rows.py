@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench import console, governing, scanning, signals, talking
+from tests.bench import console, governing, scanning, signals, stepping, talking
 from tests.bench.measure import NotYet, Row, milliseconds, p, peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +130,7 @@ ROWS: dict[str, Callable[[], Row | list[Row]]] = {
     "snapshot": snapshot,
     **scanning.ROWS,
     **signals.ROWS,
+    **stepping.ROWS,
     **governing.ROWS,
     **talking.ROWS,
     **console.ROWS,
