@@ -1,8 +1,15 @@
-// What is live in the pages: the list loads itself again while something goes on, a run's events come as they happen. Without this
-// file everything else works the same, and a page is loaded again by hand or by itself.
+// What is live in the pages: the list comes anew every few seconds, a run's events as they happen. Without this file everything
+// else works the same, and a page is loaded again by hand or by itself.
 "use strict";
 (() => {
+  // Where somebody is with the keyboard, to be found again in what took its place.
+  const place = (e) => {
+    if (e.id) return `#${CSS.escape(e.id)}`;
+    if (e.tagName === "SUMMARY" && e.parentElement.id) return `#${CSS.escape(e.parentElement.id)} > summary`;
+    return e.tagName === "A" ? `a[href="${CSS.escape(e.getAttribute("href"))}"]` : "";
+  };
   const take = async (ids) => {
+    if (!getSelection().isCollapsed) return; // somebody is copying something
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error" });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -10,10 +17,10 @@
       const [old, now] = [document.getElementById(id), fresh.getElementById(id)];
       if (!old || !now || old.innerHTML === now.innerHTML) continue;
       const open = [...old.querySelectorAll("details[open]")].map((one) => one.id);
-      const at = old.contains(document.activeElement) ? document.activeElement.id : "";
+      const at = old.contains(document.activeElement) ? place(document.activeElement) : "";
       old.replaceWith(document.importNode(now, true));
       for (const name of open) document.getElementById(name)?.setAttribute("open", "");
-      if (at) document.getElementById(at)?.focus();
+      if (at) document.querySelector(at)?.focus({ preventScroll: true });
     }
   };
 
