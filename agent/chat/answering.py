@@ -22,9 +22,11 @@ from agent.errors import LestradeError
 from agent.ports import RunRow
 from agent.reasoning.focus import focus_on, namespaces_named
 from agent.rendering.markdown import text
+from agent.stages.gather import Limits, gather
 from agent.topology import Topology, build
 from agent.topology.fields import name_of as name_in
 
+LINES_HEARD = 100  # of each log, where what it calls is looked for
 MOST_EVIDENCE = 12  # pieces told while a run goes on; all of them are in the report
 
 
@@ -211,7 +213,7 @@ class Answering:
         if subject is None:
             return await self._ask(exchange.turn.said, thread, exchange, asked_by)
         exchange.tell(Stepped(stage="understand", text=f"looking for the {meant.word} of {subject}"))
-        topology = await self._topology([subject.namespace] if subject.namespace else [], "")
+        topology = await self._topology([subject.namespace] if subject.namespace else [], "", listening=True)
         found = await asyncio.to_thread(belonging, meant.word, subject, topology)
         if not found.refs and not is_known(meant.word):  # an ordinary word: it is about the subject itself
             question = meant.question.format(f"the {meant.word} of {name_of(subject)}")
@@ -223,13 +225,17 @@ class Answering:
         outcome = "unclear" if options else "absent"
         return _said(Reply(text=said, outcome=outcome, run=thread.run, choices=options), replace(thread, choices=options))
 
-    async def _topology(self, spaces: list[str], question: str) -> Topology:
-        """Of these namespaces, of those that the question names, or of all. Raises ClusterUnreachable."""
+    async def _topology(self, spaces: list[str], question: str, *, listening: bool = False) -> Topology:
+        """Of these namespaces, of those that the question names, or of all; `listening`: with logs, which name what is called.
+        Raises ClusterUnreachable."""
         reader = self._shop.reader
         if not spaces:
             known = tuple(name_in(one) for one in (await reader.namespaces()).objects)
             spaces = list(namespaces_named(self._incident(question), known) or known)
-        seen = await reader.overview(spaces)
+        if listening:
+            seen = (await gather(spaces, reader=reader, metrics=None, limits=Limits(log_tail=LINES_HEARD))).observed
+        else:
+            seen = await reader.overview(spaces)
         unseen = {gap.what.split()[0]: gap.why for gap in seen.gaps}
         return await asyncio.to_thread(build, seen.now, seen.objects, seen.logs, (), unseen)
 

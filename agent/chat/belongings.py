@@ -25,10 +25,12 @@ MOST = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
-    """`refs`: the nearest that fit. `outside`: addresses beyond the cluster that fit. `needs`: what it has, for who asks on."""
+    """`refs`: the nearest that fit. `outside`: addresses beyond the cluster that fit; `missing`: addresses of Services that were
+    not seen. `needs`: what it has, for who asks on."""
 
     refs: tuple[Ref, ...] = ()
     outside: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     needs: tuple[Ref, ...] = ()
 
 
@@ -43,8 +45,14 @@ def belonging(word: str, subject: Ref, topology: Topology) -> Belonging:
     store = STORE_WORDS.get(word)
     if store is not None:
         found = _nearest([(ref, far) for ref, far in near if _is_store(ref, store, topology)])
-        outside = () if found else tuple(_outside(start, store, topology))
-        return Belonging(refs=found, outside=outside, needs=needs)
+        if found:
+            return Belonging(refs=found, needs=needs)
+        elsewhere = list(_addresses(start, store, topology))
+        return Belonging(
+            outside=tuple(dict.fromkeys(words for words, service in elsewhere if service is None)),
+            missing=tuple(dict.fromkeys(words for words, service in elsewhere if service is not None)),
+            needs=needs,
+        )
     kind = _KINDS.get(word) or KIND_WORDS.get(word, "")
     around = near + [(ref, 1) for ref in _in_front(start, topology)]
     found = _nearest([(ref, far) for ref, far in around if ref.kind == kind])
@@ -111,11 +119,12 @@ def _says(name: str, store: str) -> bool:
     return any(part in STORES[store] or part.rstrip("0123456789") in STORES[store] for part in parts)
 
 
-def _outside(start: Ref, store: str, topology: Topology) -> Iterator[str]:
-    """Addresses of its configuration that are none of the cluster's, by port or name."""
+def _addresses(start: Ref, store: str, topology: Topology) -> Iterator[tuple[str, Ref | None]]:
+    """Addresses of its configuration that fit by port or name and lead to nothing that was seen: words for them, and the
+    Service that they name, where they name one."""
     for address in topology.addresses.get(start, ()):
         if address.port in PORTS[store] or _says(address.host, store) or _says(address.key, store):
-            where = topology.host(address.host, start.namespace)
-            if where is None or where not in topology.objects:
+            service = topology.host(address.host, start.namespace)
+            if service is None or service not in topology.objects:
                 port = f":{address.port}" if address.port else ""
-                yield safe(f"{address.host}{port} ({address.where})", limit=200)
+                yield safe(f"{address.host}{port} ({address.where})", limit=200), service

@@ -225,6 +225,9 @@ def belongings(word: str, subject: Ref, found: Belonging) -> str:
         return (
             f"The {text(word)} of {text(str(subject))} is outside of this cluster: {where}. It cannot be looked into from here."
         )
+    if found.missing:
+        named = "; ".join(text(one) for one in found.missing[:3])
+        return f"The {text(word)} of {text(str(subject))} is called {named}, and no such Service can be seen."
     if len(found.refs) > 1:
         listed = "\n".join(f"{number}. {text(str(ref))}" for number, ref in enumerate(found.refs, start=1))
         return f"Which one is meant?\n\n{listed}"

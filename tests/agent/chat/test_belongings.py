@@ -47,6 +47,16 @@ def test_a_database_beyond_the_cluster_is_said_to_be_there():
 
     assert found.refs == ()
     assert "rds.amazonaws.com" in found.outside[0]
+    assert found.missing == ()
+
+
+def test_a_database_that_is_called_as_one_of_the_cluster_and_is_not_there_is_not_said_to_be_elsewhere():
+    web = running("web", "web:1", ("DB_HOST", "ledger-db.shop.svc.cluster.local"))
+
+    found = belonging("database", WEB, topology(web))
+
+    assert "ledger-db.shop" in found.missing[0]
+    assert found.outside == ()
 
 
 def test_config_node_and_service_are_told_by_kind():
