@@ -51,7 +51,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             try:
                 async with (
                     slack_open(app, conversations, orders.channel_for) as slack,
-                    delivering(shop, orders, slack),
+                    delivering(shop, orders, slack, meters),
                 ):
                     yield
             finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
+from agent.app.meters import Meters
 from agent.bootstrap import Workshop
 from agent.delivery.courier import Courier, Door, TwoSteps
 from agent.delivery.folders import Files, GitFolder
@@ -53,7 +54,7 @@ class SlackChannel:
 
 @asynccontextmanager
 async def delivering(
-    shop: Workshop, orders: Orders, slack: "SlackApp | None", *, look_seconds: float = 2.0
+    shop: Workshop, orders: Orders, slack: "SlackApp | None", meters: Meters, *, look_seconds: float = 2.0
 ) -> AsyncIterator[None]:
     """Delivers for as long as it is open. Raises InputError for what cannot be delivered as it is set."""
     if orders.channels and slack is None:
@@ -72,6 +73,7 @@ async def delivering(
             doors=doors,
             stairs=stairs,
             paper_of=partial(paper_of, shop, book),
+            count=lambda place, end: meters.deliveries.labels(place, end).inc(),
             look_seconds=look_seconds,
         )
         tasks = [asyncio.create_task(courier.run())]

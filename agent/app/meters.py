@@ -27,6 +27,9 @@ class Meters:
         self.webhooks = Counter("lestrade_webhooks", "Notifications taken", ["answer"], registry=to)
         self.alerts = Counter("lestrade_alerts", "Alerts, by what was done with them", ["done"], registry=to)
         self.runs = Counter("lestrade_runs_finished", "Runs finished, by outcome", ["outcome"], registry=to)
+        self.deliveries = Counter(
+            "lestrade_deliveries", "Tries to deliver a report, by how they ended", ["place", "end"], registry=self.registry
+        )
         self.working = Gauge("lestrade_runs_working", "Runs being worked on now", registry=to)
         self.seconds = Histogram("lestrade_run_seconds", "Time from start to end of a run", registry=to, buckets=LONG)
         self.waiting = Gauge("lestrade_runs_waiting", "Runs that nobody works on yet", ["severity"], registry=to)

@@ -60,6 +60,7 @@ class Courier:
     doors: Mapping[str, Door]
     stairs: Mapping[str, TwoSteps]
     paper_of: Callable[[str], Awaitable[Paper | None]]
+    count: Callable[[str, str], None] = lambda place, end: None  # `end`: delivered, later, failed
     look_seconds: float = LOOK_SECONDS
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _begun: bool = False
@@ -118,6 +119,7 @@ class Courier:
             await self._failed(claimed, Undeliverable(f"this should not happen ({type(exc).__name__})"))
             return
         await self.book.end(claimed, "delivered")
+        self.count(claimed.place, "delivered")
         await self._tell(claimed, f"report delivered to {claimed.place}")
 
     async def _hand_over(self, paper: Paper, claimed: Delivery) -> None:
@@ -137,6 +139,7 @@ class Courier:
             "not delivered", paper=claimed.paper, place=claimed.place, reason=str(why), tries=claimed.tries, given_up=last
         )
         await self.book.end(claimed, "failed" if last else "due", error=str(why), again_in=pause)
+        self.count(claimed.place, "failed" if last else "later")
         end = "given up until the next start" if last else f"try {claimed.tries} of {MOST_TRIES}, again in {pause:.0f} s"
         if last or claimed.tries == 1:
             await self._tell(claimed, f"report not delivered to {claimed.place}: {why} ({end})")

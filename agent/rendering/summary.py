@@ -40,7 +40,8 @@ def words(outcome: str) -> str:
 def spread(found: Spread | None) -> str:
     if found is None:
         return "none"
-    return f"{_time(found.median)} (median of {found.count}; one in ten took more than {_time(found.high)})"
+    high = f"; one in ten took more than {_time(found.high)}" if found.count >= 10 else ""
+    return f"{_time(found.median)} (median of {found.count}{high})"
 
 
 def _time(seconds: float) -> str:
@@ -109,5 +110,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield "## All of them"
     yield ""
     for line in summary.lines:
-        yield f"- {moment(line.at)} {text(words(line.outcome))}: {text(line.headline)} ({text(line.run)})"
+        outcome = words(line.outcome)
+        said = f"{outcome}: " if outcome.split()[0].casefold() not in line.headline.casefold() else ""
+        yield f"- {moment(line.at)} {text(said + line.headline)} ({text(line.run)})"
     yield ""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from agent.app.deliveries import delivering, last_due, order_summary, paper_of, report_paper
+from agent.app.meters import Meters
 from agent.delivery.courier import Courier
 from agent.delivery.folders import Files, GitFolder
 from agent.delivery.hook import Hook
@@ -98,7 +99,8 @@ async def test_every_place_gets_the_report_of_a_run_that_ends_and_the_run_says_s
     before = await finished(shop)
     for place in found.places:
         await SqlDeliveryBook(shop.database).mark(f"place:{place.name}")
-    async with delivering(shop, found, app, look_seconds=0.02):
+    meters = Meters()
+    async with delivering(shop, found, app, meters, look_seconds=0.02):
         run = await finished(shop)
         await until(lambda: (tmp_path / "a" / f"{run}.json").exists())
         await until(lambda: [one for one in world.slack.files.values() if one.get("filename") == f"{run}.md"])
@@ -109,6 +111,7 @@ async def test_every_place_gets_the_report_of_a_run_that_ends_and_the_run_says_s
             await asyncio.sleep(0.02)
     assert sorted(said) == [f"report delivered to {name}" for name in ("archive", "handbook", "team")]
     assert json.loads((tmp_path / "a" / f"{run}.json").read_text())["run"] == run
+    assert meters.registry.get_sample_value("lestrade_deliveries_total", {"place": "team", "end": "delivered"}) == 1
     posted = [message for message in world.slack.messages.values() if message["channel"] == "C0TEAM"]
     assert any("is killed for memory" in words_of(message) for message in posted)
     assert not (tmp_path / "a" / f"{before}.md").exists(), "history is not delivered"

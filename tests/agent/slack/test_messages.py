@@ -7,10 +7,15 @@ from hypothesis import HealthCheck, example, given, settings
 
 from agent.chat.slack.answer import answered
 from agent.chat.slack.picture import font_file, picture
+from agent.chat.slack.summaries import summary_message
 from agent.chat.slack.text import fitted, notification, question_of
 from agent.chat.slack.words import told
+from agent.delivery.paper import Paper
+from agent.ports import RunRow
+from agent.rendering.summary import summary_as_markdown, title_of
+from agent.stages.summarise import Ended, summary_of
 from tests.agent.slack.limits import is_harmless, is_within_limits
-from tests.agent.slack.reports import TEXTS, chart, hostile, report
+from tests.agent.slack.reports import AT, TEXTS, chart, hostile, report
 from tests.fakes.slack import words_of
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +100,22 @@ def test_no_answer_makes_a_message_that_slack_refuses(text):
     is_within_limits(made.blocks)
     assert made.blocks
     assert len(text) < 6000 or "Not all of it fits" in words_of({"blocks": [*made.blocks]})
+
+
+@QUICK
+@given(hostile())
+def test_a_summary_is_a_message_that_slack_takes(found):
+    row = RunRow(
+        id=found.run, incident=found.incident, state="finished", outcome=found.outcome, headline=found.headline,
+        created_at=AT, updated_at=AT,
+    )  # fmt: skip
+    many = [Ended(row=row, report=found, cause_at=AT)] * 40
+    summary = summary_of(many, since=AT, until=AT, cluster=found.incident.cluster)
+    paper = Paper(
+        name="summary-1", kind="summary", title=title_of(summary), at=AT, facts={}, form=lambda _: summary_as_markdown(summary)
+    )
+    is_within_limits(summary_message(paper).blocks)
+    assert "Time to cause" in words_of({"blocks": [*summary_message(paper).blocks]})
 
 
 def test_a_chart_is_a_picture_with_its_words_or_none_at_all(monkeypatch):
