@@ -42,7 +42,7 @@ def engine_for(url: str) -> Engine:
         name = make_url(url).get_backend_name()
         if name not in ("sqlite", "postgresql"):
             raise ValueError(name)
-        engine = _postgres(url, "lock_timeout=10s") if name == "postgresql" else create_engine(url)
+        engine = _postgres(url, "lock_timeout=10s") if name == "postgresql" else _sqlite(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -65,6 +65,11 @@ def _as_setting() -> Iterator[None]:
             "setting LESTRADE_SIDECAR_DATABASE_URL is no URL of a database that can be used: write sqlite:///path or "
             "postgresql+psycopg://user@host/database"
         ) from None
+
+
+def _sqlite(url: str) -> Engine:
+    """Whoever is alone has the connection that was used last: what another one wrote, it would have to read anew."""
+    return create_engine(url, pool_use_lifo=True) if make_url(url).database not in (None, "", ":memory:") else create_engine(url)
 
 
 def _postgres(url: str, *settings: str, **more: Any) -> Engine:
