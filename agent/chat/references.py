@@ -55,6 +55,7 @@ _SHOWN: tuple[tuple[re.Pattern[str], Shown], ...] = (
 )
 _PARTS_OF_SUBJECT = frozenset(["pod", "pods", "replica", "replicas", "container", "containers", "instance", "instances"])
 _LONGEST_ELLIPSIS = 5  # words
+_LONGEST_PHRASE = 160  # characters
 _WHENEVER = datetime(2000, 1, 10, tzinfo=UTC)  # whether words name a time does not hang on what time it is
 
 
@@ -62,6 +63,8 @@ def meaning_of(said: str, thread: Thread) -> Meaning:
     """`said` is one line, as it was typed."""
     low = said.lower().replace("’", "'").strip(" .!?,;:")
     bare = " ".join(low.split())
+    if len(bare) > _LONGEST_PHRASE:  # phrases are short, and looking for one in a long text takes long
+        return _question(said.strip(), bare, thread)
     if thread.choices:
         chosen = _chosen(bare, thread)
         if chosen is not None:

@@ -128,3 +128,8 @@ def test_an_object_that_is_offered_is_asked_what_was_asked_before():
 
     assert meaning_of("1", asked) == Ask(question="is Deployment cart in namespace shop healthy?")
     assert meaning_of("7", asked) == Talk(what="no-choice")
+
+
+@pytest.mark.parametrize("said", ["the all " * 40 + "!", "fix it. " * 40, "please " * 40 + "fix it"])
+def test_a_long_text_is_a_question_and_never_a_phrase(said):
+    assert isinstance(meaning_of(said, THREAD), Ask)
