@@ -109,13 +109,10 @@ def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
 
         with page.context.expect_page() as opened:
             page.get_by_role("link", name="Look at it and answer").click(modifiers=["Control"])
-        approvals = opened.value
-        log_in(approvals, demonstration.people[0].token)
-        approvals.get_by_label("Reason").fill("seen, agreed")
-        assert faults(approvals) == []
-        shoot(approvals, "3-approval")
-        approvals.get_by_role("button", name="Approve exactly this").click()
-        expect(approvals.locator(".answers")).to_contain_text("seen, agreed")
+        log_in(opened.value, demonstration.people[0].token)
+        assert faults(opened.value) == []
+        shoot(opened.value, "3-approval")
+        approved_on_a_phone_without_any_script(browser, place, run)
 
         expect(page.get_by_role("heading", level=1)).to_contain_text("Repaired")
         expect(page.locator("svg.chart").first).to_be_visible()
@@ -138,6 +135,22 @@ def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
         page.get_by_role("link", name="Read it as one page").click()
         expect(page.locator("svg.chart").first).to_be_visible()
         shoot(page, "5-report")
+
+
+def approved_on_a_phone_without_any_script(browser: Browser, place: Place, run: str) -> None:
+    """The same incident, seen by somebody else."""
+    with visiting(browser, *place.origins, java_script_enabled=False, **PHONE) as page:
+        page.goto(f"{place.url}/runs/{run}")
+        log_in(page, place.demonstration.token)
+        page.get_by_role("link", name="Look at it and answer").click()
+        log_in(page, place.demonstration.people[0].token)
+        page.get_by_label("Reason").fill("seen, agreed")
+        page.get_by_role("button", name="Approve exactly this").click()
+        expect(page.locator(".answers")).to_contain_text("seen, agreed")
+        page.goto(f"{place.url}/runs/{run}")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Repaired")  # the page loads itself again until then
+        expect(page.locator("svg.chart").first).to_be_visible()
+        shoot(page, "3-repaired-phone-without-script")
 
 
 def test_what_is_asked_without_any_script_is_answered_too(browser, place):
