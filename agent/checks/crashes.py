@@ -1,14 +1,15 @@
-"""Containers that end and do not say why in words that any other check knows: a crash loop, and the release that brought it."""
+"""Containers that end: over a file that is not there, or without saying why in words that any other check knows."""
 
+import re
 from collections.abc import Iterator
 
-from agent.checks.containers import end_quote, ended_containers, rollback_params, since_of, state_of, words_of
+from agent.checks.containers import began_words, end_quote, ended_containers, rollback_params, since_of, state_of, words_of
 from agent.checks.registry import check, earliest, quote_log
 from agent.domain.finding import Finding
 from agent.signals.logs import last_words
-from agent.topology import Topology
-from agent.topology.fields import ref_of
-from agent.topology.pods import is_ready
+from agent.topology import Topology, pod_spec_of
+from agent.topology.fields import items, ref_of, text
+from agent.topology.pods import containers, is_ready
 from agent.topology.workloads import current_pods, rollback, still_serving, tag
 
 
@@ -61,4 +62,43 @@ def new_revision_crashes(topology: Topology) -> Iterator[Finding]:
             statement=f"The pods of revision {back.newest} of {unit} ({tag(back.image_after)}) exit with code"
             f" {one.exit_code}{says};"
             f" revision {back.to} ({tag(back.image_before)}) did not{'; ' + serving if serving else ''}.",
+        )
+
+
+_NO_FILE = re.compile(
+    r"(?:ENOENT[^\n]{0,60}|No such file or directory[^\n]{0,20}?|FileNotFound\w*[^\n]{0,40}?)[:,]?"
+    r" (?:open )?[\"'(]?(/[\w./-]{2,200})"
+    r"|[\"'\s(](/[\w./-]{2,200})[\"']?:[^\n]{0,80}?no such file or directory",
+    re.I,
+)
+
+
+@check("file-missing", weight=0.74)
+def no_such_file(topology: Topology) -> Iterator[Finding]:
+    """A program that ends, and whose last words are about a file that is not there: not in the image, or not mounted."""
+    for pod, unit, one in ended_containers(topology):
+        if one.exit_code in (0, 126, 127, 128, None) or state_of(topology, unit, pod, one) != "active":
+            continue
+        lines = [line for line in words_of(topology, one).splitlines()[-25:] if line.strip()]
+        told = [(line, match) for line in lines for match in [_NO_FILE.search(line[:1000])] if match is not None]
+        if not told:
+            continue
+        line, match = told[-1]
+        path = match[1] or match[2]
+        back = rollback(topology, unit, since_of(topology, pod, one))
+        spec = pod_spec_of(pod)
+        mounts = [(text(one, "mountPath"), text(one, "name")) for box in containers(spec) for one in items(box, "volumeMounts")]
+        volume = next(
+            (name for where, name in sorted(mounts, reverse=True) if where and path.startswith(where.rstrip("/") + "/")), ""
+        )
+        place = f"volume {volume} is mounted there and does not hold it" if volume else "nothing is mounted there"
+        yield Finding(
+            cause="file-missing",
+            subject=unit,
+            since=since_of(topology, pod, one),
+            affects=(ref_of(pod),),
+            quotes=(quote_log(one.pod, one.name, line), end_quote(one)),
+            params={"container": one.name, "path": path, "volume": volume, **rollback_params(back)},
+            statement=f"Container {one.name} of {unit} ends because {path} does not exist ({place}):"
+            f" {line.strip()[:240].rstrip('. ')}{began_words(back)}.",
         )

@@ -129,7 +129,12 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
                 or topology.now - since < timedelta(minutes=1)
             ):
                 continue
-            failures = _failures(topology, pod, "Readiness")
+            # what was said long before it lost its readiness was about something else
+            failures = [
+                one
+                for one in _failures(topology, pod, "Readiness")
+                if one.last is None or one.last >= since - timedelta(minutes=5)
+            ]
             if not failures:
                 continue
             yield Finding(
@@ -195,7 +200,9 @@ def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Fi
             fallen = [one for one in container_states(pod) if one.restarts and one.end_reason != "OOMKilled"]
             if not killings or not fallen:
                 continue
-            one = fallen[0]
+            one, last = fallen[0], killings[-1].last
+            if last is not None and one.ended_at is not None and last < one.ended_at - timedelta(hours=1):
+                continue  # it was killed once, and has ended by itself since
             spec = pod_spec_of(pod)
             probe = mapping(container_named(spec, one.name), field)
             threshold, period = number(probe, "failureThreshold", default=3), number(probe, "periodSeconds", default=10)

@@ -106,12 +106,17 @@ def outside_the_range(topology: Topology) -> Iterator[Finding]:
 @check("quota-full", weight=0.2, symptom=True)
 def full(topology: Topology) -> Iterator[Finding]:
     """Used equals hard, and a workload of the namespace is refused: said by the alert rules, explained by the checks above."""
-    refused = {unit.namespace for unit, _, said in refused_units(topology) if "quota" in said}
+    refused = {
+        (unit.namespace, match[1].strip())
+        for unit, _, said in refused_units(topology)
+        for match in [_EXCEEDED.search(said)]
+        if match is not None
+    }
     for quota in topology.of_kind("ResourceQuota"):
         namespace = text(quota, "metadata", "namespace")
         hard, used = mapping(quota, "status", "hard"), mapping(quota, "status", "used")
         over = [key for key in hard if (quantity(used.get(key)) or 0.0) >= (quantity(hard[key]) or 0.0) > 0]
-        if over and namespace in refused:
+        if over and (namespace, text(quota, "metadata", "name")) in refused:
             ref = Ref("ResourceQuota", namespace, text(quota, "metadata", "name"))
             yield Finding(
                 cause="quota-full",

@@ -18,7 +18,8 @@ ErrorKind = Literal["refused", "timeout", "dns", "tls", "auth", "reset"]
 _TIME = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?")
 _ERROR = re.compile(
     r"\b(error|err|fatal|panic|critical|crit|severe|emerg|alert|exception|traceback|fail(?:ed|ure)?|refused|denied|"
-    r"cannot|unable|not found|no such|giving up)\b|\"level\":\"(?:error|fatal|critical)\"",
+    r"cannot|unable|not found|no such|giving up)\b|\"level\":\"(?:error|fatal|critical)\""
+    r"|(?-i:\b[A-Z][A-Za-z]*[a-z](?:Error|Exception)\b)",  # ReplyError, UnknownHostException; not DNS' NOERROR
     re.I,
 )
 _KLOG = re.compile(r"[EF]\d{4} \d\d:")
@@ -79,7 +80,9 @@ _LONGEST = 20_000  # characters of a line that are looked at
 _HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
 _TARGETS = (
     re.compile(rf"\b[a-z][a-z0-9+]{{1,15}}://(?:[^\s/@\"']{{1,200}}@)?({_HOST})(?::(\d{{2,5}}))?", re.I),
-    re.compile(rf"\b(?:lookup|host(?:name)?|resolve|enotfound|eai_again|bad address)[ =:\"']+({_HOST})()", re.I),
+    re.compile(
+        rf"\b(?:lookup|host(?:name)?|resolve|enotfound|eai_again|bad address|unknownhostexception)[ =:\"']+({_HOST})()", re.I
+    ),
     re.compile(
         rf"\b(?:addr(?:ess)?|host|to|upstream|server|endpoint|target|broker|dial tcp)[ =:\"'\\]+({_HOST}):(\d{{2,5}})", re.I
     ),

@@ -25,6 +25,11 @@ def _() -> World:
     return stuck(waiting("CreateContainerError", said), ("Failed", f"Error: {said}"))
 
 
+@case("file-missing", "Deployment/web")
+def _() -> World:
+    return crashing(1, says="Error: ENOENT: no such file or directory, open '/app/data/regions.json'")
+
+
 @case("lifecycle-hook-failing", "Deployment/web")
 def _() -> World:
     objects, logs = crashing(137)

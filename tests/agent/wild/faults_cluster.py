@@ -613,7 +613,7 @@ def forgotten_pause(world: World, space: str) -> None:
     one["spec"]["paused"] = True
 
 
-@fault("Node/node", "pod-addresses-exhausted", asks="web")
+@fault("Node/", "pod-addresses-exhausted", asks="web")
 def aws_has_no_addresses(world: World, space: str) -> None:
     stuck(world, deployment(world, space, "web"), "ContainerCreating", "", events=(
         ("FailedCreatePodSandBox", 'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "1": plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to assign an IP address to container'),))  # fmt: skip

@@ -377,7 +377,7 @@ def low_port_without_the_right(world: World, space: str) -> None:
     crash(world, deployment(world, space, "web"), 1, "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)")
 
 
-@fault("Deployment/web", "configuration-invalid")
+@fault("Deployment/web", "configuration-invalid", "file-missing")
 def config_file_is_not_mounted(world: World, space: str) -> None:
     crash(
         world,
