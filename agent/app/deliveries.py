@@ -65,6 +65,9 @@ async def delivering(
     book = SqlDeliveryBook(shop.database)
     async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as http:
         doors, stairs = _doors(orders, slack, http)
+        for place in orders.places:
+            for end in ("delivered", "later", "failed"):
+                meters.deliveries.labels(place.name, end)  # there from the start: the first failure is an increase too
         courier = Courier(
             book=book,
             store=shop.store,
