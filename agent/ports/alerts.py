@@ -7,13 +7,14 @@ from typing import Protocol
 from agent.domain.alerting import KnownAlert, OpenRun, Placement, Taken
 from agent.domain.incident import Alert
 
-Decide = Callable[[Sequence[Alert], Mapping[str, KnownAlert], Sequence[OpenRun], datetime], Sequence[Placement]]
+# None for the runs: they are not looked up yet; None for the placements: they have to be.
+Decide = Callable[[Sequence[Alert], Mapping[str, KnownAlert], Sequence[OpenRun] | None, datetime], Sequence[Placement] | None]
 
 
 class AlertBook(Protocol):
     async def take(self, cluster: str, alerts: Sequence[Alert], group_key: str, decide: Decide) -> Taken:
         """Durable before it returns. `decide` is given the alerts (each fingerprint once), what is known of them by fingerprint,
-        and every open run; nobody else takes anything in between. Raises StoreUnavailable."""
+        and every open run once it wants to know them; nobody else takes anything in between. Raises StoreUnavailable."""
         ...
 
     async def of_run(self, run: str) -> Sequence[KnownAlert]: ...

@@ -34,20 +34,22 @@ class IntakeBounds:
 def place(
     alerts: Sequence[Alert],
     known: Mapping[str, KnownAlert],
-    runs: Sequence[OpenRun],
+    runs: Sequence[OpenRun] | None,
     now: datetime,
     *,
     group_key: str,
     silenced: frozenset[str],
     bounds: IntakeBounds,
-) -> list[Placement]:
-    """One placement an alert. `known` by fingerprint; `runs` are all that are not finished, and those that
-    ended lately; `silenced` are fingerprints."""
-    desk = _Desk(group_key, runs, bounds, now)
+) -> list[Placement] | None:
+    """One placement an alert. `known` by fingerprint; `runs` are all that are not finished, and those that ended lately;
+    `silenced` are fingerprints. Without `runs` None where one of them has to be found a run."""
+    desk = _Desk(group_key, runs or (), bounds, now)
     placed = []
     for alert in alerts:
         row = known.get(alert.fingerprint)
         settled = _known_end(alert, row, silenced, bounds, now)
+        if settled is None and runs is None:
+            return None
         placed.append(settled or desk.run_for(alert, row))
     return placed
 
@@ -61,16 +63,18 @@ def _known_end(
 ) -> Placement | None:
     """For what needs no run of its own to be found or opened."""
     severity = severity_of(alert.labels)
+    before = row.done if row is not None and row.state == ("resolved" if alert.resolved else "firing") else ""
     if alert.name in bounds.ignored:
-        return _placed(alert, "ignored", why=f"{alert.name} says that alerting works, not that something is wrong")
+        why = f"{alert.name} says that alerting works, not that something is wrong"
+        return _placed(alert, "ignored", why=why, repeats=before == "ignored")
     if severity in _NOBODY_IS_CALLED:
-        return _placed(alert, "ignored", why=f"severity {severity}: nobody is called for it")
+        return _placed(alert, "ignored", why=f"severity {severity}: nobody is called for it", repeats=before == "ignored")
     if alert.resolved:
         if row is None or not row.run:
             return _placed(alert, "unopened" if row is None else row.done, why="resolved before a run was opened for it")
         return _placed(alert, row.done, run=row.run, why=row.why, repeats=row.state == "resolved")
     if alert.fingerprint in silenced:
-        return _placed(alert, "silenced", why="silenced in Alertmanager")
+        return _placed(alert, "silenced", why="silenced in Alertmanager", repeats=before == "silenced")
     if row is None or not row.run:
         return None
     if row.run_state != "finished":

@@ -70,7 +70,7 @@ class SqlAlertBook:
             together, self._asked = self._asked[:size], self._asked[size:]
             try:
                 async with self._database.turn() as connection:
-                    taken = [await self._take(connection, asked) for asked in together]
+                    taken = await self._take_all(connection, together)
             except Exception as exc:  # noqa: BLE001  whatever it is, whoever asked is told
                 if len(together) > 1:  # one that cannot be kept takes no other with it
                     size = 1
@@ -83,14 +83,30 @@ class SqlAlertBook:
                 if not asked.taken.done():
                     asked.taken.set_result(found)
 
-    async def _take(self, connection: AsyncConnection, asked: "_Asked") -> Taken:
+    async def _take_all(self, connection: AsyncConnection, together: Sequence["_Asked"]) -> list[Taken]:
+        """In a storm most is said again: what only repeats is looked up and counted all at once."""
         now = self._database.now()
+        clusters = {asked.cluster: [one.fingerprint for other in together for one in other.alerts] for asked in together}
+        known = {cluster: await known_of(connection, cluster, list(dict.fromkeys(all_))) for cluster, all_ in clusters.items()}
+        repeated: list[tuple[_Asked, Sequence[Placement]]] = []
+        taken: list[Taken | None] = []
+        for asked in together:
+            placed = asked.decide(asked.alerts, known[asked.cluster], None, now)
+            only_repeats = placed is not None and all(one.repeats for one in placed)
+            taken.append(_taken(placed, ()) if placed is not None and only_repeats else None)
+            if placed is not None and only_repeats:
+                repeated.append((asked, placed))
+        await self._write(connection, repeated, now)
+        return [done or await self._take(connection, asked, now) for asked, done in zip(together, taken, strict=True)]
+
+    async def _take(self, connection: AsyncConnection, asked: "_Asked", now: datetime) -> Taken:
         known = await known_of(connection, asked.cluster, [alert.fingerprint for alert in asked.alerts])
-        lie_open = len(known) == len(asked.alerts) and all(row.run_state in ("queued", "running") for row in known.values())
-        runs_open = () if lie_open else await open_runs(connection, asked.cluster, now)  # nothing is looked for a place
-        placed = list(asked.decide(asked.alerts, known, runs_open, now))
+        decided = asked.decide(asked.alerts, known, None, now)
+        if decided is None:
+            decided = asked.decide(asked.alerts, known, await open_runs(connection, asked.cluster, now), now)
+        placed = list(decided or ())
         opened = await _with_runs(connection, asked.cluster, asked.group_key, placed, now)
-        await self._write(connection, asked.cluster, asked.group_key, placed, now)
+        await self._write(connection, [(asked, placed)], now)
         for run, of_run in _by_run(placed).items():
             await _tell_run(connection, run, of_run, now, is_new=run in opened)
         return _taken(placed, opened)
@@ -115,21 +131,16 @@ class SqlAlertBook:
         return closed
 
     async def _write(
-        self,
-        connection: AsyncConnection,
-        cluster: str,
-        group_key: str,
-        placed: Sequence[Placement],
-        now: datetime,
+        self, connection: AsyncConnection, taken: Sequence[tuple["_Asked", Sequence[Placement]]], now: datetime
     ) -> None:
         rows = [
             {
-                "cluster": cluster,
+                "cluster": asked.cluster,
                 "fingerprint": one.alert.fingerprint,
                 "name": one.alert.name,
                 "severity": one.severity,
                 "labels": orjson.dumps(dict(one.alert.labels)).decode(),
-                "group_key": group_key,
+                "group_key": asked.group_key,
                 "state": "resolved" if one.alert.resolved else "firing",
                 "starts_at": _stamp(one.alert.starts_at) if one.alert.starts_at else "",
                 "first_seen": _stamp(now),
@@ -139,6 +150,7 @@ class SqlAlertBook:
                 "why": one.why,
                 "run": one.run,
             }
+            for asked, placed in taken
             for one in placed
         ]
         for start in range(0, len(rows), PORTION):
