@@ -263,7 +263,8 @@ class PageRunbooks:
             for number, (one, expect) in enumerate(zip(found.actions, found.expects, strict=True), start=1)
         )
         digest = hashlib.sha256(orjson.dumps([step.action.document() for step in steps])).hexdigest()[:8]
-        return Candidate(id=f"model {found.title} {digest}", steps=steps, verification=found.verification, human=found.human)
+        name = f"model {found.title} {digest}"
+        return Candidate(id=name, steps=steps, verification=found.verification, human=found.human, by_model=True)
 
     def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
         try:

@@ -42,6 +42,7 @@ class Finding:
     quotes: tuple[Quote, ...] = ()
     params: Mapping[str, Json] = field(default_factory=dict)
     symptom_only: bool = False  # names that something is wrong, not why: never a cause while any other finding is
+    by_model: bool = False  # no check names it, a language model does
     weight: float | None = None  # how much it says by itself, 0 to 1; None: what its check is registered with
 
     @property

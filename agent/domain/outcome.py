@@ -38,6 +38,7 @@ class Round:
     attempt: int
     plan: Plan
     remedy: str
+    rests_on_model: bool = False  # its cause or its action is a model's word: never performed without a person's yes
     decision: Decision | None = None
     status: PlanStatus | None = None
     lease: Lease | None = None

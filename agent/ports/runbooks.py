@@ -22,6 +22,7 @@ class Candidate:
     verification: tuple[Verification, ...] = ()
     human: str = ""
     page: str = ""
+    by_model: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

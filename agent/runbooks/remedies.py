@@ -15,6 +15,7 @@ from agent.runbooks.conditions import compile_condition, spelled_out
 from agent.runbooks.documents import document_of
 from agent.runbooks.pages import Library
 from agent.runbooks.reading import FINDING
+from agent.signals.masking import safe
 from agent.topology import Topology
 from agent.topology.fields import at, labels_of, ref_of, text
 from sidecar.contract import Action, Json, ObjectRef, Verification
@@ -121,7 +122,7 @@ def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology)
 
 def own_action(finding: Finding, action: Mapping[str, Any], why: str, library: Library, topology: Topology) -> Candidate:
     """An action that no page names, such as a model's: of the contract, on what the cause is about, and seen to help or not."""
-    kind, target = str(action.get("kind", ""))[:40], read_ref(str(action.get("target", ""))[:400])
+    kind, target = safe(str(action.get("kind", "")), limit=40), read_ref(safe(str(action.get("target", "")), limit=320))
     unit, words = topology.unit(finding.subject), _Words(finding, topology)
     near = {finding.subject, unit, *finding.affects, *topology.depends_on(unit), *map(ref_of, topology.pods_of(unit))}
     page = library.page(finding.cause)
@@ -134,8 +135,8 @@ def own_action(finding: Finding, action: Mapping[str, Any], why: str, library: L
         if not any(not one.optional for one in checks):
             raise _Unfillable("it could not be seen whether it helped")
     except (_Unfillable, ValueError, TypeError, KeyError, AttributeError) as exc:  # whoever proposed it may have sent anything
-        reason = str(exc) if isinstance(exc, _Unfillable) else "it has not the form of an action"
-        return Candidate(title="a person", human=f"proposed and not possible: {kind} {target}: {reason}")
+        why = str(exc) if isinstance(exc, _Unfillable) else "it has not the form of an action"
+        return Candidate(title="a person", human=f"a model proposed what is not possible: {kind} {target}: {why}")
     return Candidate(
         title=f"{kind} {target}", actions=(done,), expects=("the checks of the plan hold",), verification=checks, why=why
     )

@@ -10,6 +10,7 @@ from sidecar.contract import PlanStatus, Problem
 
 ENDS: dict[str, RoundEnd] = {"denied": "denied", "refused": "refused", "expired": "no-answer", "void": "void", "settled": "void"}
 STALE = frozenset({"target-changed", "not-found", "target-unreadable"})
+NOBODY_ASKED = "policy asks nobody here, and what rests on a model's word alone is not done without a person's yes"
 PAUSE_SECONDS = 0.1
 WAIT_FOR_LEASE_SECONDS = 60.0  # another plan holds the target: its lease ends within minutes
 
@@ -27,6 +28,8 @@ async def authorize(round_: Round, *, governance: Governance, clock: Clock, wait
         if status.state in ENDS:
             end = "target-changed" if status.state == "denied" and _is_stale(status) else ENDS[status.state]
             return replace(judged, end=end, note=status.reason)
+        if round_.rests_on_model and not status.answers:
+            return replace(judged, end="denied", note=NOBODY_ASKED)
         return await _leased(judged, governance=governance, clock=clock, tell=tell)
     except GovernanceUnavailable as exc:
         return replace(round_, end="unavailable", note=str(exc))

@@ -70,8 +70,9 @@ async def begin(case: Case, investigator: Investigator, *, store: RunStore, bill
     )
     if case.rounds:
         words = f"{words}\n\n{prompt.again(case.rounds, fence)}"
-    hidden = aliases_of(draft, case, investigator.leash, {}).hide(words)
-    return replace(draft, opening=await store.put_blob(hidden))
+    aliases = aliases_of(draft, case, investigator.leash, {})
+    opened = replace(draft, opening=await store.put_blob(aliases.hide(words)))
+    return replace(opened, names=await store.put_blob(aliases.document())) if aliases.is_on else opened
 
 
 async def investigate(

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-import orjson
-
 from agent.domain.objects import Ref
 from agent.errors import LestradeError, ToolRefused
 from agent.ports import Clock, RunStore
@@ -80,7 +78,7 @@ async def look(inquiry: Inquiry, case: Case, *, investigator: Investigator, stor
         bill=inquiry.bill.later((clock.now() - began).total_seconds()),
     )
     if aliases.is_on:
-        after = replace(after, names=await store.put_blob(orjson.dumps(sorted(aliases.names.values())).decode()))
+        after = replace(after, names=await store.put_blob(aliases.document()))
     if after.idle >= MOST_IDLE and not after.shortfall:
         return replace(after, shortfall="loop", why=f"{MOST_IDLE} times in a row it asked nothing new")
     return after

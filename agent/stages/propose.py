@@ -53,7 +53,7 @@ def propose(
     if rounds and rounds[-1].end == "denied" and rounds[-1].decision is not None:
         fixed = _with_fixes(rounds[-1].plan, rounds[-1].decision, attempt)
         if fixed is not None and all(fixed.steps != earlier.plan.steps for earlier in rounds):
-            return Proposal(round=Round(attempt=attempt, plan=fixed, remedy=rounds[-1].remedy, note="as policy asked"), page="")
+            return Proposal(round=_again(rounds[-1], fixed, attempt), page="")
     tried = {earlier.remedy for earlier in rounds if earlier.end not in NOT_TRIED}
     humans: list[str] = []
     page = ""
@@ -67,8 +67,13 @@ def propose(
                 humans.append(candidate.human or f"{cause.finding.statement}: a person has to decide what to do")
                 continue
             plan = _plan(incident, cause, candidate, observed, evidence, attempt)
-            return Proposal(round=Round(attempt=attempt, plan=plan, remedy=remedy), page=page)
+            by_model = candidate.by_model or cause.finding.by_model
+            return Proposal(round=Round(attempt=attempt, plan=plan, remedy=remedy, rests_on_model=by_model), page=page)
     return NoPlan(humans=tuple(dict.fromkeys(humans)), page=page)
+
+
+def _again(last: Round, fixed: Plan, attempt: int) -> Round:
+    return Round(attempt=attempt, plan=fixed, remedy=last.remedy, rests_on_model=last.rests_on_model, note="as policy asked")
 
 
 def _candidates(cause: RankedCause, observed: Observed, runbooks: Runbooks, advice: Advice | None) -> Iterator[Candidate]:

@@ -168,7 +168,7 @@ def _excerpt(text: str, quotes: Sequence[str]) -> str:
         first = " ".join(quote.split())[:60]
         for place, line in enumerate(lines):
             if first and (first in " ".join(line.split()) or (" ".join(line.split()) in first and len(line.strip()) > 20)):
-                wanted.update((place - 1, place, place + 1))
+                wanted.update(range(place - 1, place + quote.count("\n") + 2))
                 break
     shown: list[str] = []
     for place in sorted(one for one in wanted if 0 <= one < len(lines)):

@@ -28,6 +28,7 @@ from agent.signals.masking import mask, safe
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
 LONGEST_ANSWER = 400_000  # characters; no answer of ours is that long
+MOST_CALLS = 64  # of one message
 LETTERS_PER_TOKEN = 4  # a rule of thumb, where the server does not count
 _OVERFLOW = re.compile(
     r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds?.{0,30}context", re.I
@@ -140,11 +141,12 @@ class OpenAIChat:
             raise self._unavailable("cut-off", "had more to say than it may (finish_reason length)")
         if not text.strip() and not calls:
             raise self._unavailable("no-answer", "answers with nothing")
-        if len(text) > LONGEST_ANSWER:
-            raise self._unavailable("no-answer", "answers with more text than an answer has")
         said = len(text) + sum(len(one.name) + len(one.arguments) for one in calls)
+        if said > LONGEST_ANSWER or len(calls) > MOST_CALLS:
+            raise self._unavailable("no-answer", f"answers with {said} characters and {len(calls)} tool calls, which is too much")
         guessed = Usage(prompt=sent // LETTERS_PER_TOKEN + 1, completion=said // LETTERS_PER_TOKEN + 1)
-        return Reply(text=text, calls=calls, usage=counted if counted and counted.prompt else guessed)
+        whole = tuple(ToolCall(id=_clean(one.id), name=_clean(one.name), arguments=_clean(one.arguments)) for one in calls)
+        return Reply(text=_clean(text), calls=whole, usage=counted if counted and counted.prompt else guessed)
 
     def _refused(self, exc: openai.APIStatusError) -> ModelUnavailable:
         status, said = exc.status_code, self._words(exc)
@@ -185,6 +187,7 @@ class _Coming:
 
     text: str = ""
     finish: str = ""
+    size: int = 0  # of all arguments
     saw_choice: bool = False
     usage: Usage | None = None
     extra: dict[str, object] | None = None
@@ -202,7 +205,8 @@ class _Coming:
             self.saw_choice = True
             self.finish = choice.finish_reason or self.finish
             self.text += choice.delta.content or ""
-            if len(self.text) > LONGEST_ANSWER:
+            self.size += sum(len(one.function.arguments or "") for one in choice.delta.tool_calls or () if one.function)
+            if len(self.text) + self.size > LONGEST_ANSWER or len(self._calls) > MOST_CALLS:
                 raise ValueError("too long")
             for piece in choice.delta.tool_calls or ():
                 place = self._by_index.get(piece.index)
@@ -243,6 +247,11 @@ def _wire(message: Message) -> ChatCompletionMessageParam:
 def _tool(spec: ToolSpec) -> ChatCompletionToolUnionParam:
     function: dict[str, object] = {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
     return cast(ChatCompletionToolUnionParam, {"type": "function", "function": function})
+
+
+def _clean(raw: str) -> str:
+    """Half characters (lone surrogates) can come in as JSON, and can be neither stored nor sent."""
+    return raw.encode(errors="replace").decode()
 
 
 def _error_in(extra: object) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from agent.domain.objects import Manifest
 from agent.signals.masking import mask, printable
 from agent.topology.fields import items, mapping, name_of, namespace_of, text
@@ -55,6 +57,10 @@ class Aliases:
 
     def show(self, told: str) -> str:
         return _ALIAS.sub(lambda match: self.names.get(match[0], match[0]), told) if self.is_on else told
+
+    def document(self) -> str:
+        """Every name that has an alias, as JSON text, to learn them again."""
+        return orjson.dumps(sorted(self.names.values())).decode()
 
     def _alias(self, name: str) -> str:
         return f"name-{hmac.new(self.secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:8]}"

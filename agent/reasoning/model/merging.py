@@ -107,6 +107,7 @@ def _made_by_model(claim: CauseClaim, offline: Diagnosis, pieces: Mapping[str, P
         subject=subject,
         statement=safe(f"{MARK}: {claim.cause.replace('-', ' ')}, {subject}. It cites: {_quoted(claim.evidence)}", limit=600),
         quotes=quotes,
+        by_model=True,
     )
     return RankedCause(
         finding=finding,

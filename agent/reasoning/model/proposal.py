@@ -27,8 +27,10 @@ class Cited(_Part):
 
 class Named(_Part):
     kind: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")] = Field(description="such as Deployment")
-    namespace: Annotated[str, StringConstraints(max_length=253)] = Field("", description="empty for cluster-scoped kinds")
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    namespace: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = Field(
+        "", description="empty for cluster-scoped kinds"
+    )
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", max_length=253)]
 
 
 class CauseClaim(_Part):

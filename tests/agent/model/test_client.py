@@ -139,3 +139,18 @@ async def test_a_server_without_counts_is_counted_for():
 
     assert reply.usage.prompt > 10
     assert reply.usage.completion > 10
+
+
+@respx.mock
+async def test_half_characters_and_floods_do_no_harm():
+    half = completion(SAID)
+    half["choices"][0]["message"]["content"] = "half \ud83d of one"
+    many = completion(Calls([("events", {})] * 100))
+    answers = [httpx.Response(200, content=json.dumps(one).encode()) for one in (half, many)]
+    for answer in answers:
+        answer.headers["Content-Type"] = "application/json"
+    respx.post(f"{URL}/chat/completions").mock(side_effect=answers)
+
+    assert (await ask()).text == "half ? of one"
+    with pytest.raises(ModelUnavailable, match="100 tool calls"):
+        await ask()
