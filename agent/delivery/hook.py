@@ -23,6 +23,7 @@ from agent.errors import InputError
 from sidecar.contract import Json
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+MOST_SECONDS = 60.0  # however slowly it drips
 _LATER = (408, 425, 429)
 
 
@@ -44,9 +45,12 @@ class Hook:
             raise Undeliverable(str(exc)) from None
         host = urlsplit(self.url).hostname or "the host"
         try:
-            async with self.http.stream("POST", self.url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(MOST_SECONDS),
+                self.http.stream("POST", self.url, content=body, headers=headers) as response,
+            ):
                 status, wait = response.status_code, response.headers.get("retry-after", "")
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, TimeoutError) as exc:
             raise Undeliverable(f"{host}: {type(exc).__name__}") from None
         if 200 <= status < 300:
             return

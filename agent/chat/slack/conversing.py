@@ -39,6 +39,8 @@ class SlackConversations:
                     yield Step(text=f"{told.stage}: {told.text}")
             elif isinstance(told, Answered):
                 yield await self._said(told.reply, unfinished=run if not about else "")
+            elif isinstance(told, Failed) and isinstance(told.error, Busy):
+                yield Said(text=text(str(told.error)))  # of the answer itself, such as too many repairs: asking again is no help
             elif isinstance(told, Failed):
                 raise told.error
 

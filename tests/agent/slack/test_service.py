@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import httpx
@@ -12,6 +14,7 @@ from agent.errors import InputError
 from agent.settings import Settings
 from agent.store import SqlDeliveryBook
 from tests.agent.slack.conftest import CHANNEL, until
+from tests.agent.slack.test_messages import ROOT
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script
 from tests.fakes.slack import BOT_TOKEN, SECRET, event_bytes, signed, words_of
@@ -136,6 +139,23 @@ async def test_a_setting_that_cannot_be_used_is_said_at_the_start(world, tmp_pat
     with pytest.raises(InputError, match=said):
         async with serving(tmp_path, settings_for(tmp_path, world.slack, **over)):
             pass
+
+
+def test_without_slack_its_library_is_not_imported_and_where_it_is_missing_the_extra_is_named():
+    probe = (
+        "import sys, agent.app; print([name for name in sys.modules if name.startswith(('slack_', 'resvg'))])\n"
+        "sys.modules['slack_sdk'] = None\n"
+        "import tempfile, pathlib; from types import SimpleNamespace as Shop; from agent.app.slack import slack_of\n"
+        "from agent.settings import Settings\n"
+        "bot = pathlib.Path(tempfile.mkdtemp()) / 'bot'; bot.write_text('xoxb-something')\n"
+        "try: slack_of(Shop(settings=Settings(slack_bot_token_file=bot)), None, None, pause=1)\n"
+        "except Exception as exc: print(type(exc).__name__, exc)"
+    )
+    found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    imported, said = found.stdout.splitlines()
+    assert imported == "[]"
+    assert said.startswith("InputError setting LESTRADE_SLACK_BOT_TOKEN_FILE")
+    assert said.endswith("install lestrade[slack]")
 
 
 async def test_secrets_that_cannot_be_read_are_said_without_what_is_in_them(world, tmp_path):
