@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.bootstrap import Workshop
+from agent.domain.incident import Incident
+from agent.ports import RunStore
 from agent.settings import Settings
 from agent.store import Database, SqlAlertBook, SqlRunList, SqlSessionStore
 from tests.fakes.agent_runs import opened
@@ -34,3 +37,10 @@ async def fake_shop(
             )
     finally:
         await database.close()
+
+
+async def crowd(store: RunStore) -> None:
+    """Somebody else works on a run of this cluster: with `cluster_runs=1` no other run begins."""
+    incident = Incident(id="inc-other", cluster="lab", opened_at=datetime.now(UTC), question="what else?")
+    row, _ = await store.open(incident)
+    assert await store.claim(row.id, "somebody else", lease_seconds=600)

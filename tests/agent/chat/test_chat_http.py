@@ -6,7 +6,9 @@ import json
 
 import httpx
 
+from agent.store import Database, SqlRunStore
 from tests.fakes.agent_service import served
+from tests.fakes.agent_shop import crowd
 from tests.fakes.agent_world import Script
 
 QUESTION = {"message": "why does checkout restart?"}
@@ -53,10 +55,7 @@ async def test_fix_it_over_http_repairs_and_a_question_does_not(tmp_path):
 async def test_a_client_that_goes_away_ends_its_waiting_only(tmp_path):
     async with served(tmp_path, Script()) as url, httpx.AsyncClient(base_url=url) as http:
         async with http.stream("POST", "/v1/chat", json=QUESTION) as stream:
-            async for line in stream.aiter_lines():
-                if line.startswith("data:"):
-                    session = json.loads(line.removeprefix("data: "))["session"]
-                    break
+            session = await session_of(stream)
         for _ in range(300):
             turn = (await http.get(f"/v1/chat/{session}")).json()["turns"][-1]
             if turn["state"] != "open":
@@ -67,21 +66,32 @@ async def test_a_client_that_goes_away_ends_its_waiting_only(tmp_path):
 
 
 async def test_what_is_being_answered_is_busy_can_be_listened_to_again_and_stopped(tmp_path):
-    async with served(tmp_path, Script(), chat_workers=1) as url, httpx.AsyncClient(base_url=url, headers=PLAIN) as http:
-        async with http.stream("POST", "/v1/chat", json=QUESTION, headers={"Accept": "text/event-stream"}) as stream:
-            async for line in stream.aiter_lines():
-                if line.startswith("data:"):
-                    session = json.loads(line.removeprefix("data: "))["session"]
-                    break
-            busy = await http.post("/v1/chat", json={"message": "and now?", "session": session})
-            stopped = await http.delete(f"/v1/chat/{session}")
+    database = await Database.open(f"sqlite:///{tmp_path / 'runs.sqlite'}")
+    await crowd(SqlRunStore(database))
+    await database.close()
+    events = {"Accept": "text/event-stream"}
+    async with served(tmp_path, Script(), cluster_runs=1) as url, httpx.AsyncClient(base_url=url, headers=PLAIN) as http:
+        async with http.stream("POST", "/v1/chat", json=QUESTION, headers=events) as stream:
+            session = await session_of(stream)
+        busy = await http.post("/v1/chat", json={"message": "and now?", "session": session})
+        async with http.stream("GET", f"/v1/chat/{session}", headers=events) as stream:
+            again = await session_of(stream)
+        stopped = await http.delete(f"/v1/chat/{session}")
         nothing = await http.delete(f"/v1/chat/{session}")
         gone = await http.delete(f"/v1/chat/{session}?forget=true")
         missing = await http.get(f"/v1/chat/{session}")
 
     assert busy.status_code == 409
+    assert again == session
     assert stopped.json()["stopped"] is True
     assert [nothing.status_code, gone.status_code, missing.status_code] == [409, 200, 404]
+
+
+async def session_of(stream: httpx.Response) -> str:
+    async for line in stream.aiter_lines():
+        if line.startswith("data:"):
+            return str(json.loads(line.removeprefix("data: "))["session"])
+    raise AssertionError("no session was told")
 
 
 REFUSED = [

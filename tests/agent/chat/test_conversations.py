@@ -1,7 +1,6 @@
 """Conversations on the fake world: follow-ups, repairs that are asked for, turns that end whatever happens."""
 
 import asyncio
-import json
 
 import pytest
 
@@ -10,7 +9,7 @@ from agent.chat.exchange import Answered, Exchange, Found, Opened, Stepped, Told
 from agent.domain.session import Reply
 from agent.errors import Busy, InputError, LestradeError, NotThere
 from agent.settings import Settings
-from tests.fakes.agent_shop import fake_shop
+from tests.fakes.agent_shop import crowd, fake_shop
 from tests.fakes.agent_world import HEALS, TOO_LOW, Script, World
 
 
@@ -71,17 +70,9 @@ async def test_fix_it_has_the_same_incident_repaired_through_the_sidecar(convers
 
     assert reply.outcome in ("waiting", "repaired")
     assert world.memory == HEALS
+    assert [one["plan"]["requested_by"] for one in world.load()["plans"].values()] == ["ada"]
     assert len({row.incident.id for row in runs}) == 1
     assert sorted(row.incident.look_only for row in runs) == [False, True]
-
-
-async def test_whoever_asks_for_the_repair_is_named_in_the_plan(conversations, tmp_path):
-    session, _ = await said(conversations, "why does checkout restart?", asked_by="ada")
-    await said(conversations, "fix it", session, asked_by="ada")
-    await settled(World(tmp_path / "world.json"))
-    plans = json.loads((tmp_path / "world.json").read_text())["plans"]
-
-    assert [one["plan"]["requested_by"] for one in plans.values()] == ["ada"]
 
 
 async def test_a_plan_that_waits_for_people_is_an_answer_and_the_conversation_goes_on(tmp_path):
@@ -125,16 +116,17 @@ async def test_why_shows_what_the_last_answer_rests_on_without_another_run(conve
 
 
 async def test_one_turn_of_a_session_at_a_time(tmp_path):
-    async with fake_shop(tmp_path, Script(), settings=Settings(chat_workers=1)) as shop:
-        conversations = Conversations(shop, at_once=1)
+    async with fake_shop(tmp_path, Script(), settings=Settings(cluster_runs=1)) as shop:
+        await crowd(shop.store)
+        conversations = Conversations(shop)
         first = await conversations.begin("why does checkout restart?")
         with pytest.raises(Busy):
             await conversations.begin("and now?", session=first.session)
-        await first.answer()
-        _, after = await said(conversations, "why?", first.session)
+        await conversations.stop(first.session)
+        _, after = await said(conversations, "hello", first.session)
         await conversations.close()
 
-    assert after.outcome == "shown"
+    assert after.outcome == "told"
 
 
 async def test_who_leaves_stops_nothing(conversations):
@@ -146,18 +138,24 @@ async def test_who_leaves_stops_nothing(conversations):
     assert reply.outcome == "diagnosed"
 
 
-async def test_an_answer_can_be_stopped_and_its_run_says_so(conversations, shop):
-    exchange = await conversations.begin("why does checkout restart?", asked_by="ada")
-    async for told in exchange.listen():
-        if isinstance(told, Stepped):
-            break
-    stopped = await conversations.stop(exchange.session, asked_by="ada")
-    session = await conversations.session(exchange.session, asked_by="ada")
+async def test_an_answer_can_be_stopped_and_its_run_says_so(tmp_path):
+    async with fake_shop(tmp_path, Script(), settings=Settings(cluster_runs=1)) as shop:
+        await crowd(shop.store)
+        conversations = Conversations(shop)
+        exchange = await conversations.begin("why does checkout restart?", asked_by="ada")
+        async for told in exchange.listen():
+            if isinstance(told, Stepped):
+                break
+        stopped = await conversations.stop(exchange.session, asked_by="ada")
+        session = await conversations.session(exchange.session, asked_by="ada")
+        again = await conversations.stop(exchange.session, asked_by="ada")
+        row = await shop.store.row(exchange.run)
+        await conversations.close()
 
-    assert stopped
+    assert [stopped, again] == [True, False]
     assert session.turns[-1].state == "stopped"
-    assert [row.outcome for row in await shop.store.rows(limit=5)] == ["stopped"]
-    assert not await conversations.stop(exchange.session, asked_by="ada")
+    assert row is not None
+    assert row.outcome == "stopped"
 
 
 async def test_what_may_act_is_not_stopped_from_a_conversation(tmp_path):

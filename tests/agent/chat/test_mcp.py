@@ -78,15 +78,6 @@ async def test_over_http_it_investigates_with_progress_and_changes_nothing(tmp_p
     assert World(tmp_path / "world.json").writes == []
 
 
-async def test_tools_say_which_of_them_only_read(tmp_path):
-    async with served(tmp_path, Script()) as (url, _), speaking(url) as client:
-        tools = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
-
-    assert sorted(tools) == ["explain", "investigate", "propose", "report", "runs", "scan"]
-    assert {name for name, said in tools.items() if not said.read_only_hint} == {"propose"}
-    assert tools["propose"].destructive_hint
-
-
 async def test_propose_submits_the_remedy_and_waits_for_people_elsewhere(tmp_path):
     async with served(tmp_path, Script(answer="never")) as (url, _), speaking(url) as client:
         run = (await client.call_tool("investigate", {"question": "why?"})).structured_content["run"]
@@ -133,16 +124,22 @@ async def test_what_cannot_be_done_is_a_tool_error_in_plain_words(tmp_path):
     assert "no sidecar" in ungoverned.content[0].text
 
 
-async def test_nobody_without_the_token_gets_as_far_as_the_protocol(tmp_path):
-    async with served(tmp_path, Script()) as (url, _), httpx.AsyncClient() as http:
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        answers = [
-            await http.post(url, json=body, headers=headers)
-            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"})
-        ]
+async def test_nobody_without_the_token_gets_as_far_as_the_protocol_and_tools_say_which_of_them_only_read(tmp_path):
+    async with served(tmp_path, Script()) as (url, _):
+        async with httpx.AsyncClient() as http:
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            answers = [
+                await http.post(url, json=body, headers=headers)
+                for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"})
+            ]
+        async with speaking(url) as client:
+            tools = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
 
     assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in answers)
+    assert sorted(tools) == ["explain", "investigate", "propose", "report", "runs", "scan"]
+    assert {name for name, said in tools.items() if not said.read_only_hint} == {"propose"}
+    assert tools["propose"].destructive_hint
 
 
 def test_over_http_a_token_is_wanted_and_a_short_one_is_none(tmp_path):
