@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 from agent.domain.report import Report
 from agent.rendering import chart, wording
 from agent.rendering.machine import summary
+from agent.rendering.picture import picture
 from agent.rendering.safety import one_line, visible
 
 
@@ -20,6 +21,7 @@ def as_html(report: Report) -> str:
             summary=summary(report),
             outcome=wording.OUTCOMES[report.outcome],
             charts=chart.shown(report.charts),
+            picture=picture(report.diagnosis) if report.diagnosis else "",
             shown_evidence=[piece for piece in report.evidence if not piece.missing],
             rights_lasted=wording.rights_lasted(report),
             answers=[answer for round_ in report.rounds if round_.status for answer in round_.status.answers],

@@ -47,11 +47,7 @@ def picture(diagnosis: Diagnosis) -> Markup:
     head = Markup(
         '<svg class="picture" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}" role="img" aria-label="{2}">'
     ).format(width, height, one_line(said(diagnosis)))
-    tip = Markup(
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="tip" d="M0,0 L8,4 L0,8 z"/></marker></defs>'
-    )
-    return head + tip + arrows + objects + Markup("</svg>")
+    return head + arrows + objects + Markup("</svg>")
 
 
 def said(diagnosis: Diagnosis) -> str:
@@ -131,21 +127,28 @@ def _arrow(source: Box, target: Box, relation: str) -> Markup:
         bend = x + GAP_X * 0.45
         path = f"M{x:.1f},{start:.1f} C{bend:.1f},{start:.1f} {bend:.1f},{end:.1f} {x:.1f},{end:.1f}"
         middle = (x + GAP_X * 0.38, (start + end) / 2)
+        tip = _tip(x, end, 1)
     else:
         forward = source.x < target.x
         x1, x2 = (source.x + BOX_WIDTH, target.x) if forward else (source.x, target.x + BOX_WIDTH)
         y1, y2 = source.y + BOX_HEIGHT / 2, target.y + BOX_HEIGHT / 2
         half = (x2 - x1) / 2
+        tip = _tip(x2, y2, -1 if forward else 1)
         path = f"M{x1:.1f},{y1:.1f} C{x1 + half:.1f},{y1:.1f} {x2 - half:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"
         # Nearer to what depends: arrows part there, and run together at what they all depend on.
         middle = (x1 + half * 0.94, y1 + (y2 - y1) * 0.45)
     label = Markup('<text class="how" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}<title>{}</title></text>').format(
         middle[0], middle[1] - 4, _cut(relation, RELATION_LENGTH), one_line(relation)
     )
-    line = Markup('<path class="tie" d="{}" marker-end="url(#tip)"><title>{}</title></path>').format(
+    line = Markup('<path class="tie" d="{}"><title>{}</title></path>').format(
         path, one_line(f"{source.ref} {relation} {target.ref}")
     )
-    return line + label
+    return line + tip + label
+
+
+def _tip(x: float, y: float, back: int) -> Markup:
+    """An arrow's head at this point; `back`: the way from which it comes, 1 for the right."""
+    return Markup('<path class="tip" d="M{:.1f},{:.1f} l{},-4 v8 z"/>').format(x, y, 8 * back)
 
 
 def _box(box: Box) -> Markup:
