@@ -59,7 +59,7 @@ from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import Notification
 from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.store.model_book import SqlModelBook
-from agent.telemetry import WatchedGovernance, watched
+from agent.telemetry import WatchedGovernance, traces, watched
 from agent.toolsets.alertmanager import AlertmanagerSilences
 from sidecar.contract import Json, Step, Verification
 
@@ -285,6 +285,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
     cluster that is away is waited for, and work is shared where the database is."""
     where = source or Source()
     async with AsyncExitStack() as stack:
+        stack.enter_context(traces(settings))
         library = load_library(settings.runbooks)
         reasoner = OfflineReasoner(own_causes(library))
         clock = SystemClock()

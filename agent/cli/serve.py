@@ -13,7 +13,7 @@ from agent.bootstrap import Workshop, workshop
 from agent.cli.terminal import console, run, settings_from
 from agent.errors import InputError, LestradeError
 from agent.settings import Settings
-from agent.telemetry import log_as_json, traces
+from agent.telemetry import log_as_json
 
 
 def serve(*, listen: str, config: Path | None) -> int:
@@ -29,9 +29,8 @@ async def _serve(settings: Settings, listen: str) -> int:
     @contextlib.asynccontextmanager
     async def shop() -> AsyncIterator[Workshop]:
         try:
-            with traces(settings):
-                async with workshop(settings, unattended=True) as opened:
-                    yield opened
+            async with workshop(settings, unattended=True) as opened:
+                yield opened
         except LestradeError as exc:
             failed.append(exc)
             raise

@@ -30,28 +30,32 @@ def kubectl() -> str | None:
 @functools.cache
 def built(overlay: str, components: tuple[str, ...] = ()) -> tuple[Document, ...]:
     """Raises CannotBuild. The documents are shared: nobody changes them."""
-    program = kubectl()
-    if program is None:
-        raise CannotBuild("there is no kubectl (.ci/servers builds one)")
-    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix="kustomize-") as folder:
-        kustomization = {
+    images = [
+        {"name": f"lestrade.invalid/{name}", "newName": f"registry.example/lestrade-{name}", "digest": "sha256:" + "0" * 64}
+        for name in ("agent", "sidecar")
+    ]
+    return kustomized(
+        {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "resources": [f"../../deploy/overlays/{overlay}"],
             "components": [f"../../deploy/components/{name}" for name in components],
-            "images": [
-                {
-                    "name": f"lestrade.invalid/{name}",
-                    "newName": f"registry.example/lestrade-{name}",
-                    "digest": "sha256:" + "0" * 64,
-                }
-                for name in ("agent", "sidecar")
-            ],
+            "images": images,
         }
+    )
+
+
+def kustomized(kustomization: Document) -> tuple[Document, ...]:
+    """Of one that lies two folders below the checkout's top. Raises CannotBuild."""
+    program = kubectl()
+    if program is None:
+        raise CannotBuild("there is no kubectl (.ci/servers builds one)")
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix="kustomize-") as folder:
         (Path(folder) / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
         done = subprocess.run([program, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
-        raise CannotBuild(f"{overlay} with {', '.join(components) or 'nothing'}: {done.stderr.strip()}")
+        raise CannotBuild(f"{kustomization['resources']} with {kustomization['components']}: {done.stderr.strip()}")
     return tuple(one for one in yaml.safe_load_all(done.stdout) if one)
 
 

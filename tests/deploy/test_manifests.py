@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from agent.settings import Settings as AgentSettings
+from agent.stages.receive import receive
 from sidecar.settings import VARIABLES
-from tests.deploy.built import COMPONENTS, DEPLOY, OVERLAYS, built, container, environment, one, pod_of
+from tests.deploy.built import COMPONENTS, DEPLOY, OVERLAYS, ROOT, built, container, environment, kustomized, one, pod_of
 from tests.manifests import combinations
 
 TOKEN_PLACE = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -164,3 +165,30 @@ def test_the_rights_are_those_that_their_own_tests_measured(documents):
     assert {(subject["namespace"], subject["name"]) for subject in bound} == {("lestrade", "lestrade-sidecar")}
     [minter] = [each for each in documents if each["kind"] == "Role" and each["metadata"]["name"] == "lestrade-minter"]
     assert minter["metadata"]["namespace"] == "lestrade-leases"
+
+
+GUIDE = (ROOT / "docs" / "install.md").read_text()
+
+
+def test_what_the_guide_has_people_write_builds_and_says_the_cluster_s_name_to_both():
+    [theirs] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    text = theirs.replace("lestrade/deploy/", "../../deploy/").replace("sha256:...", "sha256:" + "0" * 64)
+    documents = kustomized(yaml.safe_load(text))
+
+    assert environment(documents, "agent")["LESTRADE_CLUSTER"] == "eu-1"
+    assert environment(documents, "sidecar")["LESTRADE_SIDECAR_CLUSTER"] == "eu-1"
+    assert all("@sha256:" in each["image"] for each in pod_of(documents)["containers"])
+
+
+def test_the_secrets_that_the_manifests_want_are_made_in_the_guide_or_in_the_component_s_own_words(documents):
+    words = GUIDE + "".join((DEPLOY / "components" / name / "kustomization.yaml").read_text() for name in COMPONENTS)
+    wanted = set(secret_volumes(documents).values())
+
+    assert {name for name in wanted if f"create secret generic {name}" not in words} == set()
+
+
+def test_the_alert_of_the_guide_is_one():
+    [sent] = re.findall(r"-d '(\{.*?\]\})'", GUIDE, re.DOTALL)
+
+    [alert] = receive(sent.encode()).alerts
+    assert (alert.name, alert.resolved) == ("KubePodCrashLooping", False)
