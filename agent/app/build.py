@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from agent.app.book import add_book
 from agent.app.callers import Callers
 from agent.app.chat import add_chat
 from agent.app.completions import add_completions
@@ -64,6 +65,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     add_refusals(app)
     add_webhook(app, meters)
+    add_book(app)
     add_runs(app)
     add_chat(app)
     add_completions(app)

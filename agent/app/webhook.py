@@ -37,6 +37,8 @@ def add_webhook(app: FastAPI, meters: Meters) -> None:
         if taken.opened:
             request.app.state.workers.wake()
         answer = {"run": taken.run or None, "new": taken.is_new, "alerts": taken.counts, "reason": "; ".join(taken.why)}
+        if taken.run and shop.settings.public_url:
+            answer["url"] = f"{shop.settings.public_url.rstrip('/')}/runs/{taken.run}"
         return JSONResponse(answer, status_code=202 if taken.run else 200)
 
 

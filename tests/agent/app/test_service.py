@@ -86,6 +86,23 @@ async def test_after_its_run_is_finished_an_alert_that_fires_anew_opens_another_
     assert second["run"] != first["run"]
 
 
+async def test_the_book_says_what_became_of_every_alert_and_the_answer_where_to_look(tmp_path):
+    watchdog = {**notification()["alerts"][0], "labels": {"alertname": "Watchdog", "severity": "none"}, "fingerprint": "ff00"}
+    async with service(tmp_path, Script(answer="never"), public_url="https://lestrade.example/") as http:
+        sent = notification(alerts=[notification()["alerts"][0], watchdog])
+        taken = (await http.post("/webhooks/alertmanager", json=sent)).json()
+        await http.post("/webhooks/alertmanager", json=sent)
+        book = {row["name"]: row for row in (await http.get("/v1/alerts")).json()["alerts"]}
+        of_run = (await http.get(f"/v1/runs/{taken['run']}/alerts")).json()["alerts"]
+
+    assert taken["url"] == f"https://lestrade.example/runs/{taken['run']}"
+    assert {name: (row["done"], row["times"]) for name, row in book.items()} == {
+        "KubePodCrashLooping": ("opened", 2),
+        "Watchdog": ("ignored", 2),
+    }
+    assert [row["name"] for row in of_run] == ["KubePodCrashLooping"]
+
+
 async def test_many_notifications_of_one_group_at_once_open_one_run(tmp_path):
     async with service(tmp_path, Script(answer="never")) as http:
         answers = await asyncio.gather(*(http.post("/webhooks/alertmanager", json=notification()) for _ in range(20)))
