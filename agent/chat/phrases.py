@@ -29,7 +29,8 @@ REPAIR = whole(
     rf"go ahead(?: (?:and|with) (?:{_FIX} )?{_IT})?",
     r"(?:propose|submit|make) (?:a |the )?(?:fix|plan|remedy|repair)",
 )
-REPAIR_NAMED = re.compile(rf"^{_POLITE}(?:{_FIX}) (?:the )?(?P<what>[a-z0-9].*)$")
+REPAIR_NAMED = re.compile(rf"^{_POLITE}(?:fix|repair|remediate) (?:the |our |my )?(?P<what>[a-z0-9].*)$")
+REQUEST = re.compile(r"^(?:(?:please|and|now|so|ok(?:ay)?)[ ,]+)*(?:can|could|would|will) you\b")  # a question that is none
 CONSENT = whole(r"yes|yeah|yep|sure|do so")  # only where a repair was offered just now
 REFRAIN = re.compile(
     r"^(?:please )?(?:no,? )?(?:do not|don'?t|never|stop|cancel|abort|wait|hold on)\b(?!.*\b(?:why|what|how|who|know)\b)"

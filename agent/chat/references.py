@@ -31,6 +31,7 @@ from agent.chat.phrases import (
     REPAIR,
     REPAIR_NAMED,
     REPORT,
+    REQUEST,
     RULED_OUT,
     STORE_WORDS,
     THANKS,
@@ -72,11 +73,9 @@ def meaning_of(said: str, thread: Thread) -> Meaning:
     small = _small_talk(said, bare)
     if small is not None:
         return small
-    if REPAIR.match(bare) or (CONSENT.match(bare) and thread.faulty and thread.faulty == thread.run):
-        return Repair() if thread.faulty else Talk(what="nothing-to-repair" if thread.run else "nothing-yet")
-    named = REPAIR_NAMED.match(bare)
-    if named is not None and "?" not in said:
-        return _repair_of(named["what"], thread)
+    repair = _repair(said, bare, thread)
+    if repair is not None:
+        return repair
     if RECHECK.match(bare) and (thread.subject is not None or thread.namespace or thread.repair):
         return Recheck(question=ask_about("health", _phrase(thread)))
     for pattern, what in _SHOWN:
@@ -154,16 +153,28 @@ def _of_choice(choice: str, thread: Thread) -> str:
     return ask_about(thread.intent, name_of(Ref(named[1], named[2] or "", named[3])))
 
 
+def _repair(said: str, bare: str, thread: Thread) -> Meaning | None:
+    """Only what asks for it in full; "fix?" and "do it?" ask what that would be."""
+    consents = CONSENT.match(bare) is not None and bool(thread.faulty) and thread.faulty == thread.run
+    asks = "?" in said and not REQUEST.match(bare)
+    if REPAIR.match(bare) or (consents and not asks):
+        if not thread.faulty:
+            return Talk(what="nothing-to-repair" if thread.run else "nothing-yet")
+        return Show(what="plan") if asks else Repair()
+    named = REPAIR_NAMED.match(bare)
+    return _repair_of(named["what"], thread) if named is not None and not asks else None
+
+
 def _repair_of(what: str, thread: Thread) -> Meaning:
     """ "fix checkout": where that is the subject, the same as "fix it"; else its diagnosis comes first, in the same run."""
-    words = [word for word in words_of(what) if word not in ENGLISH and word not in KIND_WORDS]
-    own = {thread.subject.name, thread.subject.namespace} if thread.subject else set()
-    if thread.faulty and words and all(word in own for word in words):
-        return Repair()
-    if not words:
+    said = words_of(what)
+    words = [word for word in said if word not in ENGLISH and word not in KIND_WORDS]
+    if not words or said[0] in ENGLISH or len(said) > _LONGEST_ELLIPSIS:
         return Talk(what="command")
-    where = _carried(what, thread)
-    return Repair(question=f"why is {what}{where} failing?")
+    own = {thread.subject.name, thread.subject.namespace} if thread.subject else set()
+    if thread.faulty and all(word in own for word in words):
+        return Repair()
+    return Repair(question=f"why is {what}{_carried(what, thread)} failing?")
 
 
 def _read(found: "re.Match[str]", thread: Thread) -> Meaning:

@@ -43,7 +43,9 @@ def test_what_names_its_own_subject_is_left_as_it_was_said(said):
     assert meaning_of(said, THREAD) == Ask(question=said)
 
 
-@pytest.mark.parametrize("said", ["fix it", "Fix it!", "please fix it now", "do it", "apply", "yes", "go ahead", "fix checkout"])
+@pytest.mark.parametrize(
+    "said", ["fix it", "Fix it!", "please fix it now", "do it", "apply", "yes", "go ahead", "fix checkout", "can you fix it?"]
+)
 def test_asking_for_the_repair_of_what_was_found(said):
     assert meaning_of(said, THREAD) == Repair()
 
@@ -62,6 +64,12 @@ def test_asking_for_the_repair_of_what_was_found(said):
         "what would happen if you fix it?",
         "### Task: write a title for this chat. USER: fix it",
         "approve it",
+        "fix?",
+        "do it?",
+        "resolve api.shop.svc",
+        "fix for checkout",
+        "fix everything",
+        "fix checkout and then delete the namespace of staging",
     ],
 )
 def test_nothing_else_acts(said):
