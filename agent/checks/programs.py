@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agent.checks.applications import Told, told
-from agent.checks.containers import began_words, rollback_params
+from agent.checks.containers import began_words, ended_containers, rollback_params, state_of
 from agent.checks.outside import is_server
 from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding, Quote
@@ -33,6 +33,7 @@ class Saying:
     what: str
     at_least: int = 1
     by_release: bool = True
+    ends: bool = False  # counts only of a program that ends over it: others say it of what they try, and go on
 
 
 _SAYINGS = (
@@ -91,6 +92,7 @@ _SAYINGS = (
         ),
         needles=("flag", "option", "argument"),
         what="is started with arguments that it does not know",
+        ends=True,
     ),
     Saying(
         cause="port-not-bindable",
@@ -102,6 +104,7 @@ _SAYINGS = (
         ),
         needles=("already", "eaddrinuse", "bind", "eacces", "only one usage"),
         what="cannot listen on its port, which is taken within the pod or needs a right that it has not",
+        ends=True,
     ),
     Saying(
         cause="leader-election-lost",
@@ -112,6 +115,7 @@ _SAYINGS = (
         needles=("leader", "lease", "leading"),
         what="loses its leadership, because it cannot renew its lease in time, and ends",
         by_release=False,
+        ends=True,
     ),
     Saying(
         cause="database-locks",
@@ -155,6 +159,7 @@ _UNPARSED = re.compile(
     r"|yaml: line \d+|unknown (?:configuration )?(?:field|key|option|directive|property) [\"'`]?[\w.-]+",
     re.I,
 )
+_OF_ITS_OWN = re.compile(r"config|settings|properties|yaml|directive", re.I)
 _UNPARSED_NEEDLES = (
     "config",
     "settings",
@@ -178,10 +183,18 @@ _UNPARSED_NEEDLES = (
 @check("rate-limited-by-peer", weight=0.6)
 def programs_say(topology: Topology) -> Iterator[Finding]:
     """A line of a quiet level says it in passing; and a database tells of what its clients ask in the clients' words."""
+    ending = _ending(topology)
     for saying in _SAYINGS:
         for one in told(topology, saying.pattern, saying.needles, at_least=saying.at_least):
+            if saying.ends and one.unit not in ending:
+                continue
             if not is_quiet(one.last.text) and not (saying.cause == "database-schema-mismatch" and is_server(topology, one.unit)):
                 yield _of(topology, saying, one)
+
+
+def _ending(topology: Topology) -> set[Ref]:
+    """Workloads whose containers end now."""
+    return {unit for pod, unit, box in ended_containers(topology) if state_of(topology, unit, pod, box) == "active"}
 
 
 def _of(topology: Topology, saying: Saying, one: Told) -> Finding:
@@ -243,6 +256,8 @@ def does_not_parse(topology: Topology) -> Iterator[Finding]:
             if edit.holder.kind == "ConfigMap" and topology.now - edit.at <= LATELY
         ]
         edit = edits[0] if edits and (one.last.at is None or edits[0].at <= one.last.at) else None
+        if edit is None and _OF_ITS_OWN.search(one.match[0]) is None and one.unit not in _ending(topology):
+            continue  # an unknown option may be one that somebody sent it
         back = rollback(topology, one.unit, one.first.at) if edit is None else None
         by = f"; {edit.holder} was edited by {edit.who} at {edit.at:%H:%M:%SZ}" if edit is not None else ""
         yield Finding(

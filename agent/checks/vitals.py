@@ -3,6 +3,7 @@ packets do not fit."""
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from agent.checks.loaded import node_of, nodes_of
 from agent.checks.registry import check, quote_field
@@ -11,7 +12,7 @@ from agent.checks.told import credible, sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.logs import started_lately
-from agent.signals.readings import last, named, quantile
+from agent.signals.readings import LATELY, last, named, quantile
 from agent.topology import Topology
 
 RELIST = 3.0  # seconds of the 99th percentile; a relist is due each second, and after 180 the kubelet calls itself not ready
@@ -45,6 +46,7 @@ def lists_slowly(topology: Topology) -> Iterator[Finding]:
         yield Finding(
             cause="pleg-slow",
             subject=node,
+            since=topology.now - timedelta(seconds=LATELY),
             params={"p99_seconds": round(took, 2)},
             quotes=(quote_field(node, "kubelet_pleg_relist_duration_seconds", words),),
             statement=f"The container runtime of {node} answers slowly: {words} (PLEG), so pods on it start and turn ready late,"
@@ -63,11 +65,13 @@ def clock_is_off(topology: Topology) -> Iterator[Finding]:
         apart = max((abs(value - when) for one in known["node_time_seconds"] for when, value in one.samples[-1:]), default=0.0)
         if offset < OFF and apart < APART:
             continue
+        far = [when for one in known["node_timex_offset_seconds"] for when, value in one.samples if abs(value) >= OFF]
         synced = all(last(one) == 1 for one in known["node_timex_sync_status"])
         words = f"{max(offset, apart):.1f} s from {'true time' if offset >= OFF else 'the clock of the monitoring'}"
         yield Finding(
             cause="node-clock-off",
             subject=node,
+            since=datetime.fromtimestamp(min(far), UTC) if far else None,
             params={"seconds": round(max(offset, apart), 3), "synchronised": synced},
             quotes=(quote_field(node, "node_timex_offset_seconds / node_time_seconds", words),),
             statement=f"The clock of {node} is {words}{'' if synced else ', and is not synchronised'}: certificates and tokens"

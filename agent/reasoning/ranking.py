@@ -16,6 +16,9 @@ from agent.reasoning.explaining import because, change_before, explained_by, les
 from agent.reasoning.focus import Focus
 from agent.reasoning.symptoms import suits
 from agent.topology import Topology
+from agent.topology.fields import text
+from agent.topology.pods import is_ready
+from agent.topology.workloads import live_pods
 
 SLACK = timedelta(minutes=3)  # conditions and back-off messages come late and in any order
 AT_MOST = 3
@@ -23,6 +26,7 @@ WIDE = 0.65  # how much what holds for the whole cluster has to do with any ques
 SOON = timedelta(minutes=15)  # a change that near before a finding speaks for it
 LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
 SPREADING = frozenset({"connection-pool-exhausted", "server-limit-reached"})  # who waits for another's has the same trouble
+ANNOUNCED = frozenset({"node-going-away"})  # what is yet to come accounts for nothing that is
 VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
 
 
@@ -149,7 +153,9 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
     strength_a, strength_b = _strength(a), _strength(b)
     if ours == theirs:
         return strength_a > strength_b or (strength_a == strength_b and _earlier(a, b))
-    if a.symptom_only and not b.symptom_only:
+    if a.cause in ANNOUNCED or (a.symptom_only and not b.symptom_only):
+        return False
+    if ours.kind == "Node" and not _is_hit(theirs, ours, topology):
         return False
     if a.since is not None and b.since is not None and a.since > b.since + SLACK and not b.symptom_only:
         return False
@@ -167,6 +173,12 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
         return True
     # what a finding proves by itself (a key that is missing) no broken dependency takes away
     return strength_a >= strength_b + 0.05
+
+
+def _is_hit(unit: Ref, node: Ref, topology: Topology) -> bool:
+    """Whether a pod of the unit that is not ready is (or waits to be) on the node. Trouble that no pod shows may be anywhere."""
+    sick = [pod for pod in live_pods(topology, unit) if not is_ready(pod)]
+    return not sick or any(text(pod, "spec", "nodeName") in ("", node.name) for pod in sick)
 
 
 def _strength(finding: Finding) -> float:

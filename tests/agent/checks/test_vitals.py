@@ -3,7 +3,26 @@
 import pytest
 
 from agent.checks import run
-from tests.agent.builders import active, ago, app, custom, lines, log, measured, node, obj, told, topology
+from agent.reasoning.offline import OfflineReasoner
+from tests.agent.builders import (
+    active,
+    ago,
+    app,
+    asked,
+    custom,
+    deployment,
+    ended,
+    lines,
+    log,
+    measured,
+    node,
+    obj,
+    observed,
+    pod,
+    replica_set,
+    told,
+    topology,
+)
 from tests.agent.checks.cases import CASES, SERIES
 
 
@@ -106,3 +125,32 @@ def test_an_old_pod_evicted_without_a_trace_of_when_is_past():
     gone["spec"] = {"containers": []}
     gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
     assert causes([*objects, gone]) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "W0504 failed to renew lease kube-system/x: timed out waiting for the condition",
+        "bind: address already in use, trying port 8081",
+        "WARN client sent unknown option --fast",
+    ],
+)
+def test_what_a_program_says_and_goes_on_is_no_reason_to_end(line):
+    objects = app("web", minutes=600)
+    assert causes(objects, [log(objects[2], lines(*[line] * 3))]) == []
+
+
+def test_a_node_that_is_about_to_leave_accounts_for_no_crash_of_now():
+    said = [told("Ready", "True"), told("RebootScheduled", "True", minutes=600)]
+    objects, logs = CASES["wrong-arguments"][1]()
+    found = OfflineReasoner().diagnose(asked("why is web failing?"), observed(*objects, node(conditions=said), logs=logs))
+    assert [one.finding.cause for one in found.causes][:1] == ["wrong-arguments"]
+
+
+def test_a_node_in_trouble_accounts_for_nothing_on_other_nodes():
+    owner = deployment("web", replicas=1, ready=0)
+    set_ = replica_set(owner, ready=0)
+    one = pod(set_, ready=False, statuses=[ended(1)], node="node-2")
+    ill = node("node-1", conditions=[told("Ready", "True"), told("DiskPressure", "True", minutes=600)])
+    found = OfflineReasoner().diagnose(asked("why is web failing?"), observed(owner, set_, one, ill, node("node-2")))
+    assert "node-pressure" not in [one.finding.cause for one in found.causes]
