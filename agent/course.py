@@ -9,7 +9,7 @@ plan said).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypedDict, cast
 
@@ -23,7 +23,7 @@ from agent.reasoning.model.case import Investigator
 from agent.stages.ask import ask
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
-from agent.stages.diagnose import diagnose, remembering
+from agent.stages.diagnose import diagnose, heeding, remembering
 from agent.stages.execute import execute
 from agent.stages.gather import Limits, Sight, gather
 from agent.stages.intake import intake
@@ -111,6 +111,8 @@ class Course:
     def forget(self, run: str) -> None:
         """What was read for a run is not kept beyond it."""
         self._sights.pop(run, None)
+        if self._inquest is not None:
+            self._inquest.forget(run)
 
     async def _sight(self, state: State) -> Sight:
         """What was read last; read again where it was dropped, after a restart or because the cluster was changed."""
@@ -150,8 +152,8 @@ class Course:
         found, fresh = await diagnose(row.incident, sight, known, reasoner=means.reasoner)
         if any(entry["undo"] for entry in state["rounds"]):
             found = remembering(found, _diagnosis(state))
-        if (earlier := _diagnosis(state)) is not None:  # what a model made of it stays in the report
-            found = replace(found, assessment=earlier.assessment)
+        if (earlier := _diagnosis(state)) is not None:
+            found = heeding(found, earlier, acted=any(entry["lease"] for entry in state["rounds"]))
         await means.store.put_evidence(row.id, fresh)
         more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
         if more and state.get("readings", 0) < self._bounds.readings:

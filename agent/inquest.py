@@ -3,6 +3,7 @@
 What stands between two turns is plain data in the run's state (`inquest`, `advice`); a run without a model never comes here.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -44,6 +45,10 @@ class Inquest:
         self._store = store
         self._runbooks = runbooks
         self._clock = clock
+        self._views: dict[str, View] = {}  # of runs that go on: what was worked out of a view is worked out once
+
+    def forget(self, run: str) -> None:
+        self._views.pop(run, None)
 
     def is_wanted(self, state: Mapping[str, Any], outcome: str) -> bool:
         """At first, and again after a plan that was denied, failed or did not help; three times at most."""
@@ -127,9 +132,7 @@ class Inquest:
 
     async def _case(self, state: Mapping[str, Any], row: RunRow, sight: Sight) -> Case:
         diagnosis = from_document(Diagnosis, cast(Json, state["diagnosis"]))
-        view = View(
-            observed=sight.observed, series=sight.series, window=sight.window, namespaces=tuple(state.get("namespaces", ()))
-        )
+        view = self._view(row.id, sight, tuple(state.get("namespaces", ())))
         return Case(
             run=row.id,
             incident=row.incident,
@@ -137,8 +140,15 @@ class Inquest:
             evidence=await self._store.evidence(row.id),
             view=view,
             rounds=tuple(from_document(Round, cast(Json, one)) for one in state.get("rounds", ())),
-            remedies=tuple(self._remedies(diagnosis, view)),
+            remedies=await asyncio.to_thread(self._remedies, diagnosis, view) if _memo(state).inquiry is None else (),
         )
+
+    def _view(self, run: str, sight: Sight, namespaces: tuple[str, ...]) -> View:
+        known = self._views.get(run)
+        if known is None or known.observed is not sight.observed:
+            known = View(observed=sight.observed, series=sight.series, window=sight.window, namespaces=namespaces)
+            self._views[run] = known
+        return known
 
     def _remedies(self, diagnosis: Diagnosis, view: View) -> list[str]:
         told = []

@@ -1,7 +1,7 @@
 """Eyes that a reasoner may ask by name: read only. Each toolset is one file in agent/toolsets."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
 import orjson
@@ -34,12 +34,13 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What was read already: most questions need no further request."""
+    """What was read already: most questions need no further request. `derived` is what toolsets work out of it once, by name."""
 
     observed: Observed
     series: tuple[Series, ...]
     window: Window
     namespaces: tuple[str, ...]
+    derived: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

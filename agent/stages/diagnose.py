@@ -11,6 +11,8 @@ from agent.ports import Reasoner
 from agent.reasoning.evidence import collect
 from agent.stages.gather import Sight
 
+MOST_CAUSES = 3
+
 
 async def diagnose(
     incident: Incident, sight: Sight, known: Sequence[Evidence], *, reasoner: Reasoner
@@ -39,6 +41,17 @@ def remembering(fresh: Diagnosis, earlier: Diagnosis | None) -> Diagnosis:
             cause = replace(cause, finding=finding, because=reasons[cause.finding.id])
         causes.append(cause)
     return replace(fresh, causes=tuple(causes))
+
+
+def heeding(fresh: Diagnosis, earlier: Diagnosis, *, acted: bool) -> Diagnosis:
+    """What a model made of it stays in the report; and until something was done, so do the causes that only it named."""
+    ids = {cause.finding.id for cause in fresh.causes}
+    own = [one for one in earlier.causes if one.finding.by_model and one.finding.id not in ids]
+    heeded = replace(fresh, assessment=earlier.assessment)
+    if acted or not own or fresh.outcome not in ("fault", "unknown"):
+        return heeded
+    statement = fresh.statement if fresh.outcome == "fault" else earlier.statement
+    return replace(heeded, outcome="fault", statement=statement, causes=(*fresh.causes, *own)[:MOST_CAUSES])
 
 
 def _renumbered(

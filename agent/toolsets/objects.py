@@ -1,20 +1,21 @@
 """Eyes on the cluster's objects, events and logs, by question: what was read already first, a further read where it was not."""
 
+import asyncio
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import yaml
-from pydantic import Field
 
 from agent.domain.objects import ContainerLog, Manifest, Ref
 from agent.errors import ToolRefused
 from agent.ports import ClusterReader
-from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
+from agent.ports.toolset import Sighting, Tool, View, tool
 from agent.signals.changes import changes
 from agent.toolsets.keeping import scrubbed
 from agent.toolsets.kinds import resource_of
+from agent.toolsets.object_questions import Diff, Events, Listing, Logs, Recent, Right, Which
 from agent.topology import Topology, build
 from agent.topology.events import Happening
 from agent.topology.fields import at, items, kind_of, labels_of, mapping, name_of, namespace_of, number, ref_of, text
@@ -23,53 +24,6 @@ from agent.topology.roles import Request
 from agent.topology.workloads import revisions
 
 MOST_ROWS = 300
-MOST_LOG_LINES = 20_000
-
-
-class Which(Arguments):
-    kind: str = Field(description="such as Deployment", pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")
-    namespace: str = Field("", description="empty for cluster-scoped kinds", max_length=63)
-    name: str = Field(min_length=1, max_length=253)
-
-
-class Listing(Arguments):
-    kind: str = Field(description="such as Pod", pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")
-    namespace: str = Field("", description="empty: all that were read", max_length=63)
-    labels: str = Field("", description="only objects with these labels: a=b,c=d", max_length=300)
-
-
-class Events(Arguments):
-    namespace: str = Field("", max_length=63)
-    kind: str = Field("", description="of objects of this kind only", max_length=63)
-    name: str = Field("", description="of objects whose name begins so", max_length=253)
-
-
-class Logs(Arguments):
-    namespace: str = Field(max_length=63)
-    pod: str = Field(max_length=253)
-    container: str = Field("", description="empty: all of the pod", max_length=63)
-    previous: bool = Field(False, description="of the run before the last restart")
-    tail: int = Field(400, ge=1, le=MOST_LOG_LINES, description="lines from the end")
-
-
-class Diff(Arguments):
-    namespace: str = Field(max_length=63)
-    name: str = Field(description="of the Deployment", max_length=253)
-    older: int = Field(ge=1)
-    newer: int = Field(ge=1)
-
-
-class Right(Arguments):
-    verb: str = Field(description="such as get, or *", max_length=30)
-    resource: str = Field(description="in the plural, such as pods or pods/log", max_length=120)
-    group: str = Field("", description="API group; empty for the core", max_length=120)
-    namespace: str = Field("", max_length=63)
-    name: str = Field("", max_length=253)
-
-
-class Recent(Arguments):
-    hours: float = Field(24, gt=0, le=24 * 365)
-    namespace: str = Field("", max_length=63)
 
 
 class ObjectEyes:
@@ -82,7 +36,9 @@ class ObjectEyes:
         self._reader = reader
 
     def tools(self, view: View) -> Sequence[Tool]:
-        look = _Look(self._reader, view)
+        known = view.derived.get("objects")
+        look = known if isinstance(known, _Look) else _Look(self._reader, view)
+        view.derived["objects"] = look
         return (
             tool("list_objects", "Objects of one kind, one line each.", Listing, look.listed),
             tool("get_object", "One object as YAML; values of secrets are taken out.", Which, look.got),
@@ -103,15 +59,17 @@ class _Look:
         self._reader = reader
         self._view = view
         self._topologies: dict[str, Topology] = {}
+        self._turn = asyncio.Lock()  # questions come several at once, and a topology is built once
 
     async def _seen(self, namespace: str) -> Topology:
         """What was read, or, of a namespace outside of it, what is read now."""
         key = namespace if namespace and namespace not in self._view.namespaces else ""
-        if key not in self._topologies:
-            seen = self._view.observed if not key else await self._reader.overview([key])
-            gaps = {gap.what.split()[0]: gap.why for gap in seen.gaps}
-            series = () if key else self._view.series
-            self._topologies[key] = build(seen.now, seen.objects, seen.logs, series, gaps)
+        async with self._turn:
+            if key not in self._topologies:
+                seen = self._view.observed if not key else await self._reader.overview([key])
+                gaps = {gap.what.split()[0]: gap.why for gap in seen.gaps}
+                series = () if key else self._view.series
+                self._topologies[key] = await asyncio.to_thread(build, seen.now, seen.objects, seen.logs, series, gaps)
         return self._topologies[key]
 
     async def listed(self, asked: Listing) -> Sighting:

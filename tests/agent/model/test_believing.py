@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
+from agent.domain.assessment import Assessment
 from agent.domain.finding import Diagnosis, Finding, RankedCause
 from agent.domain.objects import Ref
 from agent.reasoning.model.faithfulness import Known, Piece, believed
 from agent.reasoning.model.merging import CLEAR, MOST_BY_MODEL, merged
 from agent.reasoning.model.proposal import NotInForm, Proposal, read_proposal
+from agent.stages.diagnose import heeding
 
 WEB, DB = Ref("Deployment", "shop", "web"), Ref("StatefulSet", "shop", "db")
 PIECES = {
@@ -160,3 +162,16 @@ def test_an_answer_is_found_in_what_a_model_wraps_it_in(said):
 def test_what_is_no_answer_is_said_to_be_none(said):
     with pytest.raises(NotInForm):
         read_proposal(said)
+
+
+@pytest.mark.parametrize(("acted", "outcome"), [(False, "fault"), (True, "unknown")])
+def test_until_something_was_done_what_the_model_named_is_not_forgotten(acted, outcome):
+    own = cause(FULL, kind="StatefulSet", name="db", slug="disk-full")
+    whole, _ = both(proposal(causes=[own]), offline(outcome="unknown"))
+    assessed = dataclasses.replace(whole.diagnosis, assessment=Assessment(model="m", outcome="answered"))
+
+    again = heeding(offline(outcome="unknown"), assessed, acted=acted)
+
+    assert again.outcome == outcome
+    assert bool(again.causes) == (not acted)
+    assert again.assessment == assessed.assessment
