@@ -137,12 +137,13 @@ class Identity:
         content = self.seal.open("session", cookie, now=self.now()) if cookie else None
         if content is None:
             return None
-        person = Person(name=str(content["name"]), called=str(content["called"]), mark=str(content["mark"]))
-        if content["by"] == "file":
+        said = {key: str(content.get(key, "")) for key in ("name", "called", "mark", "by")}
+        person = Person(name=said["name"], called=said["called"], mark=said["mark"])
+        if said["by"] == "file":
             found = self.people.by_name(person.name) if self.people is not None else None
             if found is None or found.mark != person.mark:
                 return None
-        elif self.verifier is None or content["by"] != self.verifier.provider.issuer:
+        elif self.verifier is None or said["by"] != self.verifier.provider.issuer:
             return None
         return Session(person=person, csrf=self.seal.mac("csrf", cookie), by_cookie=True)
 
@@ -182,7 +183,7 @@ class Identity:
         server, client = request.scope.get("server") or ("", 0), request.client
         if not _is_loopback(str(server[0])) or client is None or not _is_loopback(client.host):
             raise HTTPException(403, _WHERE)
-        host = request.headers.get("host", "")
+        host = request.headers.get("host", "").lower()
         name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
         if not _is_loopback(name.strip("[]")) and (not host or host != urlsplit(self.public_url).netloc):
             raise HTTPException(

@@ -16,10 +16,10 @@
     for (const id of ids) {
       const [old, now] = [document.getElementById(id), fresh.getElementById(id)];
       if (!old || !now || old.innerHTML === now.innerHTML) continue;
-      const open = [...old.querySelectorAll("details[open]")].map((one) => one.id);
+      const folds = [...old.querySelectorAll("details[id]")].map((one) => [one.id, one.open]);
       const at = old.contains(document.activeElement) ? place(document.activeElement) : "";
       old.replaceWith(document.importNode(now, true));
-      for (const name of open) document.getElementById(name)?.setAttribute("open", "");
+      for (const [name, open] of folds) document.getElementById(name)?.toggleAttribute("open", open);
       if (at) document.querySelector(at)?.focus({ preventScroll: true });
     }
   };

@@ -1,12 +1,17 @@
 """Who is asking: what opens the service, and what does not, over ASGI with a real (local) identity provider."""
 
+import base64
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from fastapi import Request
 
 from agent.app import create_app
+from agent.app.identity import Identity
 from agent.app.people import PeopleFile
+from agent.app.seal import Seal
 from agent.errors import InputError
 from agent.settings import Settings
 from tests.fakes.agent_shop import fake_shop
@@ -188,3 +193,36 @@ async def test_a_host_that_is_shared_with_the_approvals_is_complained_about(ask,
     caplog.clear()
     await ask(settings={**shared, "approvals_url": "https://approvals.example"})
     assert "in common" not in caplog.text
+
+
+async def test_a_cookie_that_was_not_sealed_here_or_has_run_out_is_nobodys(people, tmp_path):
+    file, _ = people
+    at = [datetime(2026, 3, 2, 9, tzinfo=UTC)]
+    identity = Identity(seal=Seal(b"k" * 32), people=file, now=lambda: at[0])
+
+    def known(cookie: str):
+        scope = {"type": "http", "scheme": "http", "headers": [(b"cookie", f"lestrade-agent-session={cookie}".encode())]}
+        return identity.by_cookie(Request(scope))
+
+    good = identity.sealed(file.by_name("ada"), "file")
+    body, _, mac = good.rpartition(".")
+    forged = base64.urlsafe_b64encode(base64.urlsafe_b64decode(body).replace(b"ada", b"eve")).decode()
+    assert known(good).person.name == "ada"
+    for cookie in (
+        f"{forged}.{mac}",
+        f"{body}.{mac[:-1]}0" if mac[-1] != "0" else f"{body}.{mac[:-1]}1",
+        Identity(seal=Seal(b"x" * 32), people=file, now=identity.now).sealed(file.by_name("ada"), "file"),
+        identity.sealed(file.by_name("ada"), "https://provider.example"),
+        identity.seal.close("log-in", {"name": "ada", "by": "file"}, until=at[0] + timedelta(hours=1)),
+        identity.seal.close("session", {}, until=at[0] + timedelta(hours=1)),
+        "",
+        ".",
+        "a" * 5000,
+    ):
+        assert known(cookie) is None, cookie
+    at[0] += timedelta(hours=8)
+    assert known(good) is None
+    at[0] -= timedelta(hours=7)
+    file.remove("ada")
+    file.add("ada")
+    assert known(good) is None
