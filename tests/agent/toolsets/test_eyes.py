@@ -303,12 +303,10 @@ async def test_an_mcp_server_is_pinned_and_only_read():
     digest = unpinned.why_off.rpartition(" ")[2]
 
     eyes = await McpEyes.look(Server(name="tickets", command=command, digest=digest))
-    changed = await McpEyes.look(Server(name="tickets", command=(*command, "more"), digest=digest))
 
     assert unpinned.tools(view()) == ()
     assert [one.name for one in eyes.tools(view())] == ["tickets_search"]
     assert (await ask(eyes, "tickets_search", '{"words": "disk"}')).text == "TICKET-7 about disk"
-    assert "not those that were pinned" in changed.why_off
 
 
 def test_a_wrong_file_of_mcp_servers_is_named(tmp_path):
