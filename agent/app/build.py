@@ -29,6 +29,7 @@ from agent.bootstrap import Workshop
 from agent.chat.conversation import Conversations
 from agent.delivery.orders import read_orders
 from agent.ports.tracing import listening
+from agent.telemetry import heard
 
 # FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -42,6 +43,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(listening(meters.heard))
+            stack.enter_context(listening(heard))
             shop = await stack.enter_async_context(open_shop())
             orders = read_orders(shop.settings.deliveries)
             workers = Workers(shop, meters)

@@ -92,10 +92,10 @@ def span(kind: Kind, name: str = "", /, **attributes: Value) -> Iterator[Noted]:
             raise
         finally:
             noted.seconds = time.perf_counter() - began
-            if token is not None:
-                RUN.reset(token)
             for listener in _listeners:
                 listener(noted)
+            if token is not None:
+                RUN.reset(token)
 
 
 def carried() -> Mapping[str, str]:

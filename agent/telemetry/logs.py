@@ -10,7 +10,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
-from agent.ports.tracing import RUN, trace_id_of
+from agent.ports.tracing import RUN, Noted, trace_id_of
 from agent.signals.masking import MASK, mask
 
 QUIET = (
@@ -26,6 +26,7 @@ QUIET = (
     "drain3",
 )
 DEEPEST = 12
+logger = logging.getLogger("agent.run")
 
 
 def log_as_json(level: str) -> None:
@@ -47,6 +48,7 @@ def log_as_json(level: str) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            plain,
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),  # locals hold what was read
             masked,
             structlog.processors.JSONRenderer(default=str),
@@ -58,6 +60,23 @@ def log_as_json(level: str) -> None:
     logging.basicConfig(level=number, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def heard(noted: Noted) -> None:
+    """A listener of agent.ports.tracing: a line for each stage and run that ends, and for everything that fails."""
+    if noted.failed == "CancelledError" or not (noted.failed or noted.kind in ("run", "stage")):
+        return
+    told = {**noted.attributes, "seconds": round(noted.seconds, 3), **({"error": noted.failed} if noted.failed else {})}
+    if noted.kind != "run" and noted.name:
+        told["name"] = noted.name
+    logger.log(logging.WARNING if noted.failed else logging.INFO, "%s ended", noted.kind, extra={"told": told})
+
+
+def plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What was told beside the words stands among them; the server's copy for coloured terminals goes."""
+    event.pop("color_message", None)
+    told = event.pop("told", None)
+    return {**told, **event} if isinstance(told, dict) else event
 
 
 def of_the_run(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sidecar.telemetry.logs
-from agent.ports.tracing import span, trace_id_of
-from agent.telemetry.logs import log_as_json, masked
+from agent.ports.tracing import listening, span, trace_id_of
+from agent.telemetry.logs import heard, log_as_json, masked
 from sidecar.telemetry import configure_log
 
 # By shape, and by the name that goes with them; the values say what they are, so that a leak can be seen.
@@ -57,6 +57,21 @@ def test_each_line_of_a_run_names_it_and_its_trace_whoever_writes(lines):
     assert [line.get("run") for line in told] == ["run-1", "run-1", "run-1", None]
     assert {line.get("trace_id") for line in told[:3]} == {trace_id_of("run-1")}
     assert all({"event", "level", "logger", "timestamp"} <= set(line) for line in told)
+
+
+def test_stages_and_runs_that_end_are_lines_and_so_is_what_fails(lines):
+    with listening(heard), span("run", "run-1", incident="inc-1"):
+        with span("stage", "gather", run="run-1"), span("tool", "cluster.overview", source="cluster"):
+            pass
+        with span("tool", "metrics.range", source="metrics") as look:
+            look.failed = "MetricsUnavailable"
+
+    told = [(line["event"], line["level"], line.get("name"), line.get("error"), line["run"]) for line in said(lines)]
+    assert told == [
+        ("stage ended", "info", "gather", None, "run-1"),
+        ("tool ended", "warning", "metrics.range", "MetricsUnavailable", "run-1"),
+        ("run ended", "info", None, None, "run-1"),
+    ]
 
 
 def test_a_traceback_has_no_values_of_variables(lines):
