@@ -73,7 +73,7 @@ class Toolkit:
         found = await survey(
             namespaces or known,
             reader=reader,
-            metrics=None,
+            metrics=self._shop.means.metrics,
             looker=OfflineReasoner(own_causes(self._library)),
             limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
             everywhere=not namespaces,

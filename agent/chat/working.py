@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from agent.bootstrap import Workshop
 from agent.errors import Busy, LestradeError
 from agent.ports import RunEvent, RunRow
 
 AGAIN_SECONDS = 1.0
+Ended = Literal["the work", "the events"]
 MOST_REPAIRS = 16  # that wait for people at the same time, in one process
 
 logger = logging.getLogger(__name__)
@@ -45,31 +47,32 @@ class Works:
     async def follow(self, row: RunRow) -> AsyncIterator[RunEvent]:
         """Every event of the run from its first, until it is finished. Raises the LestradeError that the work ended with.
         Whoever stops listening does not stop the work."""
-        news: asyncio.Queue[RunEvent | None] = asyncio.Queue()  # None: look whether somebody has ended
+        news: asyncio.Queue[RunEvent | Ended] = asyncio.Queue()
         work = self._running.get(row.id)
         pump = asyncio.create_task(self._pump(row.id, news))
         if work is not None:
-            work.add_done_callback(lambda _: news.put_nowait(None))
+            work.add_done_callback(lambda _: news.put_nowait("the work"))
         try:
             while True:
-                event = await news.get()
-                if event is not None:
-                    yield event
-                elif pump.done():
-                    await pump
-                    return
-                elif work is not None and (failure := _failure(work)) is not None:
-                    raise failure
+                match await news.get():
+                    case "the work":
+                        if work is not None and (failure := _failure(work)) is not None:
+                            raise failure
+                    case "the events":
+                        await pump
+                        return
+                    case event:
+                        yield event
         finally:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
 
-    async def _pump(self, run: str, news: "asyncio.Queue[RunEvent | None]") -> None:
+    async def _pump(self, run: str, news: "asyncio.Queue[RunEvent | Ended]") -> None:
         try:
             async for event in self._shop.events.follow(run):
                 news.put_nowait(event)
         finally:
-            asyncio.get_running_loop().call_soon(news.put_nowait, None)  # once this is done
+            news.put_nowait("the events")
 
     async def stop(self, run: str) -> None:
         """The work on a run ends where it is; the run is left as it is."""
