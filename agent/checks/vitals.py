@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from agent.checks.dns import dns_pods, dns_troubles
 from agent.checks.loaded import node_of, nodes_of
 from agent.checks.registry import check, quote_field
 from agent.checks.services import log_troubles
@@ -12,11 +13,15 @@ from agent.checks.told import credible, sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.logs import started_lately
-from agent.signals.readings import LATELY, last, named, quantile
+from agent.signals.readings import LATELY, growth, last, named, quantile
 from agent.topology import Topology
+from agent.topology.fields import text
+from agent.topology.pods import is_ready
+from agent.topology.workloads import live_pods
 
 RELIST = 3.0  # seconds of the 99th percentile; a relist is due each second, and after 180 the kubelet calls itself not ready
 OFF = 0.5  # seconds; NodeClockSkewDetected of the node mixin warns at 0.05
+DROPPED = 10  # failed insertions in ten minutes from which it is more than chance
 APART = 5.0  # seconds between the node's clock and that of whoever scraped it, beyond what a scrape takes
 _PHYSICAL = re.compile(r"^(?:eth|ens|enp|eno|em|bond|wl)\w*$")
 # What a tunnel adds to each packet, by the names that network plugins give their devices. (Cilium's devices keep 1500 and set the
@@ -122,3 +127,36 @@ def _mtu(subject: Ref, words: str, suffers: tuple[Ref, ...], quotes: list[Quote]
         statement=f"Large packets do not get through{where} while small ones do: {words}. So connections stand, and hang"
         f" with the first large answer ({', '.join(map(str, suffers[:3]))}).",
     )
+
+
+@check("dns-lookups-dropped", weight=0.72)
+def lookups_are_dropped(topology: Topology) -> Iterator[Finding]:
+    """node_nf_conntrack_stat_insert_failed rises while names of Services that exist do not resolve in time and the cluster's DNS
+    is well: two lookups at once from one socket race for one entry of the connection table, and one of them is dropped."""
+    if any(not is_ready(pod) for pod in dns_pods(topology)):
+        return
+    waits = [
+        (unit, quote)
+        for unit, trouble, quote in dns_troubles(topology)
+        if started_lately(trouble.last, topology.now) and topology.host(trouble.host, unit.namespace) in topology.objects
+    ]
+    for node, known in sorted(nodes_of(topology, ("node_nf_conntrack_stat_insert_failed",)).items()):
+        dropped = sum(growth(one) for one in known["node_nf_conntrack_stat_insert_failed"])
+        there = [
+            (unit, quote)
+            for unit, quote in waits
+            if any(text(pod, "spec", "nodeName") == node.name for pod in live_pods(topology, unit))
+        ]
+        if dropped < DROPPED or not there:
+            continue
+        units = tuple(dict.fromkeys(unit for unit, _ in there))
+        words = f"{dropped:.0f} insertions into the connection table failed in ten minutes"
+        yield Finding(
+            cause="dns-lookups-dropped",
+            subject=node,
+            affects=units,
+            params={"dropped": int(dropped)},
+            quotes=(quote_field(node, "node_nf_conntrack_stat_insert_failed", words), *(quote for _, quote in there[:2])),
+            statement=f"Lookups of names are dropped now and then on {node} ({words}), so {', '.join(map(str, units[:3]))} wait"
+            " seconds for names that exist: A and AAAA lookups sent at once race for one entry of the table.",
+        )

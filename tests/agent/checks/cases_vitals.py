@@ -73,3 +73,13 @@ def _() -> World:
         }  # fmt: skip
         made.append(one)
     return [owner, *made], []
+
+
+RACE = [measured("node_nf_conntrack_stat_insert_failed", [3.0 * n for n in range(21)], node="node-1")]
+
+
+@case("dns-lookups-dropped", "Node/node-1", series=RACE)
+def _() -> World:
+    objects = app("web")
+    said = ["ERROR getaddrinfo EAI_AGAIN cart"] * 5
+    return [*objects, *app("cart"), node()], [log(objects[2], lines(*said))]
