@@ -5,8 +5,11 @@ beside each figure. A real API server answers a look in 1-2 ms.
 """
 
 import json
+import os
 import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +23,7 @@ from tests.bench.fleet import COUNT, Answer, Governed, governed
 from tests.bench.measure import Row, milliseconds, p
 from tests.sidecar.process.harness import good, wait_for
 
-ROUNDS = 60
+ROUNDS = 200
 ANEW = 12
 VERDICT = "p50 5 ms, p99 15 ms"
 # Its own figures for ten actions over HTTP on two cores; it advises, nothing is looked up, recorded or enforced.
@@ -49,12 +52,57 @@ def verdict() -> list[Row]:
         with _world("dev", small=small) as world:
             world.lab.world.stop()  # its controllers run in the process that measures
             anew = [_judged(world, _later(world), "allow") for _ in range(ANEW)]
-            following = [_judged(world, world.plan(), "allow") for _ in range(ROUNDS)]
-        reused = [answer for answer in following if answer.laps["cluster"] == 0]
-        rows += _verdict_rows(f"{what}, by looks of the last two seconds ({len(reused)} of {ROUNDS} that followed)", reused)
+            plain, spent = _following(world)
+            with awake():
+                kept_awake, _ = _following(world)
+        said = f"{what}, by looks of the last two seconds"
+        rows += _verdict_rows(f"{said} ({len(plain)} of {ROUNDS} that followed)", plain)
+        rows.append(Row(what="... processor time of it", budget="", measured=spent, within=None))
+        rows.append(_awake_row(kept_awake))
         rows += _verdict_rows(f"{what}, every object looked up anew", anew)
     rows[0] = replace(rows[0], what=f"{rows[0].what} ({ELSEWHERE})")
     return rows
+
+
+def _following(world: Governed) -> tuple[list[Answer], str]:
+    """Answers that rest on looks kept from just before, and what sidecar and OPA computed for each plan."""
+    processes = {"sidecar": world.sidecar.process, "OPA": world.opa.process}
+    before = {name: _computed(process.pid) for name, process in processes.items() if process is not None}
+    answers = [_judged(world, world.plan(), "allow") for _ in range(ROUNDS)]
+    after = {name: _computed(process.pid) for name, process in processes.items() if process is not None}
+    spent = ", ".join(f"{name} {(after[name] - before[name]) / ROUNDS:.1f} ms" for name in before)
+    return [answer for answer in answers if answer.laps["cluster"] == 0], spent
+
+
+def _computed(pid: int) -> float:
+    """Milliseconds that a process has had a processor for, all of its threads (Linux)."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+
+
+def _awake_row(answers: list[Answer]) -> Row:
+    """A virtual core that fell asleep takes its time to wake up, four times for each verdict: that is the machine's."""
+    times = [answer.took for answer in answers]
+    what = "... the same while a loop of the idle class keeps each core from falling asleep"
+    return Row(what=what, budget="", measured=_percentiles(times), within=None)
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """One process on each core that computes only when nobody else wants to."""
+    code = (
+        "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); "
+        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() == int(sys.argv[2]): pass"
+    )
+    cores = sorted(os.sched_getaffinity(0))
+    loops = [subprocess.Popen([sys.executable, "-c", code, str(core), str(os.getpid())]) for core in cores]
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def _later(world: Governed) -> dict[str, Any]:
