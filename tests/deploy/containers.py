@@ -13,7 +13,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"agent": "lestrade", "sidecar": "lestrade-sidecar"}
-TRY = ["unshare", "--mount", "sh", "-c", "mount --make-rprivate / && mount -t tmpfs tmpfs /mnt"]
+OVERLAY = "mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/up,workdir=/mnt/work /etc"
+TRIED = ("mount --make-rprivate /", "mount -t tmpfs tmpfs /mnt", "mkdir /mnt/up /mnt/work", OVERLAY, "mount -o remount,bind,ro /")
+TRY = ["unshare", "--mount", "sh", "-c", " && ".join(TRIED)]
 
 
 @functools.cache
