@@ -20,7 +20,7 @@ help:  ## this list
 demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to report (SCENARIO=name, ARGS=--yes)
 	@$(RUN)/lestrade demo $(SCENARIO) $$([ -t 0 ] || echo --yes) $(ARGS)
 
-test: .cache/synced servers  ## every test
+test: .cache/synced servers  ## every test (LESTRADE_STORM_SECONDS=60: the storm of alerts lasts a minute)
 	$(RUN)/python -m pytest -n 3 --dist loadfile
 
 check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks

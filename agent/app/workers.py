@@ -48,6 +48,8 @@ class Workers:
                     await self._start_what_fits()
                 except StoreUnavailable as exc:
                     logger.error("looking for runs: %s", exc)
+                except Exception:  # whatever it is: a service that takes alerts and never works on them is the worst of all
+                    logger.exception("looking for runs broke")
                 await self._pause(LOOK_SECONDS)
         finally:
             for task in self._busy.values():
@@ -62,6 +64,8 @@ class Workers:
                 await jobs.offer()
             except StoreUnavailable as exc:
                 logger.error("offering runs: %s", exc)
+            except Exception:
+                logger.exception("offering runs broke")
             await self._pause(pause)
 
     async def _run_shared(self, jobs: Jobs) -> None:
@@ -70,6 +74,8 @@ class Workers:
                 await jobs.work(self._work_on, at_once=self._shop.settings.workers)
             except StoreUnavailable as exc:
                 logger.error("%s", exc)
+            except Exception:
+                logger.exception("the queue of runs broke")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _work_on(self, run: str) -> None:

@@ -45,7 +45,7 @@ Index("runs_by_time", runs.c.created_at, runs.c.id)
 alerts = Table(
     "alerts",
     metadata,
-    Column("cluster", String(200), primary_key=True),
+    Column("cluster", Text, primary_key=True),
     Column("fingerprint", String(64), primary_key=True),
     Column("name", Text, nullable=False),
     Column("severity", String(40), nullable=False),

@@ -24,8 +24,8 @@ from tests.fakes.agent_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 100  # notifications a second
-WORKLOADS = 24  # more than may wait at once (QUEUED)
-QUEUED = 12
+WORKLOADS = 16  # more than may wait at once (QUEUED)
+QUEUED = 8
 
 
 class Process:

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.storm import RATE, Process, assert_accounted_for, drained, pour, processes, settings_of, up
 from tests.servers import free_port, running_postgres
 
-SECONDS = float(os.environ.get("LESTRADE_STORM_SECONDS", "4"))
+SECONDS = float(os.environ.get("LESTRADE_STORM_SECONDS", "3"))
 pytestmark = pytest.mark.timeout(300 + SECONDS * 5)
 
 
@@ -29,7 +29,7 @@ async def test_two_of_three_workers_over_postgresql_are_killed_again_and_again(t
             await up(service, port)
             pouring = asyncio.create_task(pour(port, SECONDS, sent, took))
             chance = random.Random(7)
-            while not pouring.done() and kills < max(3, SECONDS / 2):  # where all is slow, there is no time for more
+            while not pouring.done() and kills < max(2, SECONDS / 2):  # where all is slow, there is no time for more
                 await asyncio.wait([pouring], timeout=chance.uniform(1.0, 3.0))
                 for worker in chance.sample(workers[:2], 1) if not pouring.done() else []:
                     await asyncio.to_thread(worker.kill)
