@@ -2,39 +2,31 @@
 
 import asyncio
 import contextlib
-import hashlib
 import importlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import orjson
-
 from agent.counsel import investigator
 from agent.domain.alerting import Taken
 from agent.domain.document import from_document
-from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Alert, Incident
-from agent.domain.objects import Manifest, Series
 from agent.domain.report import Report
-from agent.domain.runbook import Page
 from agent.errors import InputError, StoreUnavailable
 from agent.eyes import Source, SystemClock, open_eyes
 from agent.governance import Patience, PatientGovernance, SidecarClient
 from agent.governance.client import read_token
 from agent.graph import Bounds, Investigation, Means, Progress, checkpoints
+from agent.pages import PageRunbooks
 from agent.ports import (
     AlertBook,
-    Candidate,
     ClusterReader,
     EventLog,
     Governance,
-    Guidance,
-    Observed,
     RunRow,
     RunStore,
     SessionStore,
@@ -44,13 +36,7 @@ from agent.ports.jobs import Jobs
 from agent.ports.listing import RunList
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import (
-    Library,
-    about_alert,
-    about_finding,
-    candidates,
-    compile_condition,
     load_library,
-    own_action,
     own_causes,
 )
 from agent.settings import Settings
@@ -61,7 +47,6 @@ from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunS
 from agent.store.model_book import SqlModelBook
 from agent.telemetry import WatchedGovernance, traces, watched
 from agent.toolsets.alertmanager import AlertmanagerSilences
-from sidecar.contract import Json, Step, Verification
 
 __all__ = ["PageRunbooks", "Source", "Workshop", "workshop"]
 
@@ -202,83 +187,6 @@ class Workshop:
             return
 
 
-class PageRunbooks:
-    """The Runbooks port over the library of pages."""
-
-    def __init__(self, library: Library, reasoner: OfflineReasoner) -> None:
-        self._library = library
-        self._reasoner = reasoner
-
-    def candidates(self, cause: RankedCause, observed: Observed) -> Sequence[Candidate]:
-        page = self._library.for_finding(cause.finding)
-        found: list[Candidate] = []
-        seen: dict[str, int] = {}
-        for remedy in candidates(cause, self._library, self._reasoner.topology(observed)):
-            seen[remedy.title] = seen.get(remedy.title, 0) + 1
-            steps = tuple(
-                Step(id=f"step-{number}", action=action, why=remedy.why[:500], expect=expect[:500])
-                for number, (action, expect) in enumerate(zip(remedy.actions, remedy.expects, strict=True), start=1)
-            )
-            found.append(
-                Candidate(
-                    id=f"{remedy.title} ({seen[remedy.title]})",
-                    steps=steps,
-                    verification=remedy.verification,
-                    human=remedy.human,
-                    page=page.path if page else "",
-                )
-            )
-        return found
-
-    def guidance(self, diagnosis: Diagnosis, incident: Incident, observed: Observed, series: Sequence[Series]) -> Guidance:
-        pages = [(cause.finding, self._library.for_finding(cause.finding)) for cause in diagnosis.causes]
-        looks = [(alert, page) for alert in incident.alerts if (page := self._to_look_into(alert, diagnosis)) is not None]
-        if not looks and not any(page is not None and page.asks for _, page in pages):
-            return Guidance()
-        topology = self._reasoner.topology(observed, tuple(series))
-        lookups = [one for finding, page in pages if page is not None for one in about_finding(page, finding, topology)]
-        lookups += [one for alert, page in looks for one in about_alert(page, alert.labels, topology)]
-        first = looks[0][1] if looks else None
-        return Guidance(
-            page=first.path if first else "",
-            look=f"{first.path} says what to look at: {' '.join(first.sections['Diagnosis'].split())}" if first else "",
-            lookups=tuple(dict.fromkeys(lookups)),
-        )
-
-    def _to_look_into(self, alert: Alert, diagnosis: Diagnosis) -> Page | None:
-        """The investigation for an alert whose cause is not known, or that has none that objects could show."""
-        pages = self._library.for_alert(alert.name)
-        if alert.resolved or not pages or not pages[0].is_investigation:
-            return None
-        is_open = diagnosis.outcome == "unknown" or (
-            diagnosis.outcome == "healthy" and all(one.is_investigation for one in pages)
-        )
-        return pages[0] if is_open else None
-
-    def proposed(self, cause: RankedCause, action: Mapping[str, Json], cites: Sequence[str], observed: Observed) -> Candidate:
-        why = f"proposed by a model, which cites {', '.join(cites) or 'nothing'}; no runbook names it"
-        found = own_action(cause.finding, action, why, self._library, self._reasoner.topology(observed))
-        steps = tuple(
-            Step(id=f"step-{number}", action=one, why=found.why, expect=expect)
-            for number, (one, expect) in enumerate(zip(found.actions, found.expects, strict=True), start=1)
-        )
-        digest = hashlib.sha256(orjson.dumps([step.action.document() for step in steps])).hexdigest()[:8]
-        name = f"model {found.title} {digest}"
-        return Candidate(id=name, steps=steps, verification=found.verification, human=found.human, by_model=True)
-
-    def holds(self, check: Verification, found: Manifest) -> tuple[bool | None, str]:
-        try:
-            seen = compile_condition(check.condition).look({"object": found})
-        except InputError as exc:
-            return None, str(exc)
-        return seen, _status_line(found)
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
 @asynccontextmanager
 async def workshop(settings: Settings, source: Source | None = None, *, unattended: bool = False) -> AsyncIterator[Workshop]:
     """Raises InputError, StoreUnavailable. Nothing is read from the cluster yet. `unattended`: nobody waits at a terminal, so a
@@ -372,11 +280,6 @@ def _bounds(settings: Settings, *, unattended: bool) -> Bounds:
     )
 
 
-def _status_line(found: Manifest) -> str:
-    """A few numbers of the object's status, for the reader of a report."""
-    status = found.get("status")
-    if not isinstance(status, Mapping):
-        return ""
-    plain = {key: value for key, value in status.items() if isinstance(value, int | str) and not isinstance(value, bool)}
-    told = [f"{key}: {value}" for key, value in plain.items() if key.lower().endswith("replicas") or key == "phase"]
-    return ", ".join(told[:5])
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
