@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from fastapi.testclient import TestClient
@@ -14,7 +15,7 @@ from agent.app.meters import Meters
 from sidecar.people_api import people_api
 from tests.deploy.built import DEPLOY, ROOT
 from tests.fakes.sidecar_gate import make_world
-from tests.servers import program
+from tests.servers import program, running_alertmanager
 
 MONITORING = DEPLOY / "monitoring"
 NAME = re.compile(r"\blestrade_[a-z0-9_]+")
@@ -78,3 +79,17 @@ def test_each_alert_says_what_to_do_about_it(rule):
     assert section == rule["alert"].lower()
     assert section in headings
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
+
+
+def test_a_real_alertmanager_takes_the_receiver_of_the_guide(tmp_path):
+    ours = yaml.safe_load((MONITORING / "alertmanager.yaml").read_text())
+    receivers = [{"name": "somebody"}, *ours["receivers"]]
+    whole = {"route": {"receiver": "somebody", **ours["route"]}, "receivers": receivers}
+
+    with running_alertmanager(tmp_path, yaml.safe_dump(whole)) as url:
+        status = httpx.get(f"{url}/api/v2/status").json()
+
+    taken = yaml.safe_load(status["config"]["original"])
+    [hook] = next(one for one in taken["receivers"] if one["name"] == "lestrade")["webhook_configs"]
+    assert hook["send_resolved"] is True
+    assert taken["route"]["routes"][0]["continue"] is True
