@@ -103,6 +103,8 @@ class Talk:
         self._last_run = reply.run or self._last_run
         try:
             asking.show(self._line, reply)
+            if reply.suggestions and sys.stdin.isatty():
+                self._progress.print(f"\n{' · '.join(reply.suggestions)}", style="dim", markup=False)
             if reply.outcome == "waiting":
                 self._progress.print("(Ctrl-C to go on talking; the run goes on)", style="dim")
                 report = asking.end_of(self._line, reply, seen.get(reply.run, 0), self._progress)
