@@ -5,6 +5,7 @@ tools answered, so that it can react as a model does.
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,14 @@ class Talk:
 Script = Callable[[Talk], Says | Calls | Broken]
 
 
+class _Quiet(ThreadingHTTPServer):
+    """A client that did not wait is no error of the server's; a script that breaks is, and is told."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class ModelServer:
     """`talks` are all requests that came in, as sent. `url` is the base URL for a client."""
 
@@ -81,7 +90,7 @@ class ModelServer:
         self.talks: list[Talk] = []
         self.keys: list[str] = []
         self.raw: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Quiet(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 

@@ -16,7 +16,7 @@ from agent.rendering import render
 from agent.toolsets.snapshot import load
 from tests.agent import builders
 from tests.agent.model.playing import crashing, played
-from tests.fakes.model_minds import at_once, claim, conclude, denying, honest, looked
+from tests.fakes.model_minds import at_once, claim, conclude, denying, finding, honest, looked, quote
 from tests.fakes.model_server import KEY, Calls, ModelServer, Talk
 from tests.recordings.place import ROOT
 
@@ -231,3 +231,28 @@ def test_an_evaluation_with_a_model_stands_beside_the_one_without(capsys, monkey
     assert [row[1:3] for row in rows if "+model" in row] == [["question", "+model"], ["alert", "+model"]]
     assert [row[-3:] for row in rows if "+model" in row] == [["2", "240", "0.0024"]] * 2
     assert [row[-3:] for row in rows if "+model" not in row] == [["-", "-", "-"]] * 2
+
+
+async def test_a_bug_of_ours_costs_the_models_word_and_not_the_run(tmp_path, monkeypatch):
+    async def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("agent.inquest.settle", broken)
+
+    run = await played(tmp_path, honest)
+
+    assert (run.report.outcome, run.causes) == ("diagnosed", ["missing-env-var"])
+    assert run.assessment.outcome == "unavailable"
+    assert "stage investigate broke (RuntimeError)" in run.assessment.why
+    assert "a bug" not in run.assessment.why
+
+
+async def test_an_address_in_the_question_comes_back_as_itself(tmp_path):
+    def quoting(talk: Talk):
+        said = next(line for line in talk.opening.splitlines() if line.startswith("why "))
+        assert "10.9.8.7" not in said
+        return conclude(causes=[claim(finding(talk), quote(talk))], summary=said)
+
+    run = await played(tmp_path, quoting, model_hide_names=True, question="why does web in shop not reach 10.9.8.7?")
+
+    assert run.assessment.said == "why does web in shop not reach 10.9.8.7?"
