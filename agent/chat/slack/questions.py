@@ -30,7 +30,7 @@ from agent.store.slack import Asked
 log = structlog.get_logger("agent.slack")
 LOOK_SECONDS = 5.0  # for what another process left behind; what comes here is begun at once
 EDIT_SECONDS = 1.0  # between two edits of one message
-CLAIM_SECONDS = 90.0
+CLAIM_SECONDS = 60.0
 BUSY_SECONDS = 2.0
 MOST_AT_ONCE = 4
 MOST_STEPS = 5

@@ -19,7 +19,7 @@ from tests.agent.slack.reports import AT, TEXTS, chart, hostile, report
 from tests.fakes.slack import words_of
 
 ROOT = Path(__file__).parents[3]
-QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @QUICK
@@ -109,7 +109,7 @@ def test_a_summary_is_a_message_that_slack_takes(found):
         id=found.run, incident=found.incident, state="finished", outcome=found.outcome, headline=found.headline,
         created_at=AT, updated_at=AT,
     )  # fmt: skip
-    many = [Ended(row=row, report=found, cause_at=AT)] * 40
+    many = [Ended(row=row, report=found, cause_at=AT)] * 8
     summary = summary_of(many, since=AT, until=AT, cluster=found.incident.cluster)
     paper = Paper(
         name="summary-1", kind="summary", title=title_of(summary), at=AT, facts={}, form=lambda _: summary_as_markdown(summary)
