@@ -23,6 +23,8 @@ COLOURS = {
     "intake": "cyan",
     "gather": "cyan",
     "diagnose": "yellow",
+    "investigate": "yellow",
+    "look": "cyan",
     "propose": "magenta",
     "authorize": "blue",
     "execute": "red",
