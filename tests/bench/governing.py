@@ -20,6 +20,7 @@ from typing import Any
 
 from sidecar.execution.recent import SECONDS
 from tests.bench.fleet import COUNT, Answer, Governed, governed
+from tests.bench.floor import floor
 from tests.bench.measure import Row, milliseconds, p
 from tests.sidecar.process.harness import good, wait_for
 
@@ -55,10 +56,11 @@ def verdict() -> list[Row]:
             plain, spent = _following(world)
             with awake():
                 kept_awake, _ = _following(world)
+            least = floor(world.opa, world.sidecar.folder)
         said = f"{what}, by looks of the last two seconds"
         rows += _verdict_rows(f"{said} ({len(plain)} of {ROUNDS} that followed)", plain)
         rows.append(Row(what="... processor time of it", budget="", measured=spent, within=None))
-        rows.append(_awake_row(kept_awake))
+        rows += [_awake_row(kept_awake), *([least] if small else [])]
         rows += _verdict_rows(f"{what}, every object looked up anew", anew)
     rows[0] = replace(rows[0], what=f"{rows[0].what} ({ELSEWHERE})")
     return rows
