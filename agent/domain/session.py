@@ -47,7 +47,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One thing said and its answer. `number` counts from 1; `said` is masked of secrets; `reply` is None until it is answered."""
+    """One thing said and its answer. `number` counts from 1; `said` is masked of secrets; `reply` is None until the answer."""
 
     number: int
     at: datetime
