@@ -31,7 +31,10 @@ def the_way_out_fails(topology: Topology) -> Iterator[Finding]:
     outside = [one for one in found if one[1].kind == "timeout" and is_outside(topology, one[1].host, one[0])]
     inside = [one for one in found if topology.host(one[1].host, one[0].namespace) in topology.objects]
     hosts = sorted({trouble.host for _, trouble, _ in outside})
-    units = tuple(dict.fromkeys(unit for unit, _, _ in outside))
+    counts: dict[Ref, int] = {}
+    for unit, trouble, _ in outside:
+        counts[unit] = counts.get(unit, 0) + trouble.count
+    units = tuple(sorted(counts, key=lambda unit: (-counts[unit], unit)))  # who is hit most comes first
     counted = sorted({one.name for one in topology.series if _NO_PORTS.search(one.name) and growth(one) > 0})
     if inside or not units or not (counted or (len(hosts) >= HOSTS and len(units) >= CALLERS)):
         return

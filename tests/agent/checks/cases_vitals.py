@@ -40,7 +40,7 @@ def _() -> World:
     return [*objects, node()], [log(objects[2], lines(*said))]
 
 
-@case("outbound-connections-failing", "Deployment/api")
+@case("outbound-connections-failing", "Deployment/web")
 def _() -> World:
     objects, others = app("web"), app("api")
     logs = [
