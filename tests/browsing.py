@@ -83,7 +83,7 @@ _FAULTS = """() => {
   for (const e of document.querySelectorAll('th')) if (!e.scope) say('a head of what', e);
   for (const e of document.querySelectorAll('[tabindex]')) if (e.tabIndex > 0) say('an order of its own', e);
   for (const e of document.querySelectorAll('script:not([src]), style')) say('inline', e);
-  for (const e of document.querySelectorAll('[style]')) if (e.getAttribute('style')) say('inline', e);  // the browser's driver adds ""
+  for (const e of document.querySelectorAll('[style]')) if (e.getAttribute('style')) say('inline', e);  // the driver adds ""
   const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
   for (const id of new Set(ids.filter((id, n) => ids.indexOf(id) !== n))) faults.push(`two have the id ${id}`);
   for (const e of document.querySelectorAll('[aria-labelledby]'))
