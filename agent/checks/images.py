@@ -39,7 +39,9 @@ _SAID = (
     (
         "image-pull-unauthorized",
         re.compile(
-            r"unauthorized|authentication required|\b40[13]\b|no basic auth|authorization failed|pull access denied"
+            r"unauthorized|authentication required|\b40[13] (?:unauthorized|forbidden)"
+            r"|status(?: code)?[^\n]{0,120}[: ]40[13]\b(?!: not found)|forbidden"
+            r"|no basic auth|authorization failed|pull access denied"
             r"|insufficient_scope|denied: |access to the resource is denied|permission \\?\"[^\"]+\" denied"
             r"|invalid username/password",
             re.I,
@@ -51,7 +53,7 @@ _SAID = (
         re.compile(
             r"i/o timeout|no such host|x509|connection (?:refused|reset)|TLS handshake|deadline exceeded|RegistryUnavailable"
             r"|HTTP response to HTTPS|no route to host|network is unreachable|server misbehaving|proxyconnect|\bEOF\b"
-            r"|\b50[0234]\b|try again",
+            r"|\b50[0234] (?:internal|bad|service|gateway)|status(?: code)?[: ]+50[0234]\b|try again",
             re.I,
         ),
     ),

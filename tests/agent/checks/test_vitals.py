@@ -3,6 +3,7 @@
 import pytest
 
 from agent.checks import run
+from agent.checks.images import classify
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import (
     active,
@@ -154,3 +155,24 @@ def test_a_node_in_trouble_accounts_for_nothing_on_other_nodes():
     ill = node("node-1", conditions=[told("Ready", "True"), told("DiskPressure", "True", minutes=600)])
     found = OfflineReasoner().diagnose(asked("why is web failing?"), observed(owner, set_, one, ill, node("node-2")))
     assert "node-pressure" not in [one.finding.cause for one in found.causes]
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (
+            'failed to resolve reference "registry.example.com/web:403": registry.example.com/web:403: not found',
+            "image-tag-not-found",
+        ),
+        ("reading manifest 500 in quay.io/acme/web: manifest unknown", "image-tag-not-found"),
+        (
+            "unexpected status from HEAD request to https://r.example.com/v2/web/manifests/1: 403 Forbidden",
+            "image-pull-unauthorized",
+        ),
+        ("unexpected status code 401", "image-pull-unauthorized"),
+        ("received unexpected HTTP status: 503 Service Unavailable", "registry-unreachable"),
+        ("some plugin of the runtime is out of order", ""),
+    ],
+)
+def test_what_a_registry_says_is_not_mistaken_for_the_tag(said, cause):
+    assert classify(said) == cause
