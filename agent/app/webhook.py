@@ -24,6 +24,7 @@ def add_webhook(app: FastAPI, meters: Meters) -> None:
         shop: Workshop = request.app.state.shop
         callers: Callers = request.app.state.callers
         try:
+            _refuse_browsers(request)
             callers.admit(request.headers.get("authorization", ""))
             body = await bounded(request, shop.settings.webhook_max_bytes)
             notification = receive(body) if len(body) < LARGE else await asyncio.to_thread(receive, body)
@@ -40,6 +41,13 @@ def add_webhook(app: FastAPI, meters: Meters) -> None:
         if taken.run and shop.settings.public_url:
             answer["url"] = f"{shop.settings.public_url.rstrip('/')}/runs/{taken.run}"
         return JSONResponse(answer, status_code=202 if taken.run else 200)
+
+
+def _refuse_browsers(request: Request) -> None:
+    """Where no token is wanted, whatever this machine's browser shows could send alerts here: it says so of itself, and
+    Alertmanager does not. Raises a 403."""
+    if "origin" in request.headers or "sec-fetch-site" in request.headers:
+        raise HTTPException(403, "alerts are taken from Alertmanager, and not from a page in a browser")
 
 
 def _word(taken: Taken) -> str:

@@ -16,6 +16,7 @@ from agent.errors import InputError
 VERSION = "4"
 MOST_ALERTS = 10_000  # a storm that Alertmanager groups into one notification; the body is bounded too
 Text = Annotated[str, Field(max_length=20_000)]
+LONGEST_KEY = 500  # characters of a group's key that are kept as they are: databases bound what an index holds
 ZERO = datetime.fromisoformat("0001-01-01T00:00:00+00:00")  # how Go writes "no time"
 
 
@@ -66,13 +67,20 @@ def receive(raw: bytes) -> Notification:
         # Of a label only that it is one: its name was sent to us, and nothing that was sent is quoted.
         place = ".".join(str(part) for part in fault["loc"][:3])
         raise InputError(f"the alert is not a notification of Alertmanager: {place}: {fault['msg']}") from None
-    return Notification(group_key=taken.group_key, alerts=tuple(_noun(alert) for alert in taken.alerts))
+    return Notification(group_key=_key(taken.group_key), alerts=tuple(_noun(alert) for alert in taken.alerts))
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
     """For an alert that came without one: who sends it twice means the same alert by the same labels."""
     whole = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(whole).hexdigest()[:16]
+
+
+def _key(group: str) -> str:
+    """A long one as its beginning and its digest: the same group has the same key."""
+    if len(group) <= LONGEST_KEY:
+        return group
+    return f"{group[:LONGEST_KEY]}…{hashlib.sha256(group.encode()).hexdigest()}"
 
 
 def _noun(alert: _Alert) -> Alert:

@@ -47,8 +47,8 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """Where it is, for people: without a password."""
-        return self._engine.url.render_as_string(hide_password=True) if self.is_shared else self.place
+        """Where it is, for people: without a password, which may stand in the query too."""
+        return self._engine.url.set(query={}).render_as_string(hide_password=True) if self.is_shared else self.place
 
     @classmethod
     async def open(cls, url: str, *, now: Callable[[], datetime] | None = None) -> "Database":

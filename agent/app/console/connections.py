@@ -11,13 +11,15 @@ from agent.bootstrap import Workshop
 from agent.errors import LestradeError
 
 SECONDS = 3.0
-_PASSWORD = re.compile(r"(://[^/@\s]*:)[^@\s]+@")
+_USER = re.compile(r"(://)[^/\s]*@")  # a password may hold an @ itself, and a token may stand where the user does
+_QUERY = re.compile(r"\?.*", re.DOTALL)
 State = Literal["good", "bad", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """`where`: its address, without a password. `state` off: none is configured, which is no fault."""
+    """`where`: its address, without user, password and query, any of which may be a secret. `state` off: none
+    is configured, which is no fault."""
 
     name: str
     where: str
@@ -62,7 +64,7 @@ async def connections(shop: Workshop) -> tuple[Connection, ...]:
 
 
 async def _looked(name: str, where: str, look: Callable[[], Awaitable[str]] | None, without: str = "") -> Connection:
-    shown = _PASSWORD.sub(r"\1***@", where)
+    shown = _QUERY.sub("?***", _USER.sub(r"\1***@", where))
     if look is None:
         return Connection(name=name, where=shown, state="off", said=without)
     try:

@@ -48,9 +48,9 @@ def wanted_of(query: Mapping[str, str]) -> Wanted:
     at, _, run = query.get("before", "").partition("~")
     try:
         begun = datetime.fromisoformat(at)
-    except ValueError:
+        return replace(wanted, before=(begun.astimezone(UTC), run[:LONGEST])) if begun.tzinfo is not None else wanted
+    except (ValueError, OverflowError):  # no time, or one that is in no year of UTC
         return wanted
-    return replace(wanted, before=(begun.astimezone(UTC), run[:LONGEST])) if begun.tzinfo is not None else wanted
 
 
 def _said(query: Mapping[str, str], key: str) -> str:

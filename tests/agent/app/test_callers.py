@@ -120,3 +120,14 @@ async def test_a_run_whose_alerts_were_silenced_while_it_waited_is_closed_and_no
         outcomes = [(await shop.store.row(taken.run)).outcome for taken in (silenced, other)]
 
     assert outcomes == ["silenced", "repaired"]
+
+
+async def test_a_page_in_a_browser_sends_no_alerts_also_where_no_token_is_wanted(tmp_path):
+    async with service(tmp_path) as http:
+        for told in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+            answer = await http.post("/webhooks/alertmanager", content=dumps(notification()), headers=told)
+            assert answer.status_code == 403
+        runs = (await http.get("/v1/runs")).json()["runs"]
+        assert (await http.post("/webhooks/alertmanager", json=notification())).status_code == 202
+
+    assert runs == []

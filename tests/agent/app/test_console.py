@@ -189,6 +189,22 @@ async def test_what_happens_is_told_as_it_happens_and_resumes_where_it_broke(tmp
     assert [line for line in rest.splitlines() if line.startswith("id:")] == ids[4:]
 
 
+async def test_a_time_that_is_none_is_no_error(tmp_path):
+    async with service(tmp_path) as http:
+        for time in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "yesterday"):
+            assert (await http.get("/runs", params={"before": f"{time}~run-1"})).status_code == 200
+
+
+async def test_no_secret_of_an_address_is_shown(tmp_path):
+    addresses = {"prometheus_url": "https://us-er:pass@word@prometheus", "loki_url": "https://to-ken@loki/?key=hid-den"}
+    async with service(tmp_path, **addresses) as http:
+        page = await http.read("/connections")
+
+    assert "***@prometheus" in page
+    for secret in ("us-er", "pass", "word@", "to-ken", "hid-den"):
+        assert secret not in page
+
+
 async def test_what_does_not_answer_is_said_and_harms_no_page(tmp_path):
     async with service(tmp_path, Script(down=("ready",), unreachable=True)) as http:
         page = await http.read("/connections")

@@ -1,16 +1,19 @@
 """The book of alerts in SQLite and in PostgreSQL: everything is kept, runs live as their alerts do."""
 
 import asyncio
+import secrets
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import orjson
 import pytest
 
 from agent.domain.incident import Alert, Incident
 from agent.stages.place import IntakeBounds, place
+from agent.stages.receive import receive
 from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunStore
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -241,3 +244,14 @@ async def test_the_database_of_an_earlier_version_is_taken_over(tmp_path):
     await database.close()
 
     assert row.priority == 0
+
+
+async def test_the_key_of_a_group_may_be_longer_than_an_index_takes(book):
+    key = secrets.token_hex(2048)  # nothing to compress
+    told = {"version": "4", "groupKey": key, "alerts": [{"labels": {"alertname": "Down"}}]}
+    first, again = receive(orjson.dumps(told)), receive(orjson.dumps(told))
+    other = receive(orjson.dumps({**told, "groupKey": f"{key[:-1]}x"}))
+    taken = await take(book, *first.alerts, group=first.group_key)
+
+    assert taken.is_new
+    assert first.group_key == again.group_key != other.group_key
