@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, delete, func, or_, select, update
+from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, case, delete, func, or_, select, update
 
 from agent.store.database import Database
 from agent.store.tables import events, metadata, runs
@@ -51,11 +51,20 @@ questions = Table(
 )
 Index("slack_questions_by_state", questions.c.state, questions.c.at)
 
+_listed = threads.alias("listed")
+# How far all runs of a summary are: it grows whenever one is added, begun or ended.
+_HOW_FAR = (
+    select(func.coalesce(func.sum(case((runs.c.state == "queued", 1), (runs.c.state == "running", 2), else_=3)), 0))
+    .select_from(_listed.join(runs, runs.c.id == _listed.c.run))
+    .where(_listed.c.kind == "grouped")
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """`run`: the run's id, or the key of a summary. `ts`: Slack's name of the message, "" before it is posted. `shown`: the
-    fingerprint of what it shows, `seq` the last event in it. `filed`: chart and report are in the thread."""
+    fingerprint of what it shows, `seq` the last event in it; of a summary, how far its runs were. `filed`: chart and report are
+    in the thread."""
 
     run: str
     kind: ThreadKind
@@ -127,16 +136,23 @@ class SqlSlackBook:
         return self._database.insert(threads).values(values | rest).on_conflict_do_nothing(index_elements=["run"])
 
     async def changed(self, since: datetime) -> list[Thread]:
-        """Threads about which there is something that they do not say yet, and all summaries; the oldest first."""
+        """Threads and summaries about which there is something that they do not say yet; the oldest first."""
         last = func.coalesce(select(func.max(events.c.seq)).where(events.c.run == threads.c.run).scalar_subquery(), 0)
         ended = select(runs.c.id).where(runs.c.id == threads.c.run, runs.c.state == "finished").exists()
         news = (threads.c.kind == "thread") & or_(threads.c.seq != last, (threads.c.filed == 0) & ended)
+        how_far = _HOW_FAR.where(_listed.c.summary == threads.c.run).correlate(threads).scalar_subquery()
+        moved = (threads.c.kind == "summary") & (threads.c.seq != how_far)
         oldest = select(threads.c.opened_at).order_by(threads.c.opened_at.desc()).offset(MOST_WATCHED).limit(1)
         async with self._database.transaction() as connection:
             cut = (await connection.execute(oldest)).scalar() or ""
             watched = threads.c.opened_at > max(_stamp(since), cut)
-            query = select(threads).where(watched, or_(news, threads.c.kind == "summary"))
+            query = select(threads).where(watched, or_(news, moved))
             return [_thread(row) for row in await connection.execute(query.order_by(threads.c.opened_at))]
+
+    async def how_far(self, summary: str) -> int:
+        """A number that changes whenever something of a summary's runs does."""
+        async with self._database.transaction() as connection:
+            return int((await connection.execute(_HOW_FAR.where(_listed.c.summary == summary))).scalar_one())
 
     async def listed_in(self, summary: str) -> list[str]:
         query = select(threads.c.run).where(threads.c.summary == summary, threads.c.kind == "grouped")

@@ -28,6 +28,7 @@ LONGEST_PAUSE = 60.0
 LONGEST_QUIET = 600.0
 WATCHED = timedelta(days=7)  # a thread is kept up to date for so long, such as with what is resolved later
 FRESH = timedelta(days=1)  # an older incident gets no thread any more
+BROKEN = timedelta(minutes=5)  # until what could not be shown is tried again
 GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
 MARK = "slack-threads"
 
@@ -45,6 +46,7 @@ class Announcer:
     look_seconds: float = LOOK_SECONDS
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _since: datetime | None = None
+    _broken: dict[str, datetime] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -70,10 +72,15 @@ class Announcer:
         """One round: what has no thread gets one, what changed is said. Raises SlackUnavailable after the first failure."""
         await self._take_in()
         for found in await self.book.changed(self.book.now() - WATCHED):
-            if found.kind == "summary":
-                await self._say_storm(found)
-            else:
-                await self._say(found)
+            if self._broken.get(found.run, self.book.now()) > self.book.now():
+                continue
+            try:
+                await (self._say_storm(found) if found.kind == "summary" else self._say(found))
+            except (SlackUnavailable, StoreUnavailable):
+                raise
+            except Exception as exc:  # noqa: BLE001  one that cannot be shown must not keep the others from it
+                log.error("a thread cannot be shown", run=found.run, error=type(exc).__name__)
+                self._broken[found.run] = self.book.now() + BROKEN
 
     async def _take_in(self) -> None:
         if self._since is None:
@@ -112,14 +119,17 @@ class Announcer:
         await self._keep(claimed, ts, message.fingerprint, filed=filed or over, seq=seq)
 
     async def _say_storm(self, found: Thread) -> None:
-        rows = [row for run in await self.book.listed_in(found.run) if (row := await self.runs.row(run)) is not None]
-        message = storm(rows, public_url=self.access.public_url)
-        if not rows or (found.ts and found.shown == message.fingerprint):
-            return
         claimed = await self.book.claim(found.run, self.owner, seconds=CLAIM_SECONDS)
-        if claimed is not None:
-            ts = await self._shown(claimed, message, claimed.seq)
-            await self._keep(claimed, ts, message.fingerprint, filed=True)
+        if claimed is None:
+            return
+        how_far = await self.book.how_far(found.run)  # first: what moves while the rows are read is seen by the next look
+        rows = [row for run in await self.book.listed_in(found.run) if (row := await self.runs.row(run)) is not None]
+        if not rows:
+            await self.book.release(found.run, self.owner)
+            return
+        message = storm(rows, public_url=self.access.public_url)
+        ts = await self._shown(claimed, message, claimed.seq)
+        await self._keep(claimed, ts, message.fingerprint, filed=True, seq=how_far)
 
     async def _shown(self, claimed: Thread, message: Message, seq: int) -> str:
         """Post it, or bring it up to date; the ts, "" where Slack does not take it."""

@@ -102,6 +102,8 @@ class Questions:
                     await self._start_what_fits()
                 except StoreUnavailable as exc:
                     log.warning("questions wait", reason=str(exc))
+                except Exception as exc:  # noqa: BLE001  a task that dies would leave everybody unanswered
+                    log.error("looking for questions broke, it goes on", error=type(exc).__name__)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BUSY_SECONDS if self._not_before else LOOK_SECONDS):
                         await self._wake.wait()

@@ -194,6 +194,23 @@ async def test_what_a_killed_process_left_is_gone_on_with_in_the_same_message(wo
     assert left == []
 
 
+async def test_whatever_breaks_the_search_for_questions_ends_it_not(world, monkeypatch):
+    waiting, calls = world.book.waiting, []
+
+    async def breaks_once():
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("once")
+        return await waiting()
+
+    monkeypatch.setattr(world.book, "waiting", breaks_once)
+    app = world.app()
+    await until(lambda: calls, "it was looked for")
+    asked = world.slack.said("why?", "UADA")
+    await hear(app, asked)
+    await answer_in(world.slack, asked, "All is well.")
+
+
 async def test_an_answer_that_cannot_be_had_says_why_in_the_thread(world):
     world.answers.raises = InputError("no namespace is called <shpo>")
     app = world.app()

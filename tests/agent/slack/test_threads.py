@@ -107,6 +107,40 @@ async def test_a_storm_is_a_few_threads_and_one_summary(world):
     assert len(world.slack.asked("chat.postMessage")) == 3
 
 
+async def test_a_storm_that_is_told_costs_no_reading(world):
+    await world.switched_on()
+    world.app(threads_a_minute=1)
+    for number in range(6):
+        opened, _ = await world.runs.store.open(incident(id=f"inc-{number}", group_key=f"g{number}"))
+    await shows(world.slack, "5 more incidents")
+    read = []
+    row = world.runs.row
+    world.runs.row = lambda run: read.append(run) or row(run)
+    await asyncio.sleep(0.3)
+    assert read == []
+
+    await world.runs.store.finish(opened.id, "failed", "The run broke", {})
+    await shows(world.slack, "Looked into: 1 of 5")
+
+
+async def test_a_thread_that_cannot_be_shown_keeps_no_other_from_it(world):
+    await world.switched_on()
+    broken, _ = await world.runs.store.open(incident())
+    told = world.runs.told
+
+    async def breaks(run):
+        if run == broken.id:
+            raise KeyError(run)
+        return await told(run)
+
+    world.runs.told = breaks
+    world.app()
+    await world.runs.store.open(incident(id="inc-2", group_key="other", alerts=()))
+    later, _ = await world.runs.store.open(incident(id="inc-3", group_key="later"))
+    await until(lambda: world.slack.messages, "the later one is there")
+    assert (await world.book.thread(later.id)).ts
+
+
 async def test_while_slack_is_down_threads_wait_and_two_processes_post_each_once(world, monkeypatch):
     monkeypatch.setattr("agent.chat.slack.announcer.LONGEST_PAUSE", 0.05)
     await world.switched_on()
