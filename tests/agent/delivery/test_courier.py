@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -15,11 +16,12 @@ import yaml
 from agent.app.deliveries import delivering, last_due, order_summary, paper_of, report_paper
 from agent.app.meters import Meters
 from agent.delivery.courier import Courier
-from agent.delivery.folders import Files, GitFolder
+from agent.delivery.folders import Files, GitFolder, index
 from agent.delivery.hook import Hook
 from agent.delivery.orders import Orders, WhenSummary
 from agent.delivery.paper import Undeliverable
 from agent.domain.document import to_document
+from agent.domain.incident import Alert
 from agent.settings import Settings
 from agent.store import SqlDeliveryBook
 from tests.agent.slack.conftest import CHANNEL, until
@@ -152,6 +154,23 @@ async def test_a_git_folder_has_stable_names_front_matter_and_an_index(tmp_path)
         "2026-03-01-run-2.md",
         "index.md",
     ], "nothing half written, no lock of ours"
+
+
+async def test_an_index_has_reports_of_storms_and_of_odd_words_and_reads_no_more_than_it_lists(tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.delivery.folders.MOST_LISTED", 2)
+    storm = replace(report(run="run-1", headline="Many ---"), incident=incident(alerts=tuple(alert_of(n) for n in range(200))))
+    for made in (storm, report(run="run-2", headline="Two ---")):
+        await GitFolder(tmp_path).deliver(report_paper(made, ""))
+    reports = tmp_path / "reports"
+    (reports / "2026" / "03" / "2026-02-28-old.md").write_text("---\ndate: 2026-03-09\ntitle: read after all\n---\n")
+    shown = index(reports)
+
+    assert ("run-1.md" in shown, "run-2.md" in shown, "read after all" in shown) == (True, True, False)
+    assert "and 1 older ones" in shown
+
+
+def alert_of(number: int) -> Alert:
+    return Alert(name=f"TheAlertOfTeam{number}HasALongishNameToo", labels={})
 
 
 async def test_a_webhook_is_signed_named_the_same_at_every_try_and_tried_again_later(shop, tmp_path):
