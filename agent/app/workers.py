@@ -25,6 +25,7 @@ class Workers:
         self._meters = meters
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[bool]] = {}
+        self._broke: set[str] = set()  # runs whose last try broke: others go first, or they would be all that is ever tried
 
     def wake(self) -> None:
         self._wake.set()
@@ -92,7 +93,9 @@ class Workers:
         room = shop.settings.workers - len(self._busy)
         if room <= 0:
             return
-        for run, _ in await shop.store.waiting(shop.reader.name, limit=room + len(self._busy)):
+        found = await shop.store.waiting(shop.reader.name, limit=room + len(self._busy) + len(self._broke))
+        self._broke &= {run for run, _ in found}
+        for run, _ in sorted(found, key=lambda one: one[0] in self._broke):
             if len(self._busy) < shop.settings.workers and run not in self._busy:
                 task = asyncio.create_task(self._work(run))
                 self._busy[run] = task
@@ -100,6 +103,7 @@ class Workers:
 
     async def _work(self, run: str) -> bool:
         """True when the run is finished."""
+        self._broke.discard(run)
         try:
             row = await self._shop.store.row(run)
             if row is None or row.state == "finished":
@@ -111,11 +115,13 @@ class Workers:
             if finished and finished.state == "finished":
                 self._meters.seconds.observe(time.monotonic() - began)
                 self._meters.runs.labels(finished.outcome).inc()
-                return True
+            return finished is not None and finished.state == "finished"
         except LestradeError as exc:
             logger.error("run %s: %s", run, exc)
         except Exception:
             logger.exception("run %s broke outside its stages", run)
+        if self._shop.jobs is None:
+            self._broke.add(run)
         return False
 
     def _done(self, run: str, task: "asyncio.Task[bool]") -> None:

@@ -218,6 +218,31 @@ async def test_health_readiness_and_metrics(tmp_path):
     assert 'lestrade_webhooks_total{answer="refused"} 1.0' in answers[2].text
 
 
+async def test_runs_that_break_again_and_again_keep_no_other_from_its_turn(tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.app.workers.LOOK_SECONDS", 0.02)
+    async with fake_shop(tmp_path, Script(), settings=Settings(workers=2)) as shop:
+        first = [(await shop.take(question=f"why {number}?"))[0].id for number in range(2)]
+        last, _ = await shop.take(question="why is checkout slow?")
+        work = shop.work
+
+        async def breaks(row):
+            if row.id in first:
+                raise RuntimeError("always")
+            return await work(row)
+
+        monkeypatch.setattr(shop, "work", breaks)
+        workers = asyncio.create_task(Workers(shop, Meters()).run())
+        try:
+            for _ in range(400):
+                await asyncio.sleep(0.02)
+                if (await shop.store.row(last.id)).state == "finished":
+                    break
+        finally:
+            workers.cancel()
+            await asyncio.gather(workers, return_exceptions=True)
+        assert (await shop.store.row(last.id)).state == "finished"
+
+
 async def test_a_run_that_another_process_holds_is_not_asked_for_in_a_circle(tmp_path):
     """It is looked at again after a while, not at once and for ever."""
     async with fake_shop(tmp_path, Script()) as shop:
