@@ -12,7 +12,7 @@ from agent.errors import Busy, NotThere
 from agent.rendering.markdown import text
 from agent.store.slack import Asked
 
-OWNER = "slack"  # a thread is everybody's who is in it; each turn has its own asker
+OWNER = "\tslack"  # a thread is everybody's who is in it, each turn has its own asker; nobody who logs in can be called so
 
 
 class SlackConversations:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from agent.app import create_app
+from agent.app.people import PeopleFile
+from agent.chat.slack.conversing import OWNER
 from agent.errors import InputError
 from agent.settings import Settings
 from agent.store import SqlDeliveryBook
@@ -165,3 +167,10 @@ async def test_secrets_that_cannot_be_read_are_said_without_what_is_in_them(worl
         async with serving(tmp_path, settings):
             pass
     assert "canary" not in str(failed.value)
+
+
+def test_nobody_who_logs_in_is_called_as_whoever_has_the_threads(tmp_path):
+    """Or the conversations of all of Slack would be theirs to read over HTTP."""
+    with pytest.raises(InputError):
+        PeopleFile(tmp_path / "people.toml").add(OWNER)
+    assert not OWNER.isprintable()  # as a subject of an identity provider has to be
