@@ -43,3 +43,17 @@ def test_control_and_bidi_characters_become_visible():
 
 def test_long_text_is_cut():
     assert len(safe("x" * 5000)) == 1200
+
+
+@pytest.mark.parametrize("filling", ["a", "-", "a-", "a.", "secret", "--key"])
+def test_a_long_line_without_an_end_to_its_word_holds_nobody_up(filling):
+    """Time that grows with the square of a line would be minutes here, and anybody who writes a log could take them."""
+    line = f"{filling * (40_000 // len(filling))} password=hunter22"
+    assert mask(line).endswith("password=[masked]")
+
+
+@pytest.mark.parametrize(
+    "text", ["--password hunter22", r"x\n--db-password hunter22", "---token hunter22", "my.secret.token=hunter22"]
+)
+def test_secrets_after_flags_and_in_longer_names_are_masked(text):
+    assert "hunter22" not in mask(text)
