@@ -40,6 +40,7 @@ from agent.runbooks import (
     own_causes,
 )
 from agent.settings import Settings
+from agent.signals.masking import mask
 from agent.stages.gather import Limits
 from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import Notification
@@ -99,7 +100,7 @@ class Workshop:
             id=f"inc-{secrets.token_hex(6)}",
             cluster=self.reader.name,
             opened_at=datetime.now(UTC),
-            question=question,
+            question=mask(question),  # it is kept, shown, and read to a model
             alerts=tuple(alerts),
             asked_by=asked_by,
             group_key=group_key,

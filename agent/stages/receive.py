@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from agent.domain.incident import Alert
 from agent.errors import InputError
+from agent.signals.masking import mask
 
 # https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 VERSION = "4"
@@ -88,7 +89,7 @@ def _noun(alert: _Alert) -> Alert:
     return Alert(
         name=alert.labels.get("alertname", "unnamed alert"),
         labels=alert.labels,
-        annotations=alert.annotations,
+        annotations={name: mask(text) for name, text in alert.annotations.items()},  # they quote what failed
         fingerprint=alert.fingerprint or fingerprint(alert.labels),
         starts_at=alert.starts_at if alert.starts_at and alert.starts_at != ZERO else None,
         ends_at=alert.ends_at if resolved and alert.ends_at and alert.ends_at != ZERO else None,

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -24,6 +24,7 @@ from agent.chat.slack.text import notification
 from agent.chat.slack.threads import page_of
 from agent.chat.slack.words import told
 from agent.errors import Busy, LestradeError, StoreUnavailable
+from agent.signals.masking import mask
 from agent.store import SqlSlackBook
 from agent.store.slack import Asked
 
@@ -68,6 +69,7 @@ class Questions:
         asked = asked_in(envelope, bot=self.bot)
         if asked is None:
             return "not-for-us"
+        asked = replace(asked, text=mask(asked.text))
         verdict: Verdict = "taken"
         if self.access.people and asked.person not in self.access.people:
             verdict = "not-allowed"

@@ -11,6 +11,7 @@ from agent.app import create_app
 from agent.app.meters import Meters
 from agent.app.workers import Workers
 from agent.settings import Settings
+from agent.stages.receive import receive
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script, World
 
@@ -207,6 +208,18 @@ async def test_html_reports_forbid_everything_that_could_run(tmp_path):
         answer = await http.get(f"/v1/runs/{run}/report?format=html")
 
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_secrets_in_annotations_and_questions_are_not_kept(tmp_path):
+    alert = notification()["alerts"][0] | {"annotations": {"description": "login failed: password=hunter2hunter2"}}
+    async with fake_shop(tmp_path, Script()) as shop:
+        await shop.intake(receive(json.dumps(notification(alerts=[alert])).encode()))
+        await shop.take(question="why is token=hunter2hunter2 refused?")
+        rows = await shop.store.rows(limit=5)
+
+    assert len(rows) == 2
+    assert "login failed" in str(rows)
+    assert "hunter2" not in str(rows)
 
 
 async def test_health_readiness_and_metrics(tmp_path):

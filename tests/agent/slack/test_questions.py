@@ -5,9 +5,11 @@ import json
 import time
 
 import pytest
+from sqlalchemy import select
 
 from agent.chat.slack.ports import Said
 from agent.errors import Busy, InputError
+from agent.store.slack import questions
 from tests.agent.slack.conftest import APP_TOKEN, until
 from tests.agent.slack.limits import is_within_limits
 from tests.agent.slack.reports import report
@@ -192,6 +194,17 @@ async def test_what_a_killed_process_left_is_gone_on_with_in_the_same_message(wo
         left = await world.book.open_questions()
         await asyncio.sleep(0.02 if left else 0)
     assert left == []
+
+
+async def test_a_secret_in_a_question_is_neither_kept_nor_said_again(world):
+    app = world.app()
+    asked = world.slack.said("why does the log-in with password=hunter2hunter2 fail?", "UADA")
+    await hear(app, asked)
+    await answer_in(world.slack, asked, "All is well.")
+
+    async with world.database.transaction() as connection:
+        kept = (await connection.execute(select(questions.c.text))).scalar_one()
+    assert "hunter2" not in kept + str(world.answers.asked) + str(world.slack.calls)
 
 
 async def test_whatever_breaks_the_search_for_questions_ends_it_not(world, monkeypatch):
