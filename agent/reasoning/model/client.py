@@ -20,6 +20,7 @@ from openai.types.chat import (
     ChatCompletionMessageParam,
     ChatCompletionToolUnionParam,
 )
+from openai.types.completion_usage import CompletionUsage
 
 from agent.errors import ModelUnavailable
 from agent.ports.model import Message, Progress, Reply, ToolCall, ToolSpec, Usage
@@ -29,6 +30,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
 LONGEST_ANSWER = 400_000  # characters; no answer of ours is that long
 MOST_CALLS = 64  # of one message
+MOST_TOKENS = 100_000_000  # that a server may say it counted for one answer
 LETTERS_PER_TOKEN = 4  # a rule of thumb, where the server does not count
 _OVERFLOW = re.compile(
     r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds?.{0,30}context", re.I
@@ -126,8 +128,7 @@ class OpenAIChat:
             for number, one in enumerate(choice.message.tool_calls or (), start=1)
             if isinstance(one, ChatCompletionMessageFunctionToolCall)
         )
-        counted = Usage(prompt=whole.usage.prompt_tokens, completion=whole.usage.completion_tokens) if whole.usage else None
-        return self._checked(choice.message.content or "", calls, counted, choice.finish_reason or "", sent)
+        return self._checked(choice.message.content or "", calls, _counted(whole.usage), choice.finish_reason or "", sent)
 
     def _whole(self, coming: "_Coming", sent: int) -> Reply:
         if not coming.saw_choice:
@@ -146,7 +147,7 @@ class OpenAIChat:
             raise self._unavailable("no-answer", f"answers with {said} characters and {len(calls)} tool calls, which is too much")
         guessed = Usage(prompt=sent // LETTERS_PER_TOKEN + 1, completion=said // LETTERS_PER_TOKEN + 1)
         whole = tuple(ToolCall(id=_clean(one.id), name=_clean(one.name), arguments=_clean(one.arguments)) for one in calls)
-        return Reply(text=_clean(text), calls=whole, usage=counted if counted and counted.prompt else guessed)
+        return Reply(text=_clean(text), calls=whole, usage=counted or guessed)
 
     def _refused(self, exc: openai.APIStatusError) -> ModelUnavailable:
         status, said = exc.status_code, self._words(exc)
@@ -197,7 +198,7 @@ class _Coming:
 
     def take(self, chunk: ChatCompletionChunk) -> None:
         if chunk.usage is not None:
-            self.usage = Usage(prompt=chunk.usage.prompt_tokens, completion=chunk.usage.completion_tokens)
+            self.usage = _counted(chunk.usage)
         self.extra = chunk.model_extra or self.extra
         for choice in chunk.choices or ():
             if choice.index:
@@ -247,6 +248,16 @@ def _wire(message: Message) -> ChatCompletionMessageParam:
 def _tool(spec: ToolSpec) -> ChatCompletionToolUnionParam:
     function: dict[str, object] = {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
     return cast(ChatCompletionToolUnionParam, {"type": "function", "function": function})
+
+
+def _counted(usage: CompletionUsage | None) -> Usage | None:
+    """None for a count that is none: one below nothing would pay a budget back, and one beyond all bounds cannot be kept."""
+    if usage is None:
+        return None
+    numbers = (usage.prompt_tokens, usage.completion_tokens)
+    if not all(type(one) is int and 0 <= one <= MOST_TOKENS for one in numbers) or not usage.prompt_tokens:
+        return None
+    return Usage(prompt=usage.prompt_tokens, completion=usage.completion_tokens)
 
 
 def _clean(raw: str) -> str:

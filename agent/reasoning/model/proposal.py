@@ -11,7 +11,7 @@ from sidecar.contract import Json
 
 CONCLUDE = "conclude"
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=800)]
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.S)
+_FENCED = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.S)  # one way to read each line feed: time grows with the text
 
 
 class _Part(BaseModel):

@@ -175,3 +175,8 @@ def test_until_something_was_done_what_the_model_named_is_not_forgotten(acted, o
     assert again.outcome == outcome
     assert bool(again.causes) == (not acted)
     assert again.assessment == assessed.assessment
+
+
+def test_line_feeds_after_a_fence_hold_nobody_up():
+    with pytest.raises(NotInForm):
+        read_proposal("```" + "\n" * 300_000)

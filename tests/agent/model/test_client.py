@@ -154,3 +154,21 @@ async def test_half_characters_and_floods_do_no_harm():
     assert (await ask()).text == "half ? of one"
     with pytest.raises(ModelUnavailable, match="100 tool calls"):
         await ask()
+
+
+@respx.mock
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("counted", [-1_000_000, "many", 10**30, True, None])
+async def test_a_count_that_is_none_pays_nothing_back(counted, stream):
+    usage = {"prompt_tokens": counted, "completion_tokens": 3, "total_tokens": 3}
+    document = completion(SAID)
+    piece = {"index": 0, "delta": {"content": "{}"}, "finish_reason": "stop"}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [piece], "usage": usage}
+    body = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n" if stream else json.dumps({**document, "usage": usage})
+    kind = "text/event-stream" if stream else "application/json"
+    respx.post(f"{URL}/chat/completions").respond(200, text=body, headers={"Content-Type": kind})
+
+    reply = await ask(stream=stream)
+
+    assert 0 < reply.usage.prompt < 10_000
+    assert 0 < reply.usage.completion < 10_000
