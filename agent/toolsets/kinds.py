@@ -1,6 +1,7 @@
 """The kinds that diagnosis reads, and their paths in the Kubernetes API."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ EXTENSION_KINDS = (
 def path_of(api_version: str, plural: str, namespace: str = "") -> str:
     """/api/v1/namespaces/NS/pods, /apis/apps/v1/deployments, ..."""
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+    return f"{root}/namespaces/{quote(namespace, safe='')}/{plural}" if namespace else f"{root}/{plural}"
 
 
 def resource_of(api_version: str, kind: str) -> Resource | None:

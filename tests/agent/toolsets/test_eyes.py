@@ -1,5 +1,6 @@
 """The toolsets that a model may ask: each over the wire of what it asks, each saying why it is off."""
 
+import json
 import re
 import sys
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from agent.toolsets.delivered import DeliveredEyes
 from agent.toolsets.endpoints import read_endpoints
 from agent.toolsets.grafana import GrafanaEyes
 from agent.toolsets.http_reading import HttpSource
+from agent.toolsets.kinds import path_of
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.loki_eyes import LokiEyes
 from agent.toolsets.mcp import McpEyes, Server, read_servers
@@ -337,3 +339,21 @@ async def test_the_cluster_is_looked_at_by_question():
     assert absent.missing == "it is not there"
     with pytest.raises(ToolRefused, match="there are: 1, 2"):
         await ask(eyes, "revision_diff", '{"namespace": "shop", "name": "web", "older": 1, "newer": 9}', web, old, new)
+
+
+@pytest.mark.parametrize("namespace", ["shop/secrets?x=", "../../shop", "..", "shop%2f..", "Shop", "a" * 64])
+@pytest.mark.parametrize("name", ["list_objects", "get_object", "events", "logs", "changes", "who_can"])
+async def test_what_is_no_namespace_is_never_asked_for(name, namespace):
+    eyes = ObjectEyes(SnapshotCluster(Snapshot(name="c", now=NOW, objects=())))
+    asked = {
+        "list_objects": {"kind": "Pod"},
+        "get_object": {"kind": "Pod", "name": "web"},
+        "logs": {"pod": "web"},
+        "who_can": {"verb": "get", "resource": "pods"},
+    }.get(name, {})
+    with pytest.raises(ToolRefused, match="namespace"):
+        await ask(eyes, name, json.dumps({**asked, "namespace": namespace}))
+
+
+def test_a_namespace_stays_one_segment_of_its_path():
+    assert path_of("v1", "pods", "shop/secrets?x=") == "/api/v1/namespaces/shop%2Fsecrets%3Fx%3D/pods"
