@@ -1,6 +1,6 @@
 """What the pages show, out of the use cases and the store. Knows no HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import yaml
@@ -9,6 +9,7 @@ from sidecar.approvals import GLASS_ROLE
 from sidecar.approvals import store as approvals
 from sidecar.approvals.reviews import Review
 from sidecar.contract import ApprovalView, Json
+from sidecar.contract.lease import LeaseState
 from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk
@@ -20,6 +21,8 @@ from sidecar.ports import PolicyStanding
 
 _RECORDS = 100
 _MOST_ABOUT = 1000
+_MOST_OVER = 200
+_NOT_OVER: tuple[LeaseState, ...] = ("minting", "live", "settling", "revocation_pending")
 _GISTS = ("verdict", "comes_to", "code", "step", "reason", "reasons", "note", "outcome", "path")
 
 
@@ -67,15 +70,21 @@ NO_POLICY: Policy = _NoPolicy()
 
 
 def leases_of(desk: Desk) -> dict[str, Any]:
-    """Those that can still write, and those that are over, each with what was done under it; the newest first."""
-    live: list[dict[str, Any]] = []
-    over: list[dict[str, Any]] = []
+    """Those that can still write, however old, and the latest that are over, each with what was done under it; the newest
+    first."""
     with desk.ledger.read() as connection:
-        for held in leases.listed(connection, limit=200):
-            done = list(steps.of_lease(connection, held.lease.id, "do").values())
-            found = {"lease": held.lease, "settlement": held.settlement, "steps": done}
-            (over if held.lease.state == "settled" else live).append(found)
-    return {"live": live, "over": over}
+
+        def found(states: Sequence[LeaseState], limit: int) -> list[dict[str, Any]]:
+            return [
+                {
+                    "lease": held.lease,
+                    "settlement": held.settlement,
+                    "steps": list(steps.of_lease(connection, held.lease.id, "do").values()),
+                }
+                for held in leases.listed(connection, states, limit=limit)
+            ]
+
+        return {"live": found(_NOT_OVER, _MOST_ABOUT), "over": found(("settled",), _MOST_OVER)}
 
 
 def journal(desk: Desk, before: int) -> list[dict[str, Any]]:

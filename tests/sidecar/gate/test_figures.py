@@ -3,12 +3,14 @@
 import re
 import stat
 import sys
+from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from sidecar.contract import Reason
+from sidecar.contract import Lease, Reason
+from sidecar.credentials import store as leases
 from sidecar.errors import SettingsError
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
@@ -16,6 +18,7 @@ from sidecar.gate.settle import settle
 from sidecar.gate.submit import submit
 from sidecar.listening import bound
 from sidecar.people_api import people_api
+from sidecar.people_api.shown import leases_of
 from sidecar.settings import Settings
 from sidecar.telemetry import open_tracing
 from tests.fakes.sidecar_gate import World, deployment, make_desk, make_world, plan, scale
@@ -54,6 +57,25 @@ def test_a_plan_is_counted_on_its_whole_way(world):
     assert done['leases{state="settled"}'] == 1
     assert done['revocation_seconds_bucket{le="+Inf"}'] == 1
     assert done["leases_overdue"] == 0
+
+
+def test_rights_that_are_not_proven_gone_are_shown_however_many_leases_came_after(world):
+    with world.desk.ledger.write() as work:
+        for number in range(250):
+            made = Lease(
+                id=f"l{number}",
+                plan="a" * 64,
+                state="settled" if number else "revocation_pending",
+                identity="i",
+                rights=(),
+                granted_at=world.clock.now() + timedelta(seconds=number),
+                expires_at=world.clock.now() + timedelta(seconds=number + 60),
+            )
+            leases.put(work.connection, made, incident="inc", targets=(), undoes=str(number))
+    shown = leases_of(world.desk)
+
+    assert [one["lease"].id for one in shown["live"]] == ["l0"]
+    assert (shown["over"][0]["lease"].id, len(shown["over"])) == ("l249", 200)
 
 
 def test_what_the_record_holds_outlives_a_restart_and_a_lease_over_its_time_is_seen(world):
