@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from agent.domain.assessment import Assessment
 from agent.domain.document import from_document, to_document
+from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis
 from agent.domain.outcome import Round
 from agent.ports import Clock, Runbooks, RunRow, RunStore
@@ -64,7 +65,8 @@ class Inquest:
         if memo.inquiry is None:
             recalled = await self._recalled(case, tell)
             if recalled is not None:
-                return await self._ended(replace(memo, inquiries=memo.inquiries + 1), case, recalled, tell)
+                memo = replace(memo, looks=max(memo.looks, *map(_number, recalled.evidence), 0), inquiries=memo.inquiries + 1)
+                return await self._ended(memo, case, recalled, tell)
             await tell(f"the model {self._investigator.chat.name} looks into it")
             begun = await begin(case, self._investigator, store=self._store, bill=memo.bill, first_look=memo.looks + 1)
             memo = replace(memo, inquiry=begun, inquiries=memo.inquiries + 1)
@@ -170,6 +172,12 @@ def _as_before(before: Diagnosis, after: Diagnosis) -> Diagnosis:
     if first is None or then is None or then.said:
         return after
     return replace(after, assessment=replace(then, said=first.said, inference=first.inference, disagreements=first.disagreements))
+
+
+def _number(look: Evidence) -> int:
+    """What is recalled brings ids of its own along; those of later looks come after them."""
+    found = look.id.removeprefix("look-")
+    return int(found) if found.isdecimal() else 0
 
 
 def _memo(state: Mapping[str, Any]) -> Memo:
