@@ -1,7 +1,6 @@
 """What the service delivers by itself: reports to the places of the deliveries file, and a summary every week."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -166,8 +165,12 @@ def _forms(found: Summary) -> Callable[[Format], str]:
 
 async def _weekly(book: SqlDeliveryBook, when: WhenSummary) -> None:
     while True:
-        with contextlib.suppress(StoreUnavailable):  # the courier says so
+        try:
             await order_summary(book, when)
+        except StoreUnavailable:
+            pass  # the courier says so
+        except Exception as exc:  # noqa: BLE001  a task that dies would order no summary any more
+            log.error("a summary could not be ordered", error=type(exc).__name__)
         await asyncio.sleep(LOOK_SECONDS)
 
 

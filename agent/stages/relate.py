@@ -57,10 +57,10 @@ def neighbourhood(labels: Mapping[str, str]) -> Neighbourhood:
 
 def relation(one: Neighbourhood, other: Neighbourhood) -> str:
     """What joins the two, such as "same workload shop/checkout"; "" for nothing."""
-    if same := one.own & other.own:
-        return f"same {min(same)}"
-    if around := (one.own & other.near) | (other.own & one.near):
-        return f"in the neighbourhood of {min(around)}"
+    if not one.own.isdisjoint(other.own):  # most have nothing in common, and a storm asks for each alert and each open run
+        return f"same {min(one.own & other.own)}"
+    if not (one.own.isdisjoint(other.near) and other.own.isdisjoint(one.near)):
+        return f"in the neighbourhood of {min((one.own & other.near) | (other.own & one.near))}"
     return ""
 
 

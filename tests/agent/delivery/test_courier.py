@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from agent.app.deliveries import delivering, last_due, order_summary, paper_of, report_paper
+from agent.app.deliveries import _weekly, delivering, last_due, order_summary, paper_of, report_paper
 from agent.app.meters import Meters
 from agent.delivery.courier import Courier
 from agent.delivery.folders import Files, GitFolder, index
@@ -154,6 +154,34 @@ async def test_a_git_folder_has_stable_names_front_matter_and_an_index(tmp_path)
         "2026-03-01-run-2.md",
         "index.md",
     ], "nothing half written, no lock of ours"
+
+
+async def test_whatever_breaks_an_order_of_a_summary_is_tried_again(monkeypatch):
+    monkeypatch.setattr("agent.app.deliveries.LOOK_SECONDS", 0.01)
+    ordered = asyncio.Event()
+
+    class Book:
+        tries = 0
+
+        def now(self):
+            self.tries += 1
+            if self.tries == 1:
+                raise RuntimeError("once")
+            return AT
+
+        async def mark(self, name):
+            return AT - timedelta(days=30)
+
+        async def add(self, paper, place):
+            ordered.set()
+
+    task = asyncio.create_task(_weekly(Book(), WhenSummary(to=("a",))))
+    try:
+        async with asyncio.timeout(5):
+            await ordered.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_an_index_has_reports_of_storms_and_of_odd_words_and_reads_no_more_than_it_lists(tmp_path, monkeypatch):
