@@ -8,6 +8,7 @@ import http.client
 import io
 import os
 import re
+import select
 import socket
 import ssl
 import threading
@@ -65,8 +66,14 @@ class Wire:
             connection.close()
 
     def _kept(self) -> "_Connection | None":
-        with self._lock:
-            return self._idle.pop() if self._idle else None
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                kept = self._idle.pop()
+            if kept.silent():
+                return kept
+            kept.close()  # its end came, or an answer that nobody asked for: the next question would be given that
 
     def _connected(self, until: float) -> "_Connection":
         plain = socket.create_connection((self._host, self._port), timeout=max(0.01, until - time.monotonic()))
@@ -116,6 +123,10 @@ class _Connection:
             received += self._timed.exactly(end - len(received))
         self.kept = len(received) == end
         return received[end - length : end]
+
+    def silent(self) -> bool:
+        """Whether nothing came since the last answer."""
+        return self._timed.silent()
 
     def close(self) -> None:
         self._timed.close()
@@ -186,6 +197,11 @@ class _Timed:
     def recv_into(self, buffer: "memoryview | bytearray") -> int:
         self._within()
         return self._reached.recv_into(buffer)
+
+    def silent(self) -> bool:
+        look = select.poll()
+        look.register(self._reached, select.POLLIN)
+        return not look.poll(0)
 
     def close(self) -> None:
         self._reached.close()

@@ -110,6 +110,15 @@ def test_a_connection_that_was_closed_since_is_made_again():
         assert ask(wire) == b"true"
 
 
+@pytest.mark.parametrize("late", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_what_comes_later_and_unasked_is_never_the_answer_to_the_next_question(late):
+    with server((WELL, late), (WELL,)) as (wire, asked):
+        assert ask(wire) == b"true"
+        time.sleep(0.1)
+        assert ask(wire) == b"true"
+        assert len(set(asked)) == 2
+
+
 @pytest.mark.parametrize("token", ["one\r\nX-Admin: yes", "zwölf", "\x00"])
 def test_a_token_that_would_be_more_than_one_header_is_refused(token):
     with pytest.raises(SettingsError, match="token for the OPA server"):
