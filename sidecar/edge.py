@@ -43,6 +43,7 @@ _CANNOT: dict[type[Exception], tuple[str, str]] = {
     PolicyUnavailable: ("policy-unavailable", "ask again when the policy engine answers"),
     IdentityUnavailable: ("identity-unavailable", "ask again when the identity provider answers, or use a local token"),
 }
+CANNOT = tuple(_CANNOT)
 
 
 def make_app(
@@ -156,9 +157,14 @@ async def _malformed(_: Request, exc: Exception) -> Response:
 
 
 async def _cannot(_: Request, exc: Exception) -> Response:
+    return problem_response(unable(exc))
+
+
+def unable(exc: Exception) -> Problem:
+    """What is answered where something of CANNOT was raised; it is logged as well."""
     code, fix = _CANNOT[type(exc)]
     log.warning("cannot", code=code, reason=str(exc))
-    return problem_response(Problem(title=code.replace("-", " "), status=503, detail=str(exc), code=code, fix=fix))
+    return Problem(title=code.replace("-", " "), status=503, detail=str(exc), code=code, fix=fix)
 
 
 def known_as(request: Request, actor: str) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import partial
+from http import HTTPStatus
 from typing import ClassVar
 
 import h11
@@ -31,7 +32,7 @@ Ways = Mapping[bytes, Way]  # by the first line of the request
 MOST_AT_ONCE = 40  # as many as the framework gives threads to
 MOST_HEAD = 8_192
 MOST_HELD = 65_536  # of what comes while a request is under way
-_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
+_NAME, _VALUE = re.compile(rb"[A-Za-z0-9-]+"), re.compile(rb"[\x20-\x7e]*")  # each passes over a text once, whoever wrote it
 _READ_OTHERWISE = (b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer", b"content-encoding")
 
 
@@ -43,10 +44,11 @@ def plain_request(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes] | None
     line, *lines = data[:end].split(b"\r\n")
     headers: dict[bytes, bytes] = {}
     for one in lines:
-        found = _HEADER.fullmatch(one)
-        if found is None:
+        name, colon, value = one.partition(b":")
+        value = value.strip(b" \t")
+        if not colon or _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             return None
-        headers[found[1].lower()] = found[2] or b""
+        headers[name.lower()] = value
     length = headers.get(b"content-length", b"")
     plain = (
         len(headers) == len(lines)
@@ -62,9 +64,14 @@ def plain_request(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes] | None
 
 def ok(body: bytes, *, timing: str) -> bytes:
     """A whole answer of JSON. `timing`: as a Server-Timing header has it."""
+    return whole(HTTPStatus.OK, body, media_type="application/json", more=f"server-timing: {timing}\r\n")
+
+
+def whole(status: HTTPStatus, body: bytes, *, media_type: str, more: str = "") -> bytes:
+    """A whole answer. `more`: further headers, each with its end."""
     head = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"server-timing: {timing}\r\ndate: {formatdate(usegmt=True)}\r\n\r\n"
+        f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: {media_type}\r\ncontent-length: {len(body)}\r\n"
+        f"{more}date: {formatdate(usegmt=True)}\r\n\r\n"
     )
     return head.encode("ascii") + body
 
@@ -79,12 +86,13 @@ class Workers:
         self._threads = self._waiting = 0
 
     def put(self, work: Callable[[], None]) -> None:
+        """Raises RuntimeError where there is no thread for it, and none can be made."""
         with self._lock:
             if self._waiting > 0:
                 self._waiting -= 1
             elif self._threads < self._most:
-                self._threads += 1
                 threading.Thread(target=self._for_ever, name="straight", daemon=True).start()
+                self._threads += 1
         self._work.put(work)
 
     def _for_ever(self) -> None:
@@ -153,10 +161,15 @@ class Straight(Impatient):
         self._unset_keepalive_if_required()
         self._late = None  # it has just been heard of
         if self._own is None and self.transport.get_extra_info("sslcontext") is None:
-            self._own = self.transport.get_extra_info("socket").dup()
-            self._own.setblocking(False)
+            with contextlib.suppress(OSError):  # no more files: then the loop sends it
+                self._own = self.transport.get_extra_info("socket").dup()
+                self._own.setblocking(False)
         self._under_way, self._held = work, bytearray()
-        self.workers.put(partial(self._worked, work, data))
+        try:
+            self.workers.put(partial(self._worked, work, data))
+        except RuntimeError:
+            self._under_way = None
+            super().data_received(data)
 
     def _worked(self, work: Work, data: bytes) -> None:
         """In a thread of its own."""
@@ -175,11 +188,11 @@ class Straight(Impatient):
 
     def _sent(self, answer: bytes) -> bytes:
         """What of it could not be sent from here. With `_lock`."""
-        if self._own is None or self._held or self._ending or self.transport.get_write_buffer_size():
+        if self._own is None or self._held or self._ending:
             return answer
         try:
-            return answer[self._own.send(answer) :]
-        except OSError:
+            return answer if self.transport.get_write_buffer_size() else answer[self._own.send(answer) :]
+        except (OSError, RuntimeError):
             return answer  # the loop finds out what is wrong with the connection
 
     def _came(self, answer: bytes | None, data: bytes) -> None:
@@ -199,6 +212,9 @@ class Straight(Impatient):
             self.data_received(held)
 
     def _look_at_it(self) -> None:
-        if self._under_way is not None:
+        under_way = self._under_way is not None
+        if under_way:
             self._late = None
         super()._look_at_it()
+        if under_way:  # what is awaited now is the sidecar's answer: the time of the next request has not begun
+            self._late = None

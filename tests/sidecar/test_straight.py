@@ -1,5 +1,6 @@
 """What goes straight, and that everything else is answered as if there were no such way."""
 
+import asyncio.trsock
 import contextlib
 import socket
 import threading
@@ -116,6 +117,43 @@ def test_a_plain_request_goes_straight_again_and_again_and_beside_ordinary_ones(
 def test_what_is_not_plain_does_not_go_straight(data):
     found = plain_request(data)
     assert found is None or found[0] != LINE
+
+
+def test_a_head_that_is_nearly_plain_is_not_read_over_and_over():
+    """Whoever may connect may send it, and everybody waits on the same loop: each of these took a second."""
+    for _ in range(30):
+        assert plain_request(request(b"{}", b"X-Blank:" + b" " * 8000 + b"\x00")) is None
+    assert plain_request(request(b"{}", b"X-Blank: \t ", b"X-Plain:\t a: b \t"))[1] == {
+        b"host": b"sidecar",
+        b"content-length": b"2",
+        b"x-blank": b"",
+        b"x-plain": b"a: b",
+    }
+
+
+def test_where_no_thread_can_be_made_the_ordinary_way_is_taken_until_one_can(monkeypatch):
+    start, refused = threading.Thread.start, iter(range(2))
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name == "straight" and next(refused, None) is not None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with listening(straight) as (line, _):
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+        one = line()
+        said = [one.send(request(b"{}")).answer() for _ in range(4)]
+        assert said == [b"ordinary /plans {}", b"ordinary /plans {}", b"straight {}", b"straight {}"]
+
+
+def test_where_no_file_is_left_the_answer_still_leaves(monkeypatch):
+    def none_left(_: socket.socket) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(asyncio.trsock.TransportSocket, "dup", none_left)
+    with listening(straight) as (line, _):
+        one = line()
+        assert [one.send(request(b"{}")).answer() for _ in range(2)] == [b"straight {}"] * 2
 
 
 def test_chunks_pieces_and_requests_in_a_row_are_read_the_ordinary_way():
