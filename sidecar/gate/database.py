@@ -154,12 +154,12 @@ def lengthened(engine: Engine) -> None:
         try:
             (kept,) = driver.execute("PRAGMA cache_size").fetchone()
             driver.execute("PRAGMA cache_size=20")
-            driver.execute("BEGIN IMMEDIATE")
             try:
+                driver.execute("BEGIN IMMEDIATE")
                 driver.execute("CREATE TABLE room_in_the_log (room BLOB)")
                 driver.execute("INSERT INTO room_in_the_log VALUES (zeroblob(?))", (_LENGTH,))
             finally:
-                driver.execute("ROLLBACK")
+                driver.rollback()  # of nothing, where it did not come to a transaction
                 driver.execute(f"PRAGMA cache_size={kept}")
         finally:
             connection.close()
