@@ -2,7 +2,8 @@
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from agent.toolsets.object_questions import Diff, Events, Listing, Logs, Recent,
 from agent.topology import Topology, build
 from agent.topology.events import Happening
 from agent.topology.fields import at, items, kind_of, labels_of, mapping, name_of, namespace_of, number, ref_of, text
+from agent.topology.naming import names_in
 from agent.topology.rights import unseen, who_can
 from agent.topology.roles import Request
 from agent.topology.workloads import revisions
@@ -39,7 +41,7 @@ class ObjectEyes:
         known = view.derived.get("objects")
         look = known if isinstance(known, _Look) else _Look(self._reader, view)
         view.derived["objects"] = look
-        return (
+        told = (
             tool("list_objects", "Objects of one kind, one line each.", Listing, look.listed),
             tool("get_object", "One object as YAML; values of secrets are taken out.", Which, look.got),
             tool("describe", "State, events, pods, and what it depends on or is needed by.", Which, look.described),
@@ -50,6 +52,7 @@ class ObjectEyes:
             tool("changes", "What people and tools changed, newest first.", Recent, look.changed),
             tool("who_can", "Who may do what, by RBAC.", Right, look.who_can),
         )
+        return tuple(replace(one, run=look.naming(one.run)) for one in told)
 
 
 class _Look:
@@ -59,7 +62,17 @@ class _Look:
         self._reader = reader
         self._view = view
         self._topologies: dict[str, Topology] = {}
+        self._names: set[str] = set()  # in what was read beyond the view
         self._turn = asyncio.Lock()  # questions come several at once, and a topology is built once
+
+    def naming(self, run: Callable[[str], Awaitable[Sighting]]) -> Callable[[str], Awaitable[Sighting]]:
+        """The tool, with the names of what was read for it, which nobody has learned yet."""
+
+        async def named(text: str) -> Sighting:
+            sighting = await run(text)
+            return replace(sighting, names=tuple(sorted(self._names)))
+
+        return named
 
     async def _seen(self, namespace: str) -> Topology:
         """What was read, or, of a namespace outside of it, what is read now."""
@@ -67,6 +80,7 @@ class _Look:
         async with self._turn:
             if key not in self._topologies:
                 seen = self._view.observed if not key else await self._reader.overview([key])
+                self._names.update(names_in(seen.objects) if key else ())
                 gaps = {gap.what.split()[0]: gap.why for gap in seen.gaps}
                 series = () if key else self._view.series
                 self._topologies[key] = await asyncio.to_thread(build, seen.now, seen.objects, seen.logs, series, gaps)
@@ -106,7 +120,9 @@ class _Look:
         resource = resource_of("", ref.kind)
         if resource is None:
             raise ToolRefused(f"{ref.kind} is no kind that can be read one by one; try list_objects")
-        return await self._reader.get(resource.api_version, ref)
+        read = await self._reader.get(resource.api_version, ref)
+        self._names.update(names_in([read]) if read is not None else ())
+        return read
 
     async def described(self, asked: Which) -> Sighting:
         ref, source = _ref(asked), f"kubernetes: {_ref(asked)} described"

@@ -14,11 +14,12 @@ from agent.domain.outcome import Round
 from agent.ports.model import ChatModel, ModelBook
 from agent.ports.toolset import Tool, Toolset, View
 from agent.reasoning.model.faithfulness import Known, Piece
-from agent.reasoning.model.fencing import Aliases, harmless, names_in
+from agent.reasoning.model.fencing import Aliases, harmless
 from agent.reasoning.model.inquiry import Inquiry, Texts
 from agent.reasoning.model.leash import Leash
 from agent.reasoning.model.prompt import VERSION
 from agent.topology.fields import ref_of
+from agent.topology.naming import names_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

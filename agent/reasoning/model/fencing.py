@@ -4,14 +4,12 @@ behind aliases where that is asked for. Pure."""
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import orjson
 
-from agent.domain.objects import Manifest
 from agent.signals.masking import mask, printable
-from agent.topology.fields import items, mapping, name_of, namespace_of, text
 
 SHORTEST_NAME = 3
 # Names that every cluster has say nothing about this one.
@@ -64,18 +62,3 @@ class Aliases:
 
     def _alias(self, name: str) -> str:
         return f"name-{hmac.new(self.secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:8]}"
-
-
-def names_in(objects: Sequence[Manifest]) -> Iterator[str]:
-    """Names that tell whose cluster it is: of objects, namespaces, containers, accounts, hosts and image repositories."""
-    for one in objects:
-        if text(one, "kind") == "Event":
-            continue
-        yield name_of(one)
-        yield namespace_of(one)
-        spec = mapping(one, "spec", "template", "spec") or mapping(one, "spec")
-        yield text(spec, "serviceAccountName")
-        for container in (*items(spec, "containers"), *items(spec, "initContainers")):
-            yield text(container, "name")
-            yield text(container, "image").rpartition(":")[0]
-        yield from (text(rule, "host") for rule in items(spec, "rules"))

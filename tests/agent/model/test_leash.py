@@ -4,10 +4,11 @@ import pytest
 
 from agent.errors import InputError
 from agent.ports.model import Reply, Spent, ToolCall, Usage
-from agent.reasoning.model.fencing import Aliases, fenced, harmless, names_in
+from agent.reasoning.model.fencing import Aliases, fenced, harmless
 from agent.reasoning.model.inquiry import KEPT_WHOLE, Inquiry, Look, Result, Turn, call_digest, messages, tokens, write_reply
 from agent.reasoning.model.leash import Bill, Leash, Price, is_last, over, read_prices
 from agent.reasoning.model.slicing import Slice, sliced
+from agent.topology.naming import names_in
 from tests.agent import builders
 
 PRICED = Leash(price=Price(prompt=2.0, completion=10.0), run_cost=0.01, day_cost=1.0)

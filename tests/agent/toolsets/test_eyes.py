@@ -332,6 +332,8 @@ async def test_the_cluster_is_looked_at_by_question():
     elsewhere = await ask(eyes, "list_objects", '{"kind": "Deployment", "namespace": "vault"}', web)
     absent = await ask(eyes, "get_object", '{"kind": "Pod", "namespace": "shop", "name": "ghost"}', web)
 
+    assert {"far", "vault"} <= set(elsewhere.names)  # to be hidden, where names are
+
     assert listed.text.startswith("Deployment shop/web: ")
     assert "-  - image: app:1" in diff.text
     assert "+  - image: app:2" in diff.text
