@@ -197,8 +197,16 @@ class Questions:
         finally:
             over.set()  # an edit on its way is waited for: it must not come after the answer
             await asyncio.gather(beat, return_exceptions=True)
-        if said is not None:
+        if said is None:
+            return
+        try:
             await self._say(asked, reply, said)
+        except (SlackUnavailable, SlackRefused, StoreUnavailable):
+            raise
+        except Exception as exc:  # noqa: BLE001  an answer that cannot be shown leaves nobody with "Looking" either
+            log.error("an answer could not be shown", error=type(exc).__name__)
+            broke = f"The answer cannot be shown here ({type(exc).__name__}); see the log of the agent."
+            await self._say(asked, reply, Said(text=broke, run=said.run))
 
     async def _say(self, asked: Asked, reply: str, said: Said) -> None:
         hint = " · ".join(said.suggestions[:3])

@@ -196,6 +196,18 @@ async def test_what_a_killed_process_left_is_gone_on_with_in_the_same_message(wo
     assert left == []
 
 
+async def test_an_answer_that_cannot_be_shown_says_so(world, monkeypatch):
+    def breaks(*_, **__):
+        raise KeyError("outcome")
+
+    monkeypatch.setattr("agent.chat.slack.questions.answered", breaks)
+    world.answers.said = Said(text="", report=report(), run="run-1f2e3d4c5b6a")
+    app = world.app()
+    asked = world.slack.said("why is checkout failing?", "UADA")
+    await hear(app, asked)
+    await answer_in(world.slack, asked, "The answer cannot be shown here (KeyError)")
+
+
 async def test_a_secret_in_a_question_is_neither_kept_nor_said_again(world):
     app = world.app()
     asked = world.slack.said("why does the log-in with password=hunter2hunter2 fail?", "UADA")
