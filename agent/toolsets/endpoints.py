@@ -57,7 +57,7 @@ class Endpoint(BaseModel):
         return paths
 
     def allows(self, path: str) -> bool:
-        if not _PATH.match(path) or ".." in path or "//" in path:
+        if not _PATH.fullmatch(path) or ".." in path or "//" in path or "." in path.split("/"):  # /a/. is asked for as /a
             return False
         return any(re.fullmatch(re.escape(one).replace(r"\*", "[^/]+"), path) for one in self.paths)
 

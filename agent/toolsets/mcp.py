@@ -12,6 +12,7 @@ A connection lives for one question: what the tools are is looked at each time, 
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ from agent.signals.masking import mask
 
 SECONDS = 15.0
 MOST_LETTERS = 400_000
+_UNSAID = re.compile(r"[^A-Za-z0-9_-]")  # models refuse every tool of a request where one has such a name
 
 
 class Server(BaseModel):
@@ -73,7 +75,10 @@ class McpEyes:
             offered = await _offered(server)
         except ReadRefused as exc:
             return cls(server, (), str(exc))
-        found = digest_of(offered)
+        try:
+            found = digest_of(offered)
+        except (TypeError, ValueError) as exc:
+            return cls(server, (), f"its tools are declared in a way that cannot be pinned: {exc}")
         if not server.digest:
             return cls(server, (), f"it is not pinned: look at its tools, then set digest: {found}")
         if found != server.digest:
@@ -84,7 +89,7 @@ class McpEyes:
         return tuple(self._tool(one) for one in self._offered)
 
     def _tool(self, offered: Offered) -> Tool:
-        name = f"{self._server.name}_{offered.name}"[:64]
+        name = _UNSAID.sub("_", f"{self._server.name}_{offered.name}")[:64]
 
         async def run(text: str) -> Sighting:
             try:

@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 import respx
+from mcp.types import Tool as Offered
+from mcp.types import ToolAnnotations
 
 from agent.domain.incident import Window
 from agent.errors import InputError, ReadRefused, ToolRefused
@@ -17,7 +19,7 @@ from agent.ports import Observed
 from agent.ports.toolset import Sighting, Toolset, View
 from agent.toolsets.alertmanager_eyes import AlertmanagerEyes
 from agent.toolsets.delivered import DeliveredEyes
-from agent.toolsets.endpoints import read_endpoints
+from agent.toolsets.endpoints import Endpoint, read_endpoints
 from agent.toolsets.grafana import GrafanaEyes
 from agent.toolsets.http_reading import HttpSource
 from agent.toolsets.kinds import path_of
@@ -359,3 +361,39 @@ async def test_what_is_no_namespace_is_never_asked_for(name, namespace):
 
 def test_a_namespace_stays_one_segment_of_its_path():
     assert path_of("v1", "pods", "shop/secrets?x=") == "/api/v1/namespaces/shop%2Fsecrets%3Fx%3D/pods"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/status/a", True), ("/status/.", False), ("/status/./", False), ("/status/a\n", False)]
+)
+def test_a_path_that_would_be_another_one_on_its_way_is_not_allowed(path, allowed):
+    endpoint = Endpoint(name="checkout", url="http://checkout.test", paths=("/status/*",))
+    assert endpoint.allows(path) is allowed
+
+
+async def test_tools_of_an_mcp_server_have_names_that_models_take():
+    declared = Offered(name="ticket.read/one", input_schema={"type": "object"}, annotations=ToolAnnotations(read_only_hint=True))
+    eyes = McpEyes(Server(name="tickets", url="http://mcp.test", digest="0a"), [declared], "")
+    assert [one.name for one in eyes.tools(view())] == ["tickets_ticket_read_one"]
+
+
+async def test_an_mcp_server_whose_tools_cannot_be_pinned_is_off(tmp_path):
+    program = tmp_path / "odd.py"
+    program.write_text(ODD_SERVER, encoding="utf-8")
+    eyes = await McpEyes.look(Server(name="odd", command=(sys.executable, str(program))))
+    assert "cannot be pinned" in eyes.why_off
+
+
+ODD_SERVER = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    said = {
+        "initialize": lambda: {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                               "serverInfo": {"name": "odd", "version": "1"}},
+        "tools/list": lambda: {"tools": [{"name": "count", "inputSchema": {"type": "object", "maximum": 10**30}}]},
+    }.get(asked.get("method"))
+    if "id" in asked:
+        body = {"result": said()} if said else {"error": {"code": -32601, "message": "no such method"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **body}), flush=True)
+"""
