@@ -89,6 +89,7 @@ class Answering:
             said = wording.without_sidecar(report) if report else SAID["nothing-yet"]
             return _said(Reply(text=said, outcome="no-sidecar", run=thread.faulty), thread)
         if question:
+            exchange.may_stop = False  # a run that may act is not said to be stopped while it comes to be
             row, _ = await shop.take(question=question, asked_by=asked_by)
             return await self._worked_out(row, thread, exchange)
         before = await shop.store.row(thread.repair) if thread.repair else None
@@ -100,6 +101,7 @@ class Answering:
         under_way = await repair_under_way(shop, first.incident.id)
         if under_way is not None:  # asked for elsewhere
             return _said(await self._waits(under_way), replace(thread, repair=under_way.id))
+        exchange.may_stop = False
         exchange.tell(Stepped(stage="understand", text=f"the remedy for what run {first.id} found: {first.headline}"))
         return await self._worked_out(await shop.again(first, asked_by=asked_by), thread, exchange)
 

@@ -102,7 +102,8 @@ class Conversations:
         if exchange is None or task is None or exchange.is_over:
             return False
         if not exchange.may_stop:
-            raise Busy(f"run {exchange.run} may act, and is not stopped from here: refuse its plan, or stop the sidecar")
+            run = f"run {exchange.run}" if exchange.run else "the run that is being opened"
+            raise Busy(f"{run} may act, and is not stopped from here: refuse its plan, or stop the sidecar")
         exchange.stopped_by = by or asked_by or "the person who asked"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,12 +1,16 @@
 """Conversations on the fake world: follow-ups, repairs that are asked for, turns that end whatever happens."""
 
 import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from agent.chat.answering import Answering
 from agent.chat.conversation import LONGEST, Conversations
 from agent.chat.exchange import Answered, Exchange, Found, Opened, Stepped, Told
-from agent.domain.session import Reply
+from agent.chat.meaning import Repair
+from agent.domain.session import Reply, Thread, Turn
 from agent.errors import Busy, InputError, LestradeError, NotThere
 from agent.settings import Settings
 from tests.fakes.agent_shop import crowd, fake_shop
@@ -267,3 +271,20 @@ async def test_a_cluster_that_is_away_ends_the_turn_with_what_went_wrong(tmp_pat
         await conversations.close()
 
     assert known.turns[-1].state == "failed"
+
+
+async def test_what_may_act_cannot_be_stopped_while_its_run_is_being_opened():
+    opening, never = asyncio.Event(), asyncio.Event()
+
+    async def take(**asked):
+        opening.set()
+        await never.wait()
+
+    answering = Answering(SimpleNamespace(governed=True, take=take), None, None)
+    exchange = Exchange("chat-1", Turn(number=1, at=datetime.now(UTC), said="fix checkout", state="open"))
+    work = asyncio.create_task(answering.answer(Repair(question="fix checkout"), Thread(), exchange, asked_by="ada"))
+    await opening.wait()
+
+    assert not exchange.may_stop  # it may be written already, and a worker may have it
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
