@@ -108,7 +108,7 @@ class RemoteLine:
                         name = line.removeprefix("event:").strip()
                     elif line.startswith("data:"):
                         yield name, _object(json.loads(line.removeprefix("data:")))
-        except (httpx.HTTPError, json.JSONDecodeError) as exc:
+        except (httpx.HTTPError, ValueError) as exc:  # no JSON, no text
             raise LestradeError(f"{self._http.base_url}: {type(exc).__name__}: no answer from the service") from None
 
     def _json(self, method: str, path: str) -> dict[str, Json]:
@@ -117,7 +117,7 @@ class RemoteLine:
             if answer.status_code >= 400:
                 raise _refusal(answer)
             return _object(answer.json())
-        except (httpx.HTTPError, json.JSONDecodeError) as exc:
+        except (httpx.HTTPError, ValueError) as exc:  # no JSON, no text
             raise LestradeError(f"{self._http.base_url}: {type(exc).__name__}: no answer from the service") from None
 
 
@@ -151,7 +151,7 @@ def _authorization(token_file: Path | None) -> dict[str, str]:
 def _refusal(answer: httpx.Response) -> LestradeError:
     try:
         detail = str(_object(answer.json()).get("detail", ""))
-    except json.JSONDecodeError:
+    except ValueError:
         detail = ""
     return _error(answer.status_code, detail or f"the service answers {answer.status_code}")
 

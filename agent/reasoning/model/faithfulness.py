@@ -6,7 +6,7 @@ prose that points at evidence or objects which do not exist costs its claim.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.domain.objects import Ref
 from agent.reasoning.model.proposal import CauseClaim, Cited, Proposal, Refutation
@@ -35,6 +35,13 @@ class Known:
     pieces: Mapping[str, Piece]
     objects: Collection[Ref]
     findings: Collection[str]
+    _flat: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # a long text is held against many quotes
+
+    def holds(self, evidence: str, words: str) -> bool:
+        """Whether these words, flat, stand in that piece."""
+        if evidence not in self._flat:
+            self._flat[evidence] = _flat(self.pieces[evidence].text)
+        return words in self._flat[evidence]
 
     def mentions(self, name: str) -> bool:
         return any(name in piece.text or name in piece.source for piece in self.pieces.values())
@@ -105,7 +112,7 @@ def _standing(cited: Sequence[Cited], known: Known) -> tuple[tuple[Cited, ...], 
             wrong.append(f"there is no evidence {one.evidence}")
         elif len(words) < SHORTEST_QUOTE:
             wrong.append(f"the quote of {one.evidence} is too short to show anything")
-        elif words not in _flat(piece.text):
+        elif not known.holds(one.evidence, words):
             wrong.append(f"the quote {words[:120]!r} does not stand in {one.evidence}")
         else:
             kept.append(one)
@@ -123,7 +130,7 @@ def _subject(cause: CauseClaim, known: Known) -> Iterator[str]:
 
 
 def _is_quote(one: Cited, known: Known) -> bool:
-    return len(_flat(one.words)) >= SHORTEST_QUOTE and _flat(one.words) in _flat(known.pieces[one.evidence].text)
+    return len(_flat(one.words)) >= SHORTEST_QUOTE and known.holds(one.evidence, _flat(one.words))
 
 
 def _made_up(prose: str, known: Known) -> Iterator[str]:

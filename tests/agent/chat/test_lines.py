@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import respx
 
 from agent.chat.exchange import Answered, Opened, Stepped
 from agent.cli import ask as asking
@@ -189,3 +190,11 @@ def _controlling() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@respx.mock
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_service_that_answers_with_no_text_at_all_is_said(status):
+    respx.get("http://odd.test/v1/chat").respond(status, content=b"\xff\xfe\xfa\xfb")
+    with pytest.raises(LestradeError, match="the service"):
+        RemoteLine("http://odd.test", None)

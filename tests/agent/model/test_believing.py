@@ -180,3 +180,23 @@ def test_until_something_was_done_what_the_model_named_is_not_forgotten(acted, o
 def test_line_feeds_after_a_fence_hold_nobody_up():
     with pytest.raises(NotInForm):
         read_proposal("```" + "\n" * 300_000)
+
+
+def test_a_long_piece_is_read_once_for_all_that_is_held_against_it():
+    class Counting(str):
+        reads = 0
+
+        def split(self, *args):
+            Counting.reads += 1
+            return super().split(*args)
+
+    known = Known(
+        pieces={"look-1": Piece(source="logs", text=Counting("the pool is empty " * 10))}, objects=set(), findings={"f"}
+    )
+    quotes = [{"evidence": "look-1", "words": f"never said, {number}"} for number in range(12)]
+    proposal = Proposal.model_validate(
+        {"outcome": "unknown", "summary": "s", "refutes": [{"finding": "f", "why": "w", "evidence": quotes}] * 10}
+    )
+
+    assert believed(proposal, known).refutes == ()
+    assert Counting.reads == 1
