@@ -13,13 +13,13 @@ _SECRETS = (
         re.compile(
             r"(?i)((?:password|passwd|passphrase|pwd|secret|token|api[_ .-]?key|access[_ .-]?key|private[_ .-]?key"
             r"|credential"
-            r"|auth[_-]?key|client[_-]?secret|sig|signature)[\w-]{0,200}[\"']?\s*(?:[=:]|key=)\s*[\"']?)([^\s\"',;&}]{3,})"
+            r"|auth[_-]?key|client[_-]?secret|sig|signature)[\w-]{0,60}[\"']?\s*(?:[=:]|key=)\s*[\"']?)([^\s\"',;&}]{3,})"
         ),
         rf"\1{MASK}",
     ),
     (
         re.compile(
-            r"(?i)((?<!-)--[\w-]{0,80}(?:password|passwd|passphrase|secret|token|api-?key|access-?key|credential)[\w-]{0,80}\s+)"
+            r"(?i)((?<!-)--[\w-]{0,40}(?:password|passwd|passphrase|secret|token|api-?key|access-?key|credential)[\w-]{0,40}\s+)"
             r"(?!-)\S{3,}"
         ),
         rf"\1{MASK}",

@@ -66,7 +66,7 @@ async def look(inquiry: Inquiry, case: Case, *, investigator: Investigator, stor
             one = await _kept(seen.sighting, f"look-{inquiry.first_look + len(looks)}", store)
             looks.append(one)
             asked[call_digest(call)] = fresh = one.id
-            words = _shown(one, as_kept(seen.sighting.text)[:LARGEST])
+            words = _shown(one, as_kept(seen.sighting.text[:LARGEST])[:LARGEST])
         is_fresh = is_fresh or bool(fresh)
         told = fenced(aliases.hide(words), aliases.hide(safe(call.name, limit=60)), inquiry.fence) if fresh else words
         results.append(Result(call=call.id, sha256=await store.put_blob(aliases.hide(told)), look=fresh))
@@ -123,7 +123,7 @@ def _slicer(inquiry: Inquiry, case: Case, store: RunStore) -> Callable[[Slice], 
 
 
 async def _kept(sighting: Sighting, name: str, store: RunStore) -> Look:
-    text = as_kept(sighting.text)[:LARGEST]
+    text = as_kept(sighting.text[:LARGEST])[:LARGEST]
     about: Ref | None = sighting.about
     return Look(
         id=name,
