@@ -153,9 +153,11 @@ class Straight(Impatient):
         super().shutdown()
 
     def _between_requests(self) -> bool:
-        """Whether nothing that came before is still to be read or answered by the ordinary way."""
+        """Whether nothing that came before is still to be read or answered by the ordinary way, which also waits for whoever
+        does not take what was answered."""
         conn = self.conn
-        return conn.their_state is h11.IDLE and conn.our_state is h11.IDLE and not conn.trailing_data[0]
+        idle = conn.their_state is h11.IDLE and conn.our_state is h11.IDLE and not conn.trailing_data[0]
+        return idle and not self.flow.write_paused
 
     def _go_straight(self, work: Work, data: bytes) -> None:
         self._unset_keepalive_if_required()

@@ -206,6 +206,23 @@ def test_a_request_that_comes_while_one_is_under_way_waits_for_its_turn():
         assert one.answer() == b"ordinary /third "
 
 
+def test_whoever_reads_no_answer_is_given_no_more_of_them_to_keep():
+    """The ordinary way waits until what was said before is taken; what went straight would pile up in memory."""
+    seen = []
+
+    def long(headers: Headers, body: bytes) -> Work:
+        seen.append(body)
+        return lambda: ok(body * 200_000, timing="")
+
+    with listening(long) as (line, _), (one := line()).socket:
+        for number in range(20):
+            one.send(request(b"{%02d}" % number))
+            time.sleep(0.03)
+        assert 0 < len(seen) < 20
+        said = [one.answer()[:30].removeprefix(b"ordinary /plans ")[:4] for _ in range(20)]
+    assert said == [b"{%02d}" % number for number in range(20)]
+
+
 def test_an_answer_under_way_still_leaves_when_the_listener_ends():
     began, go_on = threading.Event(), threading.Event()
 
