@@ -5,6 +5,7 @@ Whole runs with the real sidecar process; the laboratory's request log says what
 
 import asyncio
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sidecar.gate.opening import open_record
 from sidecar.settings import Settings as SidecarSettings
 from tests.e2e.ledger import by_leases, strangers
 from tests.e2e.playing import play_scenario
+from tests.servers import OpaServer, free_port, program
 from tests.sidecar.process.harness import ROOT, good, running
 from tests.sidecar.process.test_lab_way import plan, replicas, scale
 
@@ -78,8 +80,17 @@ def test_F10_a_policy_that_always_says_no_ends_the_run_with_its_evidence(tmp_pat
     assert 1 <= len(decided) <= 9  # rounds and plans again, as the agent's settings bound them
 
 
-def test_F10_two_hundred_plans_of_one_agent_neither_flood_people_nor_write_anything(tmp_path):
-    with running(tmp_path) as sidecar:
+@pytest.fixture
+def opa() -> Iterator[OpaServer]:
+    server = OpaServer(program("opa"), free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_F10_two_hundred_plans_of_one_agent_neither_flood_people_nor_write_anything(tmp_path, opa):
+    beyond_the_minutes_bound = {"LESTRADE_SIDECAR_MOST_PLANS_A_MINUTE": "1000", "LESTRADE_OPA_URL": opa.url}
+    with running(tmp_path, environment=beyond_the_minutes_bound) as sidecar:
         sidecar.start()
         log, before = len(sidecar.lab.requests), replicas(sidecar)
         states: list[str] = []
