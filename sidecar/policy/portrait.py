@@ -63,6 +63,6 @@ def _said(text: str) -> dict[str, Json]:
         return {}
     try:
         said = yaml.safe_load("\n".join(line.removeprefix("#") for line in found[1].splitlines()))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # a date that is none, a number without end, brackets within brackets
         return {}
     return said if isinstance(said, dict) else {}

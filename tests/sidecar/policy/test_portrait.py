@@ -1,5 +1,7 @@
 """The policy for people to read: what the rule files say of themselves, and the data as the rules see it."""
 
+import pytest
+
 from sidecar.policy.bundle import assemble, load, policies_folder
 from sidecar.policy.portrait import portrait_of
 
@@ -28,3 +30,10 @@ def test_a_file_that_says_nothing_or_nonsense_of_itself_is_named_all_the_same():
     for text in ("package remediation.guards.one\n", "# METADATA\n# title: [\npackage remediation.guards.one\n"):
         found = rule(text)
         assert (found.title, found.package) == ("", "remediation.guards.one")
+
+
+@pytest.mark.parametrize("said", ["title: 2026-99-99", "title: " + "1" * 5000, "title: " + "[" * 5000, "title: 'one", "- one"])
+def test_what_a_rule_file_says_of_itself_keeps_no_policy_from_judging(said):
+    text = f"# METADATA\n# {said}\npackage remediation.guards.one\n"
+    found = rule(text)
+    assert (found.package, found.title) == ("remediation.guards.one", "")
