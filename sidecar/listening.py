@@ -80,11 +80,14 @@ def _unix(path: Path, group: bool) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = os.umask(0o117 if group else 0o177)
+        before = os.umask(0o177)
         try:
             listening.bind(str(path))
         finally:
             os.umask(before)
+        if group:  # the process's own group may be another than the folder's
+            os.chown(path, -1, path.parent.stat().st_gid)
+            path.chmod(0o660)
     except OSError as exc:
         listening.close()
         raise SettingsError(f"cannot listen on {path}: {exc.strerror or exc}") from exc
