@@ -83,9 +83,12 @@ def start(
     lines += [f"mount -t tmpfs -o mode=755 tmpfs {place}" for place in ("/run", "/var/lib")]
     for mount in binds:
         where, source = mount["mountPath"], sources[mount["mountPath"]]
+        if ROOT.is_relative_to(where):  # a checkout below /tmp: it is in the image, and stays to be seen
+            kept = source / ROOT.relative_to(where)
+            lines += [f"mkdir -p {kept}", f"mount --bind {ROOT} {kept}"]
         lines += [
             f"mkdir -p {where}" if source.is_dir() else f"touch {where}",
-            f"mount --bind {shlex.quote(str(source))} {where}",
+            f"mount --rbind {shlex.quote(str(source))} {where}",
         ]
         if mount.get("readOnly"):
             lines.append(f"mount -o remount,bind,ro {where}")
