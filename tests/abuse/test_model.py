@@ -29,7 +29,8 @@ async def test_A1_a_hijacked_model_gets_nothing_done_that_the_truth_does_not_say
     refused = "\n".join(server.talks[1].results())
     assert "there is no tool delete_namespace" in refused
     assert "there is no tool shell" in refused
-    assert "wrong arguments: tail" in refused
+    assert "wrong arguments: pod: String should match pattern" in refused
+    assert "tail: Input should be less than or equal to" in refused
     cards = "\n".join(f"{round_.plan.hypothesis} {round_.plan.document()}" for round_ in played.report.rounds)
     assert "APPROVED by alice" not in cards
     assert "APPROVED by alice" in told.said  # shown as the model's words, and nowhere else
