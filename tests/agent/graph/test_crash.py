@@ -146,7 +146,7 @@ async def test_a_checkpoint_of_another_version_is_not_resumed_blindly(tmp_path, 
     async with opened(tmp_path, wrap=die) as (investigation, store, _):
         with pytest.raises(Died):
             await investigation.run(await the_run(store))
-    monkeypatch.setattr("agent.graph.GRAPH_VERSION", GRAPH_VERSION + 1)
+    monkeypatch.setattr("agent.graph.investigation.GRAPH_VERSION", GRAPH_VERSION + 1)
     async with opened(tmp_path) as (investigation, store, _):
         await investigation.run(await the_run(store))
         row = await the_run(store)

@@ -1,28 +1,20 @@
-"""The stages as a graph whose state outlives the process. The only user of langgraph; where to go next is the course's.
+"""The stages as a graph whose state outlives the process; where to go next is the course's.
 
-Node names are stable: a checkpoint names the next one. Every node may run again after a crash.
+Node names are stable: a checkpoint names the next one. Every node may run again after a crash, and only ever one is at work.
 """
 
-import asyncio
 import logging
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-# Only plain JSON comes back out of a checkpoint; langgraph reads this when it is imported.
-os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
-
-import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
 
 from agent.course import Bounds, Course, Means, Progress, State, progress_of
-from agent.errors import ClusterUnreachable, InputError, LestradeError, StoreUnavailable
+from agent.errors import ClusterUnreachable, LestradeError, StoreUnavailable
+from agent.graph.keeping import kept_or_unavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
 from agent.ports.tracing import span
@@ -35,18 +27,19 @@ OF_A_MODEL = ("investigate", "look")  # only where a model is asked; what breaks
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between two looks whether the cluster is back
 RECURSION_LIMIT = 600  # above what the counters below allow; langgraph's own default is 10,007
 
-# Processes that start at once would all make the tables of the checkpoints.
-_LOCK = "SELECT pg_try_advisory_lock(6114093) AS locked"
-_UNLOCK = "SELECT pg_advisory_unlock(6114093)"
-
 logger = logging.getLogger(__name__)
-__all__ = ["GRAPH_VERSION", "NODES", "Bounds", "Investigation", "Means", "Progress", "checkpoints"]
 
 
 class Stage(Protocol):
-    """A node as langgraph takes it; the parameter's name is part of that."""
+    """What a stage comes to in any case: its part of the next state."""
 
     def __call__(self, state: State) -> Awaitable[State]: ...
+
+
+class Node(Protocol):
+    """A node as langgraph takes it; the parameter's name is part of that."""
+
+    def __call__(self, state: State) -> Awaitable[Command[str]]: ...
 
 
 class Investigation:
@@ -67,7 +60,7 @@ class Investigation:
     async def progress(self, run: str) -> Progress:
         """How far an unfinished run is, as its last checkpoint has it. Raises StoreUnavailable."""
         config: RunnableConfig = {"configurable": {"thread_id": run}}
-        with _kept(run):
+        with kept_or_unavailable(run):
             return progress_of((await self._graph.aget_state(config)).values)
 
     async def run(self, row: RunRow) -> None:
@@ -76,7 +69,7 @@ class Investigation:
         READING_FOR.set(row.incident.id)
         self._rows[row.id] = row  # what a run is about does not change while it goes on
         try:
-            with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), _kept(row.id):
+            with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), kept_or_unavailable(row.id):
                 kept = await self._graph.aget_state(config)
                 beginning: State | None = None
                 # `next` leaves out a stage whose work is kept already and whose checkpoint is not: that is to go on too.
@@ -108,11 +101,8 @@ class Investigation:
         )
         nodes = (*OF_A_MODEL, *NODES)
         for name, work in zip(nodes, (course.investigate, course.look, *stages), strict=True):
-            builder.add_node(name, self._node(name, work))
+            builder.add_node(name, _then(name, self._node(name, work)), destinations=(*nodes, END))
         builder.add_edge(START, "intake")
-        for name in nodes[:-1]:
-            builder.add_conditional_edges(name, _then, list(nodes))
-        builder.add_edge("conclude", END)
         return builder.compile(checkpointer=checkpoints)
 
     def _node(self, name: str, work: Callable[[State, RunRow, Tell], Awaitable[State]]) -> Stage:
@@ -170,71 +160,11 @@ class Investigation:
         await self._means.store.finish(row.id, "failed", f"The run broke: {why}", {})
 
 
-@contextmanager
-def _kept(run: str) -> Iterator[None]:
-    """What the database of the checkpoints says no with, as ours."""
-    try:
-        yield
-    except aiosqlite.Error as exc:
-        raise StoreUnavailable(f"the progress of run {run} cannot be kept: {exc}") from exc
-    except Exception as exc:
-        if type(exc).__module__.partition(".")[0] not in ("psycopg", "psycopg_pool"):  # may not be installed
-            raise
-        raise StoreUnavailable(f"the progress of run {run} cannot be kept: {_first_line(exc)}") from exc
+def _then(name: str, stage: Stage) -> Node:
+    """The stage as a node that says itself where to go next: an edge of its own would cost langgraph another step's work."""
 
+    async def node(state: State) -> Command[str]:
+        update = await stage(state)
+        return Command(update=update, goto=END if name == "conclude" else update["then"])
 
-@asynccontextmanager
-async def checkpoints(place: Path | str) -> AsyncIterator[BaseCheckpointSaver[str]]:
-    """The saver in the database that also holds the runs: a SQLite file, or a PostgreSQL URL. Raises StoreUnavailable."""
-    if str(place).startswith("postgresql://"):
-        async with _shared_checkpoints(str(place)) as shared:
-            yield shared
-        return
-    try:
-        async with AsyncSqliteSaver.from_conn_string(str(place)) as saver:
-            await saver.conn.execute("PRAGMA busy_timeout=10000")
-            await saver.setup()
-            yield saver
-    except aiosqlite.Error as exc:
-        raise StoreUnavailable(f"checkpoints cannot be kept in {place}: {exc}") from exc
-
-
-@asynccontextmanager
-async def _shared_checkpoints(url: str) -> AsyncIterator[BaseCheckpointSaver[str]]:
-    try:
-        postgres = import_module("langgraph.checkpoint.postgres.aio")
-        psycopg, pools, rows = (import_module(name) for name in ("psycopg", "psycopg_pool", "psycopg.rows"))
-    except ImportError:
-        raise InputError("database URL: PostgreSQL needs more libraries: install lestrade[postgresql]") from None
-    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": rows.dict_row, "connect_timeout": 5}
-    pool = pools.AsyncConnectionPool(
-        url, kwargs=options, min_size=1, max_size=8, timeout=10, open=False, check=pools.AsyncConnectionPool.check_connection
-    )
-    try:
-        await pool.open(wait=True, timeout=10)
-        try:
-            async with pool.connection() as connection:
-                # Asked again and again, not waited for: indexes made "concurrently" wait for whoever waits.
-                for _ in range(600):
-                    if (await (await connection.execute(_LOCK)).fetchone())["locked"]:
-                        break
-                    await asyncio.sleep(0.1)
-                else:
-                    raise StoreUnavailable("checkpoints cannot be kept in PostgreSQL: somebody else is making their tables")
-                try:
-                    await postgres.AsyncPostgresSaver(connection).setup()
-                finally:
-                    await connection.execute(_UNLOCK)
-            yield postgres.AsyncPostgresSaver(pool)
-        finally:
-            await pool.close(timeout=5)
-    except (psycopg.Error, pools.PoolTimeout) as exc:
-        raise StoreUnavailable(f"checkpoints cannot be kept in PostgreSQL: {_first_line(exc)}") from exc
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0]
-
-
-def _then(state: State) -> str:
-    return state["then"]
+    return node

@@ -1,0 +1,12 @@
+"""The stages of a run as a graph whose state outlives the process. The only folder that knows langgraph."""
+
+import os
+
+# Only plain JSON comes back out of a checkpoint; langgraph reads this when it is imported.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
+from agent.course import Bounds, Means, Progress
+from agent.graph.investigation import GRAPH_VERSION, NODES, Investigation
+from agent.graph.keeping import checkpoints
+
+__all__ = ["GRAPH_VERSION", "NODES", "Bounds", "Investigation", "Means", "Progress", "checkpoints"]
