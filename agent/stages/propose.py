@@ -67,13 +67,14 @@ def propose(
                 humans.append(candidate.human or f"{cause.finding.statement}: a person has to decide what to do")
                 continue
             plan = _plan(incident, cause, candidate, observed, evidence, attempt)
-            by_model = candidate.by_model or cause.finding.by_model
+            by_model = plan.basis == "model"
             return Proposal(round=Round(attempt=attempt, plan=plan, remedy=remedy, rests_on_model=by_model), page=page)
     return NoPlan(humans=tuple(dict.fromkeys(humans)), page=page)
 
 
 def _again(last: Round, fixed: Plan, attempt: int) -> Round:
-    return Round(attempt=attempt, plan=fixed, remedy=last.remedy, rests_on_model=last.rests_on_model, note="as policy asked")
+    by_model = last.rests_on_model or fixed.basis == "model"
+    return Round(attempt=attempt, plan=fixed, remedy=last.remedy, rests_on_model=by_model, note="as policy asked")
 
 
 def _candidates(cause: RankedCause, observed: Observed, runbooks: Runbooks, advice: Advice | None) -> Iterator[Candidate]:
@@ -104,6 +105,7 @@ def _plan(
         attempt=attempt,
         cluster=incident.cluster,
         requested_by=incident.asked_by,
+        basis="model" if candidate.by_model or cause.finding.by_model else "checks",
         cause=Cause(slug=cause.finding.cause, subject=_subject(cause, candidate, observed)),
         hypothesis=cause.finding.statement[:2000],
         cited=tuple(Citation(id=piece.id, sha256=piece.sha256) for piece in cited[:100]),
@@ -134,7 +136,7 @@ def _with_fixes(plan: Plan, decision: Decision, attempt: int) -> Plan | None:
     fixes = [(reason.step, reason.fix) for reason in decision.reasons if reason.fix is not None]
     if any(fix.op in ("wait", "commit", "human") for _, fix in fixes):
         return None
-    replaced = [fix for _, fix in fixes if fix.op == "replace" and fix.path.startswith("/steps/")]
+    replaced = [fix for _, fix in fixes if fix.op == "replace" and (fix.path.startswith("/steps/") or _is_stricter(fix))]
     dropped = {step for step, fix in fixes if fix.op == "drop" and step}
     if not replaced and not dropped:
         return None
@@ -144,8 +146,14 @@ def _with_fixes(plan: Plan, decision: Decision, attempt: int) -> Plan | None:
         return None  # the fix does not fit this plan: the next remedy is tried instead
 
 
+def _is_stricter(fix: Fix) -> bool:
+    """The plan is to say that it rests on a model, as an earlier one of this incident did."""
+    return (fix.path, fix.value) == ("/basis", "model")
+
+
 def _edited(plan: Plan, replaced: Sequence[Fix], dropped: set[str], attempt: int) -> Plan | None:
-    edits = [{"op": "replace", "path": fix.path, "value": fix.value} for fix in replaced]
+    # "add" of a field of an object replaces it, and makes the one that is left out where it is the usual one.
+    edits = [{"op": "add" if _is_stricter(fix) else "replace", "path": fix.path, "value": fix.value} for fix in replaced]
     document: dict[str, Any] = jsonpatch.apply_patch(plan.document(), edits)
     steps = [step for step in document["steps"] if step["id"] not in dropped]
     if not steps:

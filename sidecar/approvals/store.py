@@ -70,6 +70,7 @@ _PUT = Statement({"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(
 _GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
 STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
+ON_MODEL = select(_plans.c.document).where(_plans.c.incident == bindparam("incident"), _plans.c.document.contains('"basis":'))
 _OLDEST = select(func.min(_plans.c.requested_at)).where(_plans.c.state == "waiting")
 _WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
 
@@ -148,6 +149,12 @@ def of_incident(connection: Connection, incident: str) -> list[str]:
     """Digests of the plans of one incident, the oldest first."""
     query = select(_plans.c.digest).where(_plans.c.incident == incident).order_by(_plans.c.requested_at)
     return [str(row.digest) for row in connection.execute(query)]
+
+
+def on_model(connection: Connection, incident: str) -> list[Plan]:
+    """The plans of one incident that said of themselves that they rest on a model. The usual basis is never written down."""
+    found = (Plan.model_validate_json(row.document) for row in connection.execute(ON_MODEL, {"incident": incident}))
+    return [plan for plan in found if plan.basis == "model"]
 
 
 def move(

@@ -138,6 +138,7 @@ def _page(view: Any) -> str:
         f"wanted      {view['count']} of: {', '.join(view['roles'])}",
         f"policy      {view['revision']}",
         f"hypothesis  (the agent's words) {' '.join(view['hypothesis'].split())}",
+        *(["rests on    a language model's word, as the agent says"] if view.get("basis") == "model" else []),
         f"cause       {view['cause']}" + (f", environment {view['environment']}" if view["environment"] else ""),
         f"asked by    {view['requested_by'] or 'the agent'}",
     ]

@@ -13,6 +13,7 @@ from sidecar.contract.decision import Decision
 from sidecar.contract.refs import Line, ObjectRef, Prose, Sha256, Slug
 from sidecar.contract.wire import Json, Message, canonical
 
+Basis = Literal["checks", "model"]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 
 
@@ -60,7 +61,9 @@ class Plan(Message):
     """A remedy proposed for one incident.
 
     `attempt` counts the plans of an incident from 1, so that no two are alike. `requested_by` names the person who
-    asked, if any: it can only take that person out of the approvers, never let anyone in.
+    asked, if any: it can only take that person out of the approvers, never let anyone in. `basis`: whether cause and action
+    come from checks and runbooks, or one of them from a language model. It is the agent's word, and can only make the plan
+    stricter: "model" asks people everywhere; "checks" gains nothing that the rules do not give to every plan.
     """
 
     version: Literal[1] = 1
@@ -68,6 +71,7 @@ class Plan(Message):
     attempt: Annotated[int, Field(ge=1, le=100)]
     cluster: Id
     requested_by: Annotated[str, StringConstraints(max_length=200)] = ""
+    basis: Basis = "checks"
     cause: Cause
     hypothesis: Prose
     cited: Annotated[tuple[Citation, ...], Field(max_length=100)] = ()
@@ -79,6 +83,13 @@ class Plan(Message):
         if [step.id for step in self.steps] != [f"step-{number}" for number in range(1, len(self.steps) + 1)]:
             raise ValueError("steps are named step-1, step-2, ... in order")
         return self
+
+    def document(self) -> dict[str, Json]:
+        """Plain JSON types, defaults included, but for the usual basis: plans from before it was said keep their digests."""
+        plain = super().document()
+        if self.basis == "checks":
+            del plain["basis"]
+        return plain
 
     @cached_property
     def plain_form(self) -> dict[str, Json]:

@@ -84,6 +84,7 @@ def view_of(entry: approvals.Entry, answers: tuple[Answer, ...] = ()) -> Approva
         grounds=tuple(_plain(reason) for reason in entry.decision.reasons),
         answers=tuple(_readable(answer) for answer in answers),
         dry_run=entry.shown.dry_run,
+        basis=entry.plan.basis,
     )
 
 

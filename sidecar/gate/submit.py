@@ -29,6 +29,7 @@ from sidecar.contract import (
 )
 from sidecar.credentials import BeyondCeiling, rights_for
 from sidecar.execution import Looks, masked
+from sidecar.gate.basis import changed_its_word
 from sidecar.gate.card import card_of
 from sidecar.gate.concealment import concealed, discreet
 from sidecar.gate.desk import Desk, problem
@@ -69,7 +70,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
     """`laps` is told where the time went. Raises JournalUnavailable."""
     digest = plan.digest
     with desk.turns.alone(digest):
-        known = known_of(digest, desk=desk)
+        known = known_of(digest, plan.incident, desk=desk)
         if known.state not in (None, "denied") and (status := standing(digest, desk=desk)) is not None:
             return status
         if seconds := desk.intake.wait():
@@ -148,7 +149,7 @@ def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) ->
     shown: Json | Written = {}
     if decision.verdict != "deny":  # a denial asks nothing more of the cluster: whatever there is cannot keep it from being said
         found, examined, effects, shown = looked()
-        objections = [*found, *_own_objections(plan, decision, stopped=known.stopped, desk=desk)]
+        objections = [*found, *_own_objections(plan, decision, known, desk=desk)]
     return _Judged(
         looks=looks,
         facts=facts,
@@ -210,22 +211,26 @@ def _beyond(plan: Plan, *, desk: Desk) -> list[Reason]:
     return reasons
 
 
-def _own_objections(plan: Plan, decision: Decision, *, stopped: str | None, desk: Desk) -> list[Reason]:
-    """What it never lets pass in a verdict, or at this time. `stopped`: by whom, when the plan came in; who stops everything
-    later is seen before anything is kept."""
+def _own_objections(plan: Plan, decision: Decision, known: Known, *, desk: Desk) -> list[Reason]:
+    """What it never lets pass in a verdict, or at this time. `known`: when the plan came in; who stops everything later is
+    seen before anything is kept."""
     reasons: list[Reason] = []
     if decision.lease_seconds < 1:
         reasons.append(Reason(rule="policy-malformed", message="the policy gives no time for a lease"))
     if decision.verdict == "review" and (decision.approvals is None or not decision.approvals.roles):
         reasons.append(Reason(rule="policy-malformed", message="the policy wants a review, and names no one who may give it"))
-    if stopped is not None:
-        reasons.append(Reason(rule="stopped", message=f"everything was stopped by {stopped}"))
+    if known.stopped is not None:
+        reasons.append(Reason(rule="stopped", message=f"everything was stopped by {known.stopped}"))
     if wrong := desk.ledger.hours.wrong():
         reasons.append(Reason(rule="clock-unsure", message=wrong))
     if decision.verdict == "review":
         with desk.ledger.read() as connection:
             crowded = too_many(plan, connection, now=desk.ledger.now(), desk=desk)
         reasons += [crowded] if crowded is not None else []
+    if known.on_model and plan.basis == "checks":
+        with desk.ledger.read() as connection:
+            changed = changed_its_word(plan, connection)
+        reasons += [changed] if changed is not None else []
     return reasons
 
 

@@ -58,6 +58,17 @@ def test_one_changed_value_changes_the_digest():
     assert Plan.from_bytes(raw(attempt=2)).digest != Plan.from_bytes(raw()).digest
 
 
+def test_what_a_plan_rests_on_is_in_its_digest_and_the_usual_is_not_written_down():
+    plain, said, other = (Plan.from_bytes(raw(**more)) for more in ({}, {"basis": "checks"}, {"basis": "model"}))
+
+    assert plain.digest == said.digest
+    assert "basis" not in plain.document(), "plans from before it was said keep their digests"
+    assert other.digest != plain.digest
+    assert Plan.from_bytes(other.canonical()).basis == "model"
+    with pytest.raises(MalformedMessage, match="basis"):
+        Plan.from_bytes(raw(basis="trust me"))
+
+
 def test_a_copy_with_another_value_has_a_digest_of_its_own():
     plan = Plan.from_bytes(raw())
     assert plan.digest == digest(plan.document())

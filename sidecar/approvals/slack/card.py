@@ -251,7 +251,8 @@ def _notes(view: ApprovalView, squeeze: int) -> list[Block]:
     if view.dry_run:
         runs.append(_named("The diff", kit.words(view.dry_run, limit=300 // squeeze)))
     if view.hypothesis.strip():
-        runs.append(kit.section(kit.words("The agent's words, checked by nobody:", italic=True)))
+        behind = ", a language model behind them" if view.basis == "model" else ""
+        runs.append(kit.section(kit.words(f"The agent's words{behind}, checked by nobody:", italic=True)))
         runs.append(kit.quote(view.hypothesis, 600 // squeeze))
     return [kit.rich(*runs)] if runs else []
 
