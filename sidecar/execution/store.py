@@ -140,17 +140,20 @@ def performed_since(connection: Connection, since: datetime) -> Iterator[dict[st
     """What policy may count: steps done or perhaps done, oldest first; what they changed by name and number, never by
     value."""
     for row in connection.execute(PERFORMED_SINCE, {"since": since.timestamp()}).mappings():
-        yield {
-            "at": datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "incident": row["incident"],
-            "kind": row["kind"],
-            "target": json.loads(row["target"]),
-            **_measured(json.loads(row["effect"])),
-        }
+        at, target, effect = datetime.fromtimestamp(row["at"], UTC), json.loads(row["target"]), json.loads(row["effect"])
+        yield as_counted(at, row["incident"], row["kind"], target, effect)
 
 
-def _measured(effect: dict[str, Json]) -> dict[str, Json]:
+def as_counted(at: datetime, incident: str, kind: str, target: Json, effect: Json) -> dict[str, Json]:
+    """One step as policy counts it."""
+    when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"at": when, "incident": incident, "kind": kind, "target": target, **_measured(effect)}
+
+
+def _measured(effect: Json) -> dict[str, Json]:
     """`pods` that a drain evicted, `replicas` before and after, `fields` that were set (JSON Pointers)."""
+    if not isinstance(effect, dict):
+        return {}
     before, after = effect.get("before"), effect.get("after")
     if not isinstance(before, dict) or not isinstance(after, dict):
         return {}

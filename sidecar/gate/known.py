@@ -1,17 +1,16 @@
 """What the store knows when a plan comes in, asked for by one statement: most often there is nothing more to be read."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
-from sidecar.contract import Json
 from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk
+from sidecar.gate.lent import lent
 from sidecar.ports import History
 from sidecar.statements import Statement
 
@@ -51,28 +50,12 @@ def known_of(digest: str, incident: str = "", *, desk: Desk) -> Known:
             history=History(
                 performed=[
                     *(steps.performed_since(connection, since) if performed else ()),
-                    *(_lent(connection, now, but_for=digest) if held else ()),
+                    *(lent(connection, now, but_for=digest) if held else ()),
                 ],
                 leased=leases.held(connection, but_for=digest) if held else [],
             ),
             on_model=bool(on_model),
         )
-
-
-def _lent(connection: Connection, now: datetime, *, but_for: str) -> Iterator[dict[str, Json]]:
-    """Steps that other plans' leases may perform yet: they count as done, or many leases taken out before the first step of
-    any would together do what no budget allows."""
-    for held in leases.listed(connection, ("minting", "live"), limit=10_000):
-        if held.undoes or held.lease.plan == but_for or held.lease.expires_at <= now:
-            continue
-        entry = approvals.get(connection, held.lease.plan)
-        if entry is None or entry.state != "leased":
-            continue
-        begun = steps.of_lease(connection, held.lease.id, "do")
-        for step in entry.plan.steps:
-            if step.id not in begun:
-                target, effect = step.action.target.document(), entry.effects.get(step.id)
-                yield steps.as_counted(held.lease.granted_at, held.incident, step.action.kind, target, effect)
 
 
 def history_of(digest: str, *, desk: Desk) -> History:

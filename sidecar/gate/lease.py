@@ -1,7 +1,8 @@
 """Rights for an approved plan: everything is looked at once more, the approval is claimed, the rights are minted.
 
-An approval is used once, by compare-and-set. The journal knows what will be made before anything is made. Asking again
-gives the same lease, or goes on with a mint that a crash or a silent API server cut short.
+An approval is used once, by compare-and-set. What one lease takes is counted before the next one is claimed, however many ask
+at once. The journal knows what will be made before anything is made. Asking again gives the same lease, or goes on with a
+mint that a crash or a silent API server cut short.
 """
 
 import secrets
@@ -22,6 +23,9 @@ from sidecar.gate.known import history_of
 from sidecar.gate.publish import writes_of
 from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of
+from sidecar.ports import Facts
+
+CLAIMS = "claims of leases"  # one after the other
 
 
 def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
@@ -33,10 +37,7 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
         if entry is None:
             return problem(404, "unknown-plan", "no plan with this digest was submitted here")
         if held is None:
-            objection = _objection(entry, desk=desk)
-            if objection is not None:
-                return objection
-            claimed = _claim(entry, desk=desk, actor=actor)
+            claimed = _objection(entry, desk=desk) or _claimed(entry, desk=desk, actor=actor)
             if isinstance(claimed, Problem):
                 return claimed
             held = claimed
@@ -53,7 +54,7 @@ def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
 
 
 def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
-    """Whether the approval still holds: in time, under the same policy, by people who still may, for the same objects."""
+    """Whether the approval still holds: in time, under the same policy, by people who still may."""
     digest = entry.plan.digest
     if entry.plan.cluster != desk.cluster.name:
         return problem(409, "wrong-cluster", f"this sidecar governs {desk.cluster.name} only")
@@ -81,14 +82,36 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
             return problem(503, "approver-unconfirmed", "whether who approved still has their account cannot be seen", fix=fix)
         if comes_to != "approved":
             return void(digest, "approval-lapsed", "whoever approved may no longer do so", desk=desk)
+    return None
+
+
+def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | Problem:
+    """The lease, if the objects are still the same and the policy still agrees. Looks may take their time; whoever was faster
+    meanwhile is counted before this one claims."""
+    digest = entry.plan.digest
     looks = Looks(desk.cluster)
-    facts = desk.facts.gather(entry.plan, history_of(digest, desk=desk), through=looks)  # first: it looks at all of it at once
+    history = history_of(digest, desk=desk)
+    facts = desk.facts.gather(entry.plan, history, through=looks)  # first: it looks at all of it at once
     objections, _, effects = examine(entry.plan, through=looks)
     if objections and objections[0].rule == "target-unreadable":
         return problem(503, "cluster-unavailable", objections[0].message)
     if objections or effects != entry.effects:
         detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
         return void(digest, "target-changed", detail, desk=desk)
+    if (no := _by_policy(entry, facts, desk=desk)) is not None:
+        return no
+    if desk.issuer.plan_bound is not None and (missing := desk.issuer.plan_bound.missing()):
+        return problem(409, "admission-not-in-place", f"leases could not be held to their plans: {missing}", fix=INSTALL)
+    with desk.turns.alone(CLAIMS):
+        lately = history_of(digest, desk=desk)
+        if lately != history:
+            no = _by_policy(entry, desk.facts.gather(entry.plan, lately, through=looks), desk=desk)
+        return no or _claim(entry, desk=desk, actor=actor)
+
+
+def _by_policy(entry: approvals.Entry, facts: Facts, *, desk: Desk) -> Problem | None:
+    """Whether the policy would have it so now, with no more people, or others."""
+    digest = entry.plan.digest
     again = desk.judge.decide(entry.plan, facts)
     if again.verdict == "deny" and any(reason.rule == "policy-unavailable" for reason in again.reasons):
         return problem(503, "policy-unavailable", again.reasons[0].message, fix="ask again when the policy engine answers")
@@ -100,8 +123,6 @@ def _objection(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
         return void(digest, "policy-denies", detail, desk=desk)
     if again.verdict == "review" and not _as_strict(entry.decision.approvals, again.approvals):
         return void(digest, "policy-denies", "the policy wants more people, or others, to look at it now", desk=desk)
-    if desk.issuer.plan_bound is not None and (missing := desk.issuer.plan_bound.missing()):
-        return problem(409, "admission-not-in-place", f"leases could not be held to their plans: {missing}", fix=INSTALL)
     return None
 
 
