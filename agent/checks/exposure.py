@@ -9,7 +9,19 @@ from agent.checks.services import log_troubles
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
 from agent.topology import Topology
-from agent.topology.fields import at, condition, created_at, items, labels_of, mapping, ref_of, text, time_at
+from agent.topology.fields import (
+    annotations_of,
+    at,
+    condition,
+    created_at,
+    items,
+    labels_of,
+    mapping,
+    name_of,
+    ref_of,
+    text,
+    time_at,
+)
 from agent.topology.pods import is_ready
 from agent.topology.workloads import live_pods
 
@@ -61,11 +73,65 @@ def stays_on_the_node(topology: Topology) -> Iterator[Finding]:
             subject=host,
             affects=(unit,),
             since=trouble.first.at,
-            params={"nodes": [*bare]},
+            params={"nodes": [*bare], "policy": "internalTrafficPolicy"},
             quotes=(quote, quote_field(host, "spec", "internalTrafficPolicy: Local")),
             statement=f"{host} keeps traffic on the caller's node (internalTrafficPolicy: Local), and no ready pod of it runs on"
             f" {', '.join(bare[:4])}, so calls of {unit} from there fail.",
         )
+
+
+_EXCLUDED = ("node.kubernetes.io/exclude-from-external-load-balancers", "alpha.service-controller.kubernetes.io/exclude-balancer")
+
+
+@check("traffic-policy-local", weight=0.9)
+def outside_meets_no_pod(topology: Topology) -> Iterator[Finding]:
+    """externalTrafficPolicy Local: a load balancer sends only to nodes with a ready pod, and all those are left out of it; or a
+    caller names a node's port where no ready pod runs. Some nodes without a pod are by design: their health check says no."""
+    for service in topology.of_kind("Service"):
+        ref = ref_of(service)
+        if text(service, "spec", "externalTrafficPolicy") != "Local":
+            continue
+        serving = {text(pod, "spec", "nodeName") for pod in topology.selected_by(service) if is_ready(pod)} - {""}
+        nodes = {name_of(one): one for one in topology.of_kind("Node")}
+        left_out = sorted(name for name in serving if any(label in labels_of(nodes.get(name, {})) for label in _EXCLUDED))
+        to_pods = any(value == "ip" for key, value in annotations_of(service).items() if key.endswith("target-type"))
+        to_pods |= at(service, "spec", "allocateLoadBalancerNodePorts") is False
+        if text(service, "spec", "type") == "LoadBalancer" and not to_pods and serving and len(left_out) == len(serving):
+            yield Finding(
+                cause="traffic-policy-local",
+                subject=ref,
+                params={"nodes": [*left_out], "policy": "externalTrafficPolicy"},
+                quotes=(
+                    quote_field(ref, "spec", "externalTrafficPolicy: Local"),
+                    *(quote_field(Ref("Node", "", name), "metadata.labels", _EXCLUDED[0]) for name in left_out[:2]),
+                ),
+                statement=f"{ref} hands traffic from outside only to pods on the node where it arrives (externalTrafficPolicy:"
+                f" Local), and all nodes that run a ready pod of it ({', '.join(left_out[:4])}) are excluded from load balancers,"
+                " so nobody gets through.",
+            )
+            continue
+        yield from _by_node_port(topology, service, serving)
+
+
+def _by_node_port(topology: Topology, service: Manifest, serving: set[str]) -> Iterator[Finding]:
+    ref = ref_of(service)
+    ports = {at(one, "nodePort") for one in items(service, "spec", "ports")}
+    for unit, trouble, quote in log_troubles(topology) if serving else ():
+        node = topology.host(trouble.host, unit.namespace)
+        named = Ref("Node", "", trouble.host) if Ref("Node", "", trouble.host) in topology.objects else node
+        if named is None or named.kind != "Node" or trouble.port not in ports or named.name in serving:
+            continue
+        if trouble.kind in ("timeout", "refused", "reset"):
+            yield Finding(
+                cause="traffic-policy-local",
+                subject=ref,
+                affects=(unit,),
+                since=trouble.first.at,
+                params={"nodes": [named.name], "policy": "externalTrafficPolicy"},
+                quotes=(quote, quote_field(ref, "spec", "externalTrafficPolicy: Local")),
+                statement=f"{unit} calls port {trouble.port} of {named}, where no ready pod of {ref} runs, and {ref} keeps"
+                " traffic from outside on the node where it arrives (externalTrafficPolicy: Local), so it is dropped.",
+            )
 
 
 @check("endpoints-stale", weight=0.9)

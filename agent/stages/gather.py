@@ -38,7 +38,8 @@ OF_APPLICATIONS = "|".join(
         "pg_stat_activity_count|pg_settings_max_connections|mysql_global_(status_threads_connected|variables_max_connections)",
         "redis_connected_clients|redis_config_maxclients|process_(open|max)_fds|process_files_(open|max)_files",
         ".*(queue_size|queue_length|queue_depth|consumergroup_lag|messages_ready|backlog|pending_tasks|pending_jobs)",
-        "vllm:(kv_cache_usage_perc|gpu_cache_usage_perc|num_requests_waiting)|inference_pool_ready_pods",
+        "vllm:(kv_cache_usage_perc|gpu_cache_usage_perc|num_requests_waiting|time_to_first_token_seconds_(sum|count))",
+        "inference_pool_ready_pods",
     )
 )
 OF_NODES = (
@@ -49,7 +50,8 @@ OF_NODES = (
 OF_PLATFORM = (
     (
         "metrics of GPUs",
-        "DCGM_FI_DEV_(XID_ERRORS|ROW_REMAP_FAILURE|ECC_DBE_VOL_TOTAL|GPU_TEMP|GPU_UTIL|FB_USED)",
+        "DCGM_FI_DEV_(XID_ERRORS|ROW_REMAP_FAILURE|ECC_DBE_VOL_TOTAL|GPU_TEMP|GPU_UTIL|FB_USED|CLOCK_THROTTLE_REASONS"
+        "|CLOCKS_EVENT_REASONS|PCIE_REPLAY_COUNTER|NVLINK_.*ERROR_COUNT_TOTAL)",
     ),
     (
         "metrics of the data plane",
@@ -63,6 +65,14 @@ OF_PLATFORM = (
         "|apiserver_client_certificate_expiration_seconds_bucket",
     ),
     ("metrics of DNS", "coredns_dns_responses_total|coredns_forward_healthcheck_broken_total"),
+    (
+        "metrics of clocks, runtimes and connections of nodes",
+        "node_timex_offset_seconds|node_timex_sync_status|node_nf_conntrack_stat_insert_failed"
+        "|kubelet_pleg_relist_duration_seconds_bucket",
+    ),
+    ("metrics of packet sizes of nodes", "node_network_mtu_bytes"),  # one for each pod's interface: many on large nodes
+    ("metrics of the way out", ".*(nat|NAT).*(port_allocation|exhaust|fail|drop).*|.*error_?port_?allocation.*"),
+    ("metrics of certificates", "nginx_ingress_controller_ssl_expire_time_seconds|x509_cert_not_after"),
 )
 API_SERVERS = (
     "apiserver",

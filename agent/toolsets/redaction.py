@@ -1,4 +1,5 @@
-"""Secret values go at the edge where objects come in, whatever they come from; keys stay, because checks ask for them."""
+"""Secret values go at the edge where objects come in, whatever they come from; keys stay, because checks ask for them, and of a
+certificate what everybody is shown who connects: until when it holds, and for which hosts."""
 
 import base64
 import binascii
@@ -6,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.domain.objects import Manifest
+from agent.topology.certificates import read_bundle
 from agent.topology.fields import at
 
 REDACTED = "REDACTED"
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 SHORTEST = 4  # characters: a shorter value is found everywhere by chance
+LONGEST_CHAIN = 40_000  # characters of base64
 LONGEST_NOTE = 512  # characters of an annotation of a Secret; a longer one may be a packed copy
 
 
@@ -21,6 +24,7 @@ def without_secrets(one: dict[str, Any]) -> Manifest:
         annotations.pop(APPLIED, None)
     if one.get("kind") == "Secret":
         values = list(_values(one))
+        _keep_public(one)
         for field in ("data", "stringData"):
             if isinstance(one.get(field), dict):
                 one[field] = dict.fromkeys(one[field], REDACTED)
@@ -28,6 +32,17 @@ def without_secrets(one: dict[str, Any]) -> Manifest:
             if not isinstance(told, str) or len(told) > LONGEST_NOTE or any(value in told for value in values):
                 annotations[name] = REDACTED
     return one
+
+
+def _keep_public(secret: dict[str, Any]) -> None:
+    """`certificate`: {notAfter, names} of tls.crt, the first of its chain. Who made the object may not have written it there."""
+    packed = at(secret, "data", "tls.crt")
+    if secret.get("type") != "kubernetes.io/tls" or not isinstance(packed, str) or packed == REDACTED:
+        return
+    secret.pop("certificate", None)
+    chain = read_bundle(packed[:LONGEST_CHAIN])
+    if chain:
+        secret["certificate"] = {"notAfter": chain[0].not_after.strftime("%Y-%m-%dT%H:%M:%SZ"), "names": list(chain[0].names)}
 
 
 def secretless(one: Manifest) -> Manifest:

@@ -14,11 +14,12 @@ MAX_CHARACTERS = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """Name of the subject, and from and until when it holds (aware UTC)."""
+    """Name of the subject, from and until when it holds (aware UTC), and the host names that it is for."""
 
     subject: str
     not_before: datetime
     not_after: datetime
+    names: tuple[str, ...] = ()
 
 
 def read_pem(text: str) -> list[Certificate]:
@@ -31,10 +32,21 @@ def read_pem(text: str) -> list[Certificate]:
         return []
     return [
         Certificate(
-            subject=one.subject.rfc4514_string()[:200], not_before=one.not_valid_before_utc, not_after=one.not_valid_after_utc
+            subject=one.subject.rfc4514_string()[:200],
+            not_before=one.not_valid_before_utc,
+            not_after=one.not_valid_after_utc,
+            names=_names(one),
         )
         for one in found
     ]
+
+
+def _names(one: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return tuple(name[:253] for name in found.get_values_for_type(x509.DNSName)[:50])
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return ()
 
 
 def read_bundle(bundle: str) -> list[Certificate]:

@@ -1,5 +1,6 @@
 """What holds or carries an object without its naming it: policies that select it, limits of its namespace, bindings of its
-account, slices of its Service, the default class, grants across namespaces, the metrics API behind an autoscaler. Pure."""
+account, slices of its Service, the default class, grants across namespaces, the metrics API behind an autoscaler, who gives it
+its SPIFFE identity. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,29 @@ def edges(objects: Mapping[Ref, Manifest]) -> Found:
                 yield from _undiscovered(ref, manifest, local)
             case kind if kind in ROUTES:
                 yield from _grants(ref, manifest, local)
+    yield from _identities(objects, local)
+
+
+def spire(objects: Mapping[tuple[str, str], list[tuple[Ref, Manifest]]], part: str) -> list[Ref]:
+    """Workloads that are SPIRE's server or agent (`part`), by their image."""
+    return [
+        ref
+        for (kind, _), ones in objects.items()
+        if kind in ("Deployment", "StatefulSet", "DaemonSet")
+        for ref, manifest in ones
+        if any(f"spire-{part}" in text(one, "image") for one in items(pod_spec_of(manifest), "containers"))
+    ]
+
+
+def _identities(objects: Mapping[Ref, Manifest], local: Mapping[tuple[str, str], list[tuple[Ref, Manifest]]]) -> Found:
+    """SPIRE's agent serves the pods that mount its socket (CSI driver csi.spiffe.io), and asks SPIRE's server."""
+    agents = spire(local, "agent")
+    for agent in agents:
+        yield from ((agent, server, "calls") for server in spire(local, "server"))
+    for ref, manifest in objects.items() if agents else ():
+        volumes = items(pod_spec_of(manifest), "volumes") if ref.kind in WORKLOADS or ref.kind == "Pod" else ()
+        if any(text(one, "csi", "driver") == "csi.spiffe.io" for one in volumes):
+            yield from ((ref, agent, "refers-to") for agent in agents)
 
 
 def _limits(ref: Ref, manifest: Manifest, local: Mapping[tuple[str, str], list[tuple[Ref, Manifest]]]) -> Found:
