@@ -18,6 +18,7 @@ from agent.runbooks.reading import FINDING
 from agent.signals.masking import safe
 from agent.topology import Topology
 from agent.topology.fields import at, labels_of, ref_of, text
+from agent.topology.kinds import plain
 from sidecar.contract import Action, Json, ObjectRef, Verification
 
 _PLACE = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)*)\}")
@@ -73,7 +74,7 @@ def object_ref(topology: Topology, ref: Ref) -> ObjectRef | None:
     if manifest is None or not uid:
         return None
     version = api_version_of(ref.kind, manifest)
-    return ObjectRef(api_version=version, kind=ref.kind, namespace=ref.namespace, name=ref.name, uid=uid)
+    return ObjectRef(api_version=version, kind=plain(ref.kind), namespace=ref.namespace, name=ref.name, uid=uid)
 
 
 def candidates(cause: RankedCause, library: Library, topology: Topology) -> tuple[Candidate, ...]:

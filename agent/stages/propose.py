@@ -15,6 +15,7 @@ from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.ports import Candidate, Observed, Runbooks
 from agent.stages.settle import Advice
+from agent.topology.kinds import is_kind, plain
 from sidecar.contract import Cause, Citation, Decision, Fix, ObjectRef, Plan
 
 # These ends say nothing about the remedy itself: it may be planned again from what is there now.
@@ -123,12 +124,13 @@ def _subject(cause: RankedCause, candidate: Candidate, observed: Observed) -> Ob
             return target
     for found in observed.objects:
         metadata = found.get("metadata") or {}
-        if (found.get("kind"), metadata.get("namespace") or "", metadata.get("name")) == (ref.kind, ref.namespace, ref.name):
+        same = (metadata.get("namespace") or "", metadata.get("name")) == (ref.namespace, ref.name)
+        if same and is_kind(ref.kind, str(found.get("kind")), str(found.get("apiVersion"))):
             return ObjectRef(
-                api_version=found["apiVersion"], kind=ref.kind, namespace=ref.namespace, name=ref.name, uid=metadata["uid"]
+                api_version=found["apiVersion"], kind=found["kind"], namespace=ref.namespace, name=ref.name, uid=metadata["uid"]
             )
     api_version = candidate.steps[0].action.target.api_version if candidate.steps[0].action.target.kind == ref.kind else "v1"
-    return ObjectRef(api_version=api_version, kind=ref.kind, namespace=ref.namespace, name=ref.name, uid="new")
+    return ObjectRef(api_version=api_version, kind=plain(ref.kind), namespace=ref.namespace, name=ref.name, uid="new")
 
 
 def _with_fixes(plan: Plan, decision: Decision, attempt: int) -> Plan | None:

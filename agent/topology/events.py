@@ -5,6 +5,7 @@ from datetime import datetime
 
 from agent.domain.objects import Manifest, Ref
 from agent.topology.fields import mapping, moment, number, text, time_at
+from agent.topology.kinds import kind_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def happening(event: Manifest) -> Happening:
         if when is not None
     ] or [when for when in (moment(text(event, "metadata", "creationTimestamp")),) if when is not None]
     return Happening(
-        about=Ref(text(about, "kind"), text(about, "namespace"), text(about, "name")),
+        about=Ref(kind_in(text(about, "kind"), text(about, "apiVersion")), text(about, "namespace"), text(about, "name")),
         kind=text(event, "type"),
         reason=text(event, "reason"),
         message=(text(event, "message") or text(event, "note")).strip(),

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.domain.objects import Manifest, Ref
 from agent.topology.fields import annotations_of, condition, items, kind_of, labels_of, mapping, namespace_of, ref_of, text
+from agent.topology.kinds import group_in, kind_in, plain
 from agent.topology.references import Relation
 
 # Groups under *.k8s.io (and the short ones) whose objects are Kubernetes' own and have checks of their own.
@@ -34,8 +35,7 @@ _DEPTH = 7  # how deep reference fields are looked for in a spec
 
 def group_of(manifest: Manifest) -> str:
     """The API group: "argoproj.io" of argoproj.io/v1alpha1, "" of v1."""
-    group, slash, _ = text(manifest, "apiVersion").partition("/")
-    return group if slash else ""
+    return group_in(text(manifest, "apiVersion"))
 
 
 def is_custom(manifest: Manifest) -> bool:
@@ -139,11 +139,18 @@ def _owners(ref: Ref, manifest: Manifest, objects: Mapping[Ref, Manifest]) -> It
     if ref.kind in ("Pod", "ReplicaSet", "EndpointSlice", "ControllerRevision"):
         return
     for owner in items(manifest, "metadata", "ownerReferences"):
-        named = Ref(text(owner, "kind"), ref.namespace, text(owner, "name"))
+        group = group_in(text(owner, "apiVersion"))
+        named = _meant(text(owner, "kind"), group, ref.namespace, text(owner, "name"), objects)
         if named not in objects:
-            named = Ref(named.kind, "", named.name)
+            named = _meant(text(owner, "kind"), group, "", text(owner, "name"), objects)
         if named in objects and named.kind not in ("Node", "Namespace"):
             yield named, ref, "owns"
+
+
+def _meant(kind: str, group: str, namespace: str, name: str, objects: Mapping[Ref, Manifest]) -> Ref:
+    """The object of that kind and group, whatever the kind is called here."""
+    told_apart = Ref(f"{kind}.{group}", namespace, name)
+    return told_apart if group and told_apart in objects else Ref(kind_in(kind, f"{group}/v1" if group else ""), namespace, name)
 
 
 def _named(ref: Ref, manifest: Manifest, objects: Mapping[Ref, Manifest]) -> Iterator[tuple[Ref, Relation]]:
@@ -158,7 +165,7 @@ def _named(ref: Ref, manifest: Manifest, objects: Mapping[Ref, Manifest]) -> Ite
         case "Application":
             yield Ref("AppProject", namespace, text(manifest, "spec", "project") or "default"), "refers-to"
             for one in items(manifest, "status", "resources"):
-                yield Ref(text(one, "kind"), text(one, "namespace"), text(one, "name")), "owns"
+                yield _meant(text(one, "kind"), text(one, "group"), text(one, "namespace"), text(one, "name"), objects), "owns"
         case "Kustomization" | "HelmRelease" | "HelmChart":
             source = source_of(manifest)
             if source is not None:
@@ -168,14 +175,15 @@ def _named(ref: Ref, manifest: Manifest, objects: Mapping[Ref, Manifest]) -> Ite
             for entry in items(manifest, "status", "inventory", "entries"):
                 parts = text(entry, "id").split("_")  # namespace_name_group_kind; a name may hold no underscore
                 if len(parts) == 4:
-                    yield Ref(parts[3], parts[0], parts[1]), "owns"
+                    yield _meant(parts[3], parts[2], parts[0], parts[1], objects), "owns"
         case "Certificate" | "CertificateRequest" | "Order" | "Challenge":
             issuer = issuer_of(manifest)
             if issuer is not None:
                 yield issuer, "refers-to"
         case "ScaledObject":
             target = mapping(manifest, "spec", "scaleTargetRef")
-            yield Ref(text(target, "kind") or "Deployment", namespace, text(target, "name")), "scales"
+            group = group_in(text(target, "apiVersion"))
+            yield _meant(text(target, "kind") or "Deployment", group, namespace, text(target, "name"), objects), "scales"
             yield from ((auth, "refers-to") for auth in authentications_of(manifest))
         case "ScaledJob":
             yield from ((auth, "refers-to") for auth in authentications_of(manifest))
@@ -263,6 +271,7 @@ def manager_of(manifest: Manifest) -> Ref | None:
 def described(manifest: Manifest) -> str:
     """Kind and name with the API group, so that kinds of one name are told apart."""
     group, ref = group_of(manifest), ref_of(manifest)
+    ref = Ref(plain(ref.kind), ref.namespace, ref.name)
     return f"{ref} ({group})" if group else str(ref)
 
 

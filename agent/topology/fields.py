@@ -6,17 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
+from agent.topology.kinds import kind_in
 
-_OWN_GROUPS: dict[str, tuple[str, ...]] = {
-    "Service": (),
-    "Pod": (),
-    "Node": (),
-    "Job": ("batch",),
-    "Deployment": ("apps", "extensions"),
-    "Ingress": ("networking.k8s.io", "extensions"),
-    "NetworkPolicy": ("networking.k8s.io", "extensions"),
-    "Certificate": ("cert-manager.io", "certmanager.k8s.io"),
-}
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -73,15 +64,10 @@ def namespace_of(manifest: Manifest) -> str:
 
 
 def ref_of(manifest: Manifest) -> Ref:
-    """A kind that Kubernetes itself has and that another API group gives an object of its own (Knative's Service, Calico's
-    NetworkPolicy) is called by its group as well, as kubectl does: it is another thing, often of the same name."""
+    """A kind that checks know of one API group and that another group has as well (Knative's Service, Istio's Gateway) is called
+    by its group too, as kubectl does: it is another thing, often of the same name."""
     metadata = at(manifest, "metadata")
-    kind = text(manifest, "kind")
-    if kind in _OWN_GROUPS:
-        group = text(manifest, "apiVersion").rpartition("/")[0]
-        if group and group not in _OWN_GROUPS[kind]:
-            kind = f"{kind}.{group}"
-    return Ref(kind, text(metadata, "namespace"), text(metadata, "name"))
+    return Ref(kind_in(text(manifest, "kind"), text(manifest, "apiVersion")), text(metadata, "namespace"), text(metadata, "name"))
 
 
 def labels_of(manifest: Manifest) -> Mapping[str, str]:
@@ -104,7 +90,7 @@ def controller_of(manifest: Manifest) -> Ref | None:
     """The owner that controls the object (metadata.ownerReferences with controller: true), in the same namespace."""
     for owner in items(manifest, "metadata", "ownerReferences"):
         if at(owner, "controller") is True:
-            return Ref(text(owner, "kind"), namespace_of(manifest), text(owner, "name"))
+            return Ref(kind_in(text(owner, "kind"), text(owner, "apiVersion")), namespace_of(manifest), text(owner, "name"))
     return None
 
 

@@ -14,6 +14,7 @@ from agent.topology.calls import Address, addresses_in_config, addresses_in_envi
 from agent.topology.events import Happening, happening
 from agent.topology.extensions import edges as edges_of_extensions
 from agent.topology.fields import at, controller_of, kind_of, labels_of, mapping, name_of, namespace_of, ref_of, text
+from agent.topology.namesakes import told_apart
 from agent.topology.pods import is_finished
 from agent.topology.references import WORKLOADS, Named, Relation, named_by, pod_spec_of
 from agent.topology.selectors import matches, matches_labels
@@ -181,7 +182,8 @@ def build(
 ) -> Topology:
     """The graph of what was read. Order of the input does not matter to any answer."""
     topology = Topology(now=now, objects={}, events=defaultdict(list), logs=defaultdict(list), series=series, unseen=unseen or {})
-    for manifest in sorted(objects, key=lambda one: (kind_of(one), namespace_of(one), name_of(one), text(one, "apiVersion"))):
+    everything = sorted(objects, key=lambda one: (kind_of(one), namespace_of(one), name_of(one), text(one, "apiVersion")))
+    for manifest in told_apart(everything):
         if kind_of(manifest) == "Event":
             one = happening(manifest)
             topology.events[one.about].append(one)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.agent.builders import container, deployment, event, node, obj, pod, replica_set
+from agent.domain.objects import Series
+from tests.agent.builders import container, deployment, event, measured, node, obj, pod, replica_set
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -51,3 +52,15 @@ def plugin(*statuses: Object, desired: int = 1) -> list[Object]:
         "DaemonSet", "nvidia-device-plugin", api="apps/v1", metadata={"labels": labels, "generation": 1}, spec=spec, status=status
     )
     return [set_, *([pod(set_, ready=not statuses, statuses=statuses or None)] if desired else [])]
+
+
+def dcgm(name: str, *values: float, number: str = "0", **labels: str) -> Series:
+    where = {
+        "Hostname": "node-1",
+        "gpu": number,
+        "UUID": f"GPU-{number}",
+        "namespace": "gpu-operator",
+        "pod": "dcgm-exporter-x",
+        **labels,
+    }
+    return measured(f"DCGM_FI_DEV_{name}", list(values), **where)

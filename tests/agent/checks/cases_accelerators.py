@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from agent.domain.objects import Series
-from tests.agent.builders import app, deployment, event, lines, log, measured, node, obj, pod, replica_set, waiting
+from tests.agent.builders import app, deployment, event, lines, log, node, obj, pod, replica_set, waiting
 from tests.agent.checks.cases import World, case
-from tests.agent.machines import asking, gpu_node, plugin, using
+from tests.agent.machines import asking, dcgm, gpu_node, plugin, using
 
 Object = dict[str, Any]
 
@@ -161,18 +160,6 @@ def _() -> World:
     objects = using(ready=False)
     said = "[rank3]: Watchdog caught collective operation timeout: WorkNCCL(SeqNum=812, OpType=ALLREDUCE) ran for 600000 ms"
     return [gpu_node(), *objects], [log(objects[2], lines(said))]
-
-
-def dcgm(name: str, *values: float, number: str = "0", **labels: str) -> Series:
-    where = {
-        "Hostname": "node-1",
-        "gpu": number,
-        "UUID": f"GPU-{number}",
-        "namespace": "gpu-operator",
-        "pod": "dcgm-exporter-x",
-        **labels,
-    }
-    return measured(f"DCGM_FI_DEV_{name}", list(values), **where)
 
 
 @case("gpu-too-hot", "Node/node-1", series=[dcgm("GPU_TEMP", *[70.0] * 20, *[92.0] * 20)])

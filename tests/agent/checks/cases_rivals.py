@@ -6,8 +6,7 @@ from typing import Any
 from tests.agent.builders import NOW, ago, app, custom, event, lines, log, measured, node, obj
 from tests.agent.certificates import bundle
 from tests.agent.checks.cases import World, case
-from tests.agent.checks.cases_accelerators import dcgm, healthy_gpus
-from tests.agent.machines import gpu_node, plugin, using
+from tests.agent.machines import dcgm, gpu_node, plugin, using
 
 Object = dict[str, Any]
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -89,7 +88,7 @@ def _() -> World:
 
 @case("gpu-held-back", "Node/node-1", series=[dcgm("CLOCK_THROTTLE_REASONS", *[0.0] * 10, *[float(0x40)] * 10)])
 def _() -> World:
-    return healthy_gpus(), []
+    return [gpu_node(), *plugin(), *using()], []
 
 
 @case("gpu-link-failing", "Node/node-1", series=[dcgm("PCIE_REPLAY_COUNTER", *[10.0 * n for n in range(30)])])
