@@ -224,6 +224,13 @@ class Issuer:
                 return ""
             self._clock.sleep(0.005)
 
+    def unbind_all(self) -> list[str]:
+        """Every binding of this sidecar's leases goes, by what the cluster itself shows: for when no store can say which leases
+        there are. The names of those that may still be there. Raises ClusterUnavailable."""
+        found = self.labelled()
+        mine = {lease for lease, _, piece in found if piece.resource is SERVICE_ACCOUNTS}
+        return self._removed([piece for lease, _, piece in found if lease in mine and piece.resource in _BINDINGS])
+
     def labelled(self) -> list[tuple[str, int, Piece]]:
         """Every object in the cluster that carries a lease's label: the lease, when it expires (seconds since the
         epoch), and the object. Raises ClusterUnavailable."""

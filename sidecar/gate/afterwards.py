@@ -14,9 +14,9 @@ from sidecar.approvals import switch
 from sidecar.contract import Json, Lease, Step, target_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
-from sidecar.gate.carry import No
 from sidecar.gate.desk import Desk
 from sidecar.gate.settle import Outcome, revoke
+from sidecar.gate.task import No
 
 UNDO_WITHIN = timedelta(hours=1)  # after the lease's own time
 UNDO_TIME = timedelta(minutes=5)

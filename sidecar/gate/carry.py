@@ -3,61 +3,24 @@
 What began without an end is looked at before anything is sent again. Knows no rule of who may: `perform` and `undo` do.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Literal
 
-from sidecar.contract import Json, Step, StepResult
-from sidecar.credentials import Refused, message_of
-from sidecar.credentials import store as leases
+from sidecar.contract import Json, StepResult
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Effect, Live, arrived, look
 from sidecar.execution import store as steps
-from sidecar.execution.effect import REPLICAS, UID
-from sidecar.execution.pointer import differences, joined, parts, value_at
-from sidecar.gate.concealment import concealed, result_left
+from sidecar.execution.effect import UID
+from sidecar.execution.pointer import value_at
+from sidecar.gate.concealment import concealed
 from sidecar.gate.desk import Desk
+from sidecar.gate.ending import Found, Stored, ended, seen_later
 from sidecar.gate.ledger import Transaction
-from sidecar.gate.stop import why_over
-from sidecar.ports import ApiAnswer, ApiCall, Credential
+from sidecar.gate.sending import send_one
+from sidecar.gate.silencing import carry_silence, is_silence, known_silence
+from sidecar.gate.task import No, Ready, Task
 
 CONFLICTS = 8  # status updates of busy controllers get in between; the fields that matter are compared each time
-FIRST_REFUSALS = 10  # a right just minted may be refused for some milliseconds (2 in 420, recorded)
-BUDGET_TRIES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class No:
-    status: Literal["refused", "failed"]
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """The requests, compiled against `live`: the object (its main one) whose version they carry."""
-
-    calls: tuple[ApiCall, ...]
-    live: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What has to be done: `fitting` looks and compiles, and says no where the object is not as it has to be; it is told
-    whether the step began earlier, and may be half done."""
-
-    held: leases.Entry
-    step: Step
-    direction: steps.Direction
-    effect: Effect
-    fitting: Callable[[bool], Ready | No]
-
-    @property
-    def manager(self) -> str:
-        """The field manager of this one write, by which it is known again."""
-        undo = "-undo" if self.direction == "undo" else ""
-        return f"lestrade-{self.held.lease.id}-{self.step.id}{undo}"
 
 
 def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
@@ -70,7 +33,7 @@ def carry_out(task: Task, *, desk: Desk, actor: str) -> StepResult:
             if not _begin(task, transaction, actor=actor, fits=not isinstance(fit, No)):
                 raise ClusterUnavailable(f"{task.step.id} is being carried out elsewhere")
             if isinstance(fit, No):
-                return _ended(task, fit, transaction)
+                return ended(task, fit, transaction)
     else:
         known = _known(task, desk=desk)
         if known is not None:
@@ -108,10 +71,13 @@ def find_out(task: Task, *, desk: Desk) -> StepResult:
 
 def _known(task: Task, *, desk: Desk) -> StepResult | None:
     """The end of a step whose end was lost, as far as the cluster shows it; None when it did not arrive."""
+    if is_silence(task):
+        silence = known_silence(task, desk=desk)
+        return _end(task, silence, desk=desk) if silence is not None else None
     live = look(task.step.action, desk.cluster)
     match _arrival(task, live):
         case "arrived":
-            return _end(task, _seen(task, live), desk=desk)
+            return _end(task, seen_later(task, live), desk=desk)
         case "unknown":
             message = "somebody else changed the object meanwhile: whether this write arrived cannot be seen"
             return _end(task, No(status="refused", reason="target-changed", message=message), desk=desk)
@@ -133,9 +99,9 @@ def _arrival(task: Task, live: Live) -> Literal["arrived", "not-arrived", "unkno
 def _send(task: Task, fit: Ready | No, *, desk: Desk) -> StepResult:
     conflicts = 0
     while not isinstance(fit, No):
-        came = _send_all(fit.calls, task, desk=desk)
+        came = _send_all(fit, task, desk=desk)
         if not isinstance(came, No) or came.reason != "conflict":
-            return _end(task, came, desk=desk, was=fit.live)
+            return _end(task, came, desk=desk)
         conflicts += 1
         desk.clock.sleep(0.02 * conflicts)
         again = task.fitting(True)
@@ -148,158 +114,30 @@ def _send(task: Task, fit: Ready | No, *, desk: Desk) -> StepResult:
     return _end(task, fit, desk=desk)
 
 
-def _send_all(calls: tuple[ApiCall, ...], task: Task, *, desk: Desk) -> Json | No:
-    """The object as the last answer shows it (None where it shows none), or why it was not done."""
+def _send_all(fit: Ready, task: Task, *, desk: Desk) -> Stored | Found | No:
+    """What is there after the last request, or why it was not done. Raises ClusterUnavailable where nobody can tell yet: the
+    step stays begun."""
+    if is_silence(task):
+        return carry_silence(task, desk=desk)
     shown: Json = None
-    for call in calls:
+    for call in fit.calls:
         try:
-            answer = _send_one(call, task, desk=desk)
+            came = send_one(call, task, desk=desk)
         except ClusterUnavailable:
-            # The request may have arrived or not. If the cluster can be read again, look; else the step stays begun.
             live = look(task.step.action, desk.cluster)
             if _arrival(task, live) == "arrived":
-                return _seen(task, live)
+                return seen_later(task, live, fit.live)
             raise
-        no = answer if isinstance(answer, No) else _judged(answer, call)
-        if no is not None and no.reason == "server-error":
-            live = look(task.step.action, desk.cluster)
-            if _arrival(task, live) == "arrived":
-                return _seen(task, live)
-        if no is not None:
-            return no
-        if isinstance(answer, ApiAnswer) and call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
-            shown = answer.body
-    return shown
+        if isinstance(came, No):
+            if came.reason == "server-error":
+                live = look(task.step.action, desk.cluster)
+                return seen_later(task, live, fit.live) if _arrival(task, live) == "arrived" else came
+            return came
+        if call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
+            shown = came.body
+    return Stored(shown=shown, was=fit.live)
 
 
-def _seen(task: Task, live: Live) -> Json:
-    return live.made if task.step.action.kind == "rerun_job" else live.target
-
-
-def _send_one(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
-    """With the lease's credential; waits out a right that is not there yet, a throttled server and a disruption budget."""
-    credential = _credential(task, desk=desk)
-    if isinstance(credential, No):
-        return credential
-    eviction = call.path.endswith("/eviction")
-    refusals, throttled, stale = 0, 0, 0
-    while True:
-        over = why_over(task.held.lease, desk=desk)
-        if over:
-            return No(status="refused", reason="lease-over", message=over)
-        try:
-            answer = desk.cluster.send(call, credential)
-        finally:
-            desk.recent.forget()
-        if answer.status == 401 and not stale:  # the token is older than the API server's clock allows
-            stale += 1
-            desk.issuer.forget(task.held.lease.id)
-            credential = _credential(task, desk=desk)
-            if isinstance(credential, No):
-                return credential
-            continue
-        if answer.status == 403 and refusals < FIRST_REFUSALS and "exceeded quota" not in message_of(answer):
-            refusals += 1
-            desk.clock.sleep(0.02 * refusals)
-        elif answer.status == 429 and throttled < BUDGET_TRIES:
-            throttled += 1
-            desk.clock.sleep(0.25 if eviction else 0.1)
-        else:
-            return answer
-
-
-def _credential(task: Task, *, desk: Desk) -> Credential | No:
-    minted = desk.issuer.credential(task.held.lease.id)
-    if isinstance(minted, Refused):
-        over = why_over(task.held.lease, desk=desk)  # its account goes when it ends
-        if over:
-            return No(status="refused", reason="lease-over", message=over)
-        raise ClusterUnavailable(f"no token for the lease: the API server says {minted.status}: {minted.detail}")
-    return minted.credential
-
-
-def _judged(answer: ApiAnswer, call: ApiCall) -> No | None:
-    """None: done. A conflict is looked at again; everything else is an end."""
-    status, text = answer.status, message_of(answer)
-    eviction = call.path.endswith("/eviction")
-    if 200 <= status < 300 or (eviction and status == 404):
-        return None
-    if eviction and status == 409:
-        return None  # another pod of the same name: the one that was approved is gone
-    match status:
-        case 409 if call.method == "POST":
-            return No(status="refused", reason="target-changed", message=text)
-        case 404 | 409:
-            return No(status="refused", reason="conflict", message=text)
-        case 422 if isinstance(call.body, list):
-            # A failed test of a JSON Patch and an invalid result look alike: the next look tells them apart.
-            return No(status="failed", reason="conflict", message=text)
-        case 401 | 403:
-            return No(status="refused", reason="forbidden", message=text)
-        case 429:
-            return No(status="failed", reason="disruption-budget" if eviction else "throttled", message=text)
-        case _ if status >= 500:
-            return No(status="failed", reason="server-error", message=text)
-        case _:
-            return No(status="failed", reason="invalid", message=text)
-
-
-def _end(task: Task, came: Json | No, *, desk: Desk, was: Json = None) -> StepResult:
+def _end(task: Task, came: Stored | Found | No, *, desk: Desk) -> StepResult:
     with desk.ledger.write() as transaction:
-        return _ended(task, came, transaction, was)
-
-
-def _ended(task: Task, came: Json | No, transaction: Transaction, was: Json = None) -> StepResult:
-    """The one and only end, in the store and in the record. `was`: the object in the version that the write was made on."""
-    lease = task.held.lease
-    result = _result(task, came, was, at=transaction.now)
-    if not steps.end(transaction.connection, result, direction=task.direction):
-        stored = steps.of_lease(transaction.connection, lease.id, task.direction)[task.step.id].result
-        return (stored or result).model_copy(update={"repeated": True})
-    body: dict[str, Json] = {"direction": task.direction, "result": result_left(result.document())}
-    transaction.record(f"step-{result.status}", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
-    return result
-
-
-def _result(task: Task, came: Json | No, was: Json, *, at: datetime) -> StepResult:
-    nothing = StepResult(lease=task.held.lease.id, step=task.step.id, status="performed", target=task.step.action.target, at=at)
-    if isinstance(came, No):
-        return nothing.model_copy(update={"status": came.status, "reason": came.reason, "message": came.message[:500]})
-    before, after = {**task.effect.before}, {**task.effect.after}
-    if task.direction == "undo":
-        before, after = after, before
-    else:
-        after |= _as_stored(after, came)
-        for place in _along(task, was, came):
-            before[joined(place)], after[joined(place)] = value_at(was, place), value_at(came, place)
-    sealed = {pointer: f"sha256:{digest}" for pointer, digest in (task.effect.goal or {}).items()}
-    version = value_at(came, ("metadata", "resourceVersion"))
-    return nothing.model_copy(
-        update={
-            "before": {**before, **{pointer: f"sha256:{task.effect.sealed.get(pointer)}" for pointer in sealed}},
-            "after": {**after, **sealed},
-            "resource_version": version if isinstance(version, str) else "",
-        }
-    )
-
-
-def _along(task: Task, was: Json, came: Json) -> list[tuple[str, ...]]:
-    """What the API server changed along with a change of fields: a default that follows from it, an admission plugin. The
-    write carried the version of `was`, so nobody else can have done it; undoing takes it back too."""
-    if task.step.action.kind != "change_fields" or was is None or came is None:
-        return []
-    roots = [parts(pointer) for pointer in task.effect.after]
-    places = [
-        place
-        for name in ("spec", "data", "binaryData")
-        for place in differences(value_at(was, (name,)), value_at(came, (name,)), (name,))
-    ]
-    return [place for place in places if not any(place[: len(root)] == root for root in roots)]
-
-
-def _as_stored(after: dict[str, Json], shown: Json) -> dict[str, Json]:
-    """The values as the API server keeps them (it may write 1000m as 1), and the uid of what was made."""
-    if shown is None:
-        return {}
-    stored = {p: value_at(shown, parts(p)) for p in after if p not in ("", "/pods", REPLICAS)}
-    return stored | ({UID: value_at(shown, parts(UID))} if "" in after or "/metadata/name" in after else {})
+        return ended(task, came, transaction)

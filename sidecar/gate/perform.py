@@ -9,10 +9,11 @@ from sidecar.credentials import store as leases
 from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
 from sidecar.execution.pointer import value_at
-from sidecar.gate.carry import No, Ready, Task, carry_out
+from sidecar.gate.carry import carry_out
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.publish import concrete
 from sidecar.gate.standing import request_of
+from sidecar.gate.task import No, Ready, Task
 
 
 def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepResult | Problem:
@@ -118,7 +119,7 @@ def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.E
     performed = Effect.of(begun.effect) if begun is not None else concrete(approved, step, held, entry)
 
     def fitting(resumed: bool) -> Ready | No:
-        live = look(step.action, desk.cluster)
+        live = look(step.action, desk.cluster, desk.silencer)
         if resumed and step.action.kind == "drain_node" and value_at(live.target, ("metadata", "uid")) == step.action.target.uid:
             calls = calls_for(step.action, live, performed, manager=task.manager)
             return Ready(calls=calls, live=live.target)  # the rest of a drain that began

@@ -8,7 +8,7 @@ from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
 from sidecar.contract import Json
 from sidecar.credentials import store as leases
-from sidecar.errors import ClusterUnavailable, SidecarError
+from sidecar.errors import ClusterUnavailable, JournalUnavailable, SidecarError
 from sidecar.gate.desk import Desk
 from sidecar.gate.discretion import clear_over
 from sidecar.gate.settle import OPEN
@@ -96,10 +96,14 @@ def _state_of(lease: str, desk: Desk) -> str:
 
 def _sweep(desk: Desk) -> int:
     """Objects with a lease's label whose lease is settled; those of a lease that this store does not know (a database that
-    was lost, another sidecar) when they have expired."""
+    was lost or cannot be asked, another sidecar) when they have expired."""
     labelled = desk.issuer.labelled()  # first: whatever is in this list was claimed in the store before it was made
-    with desk.ledger.read() as connection:
-        state = {lease: leases.get(connection, lease) for lease in {lease for lease, _, _ in labelled}}
+    state: dict[str, leases.Entry | None] = {lease: None for lease, _, _ in labelled}
+    try:
+        with desk.ledger.read() as connection:
+            state = {lease: leases.get(connection, lease) for lease in state}
+    except JournalUnavailable as exc:
+        log.error("it cannot be asked which leases there are: what has expired goes", reason=str(exc))
     now = desk.ledger.now().timestamp()
     old = [piece for lease, expires, piece in labelled if _is_left_over(state[lease], expires, now)]
     swept: list[Json] = [f"{piece.resource.plural} {piece.namespace}/{piece.name}" for piece in old if desk.issuer.sweep(piece)]

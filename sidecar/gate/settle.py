@@ -10,9 +10,11 @@ import structlog
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, PlanState, Problem, Settlement
 from sidecar.credentials import store as leases
+from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as steps
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.observation import observe
+from sidecar.gate.silenced import end_silences
 
 log = structlog.get_logger("sidecar.leases")
 Outcome = Literal["helped", "did-not-help", "undone", "not-performed", "unknown"]
@@ -46,25 +48,25 @@ def revoke(
 ) -> Settlement:
     """Take the rights back and keep the proof; safe to repeat. The first outcome said stands.
 
-    Raises JournalUnavailable.
+    Raises JournalUnavailable. Rights go even then: to lend them needs a record first, to take them back does not.
     """
     lease = held.lease
     was_live = lease.state != "minting"
-    with desk.ledger.write() as transaction:
-        if leases.move(transaction.connection, lease.id, was=("minting", "live"), becomes="settling", outcome=outcome):
-            requests, read_bytes = desk.runs.of(held.incident)
-            reads: Json = {"requests": requests, "bytes": read_bytes}
-            body: dict[str, Json] = {"outcome": outcome, "why": why, "reads": reads}
-            transaction.record("lease-ending", actor=actor, plan=lease.plan, lease=lease.id, body=body)
-        current = leases.get(transaction.connection, lease.id) or held
+    try:
+        current = _ending(held, outcome, desk=desk, actor=actor, why=why)
+    except JournalUnavailable:
+        left = desk.issuer.revoke(lease, incident=held.incident, prove=False).pending
+        log.error("rights were taken back, and it is not on record yet", lease=lease.id, plan=lease.plan, left=list(left))
+        raise
     desk.streams.end_of(held.incident)  # they outlive every revocation: an open watch goes on by itself
     proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
+    pending = (*proof.pending, *end_silences(held, current.outcome or outcome, desk=desk, actor=actor))
     seen = observe(held, current.outcome or outcome, desk=desk)
     with desk.ledger.write() as transaction:
         settlement = Settlement(
             lease=lease.id,
             plan=lease.plan,
-            state="revocation_pending" if proof.pending else "settled",
+            state="revocation_pending" if pending else "settled",
             outcome=_outcome(current.outcome or outcome),
             refused_after_ms=proof.refused_after_ms,
             refusal=proof.refusal,
@@ -79,20 +81,31 @@ def revoke(
             becomes=settlement.state,
             settlement=settlement,
         )
-        if not proof.pending:
+        if not pending:
             leases.free(transaction.connection, lease.id)
         approvals.move(transaction.connection, lease.plan, was=("leased",), becomes=ends, reason=why)
-        pending: list[Json] = list(proof.pending)
-        body = {
+        body: dict[str, Json] = {
             "settlement": settlement.document(),
-            "pending": pending,
+            "pending": [*pending],
             "observed": seen.document() if seen is not None else None,
         }
         transaction.record(f"lease-{settlement.state.replace('_', '-')}", actor=actor, plan=lease.plan, lease=lease.id, body=body)
     desk.tallies.revoked(settlement)
-    if proof.pending:  # somebody has to know before the next incident: rights may still be there
-        log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(proof.pending))
+    if pending:  # somebody has to know before the next incident: rights may still be there
+        log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(pending))
     return settlement
+
+
+def _ending(held: leases.Entry, outcome: Outcome, *, desk: Desk, actor: str, why: str) -> leases.Entry:
+    """Nothing more is performed under it, and the record says why."""
+    lease = held.lease
+    with desk.ledger.write() as transaction:
+        if leases.move(transaction.connection, lease.id, was=("minting", "live"), becomes="settling", outcome=outcome):
+            requests, read_bytes = desk.runs.of(held.incident)
+            reads: Json = {"requests": requests, "bytes": read_bytes}
+            body: dict[str, Json] = {"outcome": outcome, "why": why, "reads": reads}
+            transaction.record("lease-ending", actor=actor, plan=lease.plan, lease=lease.id, body=body)
+        return leases.get(transaction.connection, lease.id) or held
 
 
 def _outcome(text: str) -> Outcome:

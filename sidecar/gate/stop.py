@@ -10,7 +10,7 @@ from sidecar.approvals import Person, known_as, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Lease, Problem, Settlement
 from sidecar.credentials import store as leases
-from sidecar.errors import JournalUnavailable
+from sidecar.errors import ClusterUnavailable, JournalUnavailable
 from sidecar.execution import escaped
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.settle import OPEN, Outcome, revoke
@@ -38,16 +38,12 @@ class Stopped:
 
 
 def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
-    """Raises JournalUnavailable."""
-    reason = escaped(reason)[:500]
-    with desk.ledger.write() as transaction:
-        switch.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
-        waiting = approvals.void_unused(transaction.connection, reason=f"everything was stopped by {person.name}")
-        open_leases = list(leases.listed(transaction.connection, OPEN, limit=10_000))
-        voided: list[Json] = [*waiting]
-        ended: list[Json] = [held.lease.id for held in open_leases]
-        body: dict[str, Json] = {"reason": reason, "plans": voided, "leases": ended}
-        transaction.record("stopped", actor=person.name, body=body)
+    """Raises JournalUnavailable: then nothing holds that was not on record before, but no lease has any right left, as far as
+    the cluster could be reached."""
+    try:
+        waiting, open_leases = _stopped(person, escaped(reason)[:500], desk=desk)
+    except JournalUnavailable as exc:
+        raise JournalUnavailable(f"{exc}; {_unbound(desk)}: stop again when there is a record") from exc
     desk.streams.end_all()  # nobody goes on watching a cluster that was taken out of their hands
 
     def end(held: leases.Entry) -> Settlement | None:
@@ -61,6 +57,30 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stop") as pool:  # one slow revocation keeps no other waiting
         settlements = tuple(settled for settled in pool.map(end, open_leases) if settled is not None)
     return replace(state_of_stop(desk=desk), voided=tuple(waiting), settlements=settlements)
+
+
+def _stopped(person: Person, reason: str, *, desk: Desk) -> tuple[list[str], list[leases.Entry]]:
+    """The plans that nobody may use any more, and the leases that are to be ended."""
+    with desk.ledger.write() as transaction:
+        switch.stop(transaction.connection, by=person.name, at=transaction.now, reason=reason)
+        waiting = approvals.void_unused(transaction.connection, reason=f"everything was stopped by {person.name}")
+        open_leases = list(leases.listed(transaction.connection, OPEN, limit=10_000))
+        voided: list[Json] = [*waiting]
+        ended: list[Json] = [held.lease.id for held in open_leases]
+        body: dict[str, Json] = {"reason": reason, "plans": voided, "leases": ended}
+        transaction.record("stopped", actor=person.name, body=body)
+    return waiting, open_leases
+
+
+def _unbound(desk: Desk) -> str:
+    """Without a record nothing can be stopped for good; the rights that are lent can be taken away all the same."""
+    desk.streams.end_all()
+    try:
+        left = desk.issuer.unbind_all()
+    except ClusterUnavailable as exc:
+        return f"and the rights of leases could not be taken away ({exc})"
+    log.error("a stop could not be put on record; the rights of leases were taken away", left=left)
+    return f"these rights may still be there: {', '.join(left)}" if left else "the rights of all leases were taken away"
 
 
 def lift(person: Person, *, desk: Desk) -> Stopped | Problem:

@@ -17,8 +17,9 @@ from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
 from sidecar.execution.pointer import value_at
 from sidecar.execution.recover import holds
 from sidecar.gate.afterwards import end_of, lease_to_undo
-from sidecar.gate.carry import No, Ready, Task, carry_out, find_out
+from sidecar.gate.carry import carry_out, find_out
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.task import No, Ready, Task
 
 log = structlog.get_logger("sidecar.leases")
 
@@ -172,6 +173,8 @@ def _task(held: leases.Entry, step: Step, done: steps.Entry, *, desk: Desk) -> T
         effect = replace(effect, after={pointer: seen.get(pointer, value) for pointer, value in effect.after.items()})
 
     def fitting(resumed: bool) -> Ready | No:
+        if step.action.kind == "silence_alert":
+            return Ready(calls=(), live=None)  # it is ended whatever has become of the object that it is about
         live = (
             look_back(step.action, effect.sealed.get(TEMPLATE, ""), desk.cluster)
             if effect.goal

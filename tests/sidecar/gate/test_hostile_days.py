@@ -1,0 +1,236 @@
+"""What goes wrong at the worst moment: many ask at once, an answer comes late or never, the record cannot be written."""
+
+import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sidecar.contract import Lease, Plan
+from sidecar.errors import ClusterUnavailable, JournalUnavailable
+from sidecar.gate.lease import lease
+from sidecar.gate.perform import perform
+from sidecar.gate.reap import reap
+from sidecar.gate.settle import settle
+from sidecar.gate.stop import stop
+from sidecar.gate.submit import submit
+from sidecar.gate.undo import undo
+from sidecar.ports import Facts
+from tests.fakes.sidecar_cluster import status
+from tests.fakes.sidecar_gate import FakeFacts, FakeJudge, change, deployment, make_world, plan, ref, scale
+from tests.sidecar.gate.test_refusals import WEB, code, leased
+
+IMAGE = "/spec/template/spec/containers/0/image"
+
+
+@pytest.fixture
+def world(tmp_path):
+    """One database is enough: what is looked at here is not the database."""
+    world = make_world(tmp_path)
+    world.cluster.put("deployments", deployment(replicas=3), "apps")
+    return world
+
+
+class Counted(FakeFacts):
+    """Says how many steps the record has."""
+
+    def gather(self, plan, history, *, through=None):
+        found = super().gather(plan, history, through=through)
+        return Facts(document={**found.document, "done": len(history.performed)}, missing=(), gathered_at=found.gathered_at)
+
+
+class OneAnHour(FakeJudge):
+    def decide(self, plan, facts, **more):
+        self.verdict = "deny" if int(facts.document["done"]) > 0 else "allow"  # type: ignore[arg-type]
+        return super().decide(plan, facts, **more)
+
+
+def sparing(world) -> list[Plan]:
+    """Four plans on four workloads, each allowed as long as nothing was done within the hour."""
+    world.judge = OneAnHour()
+    world.desk = dataclasses.replace(world.desk, judge=world.judge, facts=Counted())
+    plans = []
+    for name in ("a", "b", "c", "d"):
+        world.cluster.put("deployments", deployment(name), "apps")
+        plans.append(plan(scale(5, name), incident=f"inc-{name}"))
+        assert submit(plans[-1], desk=world.desk).state == "approved"
+    return plans
+
+
+def test_what_was_lent_counts_before_it_is_done(world):
+    first, second, *_ = sparing(world)
+    granted = lease(first.digest, desk=world.desk)
+    assert isinstance(granted, Lease)
+    assert code(lease(second.digest, desk=world.desk)) == "policy-denies"
+    settle(granted.id, "unknown", desk=world.desk)  # nothing was done, and nothing can be any more
+    assert submit(plan(scale(5, "b"), attempt=2), desk=world.desk).state == "approved"
+
+
+def test_however_many_ask_at_once_no_more_is_lent_than_the_policy_would_lend_one_by_one(world):
+    plans = sparing(world)
+    together = threading.Barrier(len(plans), timeout=10)
+    seen = threading.local()
+
+    class Together(Counted):
+        """All have looked before the first of them claims."""
+
+        def gather(self, plan, history, *, through=None):
+            if not getattr(seen, "looked", False):
+                seen.looked = True
+                together.wait()
+            return super().gather(plan, history, through=through)
+
+    desk = dataclasses.replace(world.desk, facts=Together())
+    with ThreadPoolExecutor(len(plans)) as pool:
+        came = list(pool.map(lambda one: lease(one.digest, desk=desk), plans))
+    assert sorted(type(one).__name__ for one in came) == ["Lease", "Problem", "Problem", "Problem"]
+
+
+def test_what_others_did_before_a_lost_answer_was_looked_for_is_not_the_steps_and_is_not_taken_back(world):
+    granted = leased(world, change(IMAGE, "shop/web:1", "shop/web:2"))
+
+    def written_and_lost(call, identity):
+        if call.method == "PATCH" and identity == granted.identity:
+            world.cluster.edit("apps", "deployments", "shop", "web", replicas=9)  # an autoscaler, while nobody answers
+            raise ClusterUnavailable("no answer in time")
+
+    world.cluster.after = written_and_lost
+    result = perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.after = lambda *_: None
+    assert (result.status, result.before, result.after) == ("performed", {IMAGE: "shop/web:1"}, {IMAGE: "shop/web:2"})
+    assert undo(granted.id, desk=world.desk).complete
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 9
+    assert image(world) == "shop/web:1"
+
+
+def test_a_value_that_somebody_put_over_a_write_whose_answer_was_lost_stays(world):
+    paused = {"path": "/spec/paused", "before": None, "after": True}
+    action = change(IMAGE, "shop/web:1", "shop/web:2")
+    granted = leased(world, {**action, "changes": [*action["changes"], paused]})
+
+    def written_and_lost(call, identity):
+        if call.method == "PATCH" and identity == granted.identity:
+            template = world.cluster.objects[WEB]["spec"]["template"]
+            container = {**template["spec"]["containers"][0], "image": "shop/web:3"}
+            world.cluster.edit("apps", "deployments", "shop", "web", template={**template, "spec": {"containers": [container]}})
+            raise ClusterUnavailable("no answer in time")
+
+    world.cluster.after = written_and_lost
+    assert perform(granted.id, "step-1", desk=world.desk).status == "performed"
+    world.cluster.after = lambda *_: None
+    assert [step.reason for step in undo(granted.id, desk=world.desk).steps] == ["target-changed"]
+    assert image(world) == "shop/web:3"
+
+
+def test_the_one_change_since_the_write_is_the_write(world):
+    """What the API server made of it is known, then, though its answer was lost."""
+    world.cluster.put("deployments", deployment("many"), "apps")
+    key = ("apps", "deployments", "shop", "many")
+    world.cluster.objects[key]["metadata"]["generation"] = 1
+    granted = leased(world, change("/spec/strategy", None, {"type": "Recreate"}, ref("Deployment", "many")))
+
+    def defaulted_and_lost(call, identity):
+        if call.method == "PATCH" and identity == granted.identity:
+            world.cluster.objects[key]["metadata"]["generation"] = 2
+            world.cluster.objects[key]["spec"]["revisionHistoryLimit"] = 10
+            raise ClusterUnavailable("no answer in time")
+
+    world.cluster.after = defaulted_and_lost
+    result = perform(granted.id, "step-1", desk=world.desk)
+    assert result.after["/spec/revisionHistoryLimit"] == 10
+    assert result.before["/spec/revisionHistoryLimit"] is None
+
+
+def image(world) -> str:
+    return world.cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+@pytest.mark.parametrize("said", [(504, "gateway timeout"), (500, "etcdserver: request timed out")])
+def test_a_write_that_may_land_yet_is_not_said_to_have_failed(world, said):
+    granted = leased(world, scale(5))
+    world.cluster.before = lambda call, identity: status(*said) if call.method == "PATCH" else None
+    with pytest.raises(ClusterUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.before = lambda *_: None
+    world.cluster.edit("apps", "deployments", "shop", "web", replicas=5)  # there it is
+    assert perform(granted.id, "step-1", desk=world.desk).status == "performed"
+    assert undo(granted.id, desk=world.desk).complete
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_what_the_api_server_could_not_do_is_a_failure(world):
+    granted = leased(world, scale(5))
+    world.cluster.before = lambda call, identity: status(500, "failed calling webhook") if call.method == "PATCH" else None
+    assert perform(granted.id, "step-1", desk=world.desk).reason == "server-error"
+
+
+def test_a_pod_that_is_still_there_was_not_evicted_whatever_a_conflict_says(world):
+    world.cluster.put("pods", {"kind": "Pod", "metadata": {"name": "p", "namespace": "shop"}, "spec": {}})
+    granted = leased(world, {"kind": "evict_pod", "target": ref("Pod", "p", api_version="v1")})
+    world.cluster.before = lambda call, identity: status(409, "modified") if call.path.endswith("/eviction") else None
+    result = perform(granted.id, "step-1", desk=world.desk)
+    assert (result.status, world.cluster.names("pods")) == ("refused", ["p"])
+
+
+def full_disk(world) -> None:
+    """Records are read, and none can be written."""
+
+    def refuse(*_, **__):
+        raise JournalUnavailable("database or disk is full")
+
+    world.desk.ledger._journal.append = refuse
+
+
+def test_a_full_disk_keeps_no_rights_alive_that_are_over_or_stopped(world):
+    granted = leased(world, scale(5))
+    full_disk(world)
+    with pytest.raises(JournalUnavailable, match="the rights of all leases were taken away: stop again"):
+        stop(world.people.known["ada"], desk=world.desk)
+    assert world.cluster.names("rolebindings") == []
+    with pytest.raises((ClusterUnavailable, JournalUnavailable)):
+        perform(granted.id, "step-1", desk=world.desk)
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_a_lease_that_is_over_loses_its_rights_though_nothing_can_be_recorded(world):
+    leased(world, scale(5))
+    world.clock.advance(seconds=400)
+    full_disk(world)
+    reap(desk=world.desk)
+    assert [world.cluster.names(kind) for kind in ("rolebindings", "roles", "serviceaccounts")] == [[], [], []]
+    world.restart()
+    reap(desk=world.desk)
+    ended = [record["kind"] for record in world.desk.ledger.documents()]
+    assert ended[-2:] == ["lease-ending", "lease-settled"]
+
+
+def test_rights_whose_time_is_over_go_though_the_database_cannot_even_be_asked(world):
+    leased(world, scale(5))
+    world.clock.advance(seconds=400)
+
+    class Gone(type(world.desk.ledger)):
+        def read(self):
+            raise JournalUnavailable("no database")
+
+        write = read
+
+    world.desk.ledger.__class__ = Gone
+    reap(desk=world.desk)
+    assert world.cluster.names("rolebindings") == []
+
+
+def test_a_stop_takes_no_rights_of_another_sidecars_leases(world):
+    leased(world, scale(5))
+    theirs = {
+        key: found for key, found in world.cluster.objects.items() if key[1] in ("roles", "rolebindings", "serviceaccounts")
+    }
+    for (group, kind, namespace, _), found in theirs.items():
+        labels = {**found["metadata"]["labels"], "lestrade.dev/lease": "other"}
+        metadata = {"name": "lestrade-other", "namespace": namespace, "labels": labels}
+        if kind == "serviceaccounts":
+            metadata["namespace"] = "other-leases"
+        world.cluster.put(kind, {"kind": kind, "metadata": metadata}, group)
+    full_disk(world)
+    with pytest.raises(JournalUnavailable):
+        stop(world.people.known["ada"], desk=world.desk)
+    assert world.cluster.names("rolebindings") == ["lestrade-other"]
