@@ -3,6 +3,8 @@
 SidecarError
 ├── SettingsError        cannot start: says which setting, why, what to do (exit 2)
 ├── ClusterUnavailable   no answer from the API server, or none that can be read
+│   └── AlertmanagerUnavailable   the same of Alertmanager: whoever waits for the one waits for the other
+├── AlertmanagerRefused  Alertmanager does not take a silence; says why
 ├── PolicyUnavailable    the engine gave no verdict
 ├── IdentityUnavailable  the identity provider gives no answer, or none that can be used
 ├── BundleRefused        a policy bundle was not admitted; says which check failed
@@ -18,6 +20,12 @@ class SettingsError(SidecarError): ...
 
 
 class ClusterUnavailable(SidecarError): ...
+
+
+class AlertmanagerUnavailable(ClusterUnavailable): ...
+
+
+class AlertmanagerRefused(SidecarError): ...
 
 
 class PolicyUnavailable(SidecarError): ...

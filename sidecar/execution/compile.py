@@ -76,7 +76,7 @@ def undo_calls(action: contract.Action, live: Live, effect: Effect, *, manager: 
         case contract.RestartWorkload() | contract.DeletePod() | contract.EvictPod():
             return "pods that were replaced do not come back"
         case contract.SilenceAlert():
-            return "the silence ends by itself"
+            return ()  # no object of the cluster is changed
         case _:
             assert_never(action)
 
@@ -100,8 +100,8 @@ def reversible(action: contract.Action) -> str:
             return "the node takes pods again; evicted pods stay where they went"
         case contract.CreateObject() | contract.RerunJob():
             return "delete what was made"
-        case contract.SilenceAlert():
-            return "the silence ends by itself"
+        case contract.SilenceAlert(minutes=minutes):
+            return f"the silence is ended; by itself it ends after {minutes} minutes"
         case _:
             assert_never(action)
 

@@ -15,6 +15,7 @@ TEMPLATE = "/spec/template"
 REPLICAS = "/spec/replicas"
 UNSCHEDULABLE = "/spec/unschedulable"
 UID = "/metadata/uid"
+SILENCE = "/silence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def effect_of(action: contract.Action, live: Live) -> Effect | Unfit:
                 return Unfit(code="exists", detail=f"{action.target} exists already")
             return Effect(before={"": None}, after={"": manifest})
         case contract.SilenceAlert():
-            return Unfit(code="unsupported", detail="no alert is silenced: the sidecar writes to the Kubernetes API only")
+            return _unfit_target(action, live) or _silenced(action, live)
         case _:
             return _unfit_target(action, live) or _on_target(action, live)
 
@@ -125,6 +126,18 @@ def _drained(action: contract.DrainNode, live: Live) -> Effect | Unfit:
     names: list[Json] = [f"{pod.namespace}/{pod.name}" for pod in action.pods]
     current = value_at(live.target, parts(UNSCHEDULABLE)) or None
     return Effect(before={UNSCHEDULABLE: current, "/pods": names}, after={UNSCHEDULABLE: True, "/pods": []})
+
+
+def _silenced(action: contract.SilenceAlert, live: Live) -> Effect | Unfit:
+    """Which alerts fire changes by the minute, and is no part of it: it is what people see, and what the policy judges."""
+    if live.no_alerts:
+        return Unfit(code="unsupported", detail=live.no_alerts)
+    if not live.firing:
+        return Unfit(code="nothing-to-do", detail="no alert that fires now has these labels")
+    if all(alert.silenced for alert in live.firing):
+        return Unfit(code="nothing-to-do", detail="every alert that has these labels is silenced already")
+    matchers: list[Json] = [f"{one.name}={one.value}" for one in action.matchers]
+    return Effect(before={SILENCE: None}, after={SILENCE: {"labels": matchers, "minutes": action.minutes}})
 
 
 def _nothing(action: contract.Action) -> Unfit:
@@ -208,7 +221,7 @@ def projected(action: contract.Action, live: Live, effect: Effect) -> Live:
             return live.with_target(None)
         case contract.RollbackWorkload():
             return live.with_target(written(live.target, parts(TEMPLATE), live.template))
-        case contract.RerunJob():
+        case contract.RerunJob() | contract.SilenceAlert():
             return live
         case _:
             if effect.reckoned is not None and effect.reckoned[0] is live.target:

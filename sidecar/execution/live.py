@@ -7,26 +7,30 @@ from sidecar import contract
 from sidecar.contract import Json, ObjectRef
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution.pointer import fingerprint, is_index, value_at
-from sidecar.ports import ApiCall, Cluster, Resource, collection_path, look_at, resource_of
+from sidecar.ports import Alerts, ApiCall, Cluster, FiringAlert, NoAlertmanager, Resource, collection_path, look_at, resource_of
 
+NO_ALERTMANAGER = NoAlertmanager()
 REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """`target` None: there is no such object. `template`: the pod template that a rollback asks for. `made`: the object
-    under the name that a rerun will make. `pods`: those that a drain names, by namespace/name."""
+    under the name that a rerun will make. `pods`: those that a drain names, by namespace/name. `firing`: the alerts that a
+    silence would cover; `no_alerts`: why there can be none."""
 
     target: Json = None
     template: Json = None
     made: Json = None
     pods: Mapping[str, Json] = field(default_factory=dict)
+    firing: tuple[FiringAlert, ...] = ()
+    no_alerts: str = ""
 
     def with_target(self, target: Json) -> "Live":
-        return Live(target=target, template=self.template, made=self.made, pods=self.pods)
+        return replace(self, target=target)
 
 
-def look(action: contract.Action, cluster: Cluster) -> Live:
+def look(action: contract.Action, cluster: Cluster, alerts: Alerts = NO_ALERTMANAGER) -> Live:
     """Raises ClusterUnavailable when something cannot be read (absent is not an error)."""
     live = Live(target=read(action.target, cluster))
     match action:
@@ -37,6 +41,8 @@ def look(action: contract.Action, cluster: Cluster) -> Live:
             return replace(live, made=read(target.model_copy(update={"name": name}), cluster))
         case contract.DrainNode(pods=pods):
             return replace(live, pods={f"{pod.namespace}/{pod.name}": read(pod, cluster) for pod in pods})
+        case contract.SilenceAlert(matchers=matchers):
+            return replace(live, firing=alerts.firing(matchers), no_alerts=alerts.absent)
         case _:
             return live
 

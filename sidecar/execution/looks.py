@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from sidecar.contract import Matcher
 from sidecar.errors import ClusterUnavailable
+from sidecar.execution.live import NO_ALERTMANAGER
 from sidecar.execution.recent import Question, Recent
-from sidecar.ports import ApiAnswer, ApiCall, Cluster, Credential
+from sidecar.ports import Alerts, ApiAnswer, ApiCall, Cluster, Credential, FiringAlert
 from sidecar.ports.cluster import ApiStream
 
 # For the whole process: threads, and the connections that they keep alive, outlast a submission. No task waits for another.
@@ -29,11 +31,13 @@ class Looks:
     """
 
     cluster: Cluster
+    alerts: Alerts = NO_ALERTMANAGER
     recent: Recent | None = None
     reuse: bool = False
     reused: bool = False
     waited: float = 0.0
     _seen: dict[Question, ApiAnswer | ClusterUnavailable] = field(default_factory=dict)
+    _firing: dict[tuple[Matcher, ...], tuple[FiringAlert, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of what the requests under way write
     _under_way: int = 0
     _since: float = 0.0
@@ -41,6 +45,15 @@ class Looks:
     @property
     def name(self) -> str:
         return self.cluster.name
+
+    @property
+    def absent(self) -> str:
+        return self.alerts.absent
+
+    def firing(self, matchers: tuple[Matcher, ...]) -> tuple[FiringAlert, ...]:
+        if matchers not in self._firing:
+            self._firing[matchers] = self.alerts.firing(matchers)
+        return self._firing[matchers]
 
     def send(self, call: ApiCall, credential: Credential | None = None) -> ApiAnswer:
         if call.method != "GET" or credential is not None:

@@ -19,6 +19,7 @@ from sidecar.execution.effect import REPLICAS, Effect, Unfit
 from sidecar.execution.live import Live
 from sidecar.execution.pointer import fingerprint, value_at
 
+MOST_ALERTS = 20
 MAX_DIFF = 19_000  # characters; longer is not read any more, and the contract takes 20,000
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key|dsn", re.IGNORECASE)
@@ -66,8 +67,9 @@ def summary_of(action: contract.Action, effect: Effect) -> str:
             return f"create {target}"
         case contract.RerunJob(new_name=name):
             return f"run {target} again as Job {name}"
-        case contract.SilenceAlert(minutes=minutes):
-            return f"silence alerts about {target} for {minutes} minutes"
+        case contract.SilenceAlert(minutes=minutes, matchers=matchers):
+            names = ", ".join(one.value for one in matchers if one.name == "alertname")
+            return f"silence {_cut(names, 120) or 'alerts'} about {target} for {minutes} minutes"
         case _:
             assert_never(action)
 
@@ -90,10 +92,28 @@ def _before_and_after(action: contract.Action, live: Live, effect: Effect, after
         case contract.DrainNode(pods=pods):
             names: Json = [f"{pod.namespace}/{pod.name}" for pod in pods]
             return {"node": live.target, "pods": names}, {"node": after.target, "pods": []}
+        case contract.SilenceAlert():
+            return _silence(action, live)
         case contract.RerunJob(new_name=name):
             return None, job_again(after.made if after.made is not None else live.target, name)
         case _:
             return live.target, after.target
+
+
+def _silence(action: contract.SilenceAlert, live: Live) -> tuple[Json, Json]:
+    """Every alert by all of its labels, the first so many: what is muted, before and after."""
+    said: list[Json] = [
+        ", ".join(f"{name}={_cut(value, 200)}" for name, value in sorted(alert.labels.items()))
+        for alert in live.firing
+        if not alert.silenced
+    ]
+    shown = said[:MOST_ALERTS] + ([f"and {len(said) - MOST_ALERTS} more"] if len(said) > MOST_ALERTS else [])
+    silence: Json = {
+        "labels": [f"{one.name}={one.value}" for one in action.matchers],
+        "minutes": action.minutes,
+        "comment": action.comment,
+    }
+    return {"firing": shown, "muted": []}, {"firing": [], "muted": shown, "silence": silence}
 
 
 def _diff(before: Json, after: Json, name: str) -> str:

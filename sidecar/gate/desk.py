@@ -13,7 +13,7 @@ from sidecar.execution import Recent
 from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.tallies import Tallies
-from sidecar.ports import Clock, Cluster, FactFinder, Judge
+from sidecar.ports import Clock, Cluster, FactFinder, Judge, NoAlertmanager, Silencer
 from sidecar.reading import Runs, Streams
 
 
@@ -90,6 +90,7 @@ class Desk:
     people: People
     issuer: Issuer
     clock: Clock
+    silencer: Silencer = field(default_factory=NoAlertmanager)
     turns: Turns = field(default_factory=Turns)
     limits: CardLimits = CardLimits()
     accounts: Accounts = field(default_factory=NoAccounts)

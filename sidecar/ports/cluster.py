@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from sidecar.contract import Json
+from sidecar.ports.silences import Alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Cluster(Protocol):
         ...
 
 
-class Looking(Cluster, Protocol):
-    """A cluster that is looked at by one reader, who asks for each thing once."""
+class Looking(Cluster, Alerts, Protocol):
+    """A cluster and its alerts, looked at by one reader, who asks for each thing once."""
 
     def ahead(self, calls: Iterable[ApiCall]) -> None:
         """Asks all these GETs at once, as far as their answers are not at hand; `send` has them then, or raises then."""
