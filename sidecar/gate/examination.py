@@ -30,7 +30,7 @@ def examine(plan: Plan, *, through: Looking) -> tuple[list[Reason], tuple[Examin
     for step in plan.steps:
         action, name = step.action, str(step.action.target)
         try:
-            live = look(action, through)
+            live = look(action, through, through)
         except ClusterUnavailable as exc:
             return [Reason(rule="target-unreadable", step=step.id, message=str(exc)[:500])], (), {}
         names = {str(target) for target in target_of(action)}

@@ -89,7 +89,7 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
     """The lease, if the objects are still the same and the policy still agrees. Looks may take their time; whoever was faster
     meanwhile is counted before this one claims."""
     digest = entry.plan.digest
-    looks = Looks(desk.cluster)
+    looks = Looks(desk.cluster, desk.silencer)
     history = history_of(digest, desk=desk)
     facts = desk.facts.gather(entry.plan, history, through=looks)  # first: it looks at all of it at once
     objections, _, effects = examine(entry.plan, through=looks)

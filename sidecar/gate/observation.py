@@ -12,6 +12,7 @@ from sidecar.execution.effect import UID
 from sidecar.execution.pointer import value_at
 from sidecar.execution.recover import holds
 from sidecar.gate.desk import Desk
+from sidecar.gate.silenced import stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ def observe(held: leases.Entry, said: str, *, desk: Desk) -> Observation | None:
         return None
     states = {step.id: _state(step, done.get(step.id), back.get(step.id), desk=desk) for step in entry.plan.steps}
     subject, ailing = _subject(entry.plan, desk=desk)
+    if all(step.action.kind == "silence_alert" for step in entry.plan.steps):
+        ailing = ""  # whoever is silent about it says nothing of how it is
     return Observation(steps=states, subject=subject, contradictions=tuple(_contradictions(said, states, ailing)))
 
 
@@ -45,11 +48,14 @@ def _state(step: Step, done: steps.Entry | None, undone: steps.Entry | None, *, 
         return "undone"
     if done is None or done.result is None or done.result.status != "performed":
         return "not-known" if done is not None and done.result is None else "not-performed"
+    after = done.result.after
     try:
+        if step.action.kind == "silence_alert":
+            return "as-left" if stands(done.lease, step.id, after, desk=desk) else "gone"
         live = look(step.action, desk.cluster)
     except ClusterUnavailable:
         return "not-known"
-    return _as_left(step, live, replace(Effect.of(done.effect), after=done.result.after))
+    return _as_left(step, live, replace(Effect.of(done.effect), after=after))
 
 
 def _as_left(step: Step, live: Live, effect: Effect) -> str:

@@ -46,5 +46,5 @@ class PolicyRecord:
 
 def considered(plan: Plan, *, desk: Desk) -> tuple[Facts, Decision]:
     """What would be known about the plan and said to it now. Nothing is kept, and nobody is asked."""
-    facts = desk.facts.gather(plan, history_of(plan.digest, desk=desk), through=Looks(desk.cluster))
+    facts = desk.facts.gather(plan, history_of(plan.digest, desk=desk), through=Looks(desk.cluster, desk.silencer))
     return facts, desk.judge.decide(plan, facts)

@@ -64,7 +64,7 @@ def _as_approved(
     step: Step, held: leases.Entry, entry: approvals.Entry, earlier: Live | None, *, desk: Desk
 ) -> tuple[Live, Effect]:
     """The object as this step will find it, and the effect; _Stop where that is not the effect that was approved."""
-    live = look(step.action, desk.cluster)
+    live = look(step.action, desk.cluster, desk.silencer)
     if earlier is not None:
         live = replace(live, target=earlier.target)
     approved = Effect.of(entry.effects[step.id])

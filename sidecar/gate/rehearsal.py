@@ -85,7 +85,8 @@ def _tried(
     step = found.step
     own = _Tried(examined=found, after=found.after)
     if step.id not in calls:
-        why = "an earlier step changes the same object" if found.repeated else "it is more than one request"
+        alone = "Alertmanager has none" if step.action.kind == "silence_alert" else "it is more than one request"
+        why = "an earlier step changes the same object" if found.repeated else alone
         return replace(own, computed=why)
     answer = answers[step.id]
     if isinstance(answer, ClusterUnavailable):

@@ -130,7 +130,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
 
 
 def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
-    looks = Looks(desk.cluster, recent=desk.recent, reuse=reuse)
+    looks = Looks(desk.cluster, desk.silencer, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
         facts = desk.facts.gather(plan, known.history, through=looks)
     looked = cache(partial(_looked_at, plan, looks=looks, desk=desk, laps=laps))
