@@ -7,11 +7,12 @@ LestradeError
 ├── ClusterUnreachable    nothing answers where the cluster should be (exit 4)
 ├── ReadRefused           the cluster answers, but does not let us read this
 ├── MetricsUnavailable    no metrics, and why
-├── IdentityUnavailable   the identity provider does not answer, so nobody can be known (HTTP 503)
 ├── GovernanceUnavailable no trustworthy answer from the sidecar
 ├── ModelUnavailable      no answer of the language model that can be used; `reason` says which way, in one word
 ├── ToolRefused           a tool cannot be used so: what is wrong with the call, for whoever made it
 └── StoreUnavailable      runs cannot be kept (exit 5)
+
+Beside them identity.IdentityUnavailable: the identity provider does not answer, so nobody can be known (HTTP 503).
 """
 
 
@@ -35,9 +36,6 @@ class ReadRefused(LestradeError): ...
 
 
 class MetricsUnavailable(LestradeError): ...
-
-
-class IdentityUnavailable(LestradeError): ...
 
 
 class GovernanceUnavailable(LestradeError): ...

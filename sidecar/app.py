@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from identity import Client
 from sidecar.agent_api import agent_api
 from sidecar.agent_api.plans import plans_straight
 from sidecar.approvals import Directory
@@ -34,7 +35,7 @@ from sidecar.gate.policies import PolicyRecord
 from sidecar.gate.reap import reap
 from sidecar.listening import LINGER_SECONDS, bound, run
 from sidecar.people_api import people_api
-from sidecar.people_api.doorway import Client, Doorway
+from sidecar.people_api.doorway import Doorway
 from sidecar.people_api.pages import Pages
 from sidecar.people_api.seal import Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch

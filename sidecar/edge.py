@@ -19,10 +19,11 @@ from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from identity import IdentityUnavailable
 from sidecar.contract import MalformedMessage, Message, Problem
 from sidecar.contract.problem import MEDIA_TYPE
 from sidecar.contract.wire import MAX_BYTES
-from sidecar.errors import ClusterUnavailable, IdentityUnavailable, JournalUnavailable, PolicyUnavailable
+from sidecar.errors import ClusterUnavailable, JournalUnavailable, PolicyUnavailable
 from sidecar.execution import escaped
 from sidecar.gate.refusals import RECORDED, Refusal
 

@@ -6,9 +6,10 @@ SidecarError
 │   └── AlertmanagerUnavailable   the same of Alertmanager: whoever waits for the one waits for the other
 ├── AlertmanagerRefused  Alertmanager does not take a silence; says why
 ├── PolicyUnavailable    the engine gave no verdict
-├── IdentityUnavailable  the identity provider gives no answer, or none that can be used
 ├── BundleRefused        a policy bundle was not admitted; says which check failed
 └── JournalUnavailable   the record could not be made durable: nothing may happen
+
+Beside them identity.IdentityUnavailable: the identity provider gives no answer, so nobody can be known.
 """
 
 
@@ -29,9 +30,6 @@ class AlertmanagerRefused(SidecarError): ...
 
 
 class PolicyUnavailable(SidecarError): ...
-
-
-class IdentityUnavailable(SidecarError): ...
 
 
 class BundleRefused(SidecarError): ...

@@ -59,7 +59,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                     yield
             finally:
                 await conversations.close()
-                await identity.close()
+                identity.close()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 
+from agent.app.outside import Outside
 from agent.app.people import PeopleFile, Person
-from agent.app.provider import Provider, is_safe
-from agent.app.seal import SESSION_LASTS, Seal
-from agent.app.tokens import Verifier, is_token
-from agent.errors import IdentityUnavailable, InputError
+from agent.app.seal import SESSION_LASTS, seal_of
+from agent.errors import InputError
 from agent.settings import Settings
+from identity import Client, IdentityUnavailable, Provider, Seal, Verifier, is_safe, is_token
 
 __all__ = ["Identity", "NotKnown", "Person", "Session", "Visit", "Who", "add_identity", "known"]
 
@@ -56,22 +56,13 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """These pages as the identity provider knows them."""
-
-    id: str
-    secret: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """`people` and `verifier` None: nobody has to log in. `public_url`: where browsers find us, "" to take it from each
+    """`people` and `outside` None: nobody has to log in. `public_url`: where browsers find us, "" to take it from each
     request."""
 
     seal: Seal
     people: PeopleFile | None = None
-    verifier: Verifier | None = None
-    client: Client | None = None
+    outside: Outside | None = None
     public_url: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -81,7 +72,7 @@ class Identity:
         people = PeopleFile(settings.people_file) if settings.people_file else None
         if people is not None:
             people.names()
-        seal, public_url = Seal.from_file(settings.session_key_file), _public(settings.public_url)
+        seal, public_url = seal_of(settings.session_key_file), _public(settings.public_url)
         if not settings.oidc_issuer:
             return cls(seal=seal, people=people, public_url=public_url)
         if not is_safe(settings.oidc_issuer):
@@ -93,15 +84,18 @@ class Identity:
         verifier = Verifier(
             provider=Provider(settings.oidc_issuer),
             audience=settings.oidc_audience or settings.oidc_client_id,
-            groups=frozenset(filter(None, (name.strip() for name in settings.oidc_groups.split(",")))),
             groups_claim=settings.oidc_groups_claim,
         )
-        client = Client(id=settings.oidc_client_id, secret=_secret(settings.oidc_client_secret_file))
-        return cls(seal=seal, people=people, verifier=verifier, client=client, public_url=public_url)
+        outside = Outside(
+            verifier=verifier,
+            client=Client(id=settings.oidc_client_id, secret=_secret(settings.oidc_client_secret_file)),
+            groups=frozenset(filter(None, (name.strip() for name in settings.oidc_groups.split(",")))),
+        )
+        return cls(seal=seal, people=people, outside=outside, public_url=public_url)
 
     @property
     def is_open(self) -> bool:
-        return self.people is None and self.verifier is None
+        return self.people is None and self.outside is None
 
     async def session(self, request: Request) -> Session:
         """Raises NotKnown, or HTTPException 403 for what comes from where it must not, 503 when nobody can be checked."""
@@ -124,10 +118,10 @@ class Identity:
     async def by_token(self, token: str) -> Person | None:
         """Raises HTTPException 503 when the identity provider does not answer."""
         known = self.people.by_token(token) if self.people is not None else None
-        if known is not None or self.verifier is None or not is_token(token):
+        if known is not None or self.outside is None or not is_token(token):
             return known
         try:
-            return await self.verifier.verify(token)
+            return await self.outside.by_token(token)
         except IdentityUnavailable as exc:
             raise HTTPException(503, f"{exc}: ask again in a moment") from None
 
@@ -143,14 +137,14 @@ class Identity:
             found = self.people.by_name(person.name) if self.people is not None else None
             if found is None or found.mark != person.mark:
                 return None
-        elif self.verifier is None or said["by"] != self.verifier.provider.issuer:
+        elif self.outside is None or said["by"] != self.outside.issuer:
             return None
         return Session(person=person, csrf=self.seal.mac("csrf", cookie), by_cookie=True)
 
     def sealed(self, person: Person, by: str) -> str:
         """What the session's cookie holds. `by`: "file", or the issuer that vouches for them."""
         content = {"name": person.name, "called": person.called, "mark": person.mark, "by": by}
-        return self.seal.close("session", {**content}, until=self.now() + SESSION_LASTS)
+        return self.seal.close("session", content, until=self.now() + SESSION_LASTS)
 
     def is_ours(self, request: Request) -> bool:
         """Whether a form was sent from a page of ours: every browser says so on a POST."""
@@ -174,9 +168,9 @@ class Identity:
         """Its name. Not the sidecar's: a browser gives cookies of a host to every port of it."""
         return f"{'__Host-' if self.is_secure(request) else ''}lestrade-agent-{name}"
 
-    async def close(self) -> None:
-        if self.verifier is not None:
-            await self.verifier.provider.close()
+    def close(self) -> None:
+        if self.outside is not None:
+            self.outside.close()
 
     def _must_be_here(self, request: Request) -> None:
         """Both ends of the connection are this machine, and it is called so."""

@@ -19,6 +19,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from agent.errors import InputError
+from identity import Roll, hash_of, quoted
 
 LONGEST_NAME = 200  # as a plan's `requested_by`
 
@@ -49,22 +50,21 @@ class PeopleFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[int, int, int] | None = None
-        self._entries: tuple[_Entry, ...] = ()
+        self._roll = Roll(path, _parsed)
 
     def by_token(self, token: str) -> Person | None:
         """Whose token this is; every entry is compared, each in constant time."""
-        presented = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-        found = [entry for entry in self._read() if hmac.compare_digest(entry.token_sha256, presented)]
+        presented = hash_of(token)
+        found = [entry for entry in self._roll.entries() if hmac.compare_digest(entry.token_sha256, presented)]
         return _person(found[0]) if found else None
 
     def by_name(self, name: str) -> Person | None:
-        return next((_person(entry) for entry in self._read() if entry.name == name), None)
+        return next((_person(entry) for entry in self._roll.entries() if entry.name == name), None)
 
     def names(self) -> tuple[str, ...]:
         """In the order of the file. Raises InputError when the file is there but cannot be used."""
         try:
-            return tuple(entry.name for entry in self._load())
+            return tuple(entry.name for entry in self._roll.load())
         except FileNotFoundError:
             return ()
         except OSError as exc:
@@ -79,62 +79,42 @@ class PeopleFile:
         if name in self.names():
             raise InputError(f"{name} is in {self.path} already: remove the entry first")
         token = secrets.token_urlsafe(32)
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        self._write(f'{self._text()}[[person]]\nname = {_quoted(name)}\ntoken_sha256 = "{digest}"\n\n')
+        self._write(self._text() + _toml(name, hash_of(token)))
         return token
 
     def remove(self, name: str) -> None:
         """Raises InputError when nobody is called so."""
         if name not in self.names():
             raise InputError(f"{name} is not in {self.path}")
-        kept = [entry for entry in self._load() if entry.name != name]
-        self._write(
-            "".join(f'[[person]]\nname = {_quoted(entry.name)}\ntoken_sha256 = "{entry.token_sha256}"\n\n' for entry in kept)
-        )
+        self._write("".join(_toml(entry.name, entry.token_sha256) for entry in self._roll.load() if entry.name != name))
 
     def _text(self) -> str:
         try:
-            text = self.path.read_text("utf-8")
-        except FileNotFoundError:
-            return ""
-        return f"{text.rstrip()}\n\n" if text.strip() else ""
+            return self._roll.text()
+        except OSError as exc:
+            raise InputError(f"people file {self.path} cannot be read: {exc.strerror or exc}") from None
 
     def _write(self, text: str) -> None:
-        """The whole file anew, in one step: a reader sees the old or the new one."""
-        partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial.touch(mode=0o600)
-            partial.write_text(text, "utf-8")
-            partial.replace(self.path)
+            self._roll.write(text)
         except OSError as exc:
-            partial.unlink(missing_ok=True)
             raise InputError(f"people file {self.path} cannot be written: {exc.strerror or exc}") from None
 
-    def _read(self) -> tuple[_Entry, ...]:
-        try:
-            stat = self.path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if seen != self._seen:
-                self._entries, self._seen = self._load(), seen
-        except (OSError, ValueError):
-            self._entries, self._seen = (), None
-        return self._entries
 
-    def _load(self) -> tuple[_Entry, ...]:
-        entries = _Document.model_validate(tomllib.loads(self.path.read_text("utf-8"))).person
-        for what, values in (("name", [one.name for one in entries]), ("token", [one.token_sha256 for one in entries])):
-            if len(set(values)) != len(values):
-                raise ValueError(f"two people have the same {what}")
-        return entries
+def _parsed(text: str) -> tuple[_Entry, ...]:
+    entries = _Document.model_validate(tomllib.loads(text)).person
+    for what, values in (("name", [one.name for one in entries]), ("token", [one.token_sha256 for one in entries])):
+        if len(set(values)) != len(values):
+            raise ValueError(f"two people have the same {what}")
+    return entries
 
 
 def _person(entry: _Entry) -> Person:
     return Person(name=entry.name, mark=hashlib.sha256(entry.token_sha256.encode()).hexdigest()[:16])
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _toml(name: str, token_sha256: str) -> str:
+    return f'[[person]]\nname = {quoted(name)}\ntoken_sha256 = "{token_sha256}"\n\n'
 
 
 def _first_line(exc: Exception) -> str:

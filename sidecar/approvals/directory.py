@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sidecar.approvals.oidc import Claims, Verifier, is_token
+from identity import Claims, Verifier, is_token
 from sidecar.approvals.people import OUTSIDE, PeopleFile, Person
 
 

@@ -17,7 +17,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import threading
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
+from identity import Roll, hash_of, quoted
 from sidecar.contract.refs import Line, Sha256, Slug
 from sidecar.errors import SettingsError
 
@@ -110,20 +110,18 @@ class PeopleFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
-        self._seen: tuple[int, int, int] | None = None
-        self._entries: tuple[_Entry, ...] = ()
+        self._roll = Roll(path, _parsed)
 
     def by_token(self, token: str) -> Person | None:
-        presented = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+        presented = hash_of(token)
         found: Person | None = None
-        for entry in self._read():
+        for entry in self._roll.entries():
             if hmac.compare_digest(entry.token_sha256 or "", presented) and found is None:
                 found = self.by_name(entry.name)
         return found
 
     def by_name(self, name: str) -> Person | None:
-        return _person([entry for entry in self._read() if entry.name == name])
+        return _person([entry for entry in self._roll.entries() if entry.name == name])
 
     def by_slack(self, user: str) -> Person | None:
         return self._first(lambda entry: bool(user) and entry.slack_user == user)
@@ -138,17 +136,17 @@ class PeopleFile:
 
     def has_address(self, email: str) -> bool:
         """This address, or one that looks like it."""
-        return bool(known_as(email)) and any(known_as(entry.email) == known_as(email) for entry in self._read())
+        return bool(known_as(email)) and any(known_as(entry.email) == known_as(email) for entry in self._roll.entries())
 
     def listed(self) -> tuple[Person, ...]:
         """Everybody, in the order of the file."""
-        names = dict.fromkeys(entry.name for entry in self._read())
+        names = dict.fromkeys(entry.name for entry in self._roll.entries())
         return tuple(person for person in map(self.by_name, names) if person is not None)
 
     def check(self) -> int:
         """How many people are known; raises SettingsError when the file is there but cannot be used."""
         try:
-            return len({entry.name for entry in self._load()})
+            return len({entry.name for entry in self._roll.load()})
         except FileNotFoundError:
             return 0
         except OSError as exc:
@@ -174,7 +172,7 @@ class PeopleFile:
         given = {"oidc_subject": oidc_subject, "email": email, "slack_user": slack_user}
         fields |= {key: value for key, value in given.items() if value}
         if token:
-            fields["token_sha256"] = hashlib.sha256(token.encode()).hexdigest()
+            fields["token_sha256"] = hash_of(token)
         for text in (name, *given.values(), *aliases):
             if not text.isprintable():
                 raise SettingsError("not a person: every name must be printable")
@@ -185,7 +183,7 @@ class PeopleFile:
             raise SettingsError(f"{name} is in {self.path} already: take the entry out first")
         try:
             entry = _Entry.model_validate(fields)
-            _check_distinct((*self._read(), entry))
+            _check_distinct((*self._roll.entries(), entry))
         except (ValueError, ValidationError) as exc:
             raise SettingsError(f"not a person: {_first_line(exc)}") from None
         self._write(self._text() + _toml(entry))
@@ -194,7 +192,7 @@ class PeopleFile:
     def remove(self, name: str) -> None:
         """Take every entry of this name out; raises SettingsError when there is none."""
         self.check()
-        before = self._read()
+        before = self._roll.entries()
         kept = tuple(entry for entry in before if entry.name != name)
         if len(kept) == len(before):
             raise SettingsError(f"{name} is not in {self.path}")
@@ -207,48 +205,29 @@ class PeopleFile:
 
     def _text(self) -> str:
         try:
-            text = self.path.read_text("utf-8")
-        except FileNotFoundError:
-            return ""
+            return self._roll.text()
         except OSError as exc:
             raise SettingsError(f"the people file {self.path} cannot be read: {exc.strerror}") from exc
-        return text if text.endswith("\n\n") or not text else text.rstrip("\n") + "\n\n"
 
     def _write(self, text: str) -> None:
-        """The whole file anew, in one step: a reader sees the old or the new one."""
-        partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial.touch(mode=0o600)
-            partial.write_text(text, "utf-8")
-            partial.replace(self.path)
+            self._roll.write(text)
         except OSError as exc:
-            partial.unlink(missing_ok=True)
             raise SettingsError(f"the people file {self.path} cannot be written: {exc.strerror}") from exc
 
     def _first(self, fits: "_Fits") -> Person | None:
-        names = [entry.name for entry in self._read() if fits(entry)]
+        names = [entry.name for entry in self._roll.entries() if fits(entry)]
         return self.by_name(names[0]) if names else None
-
-    def _read(self) -> tuple[_Entry, ...]:
-        with self._lock:
-            try:
-                stat = self.path.stat()
-                seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                if seen != self._seen:
-                    self._entries, self._seen = self._load(), seen
-            except (OSError, ValueError):
-                self._entries, self._seen = (), None
-            return self._entries
-
-    def _load(self) -> tuple[_Entry, ...]:
-        entries = _Document.model_validate(tomllib.loads(self.path.read_text("utf-8"))).person
-        _check_distinct(entries)
-        return entries
 
 
 class _Fits(Protocol):
     def __call__(self, entry: _Entry) -> bool: ...
+
+
+def _parsed(text: str) -> tuple[_Entry, ...]:
+    entries = _Document.model_validate(tomllib.loads(text)).person
+    _check_distinct(entries)
+    return entries
 
 
 def _check_distinct(entries: Sequence[_Entry]) -> None:
@@ -284,21 +263,17 @@ def _names(entry: _Entry) -> Iterator[str]:
 
 
 def _toml(entry: _Entry) -> str:
-    lines = ["[[person]]", f"name = {_quoted(entry.name)}"]
+    lines = ["[[person]]", f"name = {quoted(entry.name)}"]
     if entry.token_sha256:
-        lines.append(f"token_sha256 = {_quoted(entry.token_sha256)}")
-    lines.append(f"roles = [{', '.join(map(_quoted, entry.roles))}]")
+        lines.append(f"token_sha256 = {quoted(entry.token_sha256)}")
+    lines.append(f"roles = [{', '.join(map(quoted, entry.roles))}]")
     accounts = {"oidc_subject": entry.oidc_subject, "email": entry.email, "slack_user": entry.slack_user or ""}
-    lines += [f"{key} = {_quoted(value)}" for key, value in accounts.items() if value]
+    lines += [f"{key} = {quoted(value)}" for key, value in accounts.items() if value]
     if entry.aliases:
-        lines.append(f"aliases = [{', '.join(map(_quoted, entry.aliases))}]")
+        lines.append(f"aliases = [{', '.join(map(quoted, entry.aliases))}]")
     if entry.bot:
         lines.append("bot = true")
     return "\n".join(lines) + "\n\n"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _first_line(exc: Exception) -> str:

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from sidecar.approvals import Directory, Outside, PeopleFile, Provider, Verifier
-from sidecar.approvals.provider import is_safe
+from identity import Provider, Verifier, is_safe
+from sidecar.approvals import Directory, Outside, PeopleFile
 from sidecar.errors import SettingsError
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.memberships import KeptMemberships

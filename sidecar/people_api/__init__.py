@@ -12,6 +12,7 @@ from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from identity import IdentityUnavailable
 from sidecar.approvals import Person
 from sidecar.approvals import store as approvals
 from sidecar.contract import ApprovalRequest, ApprovalView, Lease, Message, Plan, Settlement
@@ -164,7 +165,7 @@ def _health(app: FastAPI, desk: Desk, ready: Callable[[], str], policy: Standing
 def _is_known(request: Request, who: Callable[[Request], Person]) -> bool:
     try:
         who(request)
-    except (HTTPException, SidecarError):
+    except (HTTPException, SidecarError, IdentityUnavailable):
         return False
     return True
 

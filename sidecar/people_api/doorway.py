@@ -1,64 +1,24 @@
 """How a browser comes in: a local token typed into a form, or a log-in at the identity provider. Cookies, and where a form may
 come from. Knows no page.
 
-OpenID Connect Core 1.0 section 3.1 with PKCE (RFC 7636); cookies are HttpOnly and SameSite=Lax, so that a link in a message
-still finds the session, and no form of another site does.
+Cookies are HttpOnly and SameSite=Lax, so that a link in a message still finds the session, and no form of another site does.
 """
 
-import base64
-import hashlib
 import hmac
 import re
-import secrets
-import threading
-import time
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from identity import LOG_IN_LASTS, Client, Guesses, LogIn
 from sidecar.approvals import Directory, Person
-from sidecar.errors import IdentityUnavailable
-from sidecar.people_api.seal import LOG_IN_LASTS, SESSION_LASTS, Seal, Session
+from sidecar.people_api.seal import SESSION_LASTS, Seal, Session
 
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|policy|stop|reviews)?")
-TRIES, TRIES_WITHIN, MOST_ADDRESSES = 10, 60.0, 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """This page as the identity provider knows it."""
-
-    id: str
-    secret: str = field(default="", repr=False)
-
-
-@dataclass(slots=True)
-class Guesses:
-    """Failed tries to log in, by address: after ten in a minute the form takes no more for a while."""
-
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _failed: dict[str, deque[float]] = field(default_factory=dict)
-
-    def too_many(self, address: str) -> bool:
-        with self._lock:
-            return len(self._lately(address)) >= TRIES
-
-    def failed(self, address: str) -> None:
-        with self._lock:
-            if len(self._failed) >= MOST_ADDRESSES:
-                self._failed.clear()
-            self._failed.setdefault(address, deque(maxlen=TRIES)).append(time.monotonic())
-
-    def _lately(self, address: str) -> deque[float]:
-        tries = self._failed.get(address, deque())
-        while tries and time.monotonic() - tries[0] > TRIES_WITHIN:
-            tries.popleft()
-        return tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,54 +65,36 @@ class Doorway:
 
     def to_provider(self, request: Request, now: datetime, goes_to: str) -> Response | None:
         """Off to the identity provider; None where there is none. Raises IdentityUnavailable."""
-        if self.client is None or self.directory.outside is None:
+        log_in = self._log_in()
+        if log_in is None:
             return None
-        where = self.directory.outside.verifier.provider.endpoints().authorization
-        if not where.startswith(("https://", "http://")):
-            raise IdentityUnavailable("the identity provider names no place to log in at")
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        query = {
-            "response_type": "code",
-            "client_id": self.client.id,
-            "redirect_uri": self._back(request),
-            "scope": "openid profile email",
-            "state": state,
-            "nonce": nonce,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-        }
-        response = RedirectResponse(f"{where}{'&' if '?' in where else '?'}{urlencode(query)}", 303)
-        content = {"state": state, "nonce": nonce, "verifier": verifier, "goes_to": ours(goes_to)}
-        sealed = self.seal.close("log-in", {**content}, until=now + LOG_IN_LASTS)
+        address, sealed = log_in.departure(back=self._back(request), goes_to=ours(goes_to), now=now)
+        response = RedirectResponse(address, 303)
         self._set(response, "log-in", sealed, request, int(LOG_IN_LASTS.total_seconds()))
         return response
 
     def from_provider(self, request: Request, now: datetime) -> Response | None:
         """Back from there; None for a log-in that was not begun in this browser, or is not valid. Raises IdentityUnavailable,
         JournalUnavailable."""
-        begun = self.seal.open("log-in", request.cookies.get(self._cookie("log-in", request), ""), now=now)
+        log_in = self._log_in()
+        if log_in is None:
+            return None
         said = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
-        state, code = said.get("state", ""), said.get("code", "")
-        if begun is None or self.client is None or self.directory.outside is None or not code:
+        cookie = request.cookies.get(self._cookie("log-in", request), "")
+        came = log_in.arrival(
+            cookie=cookie, state=said.get("state", ""), code=said.get("code", ""), back=self._back(request), now=now
+        )
+        person = self.directory.by_claims(came.claims) if came is not None else None
+        if came is None or person is None:
             return None
-        if not hmac.compare_digest(str(begun["state"]).encode(), state.encode()):
-            return None
-        form = {
-            "grant_type": "authorization_code",
-            "code": code[:2048],
-            "redirect_uri": self._back(request),
-            "code_verifier": str(begun["verifier"]),
-        }
-        verifier = self.directory.outside.verifier
-        token = verifier.provider.exchange(form, client=self.client.id, secret=self.client.secret)
-        claims = verifier.verify(token, audience=self.client.id, nonce=str(begun["nonce"]))
-        person = self.directory.by_claims(claims) if claims is not None else None
-        if person is None:
-            return None
-        response = self.let_in(person, request, now, str(begun["goes_to"]))
+        response = self.let_in(person, request, now, came.goes_to)
         self._set(response, "log-in", "", request, 0)
         return response
+
+    def _log_in(self) -> LogIn | None:
+        if self.client is None or self.directory.outside is None:
+            return None
+        return LogIn(seal=self.seal, client=self.client, verifier=self.directory.outside.verifier)
 
     def _back(self, request: Request) -> str:
         return f"{self.url.rstrip('/') or self.origin(request)}/login/callback"

@@ -16,9 +16,10 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from identity import IdentityUnavailable
 from sidecar.contract import Problem
 from sidecar.edge import known_as, whole_body
-from sidecar.errors import IdentityUnavailable, SidecarError
+from sidecar.errors import SidecarError
 from sidecar.gate.answer import answer
 from sidecar.gate.desk import Desk
 from sidecar.gate.glass import close_review

@@ -84,7 +84,8 @@ def installed(tmp_path_factory) -> Path:
         [uv, *command.split(), "--python", sys.executable], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    shutil.copytree(ROOT / "sidecar", where / "src" / "sidecar", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("sidecar", "identity"):
+        shutil.copytree(ROOT / package, where / "src" / package, ignore=shutil.ignore_patterns("__pycache__"))
     return where
 
 
@@ -103,7 +104,7 @@ def imported(folder: Path) -> set[str]:
 
 
 def test_the_sidecar_s_image_has_all_that_the_sidecar_imports_and_nothing_of_the_agent(installed):
-    wanted = sorted(imported(ROOT / "sidecar"))
+    wanted = sorted(imported(ROOT / "sidecar") | imported(ROOT / "identity"))
     ask = (
         f"import importlib.util, json; print(json.dumps([n for n in {[*wanted, *AGENTS_OWN]!r} if importlib.util.find_spec(n)]))"
     )

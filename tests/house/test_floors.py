@@ -28,6 +28,7 @@ ILLEGAL = [
     ("sidecar/gate/__init__.py", "import agent.domain.evidence", "the sidecar knows nothing of the agent"),
     ("sidecar/app.py", "import langgraph", "the sidecar knows nothing of the agent"),
     ("agent/bootstrap.py", "import sidecar.gate", "of the sidecar the agent knows the contract only"),
+    ("identity/tokens.py", "import sidecar.contract", "who people are"),
     ("lab/store.py", "import sidecar.contract", "the laboratory stands alone"),
     ("agent/stages/__init__.py", "import lab.store", "only the command line meets the laboratory"),
     ("agent/stages/__init__.py", "import langgraph", "each vendor has one door"),
@@ -45,7 +46,7 @@ def test_every_import_contract_holds():
 def spoilt(tmp_path_factory) -> str:
     """What is said of a copy that does everything that is forbidden, contract by contract."""
     copy = tmp_path_factory.mktemp("spoilt")
-    for package in ("agent", "sidecar", "lab"):
+    for package in ("agent", "sidecar", "identity", "lab"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "_data"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     for module, illegal, _ in ILLEGAL:

@@ -1,17 +1,10 @@
 """How a browser comes in: a local token typed into a form, or a log-in at the identity provider.
 
-OpenID Connect Core 1.0 section 3.1 with PKCE (RFC 7636). Cookies are HttpOnly and SameSite=Lax, so that a link in a message
+Cookies are HttpOnly and SameSite=Lax, so that a link in a message
 still finds the session and no form of another site does.
 """
 
-import base64
-import hashlib
-import hmac
 import re
-import secrets
-import time
-from collections import deque
-from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
@@ -21,29 +14,10 @@ from agent.app.console.forms import form_of, meant
 from agent.app.console.layout import page
 from agent.app.identity import Identity, Visit
 from agent.app.people import Person
-from agent.app.seal import LOG_IN_LASTS, SESSION_LASTS
-from agent.errors import IdentityUnavailable
+from agent.app.seal import SESSION_LASTS
+from identity import LOG_IN_LASTS, Guesses, IdentityUnavailable
 
-TRIES, TRIES_WITHIN, MOST_ADDRESSES = 10, 60.0, 10_000
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~?=&%+-]{0,500}")
-
-
-@dataclass(slots=True)
-class Guesses:
-    """Failed tries to log in, by address: after ten in a minute the form takes no more for a while."""
-
-    _failed: dict[str, deque[float]] = field(default_factory=dict)
-
-    def too_many(self, address: str) -> bool:
-        tries = self._failed.get(address, deque())
-        while tries and time.monotonic() - tries[0] > TRIES_WITHIN:
-            tries.popleft()
-        return len(tries) >= TRIES
-
-    def failed(self, address: str) -> None:
-        if len(self._failed) >= MOST_ADDRESSES:
-            self._failed.clear()
-        self._failed.setdefault(address, deque(maxlen=TRIES)).append(time.monotonic())
 
 
 def ours(path: str) -> str:
@@ -111,7 +85,7 @@ def _door(request: Request, status: int, text: str) -> Response:
         status=status,
         text=text,
         goes_to=urlencode({"goes_to": goes_to}),
-        provider=identity.client is not None,
+        provider=identity.outside is not None,
         tokens=identity.people is not None,
     )
 
@@ -125,27 +99,11 @@ def _let_in(request: Request, person: Person, by: str, goes_to: str) -> Response
 async def _begun(request: Request) -> Response | None:
     """Off to the identity provider; None where there is none. Raises IdentityUnavailable."""
     identity = _identity(request)
-    if identity.client is None or identity.verifier is None:
+    if identity.outside is None:
         return None
-    where = (await identity.verifier.provider.endpoints()).authorization
-    if not where.startswith(("https://", "http://")):
-        raise IdentityUnavailable("the identity provider names no place to log in at")
-    state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    query = {
-        "response_type": "code",
-        "client_id": identity.client.id,
-        "redirect_uri": _back(request),
-        "scope": "openid profile email",
-        "state": state,
-        "nonce": nonce,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    response = RedirectResponse(f"{where}{'&' if '?' in where else '?'}{urlencode(query)}", 303)
     goes_to = ours(request.query_params.get("goes_to", ""))
-    content = {"state": state, "nonce": nonce, "verifier": verifier, "goes_to": goes_to}
-    sealed = identity.seal.close("log-in", {**content}, until=identity.now() + LOG_IN_LASTS)
+    address, sealed = await identity.outside.departure(identity.seal, back=_back(request), goes_to=goes_to, now=identity.now())
+    response = RedirectResponse(address, 303)
     _set(request, response, "log-in", sealed, int(LOG_IN_LASTS.total_seconds()))
     return response
 
@@ -153,24 +111,20 @@ async def _begun(request: Request) -> Response | None:
 async def _come_back(request: Request) -> Response | None:
     """None for a log-in that was not begun in this browser, or is not valid. Raises IdentityUnavailable."""
     identity = _identity(request)
-    begun = identity.seal.open("log-in", request.cookies.get(identity.cookie("log-in", request), ""), now=identity.now())
-    code, state = request.query_params.get("code", ""), request.query_params.get("state", "")
-    if begun is None or identity.client is None or identity.verifier is None or not code:
+    if identity.outside is None:
         return None
-    if not hmac.compare_digest(str(begun["state"]).encode(), state.encode()):
+    came = await identity.outside.arrival(
+        identity.seal,
+        cookie=request.cookies.get(identity.cookie("log-in", request), ""),
+        state=request.query_params.get("state", ""),
+        code=request.query_params.get("code", ""),
+        back=_back(request),
+        now=identity.now(),
+    )
+    if came is None:
         return None
-    form = {
-        "grant_type": "authorization_code",
-        "code": code[:2048],
-        "redirect_uri": _back(request),
-        "code_verifier": str(begun["verifier"]),
-    }
-    verifier = identity.verifier
-    token = await verifier.provider.exchange(form, client=identity.client.id, secret=identity.client.secret)
-    person = await verifier.verify(token, audience=identity.client.id, nonce=str(begun["nonce"]))
-    if person is None:
-        return None
-    response = _let_in(request, person, verifier.provider.issuer, str(begun["goes_to"]))
+    person, goes_to = came
+    response = _let_in(request, person, identity.outside.issuer, goes_to)
     _set(request, response, "log-in", "", 0)
     return response
 

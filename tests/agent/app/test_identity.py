@@ -11,9 +11,9 @@ from fastapi import Request
 from agent.app import create_app
 from agent.app.identity import Identity
 from agent.app.people import PeopleFile
-from agent.app.seal import Seal
 from agent.errors import InputError
 from agent.settings import Settings
+from identity import Seal
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script
 from tests.fakes.oidc_provider import AUDIENCE, CLIENT, Key, running_provider

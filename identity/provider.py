@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sidecar.errors import IdentityUnavailable
+from identity.errors import IdentityUnavailable
 
 KEYS_LAST = 600.0  # seconds until keys are fetched again
 UNKNOWN_KEY_PAUSE = 30.0  # a key id that nobody knows makes us look again, but not more often than this
@@ -37,7 +37,7 @@ class Endpoints:
 
 
 class Provider:
-    """`elapsed`: seconds on a clock that nobody sets."""
+    """`elapsed`: seconds on a clock that nobody sets. Waits for answers: to be asked in a thread; many may ask at once."""
 
     def __init__(self, issuer: str, *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self.issuer = issuer
@@ -80,6 +80,9 @@ class Provider:
         if not isinstance(token, str):
             raise IdentityUnavailable(f"{self.issuer} gave no ID token for the log-in")
         return token
+
+    def close(self) -> None:
+        self._http.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
