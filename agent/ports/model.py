@@ -34,11 +34,13 @@ Progress = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """`arguments` is the model's text, not yet read: it may be anything."""
+    """`arguments` is the model's text, not yet read: it may be anything. `extra` is JSON text that the server wants to see again
+    with the call, or ""."""
 
     id: str
     name: str
     arguments: str
+    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

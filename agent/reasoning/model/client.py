@@ -1,61 +1,74 @@
 """The one door of `openai`: Chat Completions of any server that speaks it. Whatever goes wrong comes out as ModelUnavailable.
 
-An injected httpx client, so that tests and production share a transport; no redirects, because the key would go with them.
+An injected httpx client, so that tests and production share a transport; no redirects, because the key would go with them. What
+is said and what is read are plain JSON of our own (wire, answer): servers keep less than the library's types promise.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
 from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
 import openai
+import orjson
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, omit
-from openai.types.chat import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionMessageFunctionToolCall,
-    ChatCompletionMessageParam,
-    ChatCompletionToolUnionParam,
-)
-from openai.types.completion_usage import CompletionUsage
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 
 from agent.errors import ModelUnavailable
 from agent.ports.model import Message, Progress, Reply, ToolCall, ToolSpec, Usage
+from agent.reasoning.model.answer import Answer, TooMuch, events_of
+from agent.reasoning.model.bounded import bound, lines_of
+from agent.reasoning.model.wire import MOST_DIALECTS, Dialect, adapted, body_of, tool_of
 from agent.signals.masking import mask, safe
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
-LONGEST_ANSWER = 400_000  # characters; no answer of ours is that long
-MOST_CALLS = 64  # of one message
-MOST_TOKENS = 100_000_000  # that a server may say it counted for one answer
 LETTERS_PER_TOKEN = 4  # a rule of thumb, where the server does not count
+LONGEST_ID = 64
 _OVERFLOW = re.compile(
-    r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds?.{0,30}context", re.I
+    r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds?.{0,30}context"
+    r"|input (token count|is too long)|too large for model",
+    re.I,
 )
 _NEW_LIMIT = ("openai.com", "azure.com")  # these want max_completion_tokens, others may know max_tokens only
 
 
 class OpenAIChat:
-    """ChatModel over one server. `key` may be empty for a server that asks for none."""
+    """ChatModel over one server. `key` may be empty for a server that asks for none; `seconds` is how long one answer may take
+    to come in."""
 
-    def __init__(self, *, model: str, url: str, key: str, http: httpx.AsyncClient, retries: int = 2, stream: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        url: str,
+        key: str,
+        http: httpx.AsyncClient,
+        seconds: float = 120.0,
+        retries: int = 2,
+        stream: bool = True,
+    ) -> None:
         self._model = model
         self._url = url or OPENAI_URL
         self._key = key
+        self._seconds = seconds
         self._stream = stream
+        http.headers["Accept-Encoding"] = "identity"
+        http.event_hooks = {**http.event_hooks, "response": [*http.event_hooks["response"], bound]}
         # httpx is taken as well as its successor, which is the only one that the library's types name.
         client = cast(DefaultAsyncHttpxClient, http)
         self._client = AsyncOpenAI(base_url=self._url, api_key=key or "none", http_client=client, max_retries=retries)
         host = urlsplit(self._url).hostname or ""
-        self._new_limit = host.endswith(_NEW_LIMIT)
+        self._dialect = Dialect(new_limit=host.endswith(_NEW_LIMIT))
 
     @classmethod
     def connect(cls, *, model: str, url: str, key: str, seconds: float, retries: int, stream: bool) -> "OpenAIChat":
         http = httpx.AsyncClient(timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS), follow_redirects=False)
-        return cls(model=model, url=url, key=key, http=http, retries=retries, stream=stream)
+        return cls(model=model, url=url, key=key, http=http, seconds=seconds, retries=retries, stream=stream)
 
     @property
     def name(self) -> str:
@@ -70,88 +83,92 @@ class OpenAIChat:
         if not self._key and self._url == OPENAI_URL:
             raise ModelUnavailable("no-key", "there is no key for the model (set LESTRADE_MODEL_KEY_FILE)")
         try:
-            return await self._asked([_wire(one) for one in messages], [_tool(one) for one in tools], most_tokens, progress)
+            return await self._understood(messages, tools, most_tokens, progress)
         except openai.APIStatusError as exc:
-            raise self._refused(exc) from None  # the cause would carry the request, and with it the key
+            raise self._refused(exc.status_code, self._words(exc), exc.response.headers.get("retry-after", "")) from None
+        except TooMuch as exc:
+            raise self._unavailable("no-answer", f"answers with {exc}, which is too much") from None
         except openai.APITimeoutError:
             raise self._unavailable("timeout", "does not answer in time") from None
         except openai.APIConnectionError as exc:
+            if isinstance(exc.__cause__, TooMuch):
+                raise self._unavailable("no-answer", f"answers with {exc.__cause__}, which is too much") from None
             raise self._unavailable("unreachable", f"cannot be reached ({type(exc.__cause__ or exc).__name__})") from None
-        except httpx.TimeoutException:  # in the middle of a stream
-            raise self._unavailable("timeout", "stopped in the middle of an answer") from None
+        except (httpx.TimeoutException, TimeoutError):  # in the middle of an answer
+            raise self._unavailable("timeout", "stopped in the middle of an answer, or takes too long for it") from None
         except httpx.HTTPError as exc:
             raise self._unavailable("unreachable", f"broke off in the middle of an answer ({type(exc).__name__})") from None
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError, KeyError, IndexError) as exc:
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError) as exc:
             raise self._unavailable("no-answer", f"answers with something that is no answer ({type(exc).__name__})") from None
+
+    async def _understood(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], most_tokens: int, progress: Progress | None
+    ) -> Reply:
+        """The answer, asked for in the dialect that this server takes; what it refuses by name is remembered."""
+        tried = [self._dialect]
+        while True:
+            try:
+                answer, sent = await self._asked(messages, tools, most_tokens, progress, tried[-1])
+            except openai.APIStatusError as exc:
+                other = adapted(tried[-1], self._words(exc)) if exc.status_code in (400, 404, 405, 422, 500, 501) else None
+                if other is None or other in tried or len(tried) >= MOST_DIALECTS:
+                    raise
+                tried.append(other)
+                continue
+            self._dialect = tried[-1]
+            return self._checked(answer, messages, tools, sent)
 
     async def _asked(
         self,
-        messages: list[ChatCompletionMessageParam],
-        tools: list[ChatCompletionToolUnionParam],
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
         most_tokens: int,
         progress: Progress | None,
-    ) -> Reply:
-        new, old = (most_tokens, omit) if self._new_limit else (omit, most_tokens)
-        sent = sum(len(json.dumps(one, default=str)) for one in messages)
-        if not self._stream:
-            whole = await self._client.chat.completions.create(
-                model=self._model, messages=messages, tools=tools or omit, max_completion_tokens=new, max_tokens=old
-            )
-            return self._read(whole, sent)
-        chunks = await self._client.chat.completions.create(
+        dialect: Dialect,
+    ) -> tuple[Answer, int]:
+        """What it answered, and how many letters it was sent."""
+        told = body_of(messages, tools, dialect)
+        offered = [tool_of(one) for one in tools] if dialect.tools else []
+        async with self._client.chat.completions.with_streaming_response.create(
             model=self._model,
-            messages=messages,
-            tools=tools or omit,
-            max_completion_tokens=new,
-            max_tokens=old,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-        coming = _Coming()
-        async for chunk in chunks:
-            coming.take(chunk)
-            if progress is not None and (line := coming.news()):
-                await progress(line)
-        return self._whole(coming, sent)
+            messages=[cast(ChatCompletionMessageParam, one) for one in told],
+            tools=[cast(ChatCompletionToolUnionParam, one) for one in offered] or omit,
+            max_completion_tokens=most_tokens if dialect.new_limit else omit,
+            max_tokens=omit if dialect.new_limit else most_tokens,
+            stream=self._stream,
+            stream_options={"include_usage": True} if self._stream and dialect.counts else omit,
+        ) as response:
+            kind = response.headers.get("content-type", "")
+            async with asyncio.timeout(self._seconds):
+                answer = await _read(response.iter_bytes(), progress, is_stream="event-stream" in kind)
+        return answer, len(orjson.dumps(told)) + len(orjson.dumps(offered))
 
-    def _read(self, whole: ChatCompletion, sent: int) -> Reply:
-        # The library's types promise more than servers keep: HTML with status 200 comes out as a str.
-        if not isinstance(whole, ChatCompletion):
-            raise self._unavailable("no-answer", f"answers with {type(whole).__name__} where a completion is expected")
-        if not whole.choices:
-            raise self._unavailable("no-answer", f"answers without a choice{_error_in(whole.model_extra)}")
-        choice = whole.choices[0]
-        if choice.message is None:
-            raise self._unavailable("no-answer", "answers with a choice that says nothing")
-        calls = tuple(
-            ToolCall(id=one.id or f"call-{number}", name=one.function.name or "", arguments=one.function.arguments or "")
-            for number, one in enumerate(choice.message.tool_calls or (), start=1)
-            if isinstance(one, ChatCompletionMessageFunctionToolCall)
-        )
-        return self._checked(choice.message.content or "", calls, _counted(whole.usage), choice.finish_reason or "", sent)
-
-    def _whole(self, coming: "_Coming", sent: int) -> Reply:
-        if not coming.saw_choice:
-            raise self._unavailable("no-answer", f"answers without a choice{_error_in(coming.extra)}")
-        if not coming.finish:
+    def _checked(self, answer: Answer, messages: Sequence[Message], tools: Sequence[ToolSpec], sent: int) -> Reply:
+        if answer.error:
+            said = self._without_key(answer.error)
+            if answer.status >= 400:
+                raise self._refused(answer.status, said, "")
+            raise self._unavailable("no-answer", f"answers with an error: {said}")
+        if not answer.saw_choice:
+            raise self._unavailable("no-answer", "answers without a choice")
+        if not answer.finish:
             raise self._unavailable("cut-off", "broke off in the middle of an answer")
-        return self._checked(coming.text, coming.calls(), coming.usage, coming.finish, sent)
+        if answer.finish == "length":
+            words = "had more to say, or to think, than it may (finish_reason length; see LESTRADE_MODEL_ANSWER_TOKENS)"
+            raise self._unavailable("cut-off", words)
+        letters = answer.size + answer.thought
+        answer.settle([one.name for one in tools])
+        if not answer.text.strip() and not answer.calls:
+            if answer.refusal:
+                raise self._unavailable("refused", f"declines to answer: {safe(answer.refusal, limit=160)}")
+            if answer.finish == "content_filter":
+                raise self._unavailable("refused", "was stopped by a content filter")
+            raise self._unavailable("no-answer", "answers with nothing" if not letters else "thinks aloud and then says nothing")
+        guessed = Usage(prompt=sent // LETTERS_PER_TOKEN + 1, completion=letters // LETTERS_PER_TOKEN + 1)
+        return Reply(text=_clean(answer.text), calls=_calls(answer, messages), usage=answer.usage or guessed)
 
-    def _checked(self, text: str, calls: tuple[ToolCall, ...], counted: Usage | None, finish: str, sent: int) -> Reply:
-        if finish == "length":
-            raise self._unavailable("cut-off", "had more to say than it may (finish_reason length)")
-        if not text.strip() and not calls:
-            raise self._unavailable("no-answer", "answers with nothing")
-        said = len(text) + sum(len(one.name) + len(one.arguments) for one in calls)
-        if said > LONGEST_ANSWER or len(calls) > MOST_CALLS:
-            raise self._unavailable("no-answer", f"answers with {said} characters and {len(calls)} tool calls, which is too much")
-        guessed = Usage(prompt=sent // LETTERS_PER_TOKEN + 1, completion=said // LETTERS_PER_TOKEN + 1)
-        whole = tuple(ToolCall(id=_clean(one.id), name=_clean(one.name), arguments=_clean(one.arguments)) for one in calls)
-        return Reply(text=_clean(text), calls=whole, usage=counted or guessed)
-
-    def _refused(self, exc: openai.APIStatusError) -> ModelUnavailable:
-        status, said = exc.status_code, self._words(exc)
-        if status in (400, 413, 422) and _OVERFLOW.search(said):
+    def _refused(self, status: int, said: str, later: str) -> ModelUnavailable:
+        if status in (400, 413, 422, 500) and _OVERFLOW.search(said):
             return self._unavailable("context-overflow", "cannot take that much text at once")
         match status:
             case 401:
@@ -161,9 +178,8 @@ class OpenAIChat:
             case 404:
                 return self._unavailable("no-such-model", f"knows no model {self._model} (HTTP 404; see LESTRADE_MODEL)")
             case 429:
-                wait = exc.response.headers.get("retry-after", "")
-                later = f", may be asked again in {safe(wait, limit=20)} s" if wait else ""
-                return self._unavailable("rate-limited", f"is asked too often, or its quota is used up (HTTP 429{later})")
+                wait = f", may be asked again in {safe(later, limit=20)} s" if later else ""
+                return self._unavailable("rate-limited", f"is asked too often, or its quota is used up (HTTP 429{wait})")
             case _ if status >= 500:
                 return self._unavailable("server-error", f"is broken (HTTP {status})")
             case _:
@@ -171,7 +187,9 @@ class OpenAIChat:
 
     def _words(self, exc: openai.APIStatusError) -> str:
         body = exc.body if isinstance(exc.body, dict) else {}
-        said = str(body.get("message") or body.get("code") or "")
+        return self._without_key(str(body.get("message") or body.get("detail") or body.get("code") or ""))
+
+    def _without_key(self, said: str) -> str:
         if self._key:
             said = said.replace(self._key, "[masked]")
         return safe(said, limit=200)
@@ -182,91 +200,57 @@ class OpenAIChat:
         return ModelUnavailable(reason, mask(f"the model at {host} {what}"))
 
 
-@dataclass(slots=True)
-class _Coming:
-    """An answer as it comes, in pieces. Servers differ in how they number the pieces of tool calls."""
-
-    text: str = ""
-    finish: str = ""
-    size: int = 0  # of all arguments
-    saw_choice: bool = False
-    usage: Usage | None = None
-    extra: dict[str, object] | None = None
-    _calls: list[dict[str, str]] = field(default_factory=list)
-    _by_index: dict[int, int] = field(default_factory=dict)
-    _told: int = 0
-
-    def take(self, chunk: ChatCompletionChunk) -> None:
-        if chunk.usage is not None:
-            self.usage = _counted(chunk.usage)
-        self.extra = chunk.model_extra or self.extra
-        for choice in chunk.choices or ():
-            if choice.index:
-                continue
-            self.saw_choice = True
-            self.finish = choice.finish_reason or self.finish
-            self.text += choice.delta.content or ""
-            self.size += sum(len(one.function.arguments or "") for one in choice.delta.tool_calls or () if one.function)
-            if len(self.text) + self.size > LONGEST_ANSWER or len(self._calls) > MOST_CALLS:
-                raise ValueError("too long")
-            for piece in choice.delta.tool_calls or ():
-                place = self._by_index.get(piece.index)
-                if place is None or (piece.id and self._calls[place]["id"] not in ("", piece.id)):
-                    place = self._by_index[piece.index] = len(self._calls)
-                    self._calls.append({"id": "", "name": "", "arguments": ""})
-                call = self._calls[place]
-                call["id"] = piece.id or call["id"]
-                call["name"] += (piece.function.name or "") if piece.function else ""
-                call["arguments"] += (piece.function.arguments or "") if piece.function else ""
-
-    def news(self) -> str:
-        """A line for who waits, each time that a tool call begins."""
-        if len(self._calls) <= self._told or not self._calls[-1]["name"]:
-            return ""
-        self._told = len(self._calls)
-        return f"asks for {safe(self._calls[-1]['name'], limit=60)}"
-
-    def calls(self) -> tuple[ToolCall, ...]:
-        return tuple(
-            ToolCall(id=one["id"] or f"call-{number}", name=one["name"], arguments=one["arguments"])
-            for number, one in enumerate(self._calls, start=1)
-        )
+async def _read(pieces: AsyncIterator[bytes], progress: Progress | None, *, is_stream: bool) -> Answer:
+    """Whole or in pieces, as it comes whatever was asked for: some servers do not stream, and some do nothing else."""
+    answer = Answer()
+    if not is_stream:
+        body = b"".join([piece async for piece in pieces]).strip()
+        if not body.startswith((b"data:", b"event:", b":")):
+            answer.take(json.loads(body))
+            answer.finish = answer.finish or "stop"  # it came whole
+            return answer
+        for event in events_of(iter(body.replace(b"\r\n", b"\n").split(b"\n"))):
+            _taken(answer, event)
+        return answer
+    told, event_lines = 0, list[bytes]()
+    async for line in lines_of(pieces):
+        event_lines.append(line)
+        if line:
+            continue
+        for event in events_of(iter(event_lines)):
+            _taken(answer, event)
+        event_lines = []
+        if progress is not None and len(answer.calls) > told and answer.calls[-1].name:
+            told = len(answer.calls)
+            await progress(f"asks for {safe(answer.calls[-1].name, limit=60)}")
+    for event in events_of(iter(event_lines)):
+        _taken(answer, event)
+    return answer
 
 
-def _wire(message: Message) -> ChatCompletionMessageParam:
-    document: dict[str, object] = {"role": message.role, "content": message.text}
-    if message.calls:
-        document["tool_calls"] = [
-            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
-            for one in message.calls
-        ]
-    if message.role == "tool":
-        document["tool_call_id"] = message.answers
-    return cast(ChatCompletionMessageParam, document)
+def _taken(answer: Answer, event: bytes) -> None:
+    if event == b"[DONE]":
+        answer.finish = answer.finish or "stop"
+    else:
+        answer.take(json.loads(event))
 
 
-def _tool(spec: ToolSpec) -> ChatCompletionToolUnionParam:
-    function: dict[str, object] = {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
-    return cast(ChatCompletionToolUnionParam, {"type": "function", "function": function})
-
-
-def _counted(usage: CompletionUsage | None) -> Usage | None:
-    """None for a count that is none: one below nothing would pay a budget back, and one beyond all bounds cannot be kept."""
-    if usage is None:
-        return None
-    numbers = (usage.prompt_tokens, usage.completion_tokens)
-    if not all(type(one) is int and 0 <= one <= MOST_TOKENS for one in numbers) or not usage.prompt_tokens:
-        return None
-    return Usage(prompt=usage.prompt_tokens, completion=usage.completion_tokens)
+def _calls(answer: Answer, messages: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """Each with an id that no other call of the conversation has: some servers give none, or the same ones in every message.
+    Ours are nine letters and digits, which is what Mistral's templates want."""
+    used = {call.id for message in messages for call in message.calls}
+    turn = sum(message.role == "assistant" for message in messages)
+    ours = (f"c{turn:04}{number:04}" for number in count())
+    found = []
+    for one in answer.calls:
+        name = _clean(one.id)
+        if not name or name in used or len(name) > LONGEST_ID:
+            name = next(own for own in ours if own not in used)
+        used.add(name)
+        found.append(ToolCall(id=name, name=_clean(one.name), arguments=_clean(one.arguments), extra=one.extra))
+    return tuple(found)
 
 
 def _clean(raw: str) -> str:
     """Half characters (lone surrogates) can come in as JSON, and can be neither stored nor sent."""
     return raw.encode(errors="replace").decode()
-
-
-def _error_in(extra: object) -> str:
-    """Some servers say with status 200 that something went wrong."""
-    found = extra.get("error") if isinstance(extra, dict) else None
-    said = found.get("message") if isinstance(found, dict) else found
-    return f": {safe(str(said), limit=160)}" if isinstance(said, Iterable) and said else ""

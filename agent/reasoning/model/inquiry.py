@@ -153,7 +153,7 @@ def call_digest(call: ToolCall) -> str:
 def write_reply(reply: Reply) -> str:
     document = {
         "text": reply.text,
-        "calls": [[one.id, one.name, one.arguments] for one in reply.calls],
+        "calls": [[one.id, one.name, one.arguments, one.extra] for one in reply.calls],
         "usage": [reply.usage.prompt, reply.usage.completion],
     }
     return orjson.dumps(document).decode()
@@ -164,6 +164,9 @@ def read_reply(text: str) -> Reply:
     prompt, completion = document["usage"]
     return Reply(
         text=document["text"],
-        calls=tuple(ToolCall(id=id_, name=name, arguments=arguments) for id_, name, arguments in document["calls"]),
+        calls=tuple(
+            ToolCall(id=id_, name=name, arguments=arguments, extra="".join(extra))
+            for id_, name, arguments, *extra in document["calls"]
+        ),
         usage=Usage(prompt=prompt, completion=completion),
     )
