@@ -33,7 +33,7 @@ from agent.ports import (
     Silences,
 )
 from agent.ports.jobs import Jobs
-from agent.ports.listing import RunList
+from agent.ports.listing import AlertList, RunList
 from agent.reasoning.offline import OfflineReasoner
 from agent.runbooks import (
     load_library,
@@ -44,7 +44,7 @@ from agent.signals.masking import mask
 from agent.stages.gather import Limits
 from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import Notification
-from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlAlertList, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.store.model_book import SqlModelBook
 from agent.telemetry import WatchedGovernance, traces, watched
 from agent.toolsets.alertmanager import AlertmanagerSilences
@@ -66,6 +66,7 @@ class Workshop:
         sessions: SessionStore,
         listing: RunList,
         book: AlertBook,
+        alert_list: AlertList,
         database: Database,
         silences: Silences | None = None,
         jobs: Jobs | None = None,
@@ -78,6 +79,7 @@ class Workshop:
         self.sessions = sessions
         self.listing = listing
         self.book = book
+        self.alert_list = alert_list
         self.database = database  # for the parts that keep books of their own beside the runs
         self.jobs = jobs  # where processes share the work
         self._silences = silences
@@ -214,7 +216,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
             clock=clock,
             investigator=await investigator(settings, reader, metrics, library, SqlModelBook(database), stack),
         )
-        saver = await stack.enter_async_context(checkpoints(database.place))
+        saver = await stack.enter_async_context(checkpoints(database.place, database.line.turn))
         investigation = Investigation(means, saver, bounds=_bounds(settings, unattended=unattended))
         yield Workshop(
             settings,
@@ -225,6 +227,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
             book=SqlAlertBook(database, events),
+            alert_list=SqlAlertList(database),
             database=database,
             silences=_silences(settings, stack),
             jobs=await _jobs(settings, database, store, reader.name, stack) if unattended and database.is_shared else None,

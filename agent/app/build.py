@@ -19,6 +19,7 @@ from agent.app.console import add_console
 from agent.app.deliveries import delivering
 from agent.app.health import add_health
 from agent.app.identity import add_identity
+from agent.app.lookout import lookout
 from agent.app.meters import Meters
 from agent.app.refusals import add_refusals
 from agent.app.runs import add_runs
@@ -50,6 +51,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
             conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
+            sights = app.state.lookout = lookout(shop)
             task = asyncio.create_task(workers.run())
             try:
                 async with (
@@ -59,6 +61,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                     yield
             finally:
                 await conversations.close()
+                await sights.close()
                 identity.close()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

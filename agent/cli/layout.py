@@ -64,10 +64,6 @@ def shortened(words: str, most: int = 160) -> str:
     return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def span(since: datetime, now: datetime) -> str:
     """since 11:42 (18 min); with the day where that is another one."""
     minutes = max(0, int((now - since).total_seconds() // 60))

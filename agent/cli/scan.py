@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agent.cli.exits import OF_SCAN
-from agent.cli.layout import Page, counted, span
+from agent.cli.layout import Page, span
 from agent.cli.terminal import run, settings_from
 from agent.domain.document import to_document
 from agent.domain.objects import Ref
@@ -20,16 +20,17 @@ from agent.eyes import Source, eyes
 from agent.ports import ClusterReader
 from agent.reasoning.names import nearest
 from agent.reasoning.offline import OfflineReasoner
+from agent.rendering.scanning import Tone, counted, question, reservation, verdict
 from agent.runbooks import load_own_causes, own_causes
 from agent.settings import Settings
 from agent.stages.gather import Limits
 from agent.stages.survey import survey
-from agent.topology.workloads import CONTROLLED
 
 VERSION = 1
 ROOTS_TOLD = 2  # of one cause; the others by name
 NAMES_TOLD = 8
 STYLES: dict[Effect, str] = {"down": "bold red", "degraded": "bold yellow", "at risk": "bold blue"}
+TONES: dict[Tone, str] = {"good": "bold green", "bad": "bold", "warn": "bold yellow"}
 
 
 def scan(
@@ -120,19 +121,10 @@ def _head(found: Scan, page: Page) -> None:
         counted(found.seen.get("Pod", 0), "pod"),
     ]
     page.line(Text(" · ".join(parts), style="dim"))
-    causes = [one for one in found.troubles if one.cause]
-    if not found.troubles and found.outcome == "healthy":
-        page.line(Text("Nothing is wrong.", style="bold green"))
-        if found.unheard:
-            whose = f"{counted(found.unheard, 'workload')} that {'calls' if found.unheard == 1 else 'call'} others"
-            page.line(Text(f"As objects and events show it; the logs of {whose} were not read.", style="dim"))
-    elif not found.troubles:
-        page.line(Text(f"Nothing can be said: {', '.join(found.blind)} objects could not be read.", style="bold yellow"))
-    else:
-        verb = "lacks" if found.unready == 1 else "lack"
-        lack = f"{found.unready:,} of {found.workloads:,} workloads {verb} pods" if found.unready else "All pods are up"
-        told = f"{counted(len(causes), 'cause')} found" if causes else "no cause was seen"
-        page.line(Text(f"{lack}; {told}.", style="bold"))
+    said, tone = verdict(found)
+    page.line(Text(said, style=TONES[tone]))
+    if more := reservation(found):
+        page.line(Text(more, style="dim"))
     page.line()
 
 
@@ -162,12 +154,7 @@ def _names(refs: list[Ref]) -> str:
 
 
 def _next(trouble: Trouble) -> Iterator[str]:
-    """Asked of something that people have a name for: a workload that suffers, else the subject itself."""
-    subject = trouble.roots[0].finding.subject
-    hit = [one for one in (*trouble.roots[0].finding.affects, *trouble.victims) if one.kind in CONTROLLED]
-    about = subject if subject.kind in (*CONTROLLED, "Service", "Node") or not hit else hit[0]
-    where = f" in namespace {about.namespace}" if about.namespace else ""
-    yield f'lestrade investigate -q "why does {about.name}{where} fail?"'
+    yield f'lestrade investigate -q "{question(trouble)}"'
     if trouble.cause:
         yield f"lestrade runbooks show {trouble.cause}"
 

@@ -1,5 +1,6 @@
 """Runs, alerts, evidence, events and conversations, durable, in one database."""
 
+from agent.store.alert_list import SqlAlertList
 from agent.store.alerts import SqlAlertBook
 from agent.store.database import Database
 from agent.store.deliveries import SqlDeliveryBook
@@ -13,6 +14,7 @@ from agent.store.slack import SqlSlackBook
 __all__ = [
     "Database",
     "SqlAlertBook",
+    "SqlAlertList",
     "SqlDeliveryBook",
     "SqlEventLog",
     "SqlModelBook",

@@ -22,7 +22,7 @@ from agent.graph import Bounds, Investigation, Means, checkpoints
 from agent.ports.cluster import READING_FOR
 from agent.queue.jobs import ProcrastinateJobs
 from agent.settings import Settings
-from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlAlertList, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from tests.fakes.agent_world import (
     Script,
     World,
@@ -95,7 +95,7 @@ async def fleet_shop(
             events=events,
             clock=HastyClock(),
         )
-        saver = await stack.enter_async_context(checkpoints(database.place))
+        saver = await stack.enter_async_context(checkpoints(database.place, database.line.turn))
         bounds = Bounds(poll_seconds=0.01, approval_wait_seconds=0, cluster_patience_seconds=settings.cluster_patience_seconds)
         jobs = None
         if database.is_shared:
@@ -110,6 +110,7 @@ async def fleet_shop(
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
             book=SqlAlertBook(database, events),
+            alert_list=SqlAlertList(database),
             database=database,
             jobs=jobs,
         )

@@ -9,7 +9,7 @@ from agent.bootstrap import Workshop
 from agent.domain.incident import Incident
 from agent.ports import RunStore
 from agent.settings import Settings
-from agent.store import Database, SqlAlertBook, SqlRunList, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlAlertList, SqlRunList, SqlSessionStore
 from tests.fakes.agent_runs import opened
 from tests.fakes.agent_world import Script, World, WorldReader
 
@@ -32,6 +32,7 @@ async def fake_shop(
                 sessions=SqlSessionStore(database),
                 listing=SqlRunList(database),
                 book=SqlAlertBook(database, events),
+                alert_list=SqlAlertList(database),
                 database=database,
                 governed=governed,
             )

@@ -28,10 +28,36 @@
     setInterval(() => document.hidden || take(["found"]).catch(() => {}), 5000);
   }
 
-  const head = document.querySelector("#head[data-live='yes']");
-  if (!head) return;
   const told = document.getElementById("told");
   const status = document.getElementById("status");
+  const tell = (at, stage, text) => {
+    const line = document.createElement("li");
+    const parts = ["time", "b", "span"].map((name) => document.createElement(name));
+    parts[0].dateTime = at || "";
+    [(at || "").slice(11, 19), stage, text].forEach((words, n) => (parts[n].textContent = words));
+    line.append(parts[0], " ", parts[1], " ", parts[2]);
+    told.append(line);
+    status.textContent = text;
+  };
+
+  // An answer that is being worked on. Each stream tells it from the beginning; another process may be the one that works on it.
+  const going = document.querySelector("#going[data-chat]");
+  if (going) {
+    const stream = new EventSource(`/v1/chat/${going.dataset.chat}`);
+    const over = () => (stream.close(), location.reload());
+    stream.addEventListener("session", () => told.replaceChildren());
+    stream.addEventListener("step", (event) => {
+      const said = JSON.parse(event.data);
+      tell(said.at, said.stage, said.text);
+    });
+    stream.addEventListener("answer", over);
+    stream.onerror = () => stream.readyState === EventSource.CLOSED && setTimeout(over, 3000);
+    stream.addEventListener("error", (event) => event.data && over());
+    return;
+  }
+
+  const head = document.querySelector("#head[data-live='yes']");
+  if (!head) return;
   let seen = Number(head.dataset.after);
   let soon = 0;
   const parts = ["head", "found"];
@@ -46,15 +72,7 @@
     if (number <= seen) return;
     seen = number;
     const said = JSON.parse(event.data);
-    const line = document.createElement("li");
-    const [time, stage, text] = ["time", "b", "span"].map((name) => document.createElement(name));
-    time.dateTime = said.at;
-    time.textContent = said.at.slice(11, 19);
-    stage.textContent = said.stage;
-    text.textContent = said.text;
-    line.append(time, " ", stage, " ", text);
-    told.append(line);
-    status.textContent = said.text;
+    tell(said.at, said.stage, said.text);
     refresh();
   });
   stream.addEventListener("ended", () => {

@@ -8,10 +8,13 @@ from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from agent.app.console import listing
+from agent.app.console.alerts import add_alerts
+from agent.app.console.chat import add_chat_pages
 from agent.app.console.connections import connections
 from agent.app.console.doorway import add_doorway
 from agent.app.console.forms import meant
 from agent.app.console.layout import asset, page
+from agent.app.console.scan import add_scan
 from agent.app.console.shown import shown
 from agent.app.identity import Session, Visit, known
 from agent.app.runs import Row
@@ -27,6 +30,9 @@ def add_console(app: FastAPI) -> None:
     _add_assets(app)
     _add_runs(app)
     _add_asking(app)
+    add_chat_pages(app)
+    add_alerts(app)
+    add_scan(app)
 
 
 def _shop(request: Request) -> Workshop:

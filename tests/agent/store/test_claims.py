@@ -6,7 +6,7 @@ import pytest
 
 from agent.bootstrap import Workshop
 from agent.settings import Settings
-from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
+from agent.store import Database, SqlAlertBook, SqlAlertList, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.toolsets.snapshot import SnapshotCluster
 
 
@@ -42,6 +42,7 @@ async def shop(tmp_path):
             sessions=SqlSessionStore(database),
             listing=SqlRunList(database),
             book=SqlAlertBook(database, events),
+            alert_list=SqlAlertList(database),
             database=database,
         )
         return made, investigation
