@@ -6,8 +6,8 @@ run: the checkpoint after a node says the same, and follows at once. Nor does an
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from agent.errors import InputError, StoreUnavailable
 _LOCK = "SELECT pg_try_advisory_lock(6114093) AS locked"
 _UNLOCK = "SELECT pg_advisory_unlock(6114093)"
 
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+
 _REPLACE = """UPDATE checkpoints SET checkpoint_id = ?, parent_checkpoint_id = NULL, type = ?, checkpoint = ?, metadata = ?
 WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ? RETURNING 1"""
 _BEGIN = """INSERT OR REPLACE INTO checkpoints (checkpoint_id, type, checkpoint, metadata, thread_id, checkpoint_ns)
@@ -32,7 +34,12 @@ VALUES (?, ?, ?, ?, ?, ?)"""
 
 class OneRowSaver(AsyncSqliteSaver):
     """langgraph's saver on a connection that commits each statement (`isolation_level=None`): a step costs one statement, one
-    turn of the database's thread and one commit, instead of two of each and five turns."""
+    turn of the database's thread and one commit, instead of two of each and five turns.
+    `turn` is entered for it: others write too."""
+
+    def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
+        super().__init__(connection)
+        self._turn = turn
 
     async def aput(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
@@ -42,8 +49,9 @@ class OneRowSaver(AsyncSqliteSaver):
         kind, body = self.serde.dumps_typed(checkpoint)
         about = json.dumps(metadata_of(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
         row = (checkpoint["id"], kind, body, about, run, namespace)
-        if not before or not await self.conn.execute_fetchall(_REPLACE, (*row, before)):
-            await self.conn.execute_fetchall(_BEGIN, row)
+        async with self._turn():
+            if not before or not await self.conn.execute_fetchall(_REPLACE, (*row, before)):
+                await self.conn.execute_fetchall(_BEGIN, row)
         return {"configurable": {"thread_id": run, "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}}
 
     async def aput_writes(
@@ -72,8 +80,9 @@ def kept_or_unavailable(run: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def checkpoints(place: Path | str) -> AsyncIterator[BaseCheckpointSaver[str]]:
-    """The saver in the database that also holds the runs: a SQLite file, or a PostgreSQL URL. Raises StoreUnavailable."""
+async def checkpoints(place: Path | str, turn: Turn = nullcontext) -> AsyncIterator[BaseCheckpointSaver[str]]:
+    """The saver in the database that also holds the runs: a SQLite file, or a PostgreSQL URL. `turn` is entered around what is
+    written to a file, where others of this process write to it too. Raises StoreUnavailable."""
     if str(place).startswith("postgresql://"):
         async with _shared_checkpoints(str(place)) as shared:
             yield shared
@@ -81,7 +90,7 @@ async def checkpoints(place: Path | str) -> AsyncIterator[BaseCheckpointSaver[st
     try:
         async with aiosqlite.connect(str(place), isolation_level=None) as connection:
             await connection.execute("PRAGMA busy_timeout=10000")
-            saver = OneRowSaver(connection)
+            saver = OneRowSaver(connection, turn)
             await saver.setup()
             yield saver
     except aiosqlite.Error as exc:

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Row, bindparam, case, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from agent.domain.alerting import AlertState, Done, KnownAlert, Neighbourhood, OpenRun
 from agent.store.tables import alerts as book
@@ -33,20 +32,20 @@ _ENDED = (
 )
 
 
-async def known_of(connection: AsyncConnection, cluster: str, fingerprints: Sequence[str]) -> dict[str, KnownAlert]:
+def known_of(connection: Connection, cluster: str, fingerprints: Sequence[str]) -> dict[str, KnownAlert]:
     found: dict[str, KnownAlert] = {}
     for start in range(0, len(fingerprints), PORTION):
         portion = {"cluster": cluster, "fingerprints": fingerprints[start : start + PORTION]}
-        for row in await connection.execute(_KNOWN, portion):
+        for row in connection.execute(_KNOWN, portion):
             found[row.fingerprint] = alert_of(row)
     return found
 
 
-async def open_runs(connection: AsyncConnection, cluster: str, now: datetime) -> list[OpenRun]:
+def open_runs(connection: Connection, cluster: str, now: datetime) -> list[OpenRun]:
     """Those that are not finished, and those that have ended lately."""
-    found = (await connection.execute(_OPEN, {"cluster": cluster})).all()
+    found = connection.execute(_OPEN, {"cluster": cluster}).all()
     since = (now - LATELY).isoformat(timespec="microseconds")
-    ended = (await connection.execute(_ENDED, {"cluster": cluster, "since": since})).all()
+    ended = connection.execute(_ENDED, {"cluster": cluster, "since": since}).all()
     return [
         OpenRun(
             id=row.id,

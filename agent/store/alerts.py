@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, func, select, update
 
 from agent.domain.alerting import NEW, OVERFLOW, KnownAlert, Placement, Taken
 from agent.domain.document import from_document, to_document
@@ -69,8 +69,7 @@ class SqlAlertBook:
         while self._asked:
             together, self._asked = self._asked[:size], self._asked[size:]
             try:
-                async with self._database.turn() as connection:
-                    taken = await self._take_all(connection, together)
+                taken = await self._database.perform(partial(self._take_all, together=together), alone=True, first=True)
             except Exception as exc:  # noqa: BLE001  whatever it is, whoever asked is told
                 if len(together) > 1:  # one that cannot be kept takes no other with it
                     size = 1
@@ -83,11 +82,11 @@ class SqlAlertBook:
                 if not asked.taken.done():
                     asked.taken.set_result(found)
 
-    async def _take_all(self, connection: AsyncConnection, together: Sequence["_Asked"]) -> list[Taken]:
+    def _take_all(self, connection: Connection, together: Sequence["_Asked"]) -> list[Taken]:
         """In a storm most is said again: what only repeats is looked up and counted all at once."""
         now = self._database.now()
         clusters = {asked.cluster: [one.fingerprint for other in together for one in other.alerts] for asked in together}
-        known = {cluster: await known_of(connection, cluster, list(dict.fromkeys(all_))) for cluster, all_ in clusters.items()}
+        known = {cluster: known_of(connection, cluster, list(dict.fromkeys(all_))) for cluster, all_ in clusters.items()}
         repeated: list[tuple[_Asked, Sequence[Placement]]] = []
         taken: list[Taken | None] = []
         for asked in together:
@@ -96,19 +95,19 @@ class SqlAlertBook:
             taken.append(_taken(placed, ()) if placed is not None and only_repeats else None)
             if placed is not None and only_repeats:
                 repeated.append((asked, placed))
-        await self._write(connection, repeated, now)
-        return [done or await self._take(connection, asked, now) for asked, done in zip(together, taken, strict=True)]
+        self._write(connection, repeated, now)
+        return [done or self._take(connection, asked, now) for asked, done in zip(together, taken, strict=True)]
 
-    async def _take(self, connection: AsyncConnection, asked: "_Asked", now: datetime) -> Taken:
-        known = await known_of(connection, asked.cluster, [alert.fingerprint for alert in asked.alerts])
+    def _take(self, connection: Connection, asked: "_Asked", now: datetime) -> Taken:
+        known = known_of(connection, asked.cluster, [alert.fingerprint for alert in asked.alerts])
         decided = asked.decide(asked.alerts, known, None, now)
         if decided is None:
-            decided = asked.decide(asked.alerts, known, await open_runs(connection, asked.cluster, now), now)
+            decided = asked.decide(asked.alerts, known, open_runs(connection, asked.cluster, now), now)
         placed = list(decided or ())
-        opened = await _with_runs(connection, asked.cluster, asked.group_key, placed, now)
-        await self._write(connection, [(asked, placed)], now)
+        opened = _with_runs(connection, asked.cluster, asked.group_key, placed, now)
+        self._write(connection, [(asked, placed)], now)
         for run, of_run in _by_run(placed).items():
-            await _tell_run(connection, run, of_run, now, is_new=run in opened)
+            _tell_run(connection, run, of_run, now, is_new=run in opened)
         return _taken(placed, opened)
 
     async def of_run(self, run: str) -> Sequence[KnownAlert]:
@@ -122,17 +121,18 @@ class SqlAlertBook:
             return [alert_of(found) for found in await connection.execute(query)]
 
     async def close_unasked(self, run: str, outcome: str, headline: str) -> bool:
-        async with self._database.turn() as connection:
+        def work(connection: Connection) -> bool:
             now = self._database.now()
-            closed = await _close_queued(connection, run, outcome, headline, now)
+            closed = _close_queued(connection, run, outcome, headline, now)
             if closed:
-                await append_in(connection, run, "intake", headline, {"outcome": outcome}, at=now)
+                append_in(connection, run, "intake", headline, {"outcome": outcome}, at=now)
+            return closed
+
+        closed = await self._database.perform(work, alone=True)
         self._events.wake()
         return closed
 
-    async def _write(
-        self, connection: AsyncConnection, taken: Sequence[tuple["_Asked", Sequence[Placement]]], now: datetime
-    ) -> None:
+    def _write(self, connection: Connection, taken: Sequence[tuple["_Asked", Sequence[Placement]]], now: datetime) -> None:
         rows = [
             {
                 "cluster": asked.cluster,
@@ -154,12 +154,10 @@ class SqlAlertBook:
             for one in placed
         ]
         for start in range(0, len(rows), PORTION):
-            await connection.execute(self._put, rows[start : start + PORTION])
+            connection.execute(self._put, rows[start : start + PORTION])
 
 
-async def _with_runs(
-    connection: AsyncConnection, cluster: str, group_key: str, placed: list[Placement], now: datetime
-) -> tuple[str, ...]:
+def _with_runs(connection: Connection, cluster: str, group_key: str, placed: list[Placement], now: datetime) -> tuple[str, ...]:
     """Open the runs that are wanted and put their ids into the placements."""
     ids: dict[str, str] = {}
     wanted = {one.run: group_key if one.run == NEW else one.run for one in placed if one.run in (NEW, OVERFLOW)}
@@ -178,17 +176,17 @@ async def _with_runs(
             "cluster": cluster,
             "priority": min(one.priority for one in placed if one.run == name),
         }
-        await connection.execute(runs.insert().values(values))
+        connection.execute(runs.insert().values(values))
     placed[:] = [replace(one, run=ids.get(one.run, one.run)) for one in placed]
     return tuple(ids.values())
 
 
-async def _tell_run(connection: AsyncConnection, run: str, placed: Sequence[Placement], now: datetime, *, is_new: bool) -> None:
+def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now: datetime, *, is_new: bool) -> None:
     """The run as its alerts are now, and an event for what is new about them."""
     fresh = [one for one in placed if not one.repeats]
     if not fresh:
         return
-    row = (await connection.execute(select(runs).where(runs.c.id == run).with_for_update())).one_or_none()
+    row = connection.execute(select(runs).where(runs.c.id == run).with_for_update()).one_or_none()
     if row is None:
         return
     firing = [one for one in fresh if not one.alert.resolved]
@@ -206,18 +204,18 @@ async def _tell_run(connection: AsyncConnection, run: str, placed: Sequence[Plac
         if firing:
             values["last_alert_at"] = _stamp(now)
             values["priority"] = min(row.priority, *(one.priority for one in firing))
-    await connection.execute(update(runs).where(runs.c.id == run).values(values))
+    connection.execute(update(runs).where(runs.c.id == run).values(values))
     if row.told < TOLD:
         for text, data in _lines(firing, resolved, row, is_new=is_new):
-            await append_in(connection, run, "intake", text, data, at=now)
+            append_in(connection, run, "intake", text, data, at=now)
     elif row.told == TOLD:
-        await append_in(connection, run, "intake", "more alerts come and go; the book of alerts has them all", {}, at=now)
+        append_in(connection, run, "intake", "more alerts come and go; the book of alerts has them all", {}, at=now)
     if resolved and row.state == "queued":
         query = select(func.count()).select_from(book).where(book.c.run == run, book.c.state == "firing")
-        if not (await connection.execute(query)).scalar():
+        if not connection.execute(query).scalar():
             headline = f"Resolved by itself before it was looked into: {_names(resolved)}"
-            if await _close_queued(connection, run, "resolved", headline, now):
-                await append_in(connection, run, "conclude", headline, {"outcome": "resolved"}, at=now)
+            if _close_queued(connection, run, "resolved", headline, now):
+                append_in(connection, run, "conclude", headline, {"outcome": "resolved"}, at=now)
 
 
 def _lines(
@@ -236,12 +234,12 @@ def _lines(
         yield f"resolved{when}: {_names(resolved)}", {"alerts": [one.alert.fingerprint for one in resolved][:HELD]}
 
 
-async def _close_queued(connection: AsyncConnection, run: str, outcome: str, headline: str, now: datetime) -> bool:
+def _close_queued(connection: Connection, run: str, outcome: str, headline: str, now: datetime) -> bool:
     """Not once somebody has begun: then it goes its way, and says what came."""
     stamp = _stamp(now)
     values = {"state": "finished", "outcome": outcome, "headline": headline, "report": "{}", "updated_at": stamp}
     free = runs.c.owner.is_(None) | (runs.c.claimed_until < stamp)
-    done = await connection.execute(update(runs).where(runs.c.id == run, runs.c.state == "queued", free).values(values))
+    done = connection.execute(update(runs).where(runs.c.id == run, runs.c.state == "queued", free).values(values))
     return done.rowcount == 1
 
 

@@ -1,13 +1,15 @@
 """The connection: one engine, opened once, with what durability needs on either database. Knows no table's meaning."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Table, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -15,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from agent.errors import InputError, StoreUnavailable
+from agent.store.line import Line
 from agent.store.tables import metadata
 
 EXPECTED = "expected sqlite:///path or postgresql://user@host/database"
 MAKING = 6_114_091  # PostgreSQL's advisory locks are numbers: two that start at once would both make the tables
-TURN = 6_114_092
+_ALONE = text("SELECT pg_advisory_xact_lock(6114092)")
 POOL_SECONDS = 10  # longer than this nobody waits for a connection
 _POSTGRES = (
     "default_transaction_isolation=read\\ committed",
@@ -30,15 +33,22 @@ _POSTGRES = (
     "client_min_messages=error",
 )
 
+Made = TypeVar("Made")
+
 
 class Database:
-    """`Database.open(url)` makes missing tables. `now` is the wall clock unless a test drives it."""
+    """`Database.open(url)` makes missing tables. `now` is the wall clock unless a test drives it.
 
-    def __init__(self, engine: AsyncEngine, place: str, now: Callable[[], datetime]) -> None:
+    `transaction` is for whoever reads, or writes one thing now and then; `perform` for what is written all the time.
+    """
+
+    def __init__(self, engine: AsyncEngine, place: str, now: Callable[[], datetime], writing: Sequence[Engine] = ()) -> None:
         self._engine = engine
         self.place = place  # the SQLite file, or PostgreSQL's URL as its own driver takes it: checkpoints lie beside the runs
         self.now = now
-        self._turn = asyncio.Lock()
+        self.line = Line()  # of those that write to the SQLite file in this process, the checkpoints too
+        self._writing = writing  # what waits for the disk, and what does not
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lestrade-store") if writing else None
 
     @property
     def is_shared(self) -> bool:
@@ -55,8 +65,12 @@ class Database:
         """`sqlite:///relative`, `sqlite:////absolute`, `postgresql://user@host/database`. Raises InputError for another kind,
         StoreUnavailable."""
         parsed = _parsed(url)
-        engine, place = _postgres(parsed) if parsed.get_backend_name() == "postgresql" else _sqlite(parsed)
-        database = cls(engine, place, now or (lambda: datetime.now(UTC)))
+        clock = now or (lambda: datetime.now(UTC))
+        if parsed.get_backend_name() == "postgresql":
+            database = cls(*_postgres(parsed), clock)
+        else:
+            engine, writing, place = _sqlite(parsed)
+            database = cls(engine, place, clock, writing)
         try:
             async with database.transaction() as connection:
                 if database.is_shared:
@@ -73,9 +87,38 @@ class Database:
 
         Write first: a SQLite transaction that begins with a read cannot wait for its turn to write.
         """
-        try:
+        with self._kept():
             async with self._engine.begin() as connection:
                 yield connection
+
+    async def perform(
+        self, work: Callable[[Connection], Made], *, alone: bool = False, first: bool = False, soon: bool = False
+    ) -> Made:
+        """A transaction that writes, whole, in one go: `work` has its connection to itself and must not wait for anything else.
+
+        With SQLite it is done in one turn of one thread, in line with all others that write: there each statement would
+        otherwise be a turn of a thread of its own, while nobody else may write. `alone`: as with `turn`. `first`: somebody waits
+        for it. `soon`: that it outlives this process is enough, and not yet that it outlives the machine: it is on its disk
+        with the next that is not so, since what is written stays in order. Raises StoreUnavailable.
+        """
+        with self._kept():
+            if self._thread is None:
+                async with self._engine.begin() as connection:
+                    if alone:
+                        await connection.execute(_ALONE)
+                    return await connection.run_sync(work)
+            async with self.line.turn(first=first):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, self._perform, work, soon)
+
+    def _perform(self, work: Callable[[Connection], Made], soon: bool) -> Made:
+        with self._writing[soon].begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return work(connection)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
         except (SQLAlchemyError, OSError) as exc:
             raise StoreUnavailable(f"runs cannot be kept in {self.shown}: {_plain(exc)}") from exc
 
@@ -89,9 +132,9 @@ class Database:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may read, decide and write: no other turn, of any process, is between its begin and its end."""
-        async with self._turn, self.transaction() as connection:  # our own wait in line: SQLite would have them poll
+        async with self.line.turn(), self.transaction() as connection:  # our own wait in line: SQLite would have them poll
             if self.is_shared:
-                await connection.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))
+                await connection.execute(_ALONE)
             else:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -102,6 +145,10 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        if self._thread is not None:
+            for engine in self._writing:
+                await asyncio.get_running_loop().run_in_executor(self._thread, engine.dispose)
+            self._thread.shutdown()
 
 
 def _parsed(url: str) -> URL:
@@ -116,15 +163,18 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _sqlite(url: URL) -> tuple[AsyncEngine, str]:
+def _sqlite(url: URL) -> tuple[AsyncEngine, tuple[Engine, Engine], str]:
     path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise StoreUnavailable(f"runs cannot be kept in {path}: {exc.strerror}") from exc
     engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
-    event.listen(engine.sync_engine, "connect", _pragmas)
-    return engine, str(path)
+    direct = url.set(drivername="sqlite+pysqlite")
+    lasting, soon = (create_engine(direct, pool_size=1, max_overflow=0) for _ in range(2))
+    for one in (engine.sync_engine, lasting, soon):
+        event.listen(one, "connect", _pragmas if one is not soon else partial(_pragmas, synchronous="NORMAL"))
+    return engine, (lasting, soon), str(path)
 
 
 def _postgres(url: URL) -> tuple[AsyncEngine, str]:
@@ -181,9 +231,9 @@ def _as_ours(connection: Connection, shown: str) -> None:
             connection.execute(CreateIndex(index, if_not_exists=True))
 
 
-def _pragmas(connection: Any, _record: object) -> None:
+def _pragmas(connection: Any, _record: object, *, synchronous: str = "FULL") -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
+    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", f"synchronous={synchronous}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

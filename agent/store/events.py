@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, Row, and_, func, literal, not_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Integer, Row, and_, func, literal, not_, select
 from sqlalchemy.sql.expression import exists
 
 from agent.ports.store import RunEvent
@@ -28,14 +27,16 @@ class SqlEventLog:
         self._appended = asyncio.Event()
 
     async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent:
-        async with self._database.transaction() as connection:
-            if self._database.is_shared:  # two appends at once would both take the next number
-                await connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
-            await append_in(connection, run, stage, text, data or {}, at=self._database.now())
+        def work(connection: Connection) -> RunEvent:
+            # Two appends at once would both take the next number; of SQLite's transactions there are no two.
+            connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
+            append_in(connection, run, stage, text, data or {}, at=self._database.now())
             query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
-            found = (await connection.execute(query)).one()
+            return _event(connection.execute(query).one())
+
+        appended = await self._database.perform(work, soon=True)
         self.wake()
-        return _event(found)
+        return appended
 
     def wake(self) -> None:
         """Followers look again: something was appended in another transaction of this process."""
@@ -71,9 +72,7 @@ class SqlEventLog:
             return
 
 
-async def append_in(
-    connection: AsyncConnection, run: str, stage: str, text: str, data: Mapping[str, Json], *, at: datetime
-) -> None:
+def append_in(connection: Connection, run: str, stage: str, text: str, data: Mapping[str, Json], *, at: datetime) -> None:
     """Within a transaction of somebody who has the run for themselves."""
     last = select(func.max(events.c.seq)).where(events.c.run == run).scalar_subquery()
     told = exists().where(and_(events.c.run == run, events.c.seq == last, events.c.stage == stage, events.c.text == text))
@@ -85,7 +84,7 @@ async def append_in(
         literal(text),
         literal(orjson.dumps(dict(data)).decode()),
     ).where(not_(told))
-    await connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
+    connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
 
 
 def _event(found: Row[Any]) -> RunEvent:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from agent.domain.document import from_document, to_document
@@ -26,6 +26,7 @@ class SqlRunStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._put_text = database.insert(blobs).on_conflict_do_nothing(index_elements=["sha256"])
 
     async def open(self, incident: Incident) -> tuple[RunRow, bool]:
         now = _stamp(self._database.now())
@@ -41,19 +42,20 @@ class SqlRunStore:
             "cluster": incident.cluster,
             "priority": 0,  # somebody waits for it
         }
+
+        def work(connection: Connection) -> tuple[RunRow, bool] | None:
+            try:
+                with connection.begin_nested():
+                    connection.execute(runs.insert().values(values))
+                return _row(connection.execute(select(*_ROW).where(runs.c.id == values["id"])).one()), True
+            except IntegrityError:
+                of_group = (runs.c.group_key == incident.group_key) & (runs.c.cluster == incident.cluster)
+                joined = connection.execute(select(*_ROW).where(of_group, runs.c.state != "finished")).first()
+                return (_row(joined), False) if joined is not None else None
+
         for _ in range(3):  # the run that we collide with may finish before we have read it
-            async with self._database.transaction() as connection:
-                try:
-                    async with connection.begin_nested():
-                        await connection.execute(runs.insert().values(values))
-                    found = (await connection.execute(select(runs).where(runs.c.id == values["id"]))).one()
-                    return _row(found), True
-                except IntegrityError:
-                    of_group = (runs.c.group_key == incident.group_key) & (runs.c.cluster == incident.cluster)
-                    query = select(runs).where(of_group, runs.c.state != "finished")
-                    joined = (await connection.execute(query)).first()
-                    if joined is not None:
-                        return _row(joined), False
+            if (found := await self._database.perform(work)) is not None:
+                return found
         raise AssertionError("an alert group collided with a run that was never there")
 
     async def claim(self, run: str, owner: str, *, lease_seconds: int, most: int = 0) -> bool:
@@ -69,21 +71,21 @@ class SqlRunStore:
                 updated_at=_stamp(now),
             )
         )
-        if not most:
-            async with self._database.transaction() as connection:
-                return (await connection.execute(statement)).rowcount == 1
-        async with self._database.turn() as connection:  # two that claim at once would both count one too few
-            cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
-            held = (runs.c.state == "running") & (runs.c.claimed_until >= _stamp(now)) & runs.c.owner.is_not(None)
-            query = select(func.count()).select_from(runs).where(held, runs.c.id != run, runs.c.cluster == cluster)
-            if (await connection.execute(query)).scalar_one() >= most:
+        cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
+        held = (runs.c.state == "running") & (runs.c.claimed_until >= _stamp(now)) & runs.c.owner.is_not(None)
+        others = select(func.count()).select_from(runs).where(held, runs.c.id != run, runs.c.cluster == cluster)
+
+        def work(connection: Connection) -> bool:
+            if most and connection.execute(others).scalar_one() >= most:
                 return False
-            return (await connection.execute(statement)).rowcount == 1
+            return connection.execute(statement).rowcount == 1
+
+        # Two that claim at once would both count one too few. A machine that fails leaves nobody who holds anything.
+        return await self._database.perform(work, alone=bool(most), soon=True)
 
     async def release(self, run: str, owner: str) -> None:
         statement = update(runs).where(runs.c.id == run, runs.c.owner == owner).values(owner=None, claimed_until=None)
-        async with self._database.transaction() as connection:
-            await connection.execute(statement)
+        await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
         query = select(*_ROW).where(runs.c.state != "finished").order_by(runs.c.priority, runs.c.created_at, runs.c.id)
@@ -109,13 +111,16 @@ class SqlRunStore:
         ]
 
     async def same_cause(self, run: str, cause: str) -> str:
-        async with self._database.turn() as connection:
-            cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
-            others = (runs.c.id != run) & (runs.c.cause == cause) & (runs.c.state != "finished") & (runs.c.cluster == cluster)
-            query = select(runs.c.id).where(others).order_by(runs.c.created_at, runs.c.id).limit(1)
-            first = (await connection.execute(query)).scalar()
-            await connection.execute(update(runs).where(runs.c.id == run).values(cause="" if first else cause))
-        return str(first or "")
+        cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
+        others = (runs.c.id != run) & (runs.c.cause == cause) & (runs.c.state != "finished") & (runs.c.cluster == cluster)
+        query = select(runs.c.id).where(others).order_by(runs.c.created_at, runs.c.id).limit(1)
+
+        def work(connection: Connection) -> str:
+            first = connection.execute(query).scalar()
+            connection.execute(update(runs).where(runs.c.id == run).values(cause="" if first else cause))
+            return str(first or "")
+
+        return await self._database.perform(work, alone=True)
 
     async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None:
         values = {
@@ -127,8 +132,8 @@ class SqlRunStore:
             "claimed_until": None,
             "updated_at": _stamp(self._database.now()),
         }
-        async with self._database.transaction() as connection:
-            await connection.execute(update(runs).where(runs.c.id == run).values(values))
+        statement = update(runs).where(runs.c.id == run).values(values)
+        await self._database.perform(lambda connection: connection.execute(statement).rowcount)
 
     async def row(self, run: str) -> RunRow | None:
         async with self._database.transaction() as connection:
@@ -148,22 +153,22 @@ class SqlRunStore:
     async def put_evidence(self, run: str, pieces: Sequence[Evidence]) -> None:
         if not pieces:
             return
-        async with self._database.transaction() as connection:
-            for piece in pieces:
-                digest = piece.sha256 or _sha256(piece.text)
-                await connection.execute(
-                    self._database.insert(blobs)
-                    .values(sha256=digest, text=piece.text)
-                    .on_conflict_do_nothing(index_elements=["sha256"])
-                )
-                body = cast(dict[str, Json], to_document(piece)) | {"text": "", "sha256": digest}
-                row = {"run": run, "id": piece.id, "place": _place(piece.id), "sha256": digest, "body": _dump(body)}
-                statement = self._database.insert(evidence).values(row)
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["run", "id"], set_={"sha256": digest, "body": row["body"], "place": row["place"]}
-                    )
-                )
+        texts: dict[str, str] = {}
+        rows = []
+        for piece in pieces:
+            digest = piece.sha256 or _sha256(piece.text)
+            texts[digest] = piece.text
+            body = cast(dict[str, Json], to_document(piece)) | {"text": "", "sha256": digest}
+            rows.append({"run": run, "id": piece.id, "place": _place(piece.id), "sha256": digest, "body": _dump(body)})
+        insert = self._database.insert(evidence)
+        kept = {name: insert.excluded[name] for name in ("sha256", "body", "place")}
+        statement = insert.on_conflict_do_update(index_elements=["run", "id"], set_=kept)
+
+        def work(connection: Connection) -> None:
+            connection.execute(self._put_text, [{"sha256": digest, "text": text} for digest, text in sorted(texts.items())])
+            connection.execute(statement, rows)
+
+        await self._database.perform(work, soon=True)  # the checkpoint that names it comes after it
 
     async def evidence(self, run: str) -> Sequence[Evidence]:
         query = (
@@ -178,11 +183,8 @@ class SqlRunStore:
 
     async def put_blob(self, text: str) -> str:
         digest = _sha256(text)
-        statement = (
-            self._database.insert(blobs).values(sha256=digest, text=text).on_conflict_do_nothing(index_elements=["sha256"])
-        )
-        async with self._database.transaction() as connection:
-            await connection.execute(statement)
+        row = {"sha256": digest, "text": text}
+        await self._database.perform(lambda connection: connection.execute(self._put_text, row).rowcount, soon=True)
         return digest
 
     async def blob(self, sha256: str) -> str | None:
