@@ -23,16 +23,18 @@ from agent.reasoning.model.inquiry import (
     messages,
     read_reply,
     request_digest,
+    size_of,
     tokens,
     write_reply,
 )
-from agent.reasoning.model.leash import Bill, is_last, over
+from agent.reasoning.model.leash import Bill, at_most, is_last, most_of_a_day, over
 from agent.reasoning.model.proposal import CONCLUDE, NotInForm, conclude_tool, read_proposal
 from agent.reasoning.model.slicing import SLICE_SCHEMA
 from agent.stages.telling import Tell
 from sidecar.contract import Json
 
 DAY = timedelta(hours=24)
+LATE = timedelta(seconds=60)  # after that, what was reserved for an answer is free again, whatever became of its process
 MOST_IDLE = 3  # turns in a row that ask nothing new
 LAST = "This is your last answer: conclude now with what you have, and say in `unknowns` what is left open."
 Next = Literal["look", "investigate", "settle"]
@@ -85,16 +87,16 @@ async def investigate(
         return _ended(inquiry, "budget", spent)
     texts = await fetched(inquiry, store)
     told = messages(inquiry, texts, context_tokens=leash.context_tokens)
-    final = bool(inquiry.shortfall) or is_last(inquiry.bill, tokens(told) + leash.answer_tokens, leash)
+    final = bool(inquiry.shortfall) or is_last(inquiry.bill, tokens(told) + leash.answer_tokens, leash, day)
     specs = [conclude_tool()]
     if final:
         told.append(Message(role="user", text=LAST))
-        inquiry = inquiry if inquiry.shortfall else replace(inquiry, shortfall="budget", why="the run's budget is nearly used up")
+        inquiry = inquiry if inquiry.shortfall else replace(inquiry, shortfall="budget", why="the budget is nearly used up")
     else:
         specs += _specs(investigator, case)
     began = clock.now()
     try:
-        reply = await _answered(told, specs, case, investigator=investigator, bill=inquiry.bill, tell=tell)
+        reply = await _answered(told, specs, case, investigator=investigator, bill=inquiry.bill, clock=clock, tell=tell)
     except ModelUnavailable as exc:
         waited = (clock.now() - began).total_seconds()
         late = replace(inquiry, bill=inquiry.bill.later(waited))
@@ -115,9 +117,17 @@ async def investigate(
 
 
 async def _answered(
-    told: Sequence[Message], specs: Sequence[ToolSpec], case: Case, *, investigator: Investigator, bill: Bill, tell: Tell
+    told: Sequence[Message],
+    specs: Sequence[ToolSpec],
+    case: Case,
+    *,
+    investigator: Investigator,
+    bill: Bill,
+    clock: Clock,
+    tell: Tell,
 ) -> Reply:
-    """From the book where it came in before a crash, else from the model. Raises ModelUnavailable."""
+    """From the book where it came in before a crash, else from the model, for whom the money is taken out of the day's budget
+    first: runs that ask at the same time cannot spend the same. Raises ModelUnavailable."""
     leash, chat, book = investigator.leash, investigator.chat, investigator.book
     digest = request_digest(chat.name, told, specs)
     paid = await book.paid(case.run, digest)
@@ -127,11 +137,21 @@ async def _answered(
     async def progress(line: str) -> None:
         await tell(f"the model {line}")
 
+    now, left = clock.now(), max(1.0, leash.run_seconds - bill.seconds)
+    until = now + timedelta(seconds=left) + LATE
+    wanted = at_most(size_of(told, specs), leash)
+    if not await book.reserve(case.run, wanted, most=most_of_a_day(leash), since=now - DAY, until=until):
+        raise ModelUnavailable(
+            "budget", f"what is left of the budget of 24 hours may be less than one answer costs ({wanted.tokens} tokens)"
+        )
     try:
-        async with asyncio.timeout(max(1.0, leash.run_seconds - bill.seconds)):
+        async with asyncio.timeout(left):
             reply = await chat.reply(told, specs, most_tokens=leash.answer_tokens, progress=progress)
-    except TimeoutError:
-        raise ModelUnavailable("timeout", f"the model did not answer within the {leash.run_seconds:g} s of a run") from None
+    except BaseException as exc:
+        await book.give_back(case.run)
+        if isinstance(exc, TimeoutError):
+            raise ModelUnavailable("timeout", f"the model did not answer within the {leash.run_seconds:g} s of a run") from None
+        raise
     used = reply.usage.prompt + reply.usage.completion
     await book.enter(
         PaidCall(run=case.run, request=digest, reply=write_reply(reply), tokens=used, cost=leash.price.of(reply.usage))

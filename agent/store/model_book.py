@@ -1,13 +1,17 @@
-"""What was asked of models, in SQL: answers by run and request, a day's sum, and conclusions by finding fingerprint."""
+"""What was asked of models, in SQL: answers by run and request, a day's sum, what is reserved of it, and conclusions by finding
+fingerprint."""
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.ports.model import PaidCall, Spent
 from agent.store.database import Database
-from agent.store.tables import model_calls, model_conclusions
+from agent.store.tables import model_calls, model_conclusions, model_reservations
+
+_ALONE = text("SELECT pg_advisory_xact_lock(6114095)")
 
 
 class SqlModelBook:
@@ -32,6 +36,7 @@ class SqlModelBook:
             "at": _stamp(self._database.now()),
         }
         async with self._database.transaction() as connection:
+            await connection.execute(model_reservations.delete().where(model_reservations.c.run == call.run))
             try:
                 async with connection.begin_nested():
                     await connection.execute(model_calls.insert().values(values))
@@ -39,10 +44,30 @@ class SqlModelBook:
                 return  # entered before: the first answer stands
 
     async def spent_since(self, since: datetime) -> Spent:
-        query = select(func.sum(model_calls.c.tokens), func.sum(model_calls.c.cost)).where(model_calls.c.at >= _stamp(since))
         async with self._database.transaction() as connection:
-            tokens, cost = (await connection.execute(query)).one()
-        return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
+            return await _spent(connection, since)
+
+    async def reserve(self, run: str, wanted: Spent, *, most: Spent, since: datetime, until: datetime) -> bool:
+        theirs = model_reservations.c
+        over = (theirs.run == run) | (theirs.until <= _stamp(self._database.now()))
+        async with self._database.transaction() as connection:
+            if self._database.is_shared:
+                await connection.execute(_ALONE)
+            # SQLite lets one write at a time, and whoever has begun to write reads what nobody changes until the end.
+            await connection.execute(model_reservations.delete().where(over))
+            spent = await _spent(connection, since)
+            tokens, cost = (await connection.execute(select(func.sum(theirs.tokens), func.sum(theirs.cost)))).one()
+            if spent.tokens + int(tokens or 0) + wanted.tokens > most.tokens:
+                return False
+            if spent.cost + float(cost or 0.0) + wanted.cost > most.cost:
+                return False
+            row = {"run": run, "tokens": wanted.tokens, "cost": wanted.cost, "until": _stamp(until)}
+            await connection.execute(model_reservations.insert().values(row))
+        return True
+
+    async def give_back(self, run: str) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(model_reservations.delete().where(model_reservations.c.run == run))
 
     async def concluded(self, fingerprint: str, since: datetime) -> str | None:
         query = select(model_conclusions.c.text).where(
@@ -61,6 +86,12 @@ class SqlModelBook:
                     await connection.execute(model_conclusions.insert().values(values))
             except IntegrityError:
                 return  # another process concluded the same at the same time
+
+
+async def _spent(connection: AsyncConnection, since: datetime) -> Spent:
+    query = select(func.sum(model_calls.c.tokens), func.sum(model_calls.c.cost)).where(model_calls.c.at >= _stamp(since))
+    tokens, cost = (await connection.execute(query)).one()
+    return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
 
 
 def _stamp(at: datetime) -> str:

@@ -103,6 +103,16 @@ model_calls = Table(
     Column("at", String(40), nullable=False, index=True),
 )
 
+# What a run may be about to spend: taken of the day's budget before the model is asked, and given back with its answer.
+model_reservations = Table(
+    "model_reservations",
+    metadata,
+    Column("run", String(80), primary_key=True),
+    Column("tokens", Integer, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("until", String(40), nullable=False),  # a process that died gives nothing back
+)
+
 model_conclusions = Table(
     "model_conclusions",
     metadata,

@@ -141,6 +141,15 @@ def request_digest(model: str, told: Sequence[Message], tools: Sequence[ToolSpec
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+def size_of(told: Sequence[Message], tools: Sequence[ToolSpec]) -> int:
+    """Bytes that go out, near enough."""
+    texts = [
+        *(text for one in told for text in (one.text, *(f"{call.name}{call.arguments}{call.extra}" for call in one.calls))),
+        *(f"{one.name}{one.description}{orjson.dumps(dict(one.parameters)).decode()}" for one in tools),
+    ]
+    return sum(len(text.encode(errors="replace")) + 32 for text in texts)
+
+
 def call_digest(call: ToolCall) -> str:
     """The same question, however its JSON is written."""
     try:

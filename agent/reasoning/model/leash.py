@@ -7,6 +7,7 @@ from agent.errors import InputError
 from agent.ports.model import Spent, Usage
 
 RESERVED = 1  # answers kept back for the conclusion
+BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,22 @@ def over(bill: Bill, day: Spent, leash: Leash) -> str:
     return ""
 
 
-def is_last(bill: Bill, next_tokens: int, leash: Leash) -> bool:
+def most_of_a_day(leash: Leash) -> Spent:
+    return Spent(tokens=leash.day_tokens, cost=leash.day_cost if leash.price != Price() else float("inf"))
+
+
+def at_most(prompt_bytes: int, leash: Leash) -> Spent:
+    """What one answer may cost at most: three bytes make a token where there are many, and it may be as long as it may be."""
+    usage = Usage(prompt=prompt_bytes // BYTES_PER_TOKEN + 1, completion=leash.answer_tokens)
+    return Spent(tokens=usage.prompt + usage.completion, cost=leash.price.of(usage))
+
+
+def is_last(bill: Bill, next_tokens: int, leash: Leash, day: Spent | None = None) -> bool:
     """Whether the next answer has to be the conclusion, because there may be none after it."""
+    if day is not None and day.tokens + 2 * next_tokens >= leash.day_tokens:
+        return True
+    if day is not None and leash.price != Price() and day.cost + 2 * leash.price.of(Usage(prompt=next_tokens)) >= leash.day_cost:
+        return True
     if bill.calls + RESERVED >= leash.run_calls or bill.seconds >= 0.8 * leash.run_seconds:
         return True
     if bill.tokens + 2 * next_tokens >= leash.run_tokens:

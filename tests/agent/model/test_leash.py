@@ -39,6 +39,8 @@ def test_the_last_answer_is_kept_back_for_the_conclusion():
     assert is_last(Bill(calls=23), 1000, Leash())
     assert not is_last(Bill(calls=5), 1000, Leash())
     assert is_last(Bill(tokens=390_000), 8000, Leash())
+    assert is_last(Bill(), 8000, Leash(), Spent(tokens=9_990_000))
+    assert not is_last(Bill(), 8000, Leash(), Spent(tokens=9_000_000, cost=99))
 
 
 def test_prices_are_read_and_a_wrong_one_is_named():

@@ -136,6 +136,14 @@ async def test_a_day_has_a_budget_over_all_runs(tmp_path):
     assert (run.assessment.reason, run.causes) == ("budget", ["missing-env-var"])
 
 
+async def test_an_answer_that_may_cost_more_than_is_left_of_the_day_is_not_asked_for(tmp_path):
+    run = await played(tmp_path, honest, model_day_tokens=5000)
+
+    assert run.server.talks == []
+    assert (run.assessment.reason, run.causes) == ("budget", ["missing-env-var"])
+    assert "budget of 24 hours" in run.assessment.why
+
+
 async def test_money_ends_an_investigation_with_what_is_known_so_far(tmp_path):
     def slow(talk: Talk):
         return Calls.one("events", name=f"x{talk.turn}") if len(talk.tools) > 1 else at_once(talk)
