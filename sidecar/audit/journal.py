@@ -4,7 +4,7 @@ Knows no meaning of what is recorded, and opens no transaction of its own.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, bindparam, insert, select, update
@@ -108,6 +108,19 @@ class Journal:
             query = query.limit(limit)
         for row in connection.execute(query.execution_options(yield_per=500)).mappings():
             yield {**row, "body": _body(row["body"])}
+
+    def latest(
+        self, connection: Connection, *, limit: int, before: int = 0, about: str = "", plans: Sequence[str] = ()
+    ) -> list[dict[str, Json]]:
+        """The newest first; `before`: only older ones than this record, 0 for all. `about` as in `documents`, and with it
+        whatever is about one of `plans`, which are whole digests."""
+        query = select(_records).order_by(_records.c.seq.desc()).limit(limit)
+        if before > 0:
+            query = query.where(_records.c.seq < before)
+        if about:
+            named = _records.c.plan.startswith(about, autoescape=True) | (_records.c.lease == about)
+            query = query.where(named | _records.c.plan.in_(plans) if plans else named)
+        return [{**row, "body": _body(row["body"])} for row in connection.execute(query).mappings()]
 
     def check(self, connection: Connection, *, anchors: Iterable[tuple[str, Head]] = ()) -> Fault | None:
         """The first record that is not as it was written, or that the head or an anchor names and is not there."""

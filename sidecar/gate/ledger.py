@@ -140,6 +140,12 @@ class Ledger:
         with self.read() as connection:
             return list(self._journal.documents(connection, after=after, limit=limit, about=about))
 
+    def latest(self, *, limit: int, before: int = 0, about: str = "") -> list[dict[str, Json]]:
+        """The newest first; `about` is an incident, a plan's digest (or its beginning) or a lease's id, "" for all."""
+        with self.read() as connection:
+            plans = approvals.of_incident(connection, about) if about else ()
+            return self._journal.latest(connection, limit=limit, before=before, about=about, plans=plans)
+
     def documents_of_incident(self, incident: str) -> list[dict[str, Json]]:
         """Records about every plan of one incident."""
         with self.read() as connection:

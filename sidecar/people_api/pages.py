@@ -5,7 +5,7 @@ Every text is escaped for HTML by the templates, and for control and bidirection
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -29,6 +29,7 @@ from sidecar.people_api.doorway import Doorway, ours
 from sidecar.people_api.layout import asset, rendered
 from sidecar.people_api.seal import Session
 from sidecar.people_api.shown import NO_POLICY, Policy
+from sidecar.people_api.verifying import Verifying
 
 Form = dict[str, str]
 
@@ -60,6 +61,10 @@ class Pages:
     doorway: Doorway
     policy: Policy = NO_POLICY
     name: str = "Lestrade"
+    verifying: Verifying = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verifying", Verifying(self.desk.ledger.verify))
 
     def routes(self) -> list[BaseRoute]:
         """To stand before the JSON side's."""
@@ -104,9 +109,10 @@ class Pages:
     def _journal(self, request: Request, session: Session) -> Response:
         before, about = request.query_params.get("before", ""), " ".join(request.query_params.get("about", "").split())[:128]
         number = int(before) if before.isascii() and before.isdigit() and len(before) < 12 else 0
-        records = shown.records_about(self.desk, about) if about else shown.journal(self.desk, number)
-        verified = shown.verified(self.desk) if request.query_params.get("verify") == "yes" else None
-        return self._page("journal.html", request, session, records=records, about=about, verified=verified)
+        asked = request.query_params.get("verify") == "yes"
+        verified = self.verifying.result() if asked else None
+        found = shown.journal(self.desk, number, about)
+        return self._page("journal.html", request, session, about=about, asked=asked, verified=verified, **found)
 
     def _policy(self, request: Request, session: Session) -> Response:
         found = shown.policy(self.policy)

@@ -87,24 +87,12 @@ def leases_of(desk: Desk) -> dict[str, Any]:
         return {"live": found(_NOT_OVER, _MOST_ABOUT), "over": found(("settled",), _MOST_OVER)}
 
 
-def journal(desk: Desk, before: int) -> list[dict[str, Any]]:
-    """The newest first; `before`: only older ones than this, 0 for all."""
-    last = before - 1 if before > 0 else desk.ledger.head().seq
-    first = max(0, last - _RECORDS)
-    found = desk.ledger.documents(after=first, limit=max(0, last - first))
-    return [{**record, "gist": _gist(record["body"])} for record in reversed(found)]
-
-
-def records_about(desk: Desk, about: str) -> list[dict[str, Any]]:
-    """Of one incident, one plan (or the beginning of its digest) or one lease; the newest first, at most _MOST_ABOUT."""
-    found = desk.ledger.documents_of_incident(about) or desk.ledger.documents(limit=_MOST_ABOUT, about=about)
-    return [{**record, "gist": _gist(record["body"])} for record in reversed(found[:_MOST_ABOUT])]
-
-
-def verified(desk: Desk) -> dict[str, Any]:
-    """Every record of the journal against its chain: `fault` is the first that is not as it was written, "" if all are."""
-    head, fault = desk.ledger.verify()
-    return {"seq": head.seq, "fault": f"record {fault.seq} {fault.reason}" if fault is not None else ""}
+def journal(desk: Desk, before: int, about: str = "") -> dict[str, Any]:
+    """A page of the journal, the newest first, all of it or of one incident, plan (or the beginning of its digest) or lease.
+    `before`: only older ones than this, 0 for all; `older`: what the next page's is, 0 where there is none."""
+    found = desk.ledger.latest(limit=_RECORDS + 1, before=before, about=about)
+    records = [{**record, "gist": _gist(record["body"])} for record in found[:_RECORDS]]
+    return {"records": records, "older": records[-1]["seq"] if len(found) > _RECORDS else 0}
 
 
 def policy(found: Policy) -> dict[str, Any]:

@@ -232,3 +232,22 @@ def test_what_is_left_of_a_plan_can_still_be_read_and_says_what_it_was_about(wor
     assert recorded["incident"] == given.incident
     assert recorded["steps"][0]["action"]["target"] == given.steps[0].action.target.document()
     assert CANARY not in stored(world)
+
+
+def test_the_newest_records_about_something_come_first_page_by_page(world):
+    digest = leased(world, scale(5)).plan
+    incident = plan(scale(5)).incident
+    with world.desk.ledger.write() as transaction:
+        for number in range(5):
+            transaction.record("test", actor="a", plan=digest, body={"number": number})
+            transaction.record("test", actor="a", plan="f" * 64, lease="lease-other")
+    every = [record["seq"] for record in world.desk.ledger.documents(about=digest)]
+
+    for about in (digest, digest[:12], incident):
+        first = world.desk.ledger.latest(limit=4, about=about)
+        rest = world.desk.ledger.latest(limit=100, before=first[-1]["seq"], about=about)
+        assert [record["seq"] for record in (*first, *rest)] == every[::-1], about
+    assert [record["body"] for record in world.desk.ledger.latest(limit=2, about=digest)] == [{"number": 4}, {"number": 3}]
+    assert {record["lease"] for record in world.desk.ledger.latest(limit=9, about="lease-other")} == {"lease-other"}
+    assert world.desk.ledger.latest(limit=9, about="nothing") == []
+    assert len(world.desk.ledger.latest(limit=3)) == 3
