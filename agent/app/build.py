@@ -5,6 +5,7 @@ Knows HTTP and the workshop; each part of it is a file beside this one.
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -29,11 +30,21 @@ from agent.app.workers import Workers
 from agent.bootstrap import Workshop
 from agent.chat.conversation import Conversations
 from agent.delivery.orders import read_orders
+from agent.domain.document import acquaint
+from agent.domain.evidence import Evidence
+from agent.domain.finding import Diagnosis, RankedCause
+from agent.domain.incident import Incident
+from agent.domain.outcome import Round
+from agent.domain.report import Report
 from agent.ports.tracing import listening
 from agent.telemetry import heard
 
 # FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
+# Seconds that a thread which computes a diagnosis goes on while another could: Python's own 5 ms, at each of the waits of one
+# alert's way through this process, are what is allowed for all of it.
+SHORT_TURNS = 0.001
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
@@ -43,9 +54,11 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
+            sys.setswitchinterval(SHORT_TURNS)
             stack.enter_context(listening(meters.heard))
             stack.enter_context(listening(heard))
             shop = await stack.enter_async_context(open_shop())
+            await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
             orders = read_orders(shop.settings.deliveries)
             workers = Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
