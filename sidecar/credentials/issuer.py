@@ -11,7 +11,9 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sidecar.contract import Lease
+import structlog
+
+from sidecar.contract import Json, Lease
 from sidecar.credentials.admission import WRITES, Write
 from sidecar.credentials.manifests import (
     BINDINGS,
@@ -35,9 +37,10 @@ from sidecar.credentials.planbound import PlanBound, by_admission
 from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.credentials.together import at_once, pool
 from sidecar.errors import ClusterUnavailable
-from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, collection_path
+from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, Resource, collection_path
 
 __all__ = ["Issuer", "Minted", "Proof", "Refused", "message_of"]
+log = structlog.get_logger("sidecar.leases")
 REFRESH_AFTER = TOKEN_SECONDS - 120
 _BINDINGS = (BINDINGS, CLUSTER_BINDINGS)
 PROBE_SECONDS = 15.0  # a token that was used just before its account went is served from a cache for 10 s
@@ -225,33 +228,28 @@ class Issuer:
             self._clock.sleep(0.005)
 
     def unbind_all(self) -> list[str]:
-        """Every binding of this sidecar's leases goes, by what the cluster itself shows: for when no store can say which leases
-        there are. The names of those that may still be there. Raises ClusterUnavailable."""
+        """Every binding and account of this sidecar's leases goes, by what the cluster itself shows: for when no store can say
+        which leases there are. The names of those that may still be there. Raises ClusterUnavailable."""
         found = self.labelled()
         mine = {lease for lease, _, piece in found if piece.resource is SERVICE_ACCOUNTS}
-        return self._removed([piece for lease, _, piece in found if lease in mine and piece.resource in _BINDINGS])
+        bindings = self._removed([piece for lease, _, piece in found if lease in mine and piece.resource in _BINDINGS])
+        return bindings + self._removed([piece for _, _, piece in found if piece.resource is SERVICE_ACCOUNTS])
 
     def labelled(self) -> list[tuple[str, int, Piece]]:
-        """Every object in the cluster that carries a lease's label: the lease, when it expires (seconds since the
-        epoch), and the object. Raises ClusterUnavailable."""
+        """Every object in the cluster that carries a lease's label and can be seen: the lease, when it expires (seconds since
+        the epoch), and the object. A sidecar whose rights end at some namespaces sees its accounts at least. Raises
+        ClusterUnavailable."""
         found: list[tuple[str, int, Piece]] = []
         for resource in (BINDINGS, CLUSTER_BINDINGS, ROLES, CLUSTER_ROLES, SERVICE_ACCOUNTS):
             path = collection_path(resource, self.namespace if resource is SERVICE_ACCOUNTS else "")
             answer = self._cluster.send(ApiCall(method="GET", path=path, query=(("labelSelector", SELECTOR),)))
+            if answer.status == 403 and resource is not SERVICE_ACCOUNTS:
+                log.warning("leftovers of leases cannot be seen", what=resource.plural, reason=message_of(answer))
+                continue
             items = answer.body.get("items") if isinstance(answer.body, dict) else None
             if answer.status != 200 or not isinstance(items, list):
                 raise ClusterUnavailable(f"cannot list {resource.plural}: {answer.status} {message_of(answer)}")
-            for item in items:
-                metadata = item.get("metadata") if isinstance(item, dict) else None
-                labels = metadata.get("labels") if isinstance(metadata, dict) else None
-                if not isinstance(metadata, dict) or not isinstance(labels, dict):
-                    continue
-                namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name"))
-                lease, expires = str(labels.get(LABEL_LEASE)), str(labels.get(LABEL_EXPIRES))
-                if name != account_name(lease) or not expires.isdecimal():
-                    continue  # somebody's labels do not make it ours to delete
-                piece = Piece(resource=resource, namespace=namespace, name=name, manifest={})
-                found.append((lease, int(expires), piece))
+            found += [one for item in items if (one := _leased(item, resource)) is not None]
         return found + self._published()
 
     def _published(self) -> list[tuple[str, int, Piece]]:
@@ -268,6 +266,19 @@ class Issuer:
         if piece.resource is WRITES:
             return self.plan_bound is not None and not self.plan_bound.withdraw(piece.name)
         return not self._remove(piece)
+
+
+def _leased(item: Json, resource: Resource) -> tuple[str, int, Piece] | None:
+    """Of a lease, when it expires, and the object; None for what is not ours to delete, whatever its labels say."""
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(labels, dict):
+        return None
+    namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name"))
+    lease, expires = str(labels.get(LABEL_LEASE)), str(labels.get(LABEL_EXPIRES))
+    if name != account_name(lease) or not expires.isdecimal():
+        return None
+    return lease, int(expires), Piece(resource=resource, namespace=namespace, name=name, manifest={})
 
 
 def _label(answer: ApiAnswer, name: str) -> str:

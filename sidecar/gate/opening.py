@@ -22,8 +22,9 @@ class WallClock:
         return datetime.now(UTC)
 
     def elapsed(self) -> float:
-        # Counts on while the machine is asleep, where the system has such a clock.
-        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+        # Counts on while the machine is asleep, or waking it up would look like a clock that was set: CLOCK_MONOTONIC does so
+        # on macOS, where time.monotonic stands still, and CLOCK_BOOTTIME on Linux.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

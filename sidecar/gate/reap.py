@@ -46,7 +46,7 @@ def _end_leases(desk: Desk) -> int:
     """A live lease that is not over goes on; everything else that is open is ended."""
     ended = 0
     with desk.ledger.read() as connection:
-        open_leases = list(leases.listed(connection, OPEN))
+        open_leases = list(leases.listed(connection, OPEN, limit=10_000))
         stopped = switch.stopped_by(connection) is not None
         plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
     loose = _no_longer_held(desk) if open_leases else ""

@@ -234,3 +234,18 @@ def test_a_stop_takes_no_rights_of_another_sidecars_leases(world):
     with pytest.raises(JournalUnavailable):
         stop(world.people.known["ada"], desk=world.desk)
     assert world.cluster.names("rolebindings") == ["lestrade-other"]
+
+
+def test_a_sidecar_that_may_not_list_every_namespace_still_takes_its_accounts_away(world):
+    """Without its account no token of a lease is taken any more."""
+    leased(world, scale(5))
+    lists = ("/rolebindings", "/roles", "/clusterrolebindings", "/clusterroles")
+
+    def forbidden(call, identity):
+        return status(403, "no") if call.method == "GET" and call.path.endswith(lists) else None
+
+    world.cluster.before = forbidden
+    full_disk(world)
+    with pytest.raises(JournalUnavailable):
+        stop(world.people.known["ada"], desk=world.desk)
+    assert world.cluster.names("serviceaccounts") == []
