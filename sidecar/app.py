@@ -23,6 +23,7 @@ from sidecar.credentials import Issuer, PlanBound
 from sidecar.errors import SettingsError, SidecarError
 from sidecar.execution.cluster import KubernetesCluster
 from sidecar.facts import ClusterFacts
+from sidecar.gate.alerting import open_silencer
 from sidecar.gate.channel import SlackDesk
 from sidecar.gate.checkpoints import carry_over_for_ever
 from sidecar.gate.database import turns_of
@@ -83,11 +84,13 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger, traci
     )
     clock = WallClock()
     people = directory_of(settings, file, ledger)
+    silencer = open_silencer(settings)
     desk = Desk(
         ledger=ledger,
         cluster=cluster,
         judge=policy,
-        facts=ClusterFacts(cluster, environment=settings.environment),
+        facts=ClusterFacts(cluster, environment=settings.environment, alerts=silencer),
+        silencer=silencer,
         people=people,
         limits=CardLimits(
             waiting=settings.most_cards_waiting, a_minute=settings.most_cards_a_minute, an_hour=settings.most_cards_an_hour

@@ -108,6 +108,17 @@ class Settings(BaseSettings):
     opa_token_file: Path | None = Field(
         None, description="bearer token for the OPA server: needed wherever others than the sidecar can reach that"
     )
+    alertmanager_url: str = Field(
+        "", description="Alertmanager in which approved silences are made (API v2); default: no alert is silenced"
+    )
+    alertmanager_token_file: Path | None = Field(None, description="bearer token for Alertmanager, where it wants one")
+    alertmanager_user: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="user for Alertmanager, where it wants a log-in instead"
+    )
+    alertmanager_password_file: Path | None = Field(None, description="password of that user")
+    alertmanager_ca_file: Path | None = Field(
+        None, description="authority (PEM) of Alertmanager's certificate; default: those of the system"
+    )
     lease_namespace: DnsLabel = Field("lestrade-leases", description="namespace that holds the leases' service accounts")
     plan_bound_admission: bool = Field(
         False, description="hold leases to their plans by the API server's own admission (deploy/admission must be installed)"
@@ -200,6 +211,14 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     if (settings.people_tls_cert_file is None) != (settings.people_tls_key_file is None):
         raise SettingsError(
             f"settings {VARIABLES['people_tls_cert_file']} and {VARIABLES['people_tls_key_file']} belong together"
+        )
+    if bool(settings.alertmanager_user) != (settings.alertmanager_password_file is not None):
+        raise SettingsError(
+            f"settings {VARIABLES['alertmanager_user']} and {VARIABLES['alertmanager_password_file']} belong together"
+        )
+    if settings.alertmanager_user and settings.alertmanager_token_file is not None:
+        raise SettingsError(
+            f"settings {VARIABLES['alertmanager_user']} and {VARIABLES['alertmanager_token_file']}: one or the other"
         )
     for name in ("listen", "people_listen"):
         try:

@@ -225,12 +225,14 @@ def _looked_up(plan: "Plan", config: Path | None) -> "dict[str, Json]":
     from sidecar.execution import Looks
     from sidecar.execution.cluster import KubernetesCluster
     from sidecar.facts import ClusterFacts
+    from sidecar.gate.alerting import open_silencer
     from sidecar.ports import History
     from sidecar.settings import load
 
     settings = load(config)
     cluster = KubernetesCluster.connect(kubeconfig=settings.kubeconfig, context=settings.context, name=settings.cluster)
-    found = ClusterFacts(cluster, environment=settings.environment).gather(plan, History(), through=Looks(cluster))
+    looks = Looks(cluster, open_silencer(settings))
+    found = ClusterFacts(cluster, environment=settings.environment).gather(plan, History(), through=looks)
     for what in found.missing:
         typer.echo(f"could not be looked up: {what}", err=True)
     return found.document

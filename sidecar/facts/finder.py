@@ -10,6 +10,7 @@ The document (`facts` of the Rego input):
   related             {key of a target: how it and the cause's subject depend on each other, or ""} (see relation)
   adds                {step: requested CPU, memory and storage that it adds} (see demand)
   history, leased     see sidecar.facts.history
+  silences            {step: {configured, count, alerts: [{labels, silenced, about_target}]}} for steps that silence (see alerts)
 What could not be looked up is absent from it and named in `missing`.
 """
 
@@ -17,13 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sidecar.contract import Plan, target_of
+from sidecar.contract import Plan, SilenceAlert, target_of
+from sidecar.errors import ClusterUnavailable
+from sidecar.facts.alerts import silence_facts
 from sidecar.facts.history import UnreadableHistory, counts, leased, namespaces_of
 from sidecar.facts.looking import Look
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
-from sidecar.ports import Cluster, Facts, History, Looking
+from sidecar.ports import Alerts, Cluster, Facts, History, Looking, NoAlertmanager
 
 _SYSTEM = "kube-system"
 
@@ -33,10 +36,14 @@ def utc_now() -> datetime:
 
 
 class ClusterFacts:
-    """Implements sidecar.ports.FactFinder. `environment`: what the settings say about this cluster, "" if nothing."""
+    """Implements sidecar.ports.FactFinder. `environment`: what the settings say about this cluster, "" if nothing. `alerts`:
+    asked where no looks are shared."""
 
-    def __init__(self, cluster: Cluster, *, environment: str = "", now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, cluster: Cluster, *, environment: str = "", now: Callable[[], datetime] = utc_now, alerts: Alerts | None = None
+    ) -> None:
         self._cluster = cluster
+        self._alerts = alerts or NoAlertmanager()
         self._environment = environment
         self._now = now
 
@@ -46,7 +53,7 @@ class ClusterFacts:
         at = self._now()
         try:
             look = Look(cluster=self._cluster, shared=through)
-            search = _Search(plan=plan, look=look)
+            search = _Search(plan=plan, look=look, alerts=through or self._alerts)
             document: Document = {**search.all(history, self._environment, at), **search.time()}
             return Facts(document=document, missing=tuple(sorted(set(look.missing))), gathered_at=at)
         except Exception as exc:  # noqa: BLE001  the port never raises: nothing is known then, and it says so
@@ -59,6 +66,7 @@ class _Search:
 
     plan: Plan
     look: Look
+    alerts: Alerts
 
     def all(self, history: History, environment: str, at: datetime) -> Document:
         named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
@@ -73,7 +81,21 @@ class _Search:
             "related": sight.related(),
             "adds": sight.adds(),
             **self._record(history, at),
+            **self._silences(),
         }
+
+    def _silences(self) -> Document:
+        found: Document = {}
+        silencing = [(step.id, step.action) for step in self.plan.steps if isinstance(step.action, SilenceAlert)]
+        for step, action in silencing:
+            if self.alerts.absent:
+                found[step] = {"configured": False}
+                continue
+            try:
+                found[step] = silence_facts(self.alerts.firing(action.matchers), action.target)
+            except ClusterUnavailable as exc:
+                self.look.missing.append(f"the alerts that {step} would silence: {exc}")
+        return {"silences": found} if silencing else {}
 
     def time(self) -> Document:
         if not self.look.dates:

@@ -14,6 +14,7 @@ from sidecar.gate.database import engine_for, turns_of
 from sidecar.gate.desk import Desk, Turns
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Cluster, Facts, History, nothing
+from tests.fakes.sidecar_alertmanager import FakeAlertmanager
 from tests.fakes.sidecar_cluster import FakeCluster
 
 KEY = b"k" * 32
@@ -116,6 +117,7 @@ class World:
     folder: Path
     url: str
     desk: Desk
+    alerts: FakeAlertmanager = field(default_factory=FakeAlertmanager)
 
     def restart(self, make_ledger: Callable[..., Ledger] = Ledger) -> None:
         """A new process on the same database: nothing in memory is left."""
@@ -159,6 +161,7 @@ def make_desk(world: World, make_ledger: Callable[..., Ledger] = Ledger) -> Desk
         people=world.people,
         issuer=Issuer(world.cluster, namespace="lestrade-leases", clock=world.clock),
         clock=world.clock,
+        silencer=world.alerts,
         turns=Turns(elsewhere=turns),
     )
 

@@ -18,6 +18,7 @@ from sidecar.gate.stop import lift, stop
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from sidecar.ports import ApiAnswer
+from tests.fakes.sidecar_alertmanager import silence
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import World, change, deployment, make_world, plan, ref, scale
 
@@ -369,13 +370,9 @@ def test_a_no_after_the_lease_takes_the_rights_back_at_once(world):
 
 
 def test_an_alert_is_not_silenced_by_a_sidecar_that_cannot(world):
-    silence = {
-        "kind": "silence_alert",
-        "target": ref("Deployment", "web"),
-        "matchers": [{"name": "alertname", "value": "X"}],
-        "minutes": 5,
-    }
-    assert [reason.rule for reason in submit(plan(silence), desk=world.desk).decision.reasons] == ["unsupported"]
+    world.alerts.absent = "no Alertmanager is configured"
+    (reason,) = submit(plan(silence()), desk=world.desk).decision.reasons
+    assert (reason.rule, reason.message) == ("unsupported", "no Alertmanager is configured")
 
 
 @pytest.mark.parametrize("answered", [401, 429, 500, 503])

@@ -1,0 +1,72 @@
+"""What a silence would cover now, for the rules: each alert with its labels, and whether it is about the step's target. Pure.
+
+An alert that names a workload, a pod or a claim is about that; one that names none (the error rate of a whole namespace) is
+held to be about whatever the plan says, within its labels. Knows no rule.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from sidecar.contract import Json, ObjectRef
+from sidecar.ports import FiringAlert
+
+MOST_LISTED = 100  # the rules bound how many there may be, far below; more are counted, and not listed
+# Labels of kube-state-metrics by which rules say what an alert is about, the most telling first: where a workload is named,
+# the pod may be that of who measured.
+_WORKLOADS = {
+    "deployment": "Deployment",
+    "statefulset": "StatefulSet",
+    "daemonset": "DaemonSet",
+    "cronjob": "CronJob",
+    "job_name": "Job",
+    "replicaset": "ReplicaSet",
+    "horizontalpodautoscaler": "HorizontalPodAutoscaler",
+    "persistentvolumeclaim": "PersistentVolumeClaim",
+    "ingress": "Ingress",
+    "resourcequota": "ResourceQuota",
+}
+_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"  # as the API server makes names of pods: k8s.io/apimachinery, pkg/util/rand
+_HASH = "[a-z0-9]{1,10}"
+# How the controller of each kind names its pods.
+_PODS = {
+    "Deployment": f"-{_HASH}-{_SUFFIX}",
+    "ReplicaSet": f"-{_SUFFIX}",
+    "StatefulSet": "-[0-9]{1,5}",
+    "DaemonSet": f"-{_SUFFIX}",
+    "Job": f"(-[0-9]{{1,5}})?-{_SUFFIX}",
+    "CronJob": f"-[0-9]{{1,12}}(-[0-9]{{1,5}})?-{_SUFFIX}",
+}
+_MADE = {("Deployment", "ReplicaSet"): f"-{_HASH}", ("CronJob", "Job"): "-[0-9]{1,12}"}
+
+
+def silence_facts(firing: Sequence[FiringAlert], target: ObjectRef) -> dict[str, Json]:
+    """`count`: how many alerts fire that it would cover, those included that are silenced already."""
+    alerts: list[Json] = [
+        {"labels": {**alert.labels}, "silenced": alert.silenced, "about_target": is_about(alert.labels, target)}
+        for alert in firing[:MOST_LISTED]
+    ]
+    return {"configured": True, "count": len(firing), "alerts": alerts}
+
+
+def is_about(labels: Mapping[str, str], target: ObjectRef) -> bool:
+    if labels.get("namespace", target.namespace) != target.namespace and target.kind != "Node":
+        return False
+    if target.kind == "Node":
+        node = labels.get("node") or labels.get("instance", "")
+        return target.name in (node, node.partition(":")[0])
+    named = next(((kind, labels[label]) for label, kind in _WORKLOADS.items() if labels.get(label)), None)
+    if named is None and labels.get("pod"):
+        named = ("Pod", labels["pod"])
+    if named is None:
+        return target.kind != "Service" or labels.get("service", target.name) == target.name
+    return _belong(named, (target.kind, target.name))
+
+
+def _belong(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether they are one and the same, or one is what the other's controller made."""
+    return one == other or _made(one, other) or _made(other, one)
+
+
+def _made(above: tuple[str, str], below: tuple[str, str]) -> bool:
+    pattern = _PODS.get(above[0]) if below[0] == "Pod" else _MADE.get((above[0], below[0]))
+    return pattern is not None and re.fullmatch(re.escape(above[1]) + pattern, below[1]) is not None
