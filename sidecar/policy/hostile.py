@@ -66,10 +66,23 @@ _BY_ACTION: dict[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
     ),
     "rerun_job": (("new_name", (*_NOT_TEXTS, "*", "../x", "UPPER")),),
     "silence_alert": (
-        ("minutes", (_GONE, None, True, "60", 0, -1, 1.5, 1e9, [], {})),
-        ("matchers", (*_NOT_LISTS, [], [None], [[]], [{"name": "alertname", "value": ""}])),
+        ("minutes", (_GONE, None, True, "60", 0, -1, 1.5, 1e9, 1441, [], {})),
+        (
+            "matchers",
+            (*_NOT_LISTS, [], [None], [[]], [{"name": "alertname", "value": ""}], [{"name": "alertname", "value": "Down"}],
+             [{"name": "namespace", "value": "shop"}], [{"name": "alertname", "value": "Down"}, {"name": "namespace", "value": ".*"}]),
+        ),
     ),
 }  # fmt: skip
+# What is known of the alerts that a silence would cover.
+_OF_SILENCES: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("/facts/silences", (*_NOT_OBJECTS, {})),
+    ("/facts/silences/step-1", (*_NOT_OBJECTS, {}, {"configured": False})),
+    ("/facts/silences/step-1/configured", (_GONE, None, False, "true", 1, [])),
+    ("/facts/silences/step-1/count", (_GONE, None, True, "1", 0, -1, 1.5, 10_000, [], {})),
+    ("/facts/silences/step-1/alerts", (*_NOT_LISTS, [], [None], [[]], ["Down"])),
+    ("/facts/silences/step-1/alerts/0/about_target", (_GONE, None, False, "true", 1, [])),
+)
 _KINDS = (
     ("v1", "Secret"), ("v1", "ServiceAccount"), ("v1", "Namespace"), ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"), ("rbac.authorization.k8s.io/v1", "ClusterRole"),
@@ -106,6 +119,9 @@ def spoilt_action(document: Json) -> Iterator[tuple[str, Json]]:
     """Only what differs from action to action."""
     for place, values in _BY_ACTION.get(_text(document, f"{_ACTION}/kind"), ()):
         yield from _replaced(document, f"{_ACTION}/{place}", values)
+    if _text(document, f"{_ACTION}/kind") == "silence_alert":
+        for pointer, values in _OF_SILENCES:
+            yield from _replaced(document, pointer, values)
     yield from elsewhere(document)
 
 

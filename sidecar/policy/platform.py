@@ -222,6 +222,13 @@ class Ownership(_Strict):
     ignored: list[Name]
 
 
+class Silences(_Strict):
+    minutes: dict[Environment, Annotated[int, Field(ge=0, le=1440)]]
+    alerts: dict[Environment, Annotated[int, Field(ge=0, le=100)]]
+    severity_label: Name
+    by_itself: list[Name]
+
+
 Trait = Literal[
     "takes-capacity",
     "scales-to-zero",
@@ -281,7 +288,7 @@ class Platform(_Strict):
     budgets: Budgets
     gitops: Gitops
     images: Images
-    silence_minutes: Annotated[int, Field(ge=0, le=1440)]
+    silences: Silences
     reading: Reading = Field(default_factory=Reading)
     custom: dict[str, Json] = Field(default_factory=dict)
 
@@ -301,6 +308,8 @@ class Platform(_Strict):
             self.blast_radius.share,
             self.budgets.moved.replicas,
             self.images.digest,
+            self.silences.minutes,
+            self.silences.alerts,
         ):
             named.update(place)
         for freeze in self.freezes:

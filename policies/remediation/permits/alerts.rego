@@ -1,6 +1,8 @@
 # METADATA
 # title: Silence an alert
-# description: By named labels, one of which is the target's namespace, and no longer than data.platform.silence_minutes.
+# description: >-
+#   By named labels, one of which is the alert's name, and another the target's namespace or, of a node, its name. How long,
+#   how many and how bad they may be is for guards/silences.rego.
 package remediation.permits.alerts
 
 import data.remediation.environment
@@ -9,7 +11,7 @@ import data.remediation.plan
 permit contains step.id if {
 	some step in plan.doing.silence_alert
 	known_kind(step.action.target)
-	plan.whole(step.action.minutes, 1, data.platform.silence_minutes)
+	plan.whole(step.action.minutes, 1, 1440)
 	is_array(step.action.matchers)
 	every matcher in step.action.matchers {
 		is_string(matcher.name)
@@ -43,6 +45,7 @@ known_kind(target) if {
 }
 
 narrow(action) if {
+	action.target.namespace != ""
 	some matcher in action.matchers
 	matcher.name == "namespace"
 	matcher.value == action.target.namespace

@@ -56,10 +56,11 @@ FAULTS = [
     ("  dev: always", "  dev: [{days: [mon], from: '09:00', until: '17:00', zone: Mars/Olympus}]", "IANA"),
     ("  dev: always", "  dev: [{days: [mon], from: '22:00', until: '06:00', zone: UTC}]", "closes after"),
     ("  dev: always", "  dev: never", "windows.dev"),
-    ("silence_minutes: 240", "silence_minutes: 240\nsilence_minutes: 10000", "given twice"),
-    ("silence_minutes: 240", "silence_minutes: [", "not YAML"),
-    ("silence_minutes: 240", "silence_minutes: 2.5", "silence_minutes"),
-    ("silence_minutes: 240", "silence_minutes: true", "silence_minutes"),
+    ("pods_hour: 10", "pods_hour: 10\n  pods_hour: 10000", "given twice"),
+    ("pods_hour: 10", "pods_hour: [", "not YAML"),
+    ("pods_hour: 10", "pods_hour: 2.5", "pods_hour"),
+    ("pods_hour: 10", "pods_hour: true", "pods_hour"),
+    ("minutes: {dev: 480, test: 480, prod: 240}", "minutes: {dev: 480, test: 480, prod: 525600}", "silences.minutes.prod"),
 ]
 
 
