@@ -1,8 +1,9 @@
 """JSON Pointer (RFC 6901) on plain JSON: read, write, compare. What is not there reads as None: Kubernetes keeps no nulls."""
 
 import hashlib
+import json
 
-from sidecar.contract import Json, canonical
+from sidecar.contract import Json, MalformedMessage, canonical
 
 
 def is_index(segment: str) -> bool:
@@ -94,8 +95,13 @@ def same(one: Json, other: Json) -> bool:
 
 
 def fingerprint(value: Json) -> str:
-    """SHA-256 of the canonical form: for comparing without keeping."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    """SHA-256 of the canonical form: for comparing without keeping. What has none, such as the 2^63-1 seconds that a pod may
+    take to end, has a fingerprint all the same: it never leaves the sidecar to be reckoned elsewhere."""
+    try:
+        form = canonical(value)
+    except MalformedMessage:
+        form = json.dumps(value, sort_keys=True).encode()
+    return hashlib.sha256(form).hexdigest()
 
 
 def differences(one: Json, other: Json, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

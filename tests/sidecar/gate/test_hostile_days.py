@@ -164,6 +164,15 @@ def test_what_the_api_server_could_not_do_is_a_failure(world):
     assert perform(granted.id, "step-1", desk=world.desk).reason == "server-error"
 
 
+def test_a_workload_with_a_number_that_json_of_doubles_has_not_is_restarted_as_any_other(world):
+    patient = deployment("patient")
+    patient["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 2**63 - 1  # "never kill it"
+    world.cluster.put("deployments", patient, "apps")
+    granted = leased(world, {"kind": "restart_workload", "target": ref("Deployment", "patient")})
+    assert perform(granted.id, "step-1", desk=world.desk).status == "performed"
+    assert settle(granted.id, "helped", desk=world.desk).state == "settled"
+
+
 def test_a_pod_that_is_still_there_was_not_evicted_whatever_a_conflict_says(world):
     world.cluster.put("pods", {"kind": "Pod", "metadata": {"name": "p", "namespace": "shop"}, "spec": {}})
     granted = leased(world, {"kind": "evict_pod", "target": ref("Pod", "p", api_version="v1")})
