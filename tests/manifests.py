@@ -12,7 +12,7 @@ from tests.deploy.built import COMPONENTS, OVERLAYS, CannotBuild, Document, buil
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = "1.36"
 # Read by kustomize, or of a kind that is defined by ourselves or by another project: these have no schema there.
-NOT_OF_KUBERNETES = {"kustomize.config.k8s.io", "lestrade.dev", "monitoring.coreos.com"}
+NOT_OF_KUBERNETES = {"kustomize.config.k8s.io", "lestrade.dev", "monitoring.coreos.com", "gateway.networking.k8s.io"}
 ELSEWHERE = {"slack"}  # folders of other systems' manifests
 # Of other programs: Alertmanager's and Prometheus's own files; what kustomize puts together is checked when it is built.
 NOT_MANIFESTS = {"alertmanager.yaml", "rules.yaml", "rules-test.yaml", "overlay.yaml"}

@@ -24,7 +24,7 @@ from tests.servers import free_port
 
 pytestmark = pytest.mark.skipif(bool(containers.why_not()), reason=containers.why_not())
 SCENARIO = "missing-variable"
-AGENT_TOKEN, WEBHOOK_TOKEN = secrets.token_hex(32), secrets.token_hex(32)
+AGENT_TOKEN, WEBHOOK_TOKEN, SESSION_KEY = (secrets.token_hex(32) for _ in range(3))
 
 
 class Installed:
@@ -44,6 +44,7 @@ class Installed:
         return {
             "agent-token": {"token": AGENT_TOKEN.encode()},
             "webhook-token": {"token": WEBHOOK_TOKEN.encode()},
+            "agent-session": {"session.key": SESSION_KEY.encode()},
             "policy": {name: text.encode() for name, text in policy.items()},
             "kube-api-access": {
                 "token": config["users"][0]["user"]["token"].encode(),
@@ -140,7 +141,9 @@ def apply(lab: Laboratory, documents: list[Document]) -> subprocess.CompletedPro
 def test_an_incident_goes_from_alert_to_report_on_what_the_manifests_say(installed):
     installed.start("sidecar")
     installed.start("agent")
-    ada = added(installed, "ada")
+    ada = added(installed, "sidecar", "ada", "--role", "sre", "--role", "platform")
+    eve = added(installed, "agent", "eve")
+    agent = httpx.Client(base_url=installed.agent_url, headers={"Authorization": f"Bearer {eve}"}, timeout=20)
 
     for payload in installed.lab.alerts():
         url = f"{installed.agent_url}/webhooks/alertmanager"
@@ -152,12 +155,22 @@ def test_an_incident_goes_from_alert_to_report_on_what_the_manifests_say(install
     [view] = installed.until(lambda: people.get("/approvals").json()["approvals"], "a plan waits for people")
     body = {"plan": view["plan"], "verdict": "approve", "revision": view["revision"], "reason": ""}
     assert people.post(f"/approvals/{view['plan']}", json=body).status_code == 200
-    row = installed.until(lambda: finished(installed, run), "the run is finished", 90)
+    row = installed.until(lambda: finished(agent, run), "the run is finished", 90)
 
     assert row["outcome"] == "repaired", row
     assert installed.lab.healed()
-    report = httpx.get(f"{installed.agent_url}/v1/runs/{run}/report").json()
-    assert report["outcome"] == "repaired"
+    assert agent.get(f"/v1/runs/{run}/report").json()["outcome"] == "repaired"
+    seen_in_a_browser(installed, eve, run)
+
+
+def seen_in_a_browser(installed: Installed, token: str, run: str) -> None:
+    """Whoever is not known logs in first, with a token that opens nothing at the sidecar."""
+    said = {"Accept": "text/html", "Origin": installed.agent_url}
+    with httpx.Client(base_url=installed.agent_url, headers=said, timeout=20) as browser:
+        assert browser.get(f"/runs/{run}").headers["location"].startswith("/login?")
+        assert browser.post("/login", data={"token": token}).status_code == 303
+        assert "Repaired and verified" in browser.get(f"/runs/{run}").text
+    assert httpx.get(f"{installed.people_url}/approvals", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
 def test_the_agent_can_read_no_kubernetes_token_and_write_nowhere_but_to_its_own(installed):
@@ -183,15 +196,16 @@ def test_both_end_in_order(installed):
     assert ended["agent"] in (0, -signal.SIGTERM)  # the server hands the signal on when it is done
 
 
-def finished(installed: Installed, run: str) -> Any:
-    row = httpx.get(f"{installed.agent_url}/v1/runs/{run}", timeout=10).json()
+def finished(agent: httpx.Client, run: str) -> Any:
+    row = agent.get(f"/v1/runs/{run}").json()
     return row if row.get("state") == "finished" else None
 
 
-def added(installed: Installed, name: str) -> str:
-    """`kubectl exec deploy/lestrade -c sidecar -- lestrade-sidecar people add ada --role sre`: in the container, as its user."""
-    found = {**container(installed.documents, "sidecar"), "args": ["people", "add", name, "--role", "sre", "--role", "platform"]}
-    log = installed.folder / "people.txt"
-    assert containers.start(found, installed.pod, installed.volumes, installed.environment("sidecar"), log).wait(30) == 0
+def added(installed: Installed, where: str, name: str, *roles: str) -> str:
+    """`kubectl exec deploy/lestrade -c sidecar -- lestrade-sidecar people add ada --role sre`, and the same of the agent: in the
+    container, as its user."""
+    found = {**container(installed.documents, where), "args": ["people", "add", name, *roles]}
+    log = installed.folder / f"{where}-people.txt"
+    assert containers.start(found, installed.pod, installed.volumes, installed.environment(where), log).wait(30) == 0
     words = log.read_text().split()
     return max(words, key=len)

@@ -2,10 +2,13 @@
 
 import itertools
 import re
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from starlette.routing import Route
 
+from agent.app import create_app
 from agent.settings import Settings as AgentSettings
 from agent.stages.receive import receive
 from sidecar.settings import VARIABLES
@@ -43,10 +46,12 @@ def test_only_the_sidecar_s_container_has_a_kubernetes_token(documents):
 def test_secrets_of_approvals_and_of_the_record_are_the_sidecar_s_alone(documents):
     of_agent = {mount["name"] for mount in mounts(documents, "agent").values()}
 
-    of_its_own = {"lestrade-agent-slack"}  # its Slack app approves nothing
+    # Its Slack app, its people and its client at the identity provider approve nothing.
+    of_its_own = {"lestrade-agent-slack", "lestrade-agent-people", "lestrade-agent-oidc"}
     assert {secret_volumes(documents)[name] for name in of_agent & set(secret_volumes(documents))} - of_its_own == {
         "lestrade-agent-token",
         "lestrade-webhook-token",
+        "lestrade-agent-session",
     }
     assert mounts(documents, "agent")["/run/lestrade"]["readOnly"] is True
     assert not {mount["name"] for mount in mounts(documents, "sidecar").values()} & {"agent-state", "agent-tmp"}
@@ -119,6 +124,41 @@ def test_probes_ports_and_services_fit(documents):
     for name, port in (("agent", "http"), ("sidecar", "people")):
         found = container(documents, name)
         assert {found[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {port}
+
+
+def test_the_agent_s_pages_know_people_and_keep_their_sessions(documents):
+    values = environment(documents, "agent")
+
+    assert values["LESTRADE_PEOPLE_FILE"]
+    assert values["LESTRADE_SESSION_KEY_FILE"]
+    if "LESTRADE_PUBLIC_URL" in values:  # one host's cookies go to both
+        hosts = [urlsplit(values[name]).hostname for name in ("LESTRADE_PUBLIC_URL", "LESTRADE_APPROVALS_URL")]
+        assert hosts == ["lestrade.example.com", "approvals.example.com"]
+        assert values["LESTRADE_APPROVALS_URL"] == environment(documents, "sidecar")["LESTRADE_SIDECAR_PAGE_URL"]
+
+
+NOT_PUBLISHED = {"/metrics", "/healthz", "/readyz", "/webhooks/alertmanager", "/slack/events"}
+
+
+def _leads(path, prefix, kind):
+    return path == prefix or (kind != "Exact" and path.startswith(prefix.rstrip("/") + "/"))
+
+
+def test_every_page_and_nothing_else_is_published_by_ingress_and_by_gateway():
+    [ingress] = [each for each in built("sqlite", ("agent-page",)) if each["kind"] == "Ingress"]
+    routed = built("sqlite", ("agent-page", "approvals-page", "gateway-routes"))
+    [route] = [each for each in routed if each["kind"] == "HTTPRoute" and each["metadata"]["name"] == "lestrade"]
+    ways = {
+        "ingress": [(each["path"], each["pathType"]) for each in ingress["spec"]["rules"][0]["http"]["paths"]],
+        "gateway": [(each["path"]["value"], each["path"]["type"]) for rule in route["spec"]["rules"] for each in rule["matches"]],
+    }
+    paths = {each.path for each in create_app(lambda: None).routes if isinstance(each, Route)} - {"/openapi.json"}
+
+    assert not [each for each in routed if each["kind"] == "Ingress"]
+    assert paths > NOT_PUBLISHED
+    for name, published in ways.items():
+        led = {path for path in paths if any(_leads(path, *way) for way in published)}
+        assert paths - led == NOT_PUBLISHED, name
 
 
 def test_sqlite_is_one_replica_that_ends_before_the_next_begins():
