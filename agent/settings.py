@@ -154,6 +154,12 @@ class Settings(BaseSettings):
     model_cache_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
         30, description="how long what a model concluded of the same findings is used again; 0: never"
     )
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        90, description="days that finished runs are kept with their reports and evidence, and conversations; 0: for ever"
+    )
+    keep_raw_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        30, description="days that timelines and checkpoints of finished runs and the book of alerts are kept; 0: as keep_days"
+    )
     model_parallel: Annotated[int, Field(ge=1, le=32)] = Field(4, description="questions of the model that are looked up at once")
     otlp_endpoint: str = Field(
         "", description="collector that traces go to (OTLP over HTTP); empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, or none"

@@ -23,6 +23,7 @@ from agent.app.identity import add_identity
 from agent.app.lookout import lookout
 from agent.app.meters import Meters
 from agent.app.refusals import add_refusals
+from agent.app.retention import keep_no_longer
 from agent.app.runs import add_runs
 from agent.app.slack import add_slack, slack_open
 from agent.app.webhook import add_webhook
@@ -66,6 +67,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
             sights = app.state.lookout = lookout(shop)
             task = asyncio.create_task(workers.run())
+            pruning = asyncio.create_task(keep_no_longer(shop.database, shop.settings))
             try:
                 async with (
                     slack_open(app, conversations, orders.channel_for) as slack,
@@ -76,9 +78,10 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                 await conversations.close()
                 await sights.close()
                 identity.close()
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                for each in (task, pruning):
+                    each.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await each
 
     app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     add_refusals(app)

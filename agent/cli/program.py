@@ -171,6 +171,21 @@ def runs_show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json
     raise typer.Exit(command.show_run(run, config, as_json=as_json))
 
 
+@runs.command("prune", epilog="Example: lestrade runs prune --older-than 30d --dry-run")
+def runs_prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="36h, 30d, 12w; without it what the settings keep no longer.", show_default=False)
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Remove finished runs that are old, with all that hangs on them. `serve` does it by itself (LESTRADE_KEEP_DAYS)."""
+    from agent.cli import prune as command
+
+    raise typer.Exit(command.prune(older_than, config, dry_run=dry_run, as_json=as_json))
+
+
 @runs.command("resume", epilog="Example: lestrade runs resume run-1f2e3d4c5b6a")
 def runs_resume(
     run: Annotated[str, typer.Argument(help="The run's id.")],

@@ -49,9 +49,9 @@ def summary(since: str, form: Format, output: Path | None, config: Path | None) 
     return 0
 
 
-def span_of(text: str) -> timedelta:
+def span_of(text: str, option: str = "--since") -> timedelta:
     """Such as 36h, 7d, 2w. Raises InputError."""
     found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", text)
     if found is None or int(found[1]) * _UNITS[found[2]] > timedelta(days=366):
-        raise InputError(f"--since {text[:20]!r}: write hours, days or weeks, such as 36h, 7d or 2w, a year at most")
+        raise InputError(f"{option} {text[:20]!r}: write hours, days or weeks, such as 36h, 7d or 2w, a year at most")
     return int(found[1]) * _UNITS[found[2]]

@@ -7,17 +7,20 @@ from agent.store.deliveries import SqlDeliveryBook
 from agent.store.events import SqlEventLog
 from agent.store.finding import SqlRunList
 from agent.store.model_book import SqlModelBook
+from agent.store.retention import Pruned, SqlRetention
 from agent.store.runs import SqlRunStore
 from agent.store.sessions import SqlSessionStore
 from agent.store.slack import SqlSlackBook
 
 __all__ = [
     "Database",
+    "Pruned",
     "SqlAlertBook",
     "SqlAlertList",
     "SqlDeliveryBook",
     "SqlEventLog",
     "SqlModelBook",
+    "SqlRetention",
     "SqlRunList",
     "SqlRunStore",
     "SqlSessionStore",

@@ -26,7 +26,8 @@ class SqlRunStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._put_text = database.insert(blobs).on_conflict_do_nothing(index_elements=["sha256"])
+        insert = database.insert(blobs)
+        self._put_text = insert.on_conflict_do_update(index_elements=["sha256"], set_={"at": insert.excluded.at})
 
     async def open(self, incident: Incident) -> tuple[RunRow, bool]:
         now = _stamp(self._database.now())
@@ -165,7 +166,10 @@ class SqlRunStore:
         statement = insert.on_conflict_do_update(index_elements=["run", "id"], set_=kept)
 
         def work(connection: Connection) -> None:
-            connection.execute(self._put_text, [{"sha256": digest, "text": text} for digest, text in sorted(texts.items())])
+            at = _stamp(self._database.now())
+            connection.execute(
+                self._put_text, [{"sha256": digest, "text": text, "at": at} for digest, text in sorted(texts.items())]
+            )
             connection.execute(statement, rows)
 
         await self._database.perform(work, soon=True)  # the checkpoint that names it comes after it
@@ -183,7 +187,7 @@ class SqlRunStore:
 
     async def put_blob(self, text: str) -> str:
         digest = _sha256(text)
-        row = {"sha256": digest, "text": text}
+        row = {"sha256": digest, "text": text, "at": _stamp(self._database.now())}
         await self._database.perform(lambda connection: connection.execute(self._put_text, row).rowcount, soon=True)
         return digest
 

@@ -37,6 +37,7 @@ Index(
 )
 
 Index("open_runs", runs.c.state)
+Index("runs_by_end", runs.c.state, runs.c.updated_at)
 Index("runs_by_alert", runs.c.cluster, runs.c.last_alert_at)
 # A list is read in this order: without it every report would be gone through for the times that stand behind it.
 Index("runs_by_time", runs.c.created_at, runs.c.id)
@@ -89,7 +90,10 @@ blobs = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("text", Text, nullable=False),
+    Column("at", String(40), nullable=False, server_default=""),  # when it was put there last
 )
+Index("blobs_by_time", blobs.c.at)
+Index("evidence_by_text", evidence.c.sha256)
 
 # What was asked of a language model and answered: an answer that came in is not paid for twice, and a day has a sum.
 model_calls = Table(

@@ -158,6 +158,7 @@ def test_an_alert_from_standard_input_is_investigated(home):
         (("demo", "\x1b[31mzzz"), "there is no scenario"),
         (("serve", "--listen", "nowhere"), "host:port"),
         (("summary", "--since", "soon"), "such as 36h, 7d or 2w"),
+        (("runs", "prune", "--older-than", "soon"), "--older-than"),
         (("config", "--config", "missing.toml"), "missing.toml"),
         (("config", "--config", "broken.json"), "not TOML"),
     ],
@@ -265,6 +266,7 @@ def test_a_port_that_is_taken_is_told(home):
         ("runs", "list"),
         ("runs", "show"),
         ("runs", "resume"),
+        ("runs", "prune"),
     ],
 )
 def test_help_has_an_example(home, command):

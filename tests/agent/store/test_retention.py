@@ -1,0 +1,128 @@
+"""What is old goes: whole runs with all that hangs on them, sooner what only the work needed, and nothing of an open run."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from agent.domain.evidence import Evidence
+from agent.domain.incident import Alert
+from agent.graph import checkpoints
+from agent.stages.place import IntakeBounds, place
+from agent.store import Database, Pruned, SqlAlertBook, SqlEventLog, SqlRetention, SqlRunStore, SqlSessionStore
+
+T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Time:
+    def __init__(self) -> None:
+        self.at = T0
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+class House:
+    """A store with a clock of its own; `rows` counts what lies in a table."""
+
+    def __init__(self, database: Database, saver, clock: Time) -> None:
+        self.database, self.saver, self.clock = database, saver, clock
+        self.store, self.events = SqlRunStore(database), SqlEventLog(database)
+        self.book, self.sessions = SqlAlertBook(database, self.events), SqlSessionStore(database)
+
+    async def run(self, name: str, *, seen: str, ended: bool = True) -> str:
+        """With an alert, an event, a piece of evidence (whose text is `seen`) and a checkpoint."""
+        one = Alert(name=name, labels={"namespace": name}, fingerprint=name, starts_at=self.clock.at)
+        decide = partial(place, group_key=name, silenced=frozenset(), bounds=IntakeBounds())
+        run = (await self.book.take("lab", [one], name, decide)).run
+        await self.store.put_evidence(run, [Evidence(id="ev-1", source="logs", about=None, text=seen)])
+        blank = {"v": 1, "id": "1", "ts": "", "channel_values": {}, "channel_versions": {}, "versions_seen": {}}
+        await self.saver.aput({"configurable": {"thread_id": run, "checkpoint_ns": ""}}, blank, {}, {})
+        if ended:
+            await self.store.finish(run, "diagnosed", "done", {"headline": "done"})
+        return run
+
+    async def prune(self, *, days: int = 90, raw: int = 30, only_count: bool = False) -> Pruned:
+        at = self.clock.at
+        keep = SqlRetention(self.database)
+        return await keep.prune(before=at - days * DAY, raw_before=at - raw * DAY, only_count=only_count)
+
+    async def rows(self, table: str) -> int:
+        async with self.database.transaction() as connection:
+            return (await connection.execute(text(f"select count(*) from {table}"))).scalar_one()
+
+
+@pytest.fixture
+async def house(url):
+    clock = Time()
+    database = await Database.open(url, now=clock)
+    async with checkpoints(database.place, database.line.turn) as saver:
+        yield House(database, saver, clock)
+    await database.close()
+
+
+async def test_an_old_run_goes_with_everything_and_a_younger_one_keeps_its_report(house):
+    await house.run("old", seen="only the old one saw this")
+    house.clock.at += 50 * DAY
+    middle = await house.run("middle", seen="both saw this")
+    house.clock.at += 45 * DAY
+    await house.sessions.open(asked_by="kim", cluster="lab", title="today")
+    young = await house.run("young", seen="both saw this")
+    would = await house.prune(only_count=True)
+    removed = await house.prune()
+    again = await house.prune()
+
+    assert removed == Pruned(runs=1, timelines=1, checkpoints=1, alerts=2, texts=1)
+    assert (would.runs, would.timelines, would.checkpoints, would.alerts) == (1, 1, 1, 2)
+    assert again == Pruned()
+    assert [row.id for row in await house.store.rows(limit=9)] == [young, middle]
+    assert (await house.store.evidence(middle))[0].text == "both saw this"
+    assert await house.store.report(middle) == {"headline": "done"}
+    assert await house.events.told(middle) == []
+    assert await house.events.told(young)
+    assert (await house.rows("checkpoints"), await house.rows("evidence"), await house.rows("blobs")) == (1, 2, 1)
+    assert await house.rows("chat_sessions") == 1
+
+
+async def test_nothing_of_a_run_that_is_not_finished_goes_however_old(house):
+    run = await house.run("slow", seen="seen", ended=False)
+    noted = await house.store.put_blob("what a model was told")  # only the run's checkpoint names it
+    house.clock.at += 400 * DAY
+    removed = await house.prune()
+
+    assert removed == Pruned()
+    assert await house.store.blob(noted) == "what a model was told"
+    assert [one.fingerprint for one in await house.book.of_run(run)] == ["slow"]
+    assert await house.rows("checkpoints") == 1
+
+
+async def test_a_text_that_an_open_run_put_again_stays_though_it_was_there_long_before(house):
+    await house.store.put_blob("told twice")
+    unused = await house.store.put_blob("told once")
+    house.clock.at += 100 * DAY
+    await house.run("open", seen="seen", ended=False)
+    again = await house.store.put_blob("told twice")
+    house.clock.at += 100 * DAY
+    removed = await house.prune()
+
+    assert removed.texts == 1
+    assert await house.store.blob(again) == "told twice"
+    assert await house.store.blob(unused) is None
+
+
+async def test_nothing_goes_where_everything_is_kept_for_ever(house):
+    await house.run("old", seen="seen")
+    house.clock.at += 1000 * DAY
+
+    assert await SqlRetention(house.database).prune(before=None, raw_before=None) == Pruned()
+    assert await house.rows("runs") == 1
+
+
+async def test_more_than_one_portion_goes_in_one_call(house):
+    for number in range(120):
+        await house.sessions.open(asked_by=f"p{number}", cluster="lab", title="old")
+    house.clock.at += 100 * DAY
+
+    assert (await house.prune()).sessions == 120
