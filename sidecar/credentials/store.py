@@ -83,9 +83,8 @@ class TargetHeld(Exception):
 def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequence[ObjectRef], undoes: str = "") -> None:
     """Write a new lease and take its targets, or nothing at all; raises TargetHeld when one of them is not free."""
     with connection.begin_nested():  # whoever is told no goes on with the transaction: no target may stay with nobody
+        check_free(connection, targets)
         for key, target in {_key(target): target for target in targets}.items():
-            if connection.execute(select(_held.c.lease).where(_held.c.target == key)).first() is not None:
-                raise TargetHeld(str(target))
             document = json.dumps(target.document())
             try:
                 connection.execute(insert(_held).values(target=key, lease=lease.id, plan=lease.plan, document=document))
@@ -104,6 +103,14 @@ def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequenc
                 expires_at=lease.expires_at.timestamp(),
             )
         )
+
+
+def check_free(connection: Connection, targets: Sequence[ObjectRef]) -> None:
+    """Raises TargetHeld where a lease holds one of them."""
+    by_key = {_key(target): target for target in targets}
+    taken = connection.execute(select(_held.c.target).where(_held.c.target.in_(by_key))).first()
+    if taken is not None:
+        raise TargetHeld(str(by_key[taken.target]))
 
 
 def get(connection: Connection, lease: str) -> Entry | None:

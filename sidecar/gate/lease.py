@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
-from sidecar.contract import ApprovalsWanted, Json, Lease, Problem, target_of
+from sidecar.contract import ApprovalsWanted, Json, Lease, ObjectRef, Problem, target_of
 from sidecar.contract import digest as digest_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
@@ -89,6 +89,8 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
     """The lease, if the objects are still the same and the policy still agrees. Looks may take their time; whoever was faster
     meanwhile is counted before this one claims."""
     digest = entry.plan.digest
+    if (no := _taken(entry, desk=desk)) is not None:
+        return no
     looks = Looks(desk.cluster, desk.silencer)
     history = history_of(digest, desk=desk)
     facts = desk.facts.gather(entry.plan, history, through=looks)  # first: it looks at all of it at once
@@ -103,10 +105,30 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
     if desk.issuer.plan_bound is not None and (missing := desk.issuer.plan_bound.missing()):
         return problem(409, "admission-not-in-place", f"leases could not be held to their plans: {missing}", fix=INSTALL)
     with desk.turns.alone(CLAIMS):
+        if (no := _taken(entry, desk=desk)) is not None:
+            return no
         lately = history_of(digest, desk=desk)
         if lately != history:
             no = _by_policy(entry, desk.facts.gather(entry.plan, lately, through=looks), desk=desk)
         return no or _claim(entry, desk=desk, actor=actor)
+
+
+def _taken(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
+    """Before the policy is asked: it would say no, and the approval would be lost, where waiting is enough."""
+    try:
+        with desk.ledger.read() as connection:
+            leases.check_free(connection, _targets(entry))
+    except leases.TargetHeld as exc:
+        return _held_by_another(exc)
+    return None
+
+
+def _held_by_another(held: leases.TargetHeld) -> Problem:
+    return problem(409, "target-leased", f"another lease holds {held}", fix="try again when it is settled")
+
+
+def _targets(entry: approvals.Entry) -> list[ObjectRef]:
+    return [target for step in entry.plan.steps for target in target_of(step.action)]
 
 
 def _by_policy(entry: approvals.Entry, facts: Facts, *, desk: Desk) -> Problem | None:
@@ -145,7 +167,6 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
     """One transaction: the approval is used, the targets are taken, and the record says what will be made."""
     digest = entry.plan.digest
     identifier = f"{digest[:12]}-{secrets.token_hex(3)}"
-    targets = [target for step in entry.plan.steps for target in target_of(step.action)]
     with desk.ledger.write() as transaction:
         current = approvals.get(transaction.connection, digest)
         if current is None or current.state != "approved":
@@ -165,9 +186,9 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
             expires_at=transaction.now + timedelta(seconds=entry.decision.lease_seconds),
         )
         try:
-            leases.put(transaction.connection, made, incident=entry.plan.incident, targets=targets)
+            leases.put(transaction.connection, made, incident=entry.plan.incident, targets=_targets(entry))
         except leases.TargetHeld as exc:
-            return problem(409, "target-leased", f"another lease holds {exc}", fix="try again when it is settled")
+            return _held_by_another(exc)
         if not approvals.move(transaction.connection, digest, was=("approved",), becomes="leased", lease=identifier):
             raise RuntimeError("an approval was claimed twice")  # looked at in this very transaction
         rights: list[Json] = [right.document() for right in made.rights]

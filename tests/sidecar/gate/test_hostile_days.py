@@ -66,6 +66,18 @@ def test_what_was_lent_counts_before_it_is_done(world):
     assert submit(plan(scale(5, "b"), attempt=2), desk=world.desk).state == "approved"
 
 
+def test_whoever_finds_the_target_taken_may_ask_again_and_has_not_lost_the_approval(world):
+    """Though the policy would say no: it counts what is lent."""
+    first, *_ = sparing(world)
+    second = plan(scale(6, "a"), attempt=2)
+    assert submit(second, desk=world.desk).state == "approved"
+    granted = lease(first.digest, desk=world.desk)
+    assert isinstance(granted, Lease)
+    assert code(lease(second.digest, desk=world.desk)) == "target-leased"
+    settle(granted.id, "unknown", desk=world.desk)
+    assert isinstance(lease(second.digest, desk=world.desk), Lease)
+
+
 def test_however_many_ask_at_once_no_more_is_lent_than_the_policy_would_lend_one_by_one(world):
     plans = sparing(world)
     together = threading.Barrier(len(plans), timeout=10)
