@@ -106,6 +106,7 @@ def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
         assert page.evaluate("window.stayed")
         assert faults(page) == []
         shoot(page, "2-live")
+        fault_is_seen_on_the_other_pages(page, place, run)
 
         with page.context.expect_page() as opened:
             page.get_by_role("link", name="Look at it and answer").click(modifiers=["Control"])
@@ -137,6 +138,21 @@ def test_from_the_alert_to_a_report_that_shows_that_it_helped(browser, place):
         shoot(page, "5-report")
 
 
+def fault_is_seen_on_the_other_pages(page: Page, place: Place, run: str) -> None:
+    """Beside the incident, in a page of the same browser."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Cluster", exact=True).click(modifiers=["Control"])
+    other = opened.value
+    expect(other.locator("article.card").first).to_be_visible()
+    assert faults(other) == []
+    shoot(other, "2-cluster")
+    other.get_by_role("link", name="Alerts", exact=True).click()
+    expect(other.locator(f".alerts a[href='/runs/{run}']").first).to_be_visible()
+    assert faults(other) == []
+    shoot(other, "2-alerts")
+    other.close()
+
+
 def approved_on_a_phone_without_any_script(browser: Browser, place: Place, run: str) -> None:
     """The same incident, seen by somebody else."""
     with visiting(browser, *place.origins, java_script_enabled=False, **PHONE) as page:
@@ -165,6 +181,21 @@ def test_what_is_asked_without_any_script_is_answered_too(browser, place):
         shoot(page, "6-asked-without-script")
 
 
+def test_a_conversation_tells_its_steps_as_they_happen_and_knows_what_was_spoken_of(browser, place):
+    with visiting(browser, *place.origins, viewport={"width": 1100, "height": 800}) as page:
+        page.goto(f"{place.url}/chat")
+        log_in(page, place.demonstration.token)
+        page.get_by_label("Begin a conversation").fill("why does checkout in namespace shop fail?")
+        page.keyboard.press("Enter")
+        expect(page.locator("#turn-1 .reply .tag")).to_contain_text("No active fault")  # without being loaded again by anybody
+        page.get_by_label("Say", exact=True).fill("what changed there?")
+        page.keyboard.press("Enter")
+        expect(page.locator("#turn-2 .reply")).to_contain_text("changes to namespace shop")
+        expect(page.get_by_role("button", name="Forget this conversation")).to_be_visible()
+        assert faults(page) == []
+        shoot(page, "6-chat")
+
+
 def test_every_page_can_be_read_on_a_phone_and_used_with_keys_alone(browser, place):
     with visiting(browser, *place.origins, **PHONE) as page:
         page.goto(f"{place.url}/connections")
@@ -173,6 +204,11 @@ def test_every_page_can_be_read_on_a_phone_and_used_with_keys_alone(browser, pla
         expect(page.get_by_text("ready: plans are judged")).to_be_visible()
         assert faults(page) == []
         shoot(page, "7-connections-phone")
+        for name in ("alerts", "scan", "chat"):
+            page.goto(f"{place.url}/{name}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            assert faults(page) == [], name
+            shoot(page, f"7-{name}-phone")
         page.goto(f"{place.url}/runs")
         assert faults(page) == []
         shoot(page, "8-incidents-phone")

@@ -25,7 +25,8 @@
   };
 
   if (document.querySelector("#found[data-refresh]")) {
-    setInterval(() => document.hidden || take(["found"]).catch(() => {}), 5000);
+    // What came last may say that there is nothing to wait for: a page that nobody looks at sets off no look over a cluster.
+    setInterval(() => document.hidden || !document.querySelector("#found[data-refresh]") || take(["found"]).catch(() => {}), 5000);
   }
 
   const told = document.getElementById("told");

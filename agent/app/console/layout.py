@@ -97,6 +97,11 @@ def _diff(text: str) -> list[tuple[str, str]]:
     ]
 
 
+def beside(text: str, words: str) -> str:
+    """What is said beside a tag does not begin with the tag's words."""
+    return text.removeprefix(f"{words}: ")
+
+
 def _tone(state: str, outcome: str) -> tuple[str, str]:
     """Words and tone of a run's state."""
     if state != "finished":
@@ -123,5 +128,6 @@ _templates.filters |= {
     "named": wording.named,
     "line": one_line,
     "diff": _diff,
+    "beside": beside,
 }
 _templates.globals |= {"lasted": wording.lasted, "ago": ago, "left": left, "tone": _tone}
