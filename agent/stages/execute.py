@@ -31,8 +31,10 @@ async def _taken_back(round_: Round, stopped: StepResult, *, governance: Governa
     if round_.lease is None:
         raise ValueError("nothing to give back without a lease")
     undo = None
-    if any(result.status == "performed" for result in round_.steps):
-        undo = await governance.undo(round_.lease.id)
+    # What failed may have been done in part, such as a drain: the sidecar knows.
+    if any(result.status in ("performed", "failed") for result in round_.steps):
+        came = await governance.undo(round_.lease.id)
+        undo = came if came.steps else None
     settlement = await governance.settle(round_.lease.id, "undone" if undo else "not-performed")
     note = f"{stopped.step}: {stopped.message or stopped.reason or stopped.status}"
     return replace(round_, undo=undo, settlement=settlement, end=_end_of(stopped), note=note)

@@ -53,3 +53,8 @@ def holds(target: Json, values: dict[str, Json], sealed: dict[str, str]) -> bool
 def written_by(target: Json, manager: str) -> bool:
     fields = value_at(target, ("metadata", "managedFields"))
     return isinstance(fields, list) and any(value_at(entry, ("manager",)) == manager for entry in fields)
+
+
+def is_closed_by(manager: str, node: Json) -> bool:
+    """Whether the node takes no pods because this write says so: the field manager of one that is taken back is gone."""
+    return value_at(node, parts(UNSCHEDULABLE)) is True and written_by(node, manager)

@@ -46,11 +46,11 @@ _steps = Table(
     Column("at", Float, nullable=False, index=True),
 )
 
-# Made once: every verdict asks for it.
+# Made once: every verdict asks for it. A drain that did not come to its end may have taken pods all the same.
 PERFORMED_SINCE = (
     select(_steps.c.at, _steps.c.incident, _steps.c.kind, _steps.c.target, _steps.c.effect)
     .where(_steps.c.at >= bindparam("since"), _steps.c.direction == "do")
-    .where((_steps.c.status == "performed") | _steps.c.result.is_(None))
+    .where((_steps.c.status == "performed") | _steps.c.result.is_(None) | (_steps.c.kind == "drain_node"))
     .order_by(_steps.c.at)
 )
 
@@ -64,9 +64,15 @@ class Entry:
     lease: str
     step: str
     direction: Direction
+    kind: str
     effect: dict[str, Json]
     result: StepResult | None
     began_at: datetime
+
+    @property
+    def may_have_changed_something(self) -> bool:
+        """All but a step that ended without having been done: a drain may end in the middle."""
+        return self.result is None or self.result.status == "performed" or self.kind == "drain_node"
 
 
 def begin(
@@ -183,6 +189,7 @@ def _entry(row: RowMapping) -> Entry:
         lease=row["lease"],
         step=row["step"],
         direction=row["direction"],
+        kind=row["kind"],
         effect=json.loads(row["effect"]),
         result=StepResult.model_validate_json(row["result"]) if row["result"] else None,
         began_at=datetime.fromtimestamp(row["at"], UTC),

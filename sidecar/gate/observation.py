@@ -10,15 +10,17 @@ from sidecar.execution import Effect, Live, escaped, look, observed, read
 from sidecar.execution import store as steps
 from sidecar.execution.effect import UID
 from sidecar.execution.pointer import value_at
-from sidecar.execution.recover import holds
+from sidecar.execution.recover import holds, is_closed_by
 from sidecar.gate.desk import Desk
+from sidecar.gate.publish import maker_of
 from sidecar.gate.silenced import stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """`steps`: what became of each step, as the cluster shows it now: as-left, changed-since, gone, undone, not-performed,
-    not-known. `subject`: the object of the cause. `contradictions`: where what was said does not fit."""
+    """`steps`: what became of each step, as the cluster shows it now: as-left, changed-since, gone, undone, half-done (a drain
+    that closed its node and did not come to its end), not-performed, not-known. `subject`: the object of the cause.
+    `contradictions`: where what was said does not fit."""
 
     steps: dict[str, str]
     subject: tuple[str, ...]
@@ -46,10 +48,15 @@ def observe(held: leases.Entry, said: str, *, desk: Desk) -> Observation | None:
 def _state(step: Step, done: steps.Entry | None, undone: steps.Entry | None, *, desk: Desk) -> str:
     if undone is not None and undone.result is not None and undone.result.status == "performed":
         return "undone"
-    if done is None or done.result is None or done.result.status != "performed":
-        return "not-known" if done is not None and done.result is None else "not-performed"
+    if done is None or not done.may_have_changed_something:
+        return "not-performed"
+    if done.result is None:
+        return "not-known"
     after = done.result.after
     try:
+        if done.result.status != "performed":
+            closed = is_closed_by(maker_of(done.lease, step), read(step.action.target, desk.cluster))
+            return "half-done" if closed else "not-performed"
         if step.action.kind == "silence_alert":
             return "as-left" if stands(done.lease, step.id, after, desk=desk) else "gone"
         live = look(step.action, desk.cluster)
@@ -102,7 +109,8 @@ def _contradictions(said: str, states: dict[str, str], ailing: str) -> list[str]
         found += [f"{step} is {state}" for step, state in states.items() if state not in ("as-left", "not-known")]
         found += [ailing] if ailing else []
     if said == "undone":
-        found += [f"{step} is {state}" for step, state in states.items() if state in ("as-left", "changed-since")]
+        found += [f"{step} is {state}" for step, state in states.items() if state in ("as-left", "changed-since", "half-done")]
     if said == "not-performed":
-        found += [f"{step} was performed" for step, state in states.items() if state not in ("not-performed", "not-known")]
+        done = {step: state for step, state in states.items() if state not in ("not-performed", "not-known")}
+        found += [f"{step} {'is half-done' if state == 'half-done' else 'was performed'}" for step, state in done.items()]
     return [f'it is said to be "{said}", but {what}' for what in found]

@@ -39,7 +39,7 @@ def settle(lease: str, outcome: Outcome, *, desk: Desk, actor: str = "agent") ->
             return problem(404, "unknown-lease", "no such lease")
         if held.settlement is not None and held.settlement.state == "settled":
             return held.settlement
-        touched = any(entry.result is None or entry.result.status == "performed" for entry in done.values())
+        touched = any(entry.may_have_changed_something for entry in done.values())
         return revoke(held, outcome=outcome if touched else "not-performed", desk=desk, actor=actor)
 
 

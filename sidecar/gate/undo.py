@@ -11,14 +11,15 @@ import structlog
 from sidecar.approvals import store as approvals
 from sidecar.contract import Plan, Problem, Step, StepResult, UndoResult
 from sidecar.credentials import store as leases
-from sidecar.execution import Effect, Live, look, look_back, undo_calls
+from sidecar.execution import Effect, Live, look, look_back, read, undo_calls
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
 from sidecar.execution.pointer import value_at
-from sidecar.execution.recover import holds
+from sidecar.execution.recover import holds, is_closed_by
 from sidecar.gate.afterwards import end_of, lease_to_undo
 from sidecar.gate.carry import carry_out, find_out
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.publish import maker_of
 from sidecar.gate.task import No, Ready, Task
 
 log = structlog.get_logger("sidecar.leases")
@@ -37,7 +38,7 @@ def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Proble
         if _find_out(held, entry.plan, done, desk=desk):
             with desk.ledger.read() as connection:
                 done = steps.of_lease(connection, lease, "do")
-        performed = [step for step in reversed(entry.plan.steps) if _is_done(step, done.get(step.id))]
+        performed = [step for step in reversed(entry.plan.steps) if _is_done(held, step, done.get(step.id), desk=desk)]
         if held.lease.state == "live" and desk.ledger.now() < held.lease.expires_at:
             results = _taken_back(held, performed, done, {}, desk=desk, actor=actor)
         else:
@@ -131,12 +132,14 @@ def _never(resumed: bool) -> No:
     return No(status="refused", reason="not-next", message="the lease is being undone")
 
 
-def _is_done(step: Step, entry: steps.Entry | None) -> bool:
-    """Performed, or given up in the middle of a drain: there may be something to take back."""
+def _is_done(held: leases.Entry, step: Step, entry: steps.Entry | None, *, desk: Desk) -> bool:
+    """Whether there is something to take back: it was performed, or is a drain that closed its node and did not come to its
+    end, for whatever reason. Raises ClusterUnavailable."""
     if entry is None or entry.result is None:
         return False
-    given_up = step.action.kind == "drain_node" and entry.result.reason in ("disruption-budget", "interrupted")
-    return entry.result.status == "performed" or given_up
+    if entry.result.status == "performed" or step.action.kind != "drain_node":
+        return entry.result.status == "performed"
+    return is_closed_by(maker_of(held.lease.id, step), read(step.action.target, desk.cluster))
 
 
 def _may_not(held: leases.Entry, results: list[StepResult], *, desk: Desk) -> No | None:

@@ -98,6 +98,44 @@ def test_however_many_ask_at_once_no_more_is_lent_than_the_policy_would_lend_one
     assert sorted(type(one).__name__ for one in came) == ["Lease", "Problem", "Problem", "Problem"]
 
 
+def half_drained(world) -> Lease:
+    """A node that is closed, with one of its two pods gone; a budget keeps the other."""
+    world.cluster.put("nodes", {"kind": "Node", "metadata": {"name": "n1", "uid": "uid-n1"}, "spec": {}})
+    for name in ("p1", "p2"):
+        world.cluster.put("pods", {"kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "spec": {"nodeName": "n1"}})
+    node, pods = ref("Node", "n1", namespace="", api_version="v1"), [ref("Pod", name, api_version="v1") for name in ("p1", "p2")]
+    granted = leased(world, {"kind": "drain_node", "target": node, "pods": pods})
+    world.cluster.before = lambda call, identity: status(429, "budget") if call.path.endswith("/p2/eviction") else None
+    return granted
+
+
+def test_pods_that_a_drain_took_before_it_failed_count(world):
+    """Else whoever keeps one pod from going could drain again and again."""
+    granted = half_drained(world)
+    assert perform(granted.id, "step-1", desk=world.desk).status == "failed"
+    settle(granted.id, "did-not-help", desk=world.desk)
+    submit(plan(scale(5), attempt=2), desk=world.desk)
+    assert [done["pods"] for done in world.facts.asked[-1].performed] == [["shop/p1", "shop/p2"]]
+
+
+def test_a_drain_that_failed_half_way_is_not_said_to_be_nothing(world):
+    granted = half_drained(world)
+    perform(granted.id, "step-1", desk=world.desk)
+    ended = settle(granted.id, "not-performed", desk=world.desk)
+    assert "step-1 is half-done" in ended.observed
+    assert ended.contradictions == ('it is said to be "not-performed", but step-1 is half-done',)
+
+
+def test_a_node_that_a_drain_closed_is_opened_whyever_the_drain_ended(world):
+    granted = half_drained(world)
+    world.cluster.before = lambda call, identity: status(403, "no") if call.path.endswith("/p2/eviction") else None
+    assert perform(granted.id, "step-1", desk=world.desk).reason == "forbidden"
+    assert world.cluster.objects[("", "nodes", "", "n1")]["spec"]["unschedulable"] is True
+    came = undo(granted.id, desk=world.desk)
+    assert (came.complete, [step.status for step in came.steps]) == (True, ["performed"])
+    assert not world.cluster.objects[("", "nodes", "", "n1")]["spec"].get("unschedulable")
+
+
 def test_what_others_did_before_a_lost_answer_was_looked_for_is_not_the_steps_and_is_not_taken_back(world):
     granted = leased(world, change(IMAGE, "shop/web:1", "shop/web:2"))
 
