@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agent.checks.applications import told
+from agent.checks.callers import log_troubles
 from agent.checks.policies import source_end, targets
 from agent.checks.registry import check, earliest, quote_condition, quote_event, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import ConnectionTrouble

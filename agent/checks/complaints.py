@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agent.checks.services import log_troubles
+from agent.checks.callers import log_troubles
 from agent.domain.objects import ContainerLog, Ref
 from agent.signals.account import Account, account_of
 from agent.signals.searching import index_of

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from agent.checks.callers import log_troubles
 from agent.checks.policies import API_SERVER
 from agent.checks.registry import check, earliest, quote_field
 from agent.checks.scheduling import Unplaced, unplaced
-from agent.checks.services import log_troubles
 from agent.checks.told import Saying, credible, sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref

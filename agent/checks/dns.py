@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from agent.checks.callers import log_troubles
 from agent.checks.registry import check, earliest, quote_field, quote_log
-from agent.checks.services import log_troubles
 from agent.checks.told import LATELY
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref

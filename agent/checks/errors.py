@@ -4,10 +4,10 @@ which change came right before. Logs are words of the workload itself, so everyt
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from agent.checks.callers import log_troubles
 from agent.checks.complaints import Complaint, complaints, past_complaints
 from agent.checks.containers import began_words, ended_containers, rollback_params
 from agent.checks.registry import check, earliest, quote_field, quote_log
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.account import Account

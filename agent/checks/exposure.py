@@ -4,8 +4,8 @@ not list the pods that are ready, readiness gates that nobody sets, hosts that t
 from collections.abc import Iterator
 from datetime import timedelta
 
+from agent.checks.callers import log_troubles
 from agent.checks.registry import check, earliest, quote_event, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
 from agent.topology import Topology
@@ -143,9 +143,8 @@ def not_listed(topology: Topology) -> Iterator[Finding]:
         slices.setdefault(Ref("Service", text(one, "metadata", "namespace"), name), []).append(one)
     for service in topology.of_kind("Service"):
         ref = ref_of(service)
-        pods = [pod for pod in topology.selected_by(service) if _ready_for(topology, pod) and text(pod, "status", "podIP")]
         known = [one for one in slices.get(ref, ()) if text(one, "addressType") in ("", "IPv4", "IPv6")]
-        if not pods or not known or text(service, "spec", "type") == "ExternalName":
+        if not known or text(service, "spec", "type") == "ExternalName":
             continue
         listed = {
             address
@@ -154,10 +153,14 @@ def not_listed(topology: Topology) -> Iterator[Finding]:
             for address in items(end, "addresses")
             if isinstance(address, str)
         }
+        addressed = [pod for pod in topology.selected_by(service) if text(pod, "status", "podIP")]
+        if all(text(pod, "status", "podIP") in listed for pod in addressed):
+            continue
+        pods = [pod for pod in addressed if _ready_for(topology, pod)]
         own = {text(pod, "status", "podIP") for pod in pods}
         others = {text(one, "ip") for pod in pods for one in items(pod, "status", "podIPs")}
         missing = sorted(own - listed)
-        if len(missing) < len(own) or listed & others:
+        if not pods or len(missing) < len(own) or listed & others:
             continue
         has = ", ".join(sorted(listed)[:4]) or "none"
         yield Finding(
@@ -176,13 +179,8 @@ def not_listed(topology: Topology) -> Iterator[Finding]:
 
 
 def _ready_for(topology: Topology, pod: Manifest) -> bool:
-    since = time_at(condition(pod, "Ready"), "lastTransitionTime")
-    return (
-        is_ready(pod)
-        and since is not None
-        and topology.now - since > SETTLES
-        and at(pod, "metadata", "deletionTimestamp") is None
-    )
+    since = time_at(condition(pod, "Ready"), "lastTransitionTime") if is_ready(pod) else None
+    return since is not None and topology.now - since > SETTLES and at(pod, "metadata", "deletionTimestamp") is None
 
 
 @check("readiness-gate-unmet", weight=0.88)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from agent.checks.callers import log_troubles
 from agent.checks.config import near
 from agent.checks.containers import rollback_params
 from agent.checks.registry import check, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.logs import ConnectionTrouble

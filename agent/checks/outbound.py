@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agent.checks.callers import log_troubles
 from agent.checks.outside import is_outside
 from agent.checks.policies import source_end
 from agent.checks.registry import check, earliest, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding
 from agent.domain.objects import Ref
 from agent.signals.logs import started_lately

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from agent.checks.applications import told
+from agent.checks.callers import log_troubles
 from agent.checks.registry import check, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.configuration import ConfigEdit, config_edits, started

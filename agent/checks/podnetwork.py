@@ -33,14 +33,11 @@ LATELY = timedelta(minutes=15)
 def _sandbox_events(topology: Topology) -> dict[Ref, list[tuple[Ref, Happening]]]:
     """By node: FailedCreatePodSandBox and NetworkNotReady of pods that are still not ready."""
     found: dict[Ref, list[tuple[Ref, Happening]]] = {}
-    for about, events in sorted(topology.events.items()):
+    for about, event in topology.told("FailedCreatePodSandBox", "NetworkNotReady"):
         pod = topology.objects.get(about) if about.kind == "Pod" else None
-        if pod is None or is_ready(pod) or is_finished(pod):
-            continue
-        for event in events:
-            late = event.last is None or topology.now - event.last <= LATELY
-            if event.reason in ("FailedCreatePodSandBox", "NetworkNotReady") and late:
-                found.setdefault(Ref("Node", "", text(pod, "spec", "nodeName")), []).append((about, event))
+        late = event.last is None or topology.now - event.last <= LATELY
+        if pod is not None and late and not is_ready(pod) and not is_finished(pod):
+            found.setdefault(Ref("Node", "", text(pod, "spec", "nodeName")), []).append((about, event))
     return found
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
+from agent.checks.callers import log_troubles
 from agent.checks.registry import check, earliest, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import ConnectionTrouble

@@ -50,11 +50,7 @@ def _complained_of(topology: Topology) -> list[Ref]:
     """Workloads of whose pods a kubelet says that a probe fails, worked out once a topology."""
     known: list[Ref] | None = topology.derived.get("probes-fail")
     if known is None:
-        told = {
-            topology.unit(about)
-            for about, events in topology.events.items()
-            if about.kind == "Pod" and any(one.reason == "Unhealthy" for one in events)
-        }
+        told = {topology.unit(about) for about, _ in topology.told("Unhealthy") if about.kind == "Pod"}
         known = topology.derived["probes-fail"] = [unit for unit in map(ref_of, workloads(topology)) if unit in told]
     return known
 

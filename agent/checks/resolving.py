@@ -119,11 +119,11 @@ def too_many_servers(topology: Topology) -> Iterator[Finding]:
     node's own file is too long and no name fails, it is no fault of the pod."""
     failing = {unit for unit, _, _ in dns_troubles(topology)}
     seen: set[Ref] = set()
-    for about, events in sorted(topology.events.items()):
+    for about in dict.fromkeys(about for about, _ in topology.told("DNSConfigForming")):
         unit = topology.unit_of_name(about)
-        told = [one for one in events if one.reason == "DNSConfigForming"]
+        told = [one for one in topology.events_about(about) if one.reason == "DNSConfigForming"]
         spec = pod_spec_of(topology.objects.get(unit, {}))
-        if not told or unit in seen or not (at(spec, "dnsConfig") or unit in failing):
+        if unit in seen or not (at(spec, "dnsConfig") or unit in failing):
             continue
         seen.add(unit)
         yield Finding(

@@ -72,16 +72,15 @@ def _in_logs(topology: Topology) -> Iterator[Refused]:
 
 
 def _in_events(topology: Topology) -> Iterator[Refused]:
-    for about, events in topology.events.items():
-        for event in events:
-            match = _FORBIDDEN.search(event.message) if event.kind != "Normal" else None
-            if match is None or (event.last is not None and topology.now - event.last > LATELY):
-                continue
-            subject, request = read_refusal(event.message, match)
-            unit = topology.unit_of_name(about)
-            first = Line(event.message, event.first)
-            if unit in topology.objects:
-                yield Refused(unit=unit, subject=subject, request=request, first=first, quote=quote_event(event))
+    for about, event in topology.warnings():
+        match = _FORBIDDEN.search(event.message)
+        if match is None or (event.last is not None and topology.now - event.last > LATELY):
+            continue
+        subject, request = read_refusal(event.message, match)
+        unit = topology.unit_of_name(about)
+        first = Line(event.message, event.first)
+        if unit in topology.objects:
+            yield Refused(unit=unit, subject=subject, request=request, first=first, quote=quote_event(event))
 
 
 def read_refusal(line: str, match: re.Match[str]) -> tuple[Subject, Request]:

@@ -26,8 +26,16 @@ def refusals(topology: Topology, unit: Ref) -> list[Happening]:
     return [event for event in topology.events_of_unit(unit) if event.reason in ("FailedCreate", "FailedCreatePod")]
 
 
-def refused_units(topology: Topology) -> Iterator[tuple[Ref, list[Happening], str]]:
-    """(workload, events, what was said last), from events or the ReplicaFailure condition when the events are gone."""
+def refused_units(topology: Topology) -> list[tuple[Ref, list[Happening], str]]:
+    """(workload, events, what was said last), from events or the ReplicaFailure condition when the events are gone; worked out
+    once a topology."""
+    known: list[tuple[Ref, list[Happening], str]] | None = topology.derived.get("refused-units")
+    if known is None:
+        known = topology.derived["refused-units"] = list(_refused(topology))
+    return known
+
+
+def _refused(topology: Topology) -> Iterator[tuple[Ref, list[Happening], str]]:
     for workload in [*workloads(topology), *topology.of_kind("Job")]:
         unit = ref_of(workload)
         events = refusals(topology, unit)

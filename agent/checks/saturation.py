@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from agent.checks.callers import log_troubles
 from agent.checks.complaints import complaints
 from agent.checks.containers import began_words, ended_containers, rollback_params
 from agent.checks.degradation import degraded
 from agent.checks.registry import check, quote_event, quote_field
-from agent.checks.services import log_troubles
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.curves import Curve, gauge, growth, rate, ratio, total

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from agent.checks.callers import callers_of, log_troubles
 from agent.checks.config import near
 from agent.checks.keda import rests_at_zero
-from agent.checks.registry import check, earliest, quote_field, quote_log
+from agent.checks.registry import check, earliest, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import ConnectionTrouble, connection_troubles, started_lately
-from agent.signals.searching import index_of
+from agent.signals.logs import started_lately
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, created_at, field_writes, items, labels_of, mapping, name_of, number, ref_of, text
 from agent.topology.pods import container_ports, is_ready, unready_since
@@ -18,45 +18,9 @@ from agent.topology.selectors import matches_labels
 from agent.topology.workloads import CONTROLLED, live_pods, previous_size, wanted
 from sidecar.contract import Json
 
-# what the API server asks on everybody's behalf calls a Service as a workload does
-_ASKING = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService", "CustomResourceDefinition")
-
 
 def selector_of(service: Manifest) -> Mapping[str, Any]:
     return mapping(service, "spec", "selector")
-
-
-def callers_of(topology: Topology, service: Ref) -> tuple[Ref, ...]:
-    """Workloads whose configuration or logs name the Service."""
-    found = {
-        edge.source
-        for edges in topology.edges.values()
-        for edge in edges
-        if edge.target == service and (edge.relation == "calls" or (edge.relation == "routes-to" and edge.source.kind in _ASKING))
-    }
-    for unit, trouble, _ in log_troubles(topology):
-        if topology.host(trouble.host, unit.namespace) == service:
-            found.add(unit)
-    return tuple(sorted(found))
-
-
-def log_troubles(topology: Topology) -> list[tuple[Ref, ConnectionTrouble, Quote]]:
-    """(workload, failed connections, quote) of every log in view, found once for a topology."""
-    known: list[tuple[Ref, ConnectionTrouble, Quote]] | None = topology.derived.get("log-troubles")
-    if known is not None:
-        return known
-    found: dict[tuple[Ref, str, int], tuple[Ref, ConnectionTrouble, Quote]] = {}
-    for pod, logs in topology.logs.items():
-        unit = topology.unit_of_name(pod)
-        for log in logs:
-            for trouble in connection_troubles(index_of(topology, log)):
-                quote = quote_log(pod, log.container, trouble.last.text, trouble.last.at, previous=log.previous)
-                key = (unit, trouble.host, trouble.port)
-                if key not in found or found[key][1].count < trouble.count:
-                    found[key] = (unit, trouble, quote)
-    result = [found[key] for key in sorted(found)]
-    topology.derived["log-troubles"] = result
-    return result
 
 
 @check("service-selector-mismatch", weight=0.95)

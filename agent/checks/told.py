@@ -44,12 +44,11 @@ def sayings(
                 first, newest = time_of(told[0][0]), time_of(line)
                 quote = quote_log(pod, log.container, line, newest, previous=log.previous)
                 found.setdefault(topology.unit_of_name(pod), []).append((first, newest, len(told), match, line, quote))
-    for about, events in topology.events.items():
-        for event in events:
-            hit = pattern.search(event.message) if event.kind != "Normal" else None
-            if hit is not None:
-                entry = (event.first, event.last, max(event.count, 1), hit, event.message, quote_event(event))
-                found.setdefault(topology.unit_of_name(about), []).append(entry)
+    for about, event in topology.warnings():
+        hit = pattern.search(event.message)
+        if hit is not None:
+            entry = (event.first, event.last, max(event.count, 1), hit, event.message, quote_event(event))
+            found.setdefault(topology.unit_of_name(about), []).append(entry)
     result = []
     for unit, ones in sorted(found.items()):
         ones.sort(key=lambda one: (one[1] or topology.now, one[4]))

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from agent.checks.callers import log_troubles
 from agent.checks.dns import dns_pods, dns_troubles
 from agent.checks.loaded import node_of, nodes_of
 from agent.checks.registry import check, quote_field
-from agent.checks.services import log_troubles
 from agent.checks.told import credible, sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series

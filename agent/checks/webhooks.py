@@ -101,13 +101,10 @@ def failures(topology: Topology, pattern: re.Pattern[str]) -> dict[str, Failure]
         match = pattern.search(said)
         if match is not None:
             _add(found, match, unit, earliest(*(event.first for event in events)), tuple(quote_event(one) for one in events[-1:]))
-    for about, ones in topology.events.items():
-        unit = topology.unit_of_name(about)
-        for event in ones:
-            match = pattern.search(event.message) if event.kind != "Normal" else None
-            if match is None or event.reason == "FailedCreate" or event.last is None or topology.now - event.last > LATELY:
-                continue
-            _add(found, match, unit, event.first, (quote_event(event),))
+    for about, event in topology.warnings():
+        match = pattern.search(event.message) if event.reason != "FailedCreate" else None
+        if match is not None and event.last is not None and topology.now - event.last <= LATELY:
+            _add(found, match, topology.unit_of_name(about), event.first, (quote_event(event),))
     for pod, logs in topology.logs.items():
         for log in logs:
             if "webhook" in log.text:

@@ -1,8 +1,8 @@
 """The report as one self-contained page: no script, no request to anywhere, light and dark, phone and print."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from agent.domain.report import Report
@@ -10,6 +10,9 @@ from agent.rendering import chart, wording
 from agent.rendering.machine import summary
 from agent.rendering.picture import picture
 from agent.rendering.safety import one_line, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def as_html(report: Report) -> str:
@@ -35,7 +38,9 @@ def page_of(template: str, **values: object) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  a tenth of a second that only pages need
+
     environment = Environment(
         loader=PackageLoader("agent.rendering", "templates"),
         autoescape=True,

@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drain3.drain import Drain
-
 LINE_LIMIT = 600  # characters of a line that count for what it says
 MOST_DISTINCT = 3000  # distinct lines that are clustered; what comes later stands for itself
 ALIKE = 0.7  # share of equal words from which two lines are one event: a needle must not drown in a flood of its like
@@ -49,6 +47,8 @@ def mine(lines: Sequence[str]) -> Mined:
     if not lines:
         return Mined(templates=(), of=())
     shapes = masked("\n".join(line[:LINE_LIMIT] for line in lines)).split("\n")
+    from drain3.drain import Drain  # noqa: PLC0415  a seventh of a second that only long logs need
+
     drain = Drain(depth=4, sim_th=ALIKE, max_children=100, parametrize_numeric_tokens=False)
     cluster_of: dict[str, int] = {}
     for shape in dict.fromkeys(shapes):

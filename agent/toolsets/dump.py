@@ -16,7 +16,8 @@ from agent.errors import InputError
 from agent.ports.cluster import BY_NATURE, Gap
 from agent.toolsets.kinds import CLUSTER_KINDS, EXTENSION_KINDS, NAMESPACED_KINDS
 from agent.toolsets.projection import projected
-from agent.toolsets.snapshot import Snapshot, fault_of
+from agent.toolsets.snapshot import Snapshot
+from agent.toolsets.wellformed import fault_of
 from agent.topology.events import happening
 from agent.topology.fields import created_at, items, kind_of, text, time_at
 

@@ -22,6 +22,7 @@ from agent.ports.cluster import Gap, Observed
 from agent.toolsets.projection import projected
 from agent.toolsets.redaction import secretless
 from agent.toolsets.streaming import Members, NotJson, TooLarge
+from agent.toolsets.wellformed import fault_of
 from agent.topology.extensions import touches
 from agent.topology.fields import at, items, kind_of, mapping, moment, name_of, namespace_of, ref_of, text
 
@@ -48,7 +49,7 @@ class SnapshotCluster:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = replace(snapshot, objects=tuple(secretless(one) for one in snapshot.objects))
         self._logs = {(log.namespace, log.pod, log.container, log.previous): log for log in snapshot.logs}
-        self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}
+        self._objects: dict[Ref, Manifest] = {}  # by identity, when somebody asks for one
 
     @classmethod
     def open(cls, path: Path) -> "SnapshotCluster":
@@ -70,10 +71,8 @@ class SnapshotCluster:
         return self._snapshot.now
 
     async def namespaces(self) -> Observed:
-        named = {namespace_of(one) for one in self._snapshot.objects} | {
-            name_of(one) for one in self._snapshot.objects if kind_of(one) == "Namespace"
-        }
-        present = {name_of(one): one for one in self._snapshot.objects if kind_of(one) == "Namespace"}
+        present = {name_of(one): one for one in self._snapshot.objects if one["kind"] == "Namespace"}
+        named = {namespace_of(one) for one in self._snapshot.objects} | present.keys()
         found = [
             present.get(name) or {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             for name in sorted(named)
@@ -104,6 +103,8 @@ class SnapshotCluster:
         return Observed(now=self._snapshot.now, logs=tuple(found), gaps=tuple(gaps))
 
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
+        if not self._objects:
+            self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}
         return self._objects.get(ref)
 
     async def range(self, promql: str, window: Window, step_seconds: int) -> tuple[Series, ...]:
@@ -178,27 +179,6 @@ def load(path: Path) -> Snapshot:
         alerts=tuple(_alerts(document)),
         gaps=tuple(Gap(what=text(one, "what"), why=text(one, "why")) for one in items(document, "gaps") if text(one, "what")),
     )
-
-
-def fault_of(one: object) -> str:
-    """What keeps it from being one, or "". Only what everything else here relies on."""
-    if not isinstance(one, Mapping) or not text(one, "kind"):
-        return "a mapping with a kind is expected"
-    if not isinstance(one.get("metadata"), Mapping) or not text(one, "metadata", "name"):
-        return f"{text(one, 'kind')[:60]} without metadata.name"
-    for part in ("labels", "annotations"):
-        words = one["metadata"].get(part) or {}
-        if not isinstance(words, Mapping) or not all(isinstance(value, str) for value in words.values()):
-            return f"metadata.{part} of {text(one, 'kind')[:60]} {name_of(one)[:80]} is no map of texts"
-    for part in ("spec", "status"):
-        if not isinstance(one.get(part) or {}, Mapping):
-            return f"{part} of {text(one, 'kind')[:60]} {name_of(one)[:80]} is no mapping"
-    for part, lists in (("spec", ("containers", "initContainers")), ("status", ("containerStatuses", "initContainerStatuses"))):
-        for name in lists if text(one, "kind") == "Pod" else ():
-            found = mapping(one, part).get(name) or []
-            if not isinstance(found, list) or not all(isinstance(entry, Mapping) and text(entry, "name") for entry in found):
-                return f"{part}.{name} of Pod {name_of(one)[:80]} is no list of containers"
-    return ""
 
 
 def _document(path: Path) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
@@ -15,6 +16,7 @@ _HOST_PORT = re.compile(rf"(?<![\w.:/@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?
 _CLUSTER_NAME = re.compile(rf"(?<![\w.-])({_LABEL}\.{_LABEL}\.svc(?:\.cluster\.local)?)\b(?::(\d{{1,5}}))?")
 _BARE = re.compile(rf"^({_LABEL}(?:\.{_LABEL})*)(?::(\d{{1,5}}))?$")
 _SENDER = re.compile(r"(?:referer|referrer|origin|listen(?:ing)?(?: on)?|user.agent)\W*$|\(\+?$")
+_SHORT = 400  # characters of a value whose hosts are remembered
 _LOG_PART = 50_000  # characters at either end of a log that hosts are read from
 _HOST_KEY = re.compile(r"(host|addr|address|url|uri|endpoint|upstream|server|service|dsn|broker|target)s?$", re.I)
 
@@ -46,8 +48,15 @@ def service_of(host: str, namespace: str) -> Ref | None:
 
 def hosts_in(value: str, *, key: str = "") -> list[tuple[str, int]]:
     """(host, port) pairs in a piece of configuration. A bare word counts only under a key that names a host."""
-    if len(value) > 200_000:
-        value = value[:200_000]
+    return list(_hosts_in_short(value, key)) if len(value) + len(key) <= _SHORT else _hosts_in(value[:200_000], key)
+
+
+@lru_cache(maxsize=4096)  # configurations of one cluster are much alike
+def _hosts_in_short(value: str, key: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_hosts_in(value, key))
+
+
+def _hosts_in(value: str, key: str) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     if "://" in value:  # most values are none of these: a look for what each pattern holds is cheaper than the pattern
         found += [(match[1].lower(), int(match[2] or 0)) for match in _URL.finditer(value)]

@@ -1,25 +1,21 @@
 """The cluster as a graph: objects by identity, typed edges, events and logs by object, and "what does this depend on".
 
-Pure: built once from what was read, never changed. Knows no check, no cause and no vendor.
+Pure: built once from what was read (agent.topology.building), never changed. Knows no check, no cause and no vendor.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
-from agent.topology.calls import Address, addresses_in_config, addresses_in_environment, hosts_in_log, service_of
-from agent.topology.events import Happening, happening
-from agent.topology.extensions import edges as edges_of_extensions
-from agent.topology.fields import at, controller_of, kind_of, labels_of, mapping, name_of, namespace_of, ref_of, text
-from agent.topology.namesakes import told_apart
+from agent.topology.calls import Address, service_of
+from agent.topology.events import Happening
+from agent.topology.fields import controller_of, labels_of, mapping, ref_of, text
 from agent.topology.pods import is_finished
-from agent.topology.references import WORKLOADS, Named, Relation, named_by, pod_spec_of
-from agent.topology.selectors import matches, matches_labels
+from agent.topology.references import Named, Relation
+from agent.topology.selectors import matches_labels
 from agent.topology.surroundings import addresses_of
-from agent.topology.surroundings import edges as edges_of_surroundings
 
 _NOT_LOGS = "unable to retrieve container logs"
 
@@ -54,6 +50,7 @@ class Topology:
     selected: dict[Ref, list[Manifest]] = field(default_factory=dict)
     derived: dict[str, Any] = field(default_factory=dict)  # what checks work out once and share, by name
     _closures: dict[Ref, frozenset[Ref]] = field(default_factory=dict)
+    _by_label: dict[str, dict[tuple[str, Any], list[Manifest]]] = field(default_factory=dict)
     _units: dict[Ref, Ref] = field(default_factory=dict)
     _unit_events: dict[Ref, list[Happening]] = field(default_factory=dict)
 
@@ -118,9 +115,37 @@ class Topology:
         ref = ref_of(service)
         if ref not in self.selected:
             wanted = mapping(service, "spec", "selector")
-            pods = self.pods_in.get(ref.namespace, ()) if wanted else ()
+            pods = self._labelled(ref.namespace, wanted) if wanted else ()
             self.selected[ref] = [pod for pod in pods if matches_labels(wanted, labels_of(pod)) and not is_finished(pod)]
         return self.selected[ref]
+
+    def _labelled(self, namespace: str, wanted: Mapping[str, Any]) -> Sequence[Manifest]:
+        """Few pods of the namespace among which are all that bear these labels."""
+        index: dict[tuple[str, Any], list[Manifest]] | None = self._by_label.get(namespace)
+        if index is None:
+            index = self._by_label[namespace] = {}
+            for pod in self.pods_in.get(namespace, ()):
+                for pair in labels_of(pod).items():
+                    index.setdefault(pair, []).append(pod)
+        return min((index.get((key, str(value)), ()) for key, value in wanted.items()), key=len)
+
+    def told(self, *reasons: str) -> list[tuple[Ref, Happening]]:
+        """Events of these reasons with what they are about, in the order of the objects."""
+        index: dict[str, list[tuple[Ref, Happening]]] | None = self.derived.get("events-by-reason")
+        if index is None:
+            index = self.derived["events-by-reason"] = {}
+            for about in sorted(self.events):
+                for one in self.events[about]:
+                    index.setdefault(one.reason, []).append((about, one))
+        return sorted((pair for one in reasons for pair in index.get(one, ())), key=lambda pair: pair[0])
+
+    def warnings(self) -> list[tuple[Ref, Happening]]:
+        """Events that are not Normal, with what they are about."""
+        known: list[tuple[Ref, Happening]] | None = self.derived.get("warnings")
+        if known is None:
+            known = [(about, one) for about, ones in self.events.items() for one in ones if one.kind != "Normal"]
+            self.derived["warnings"] = known
+        return known
 
     def events_about(self, ref: Ref) -> list[Happening]:
         return self.events.get(ref, [])
@@ -173,129 +198,6 @@ class Topology:
         return frozenset(source for source in self.edges if source != target and target in self.depends_on(source))
 
 
-def build(
-    now: datetime,
-    objects: Iterable[Manifest],
-    logs: Sequence[ContainerLog] = (),
-    series: tuple[Series, ...] = (),
-    unseen: dict[str, str] | None = None,
-) -> Topology:
-    """The graph of what was read. Order of the input does not matter to any answer."""
-    topology = Topology(now=now, objects={}, events=defaultdict(list), logs=defaultdict(list), series=series, unseen=unseen or {})
-    everything = sorted(objects, key=lambda one: (kind_of(one), namespace_of(one), name_of(one), text(one, "apiVersion")))
-    for manifest in told_apart(everything):
-        if kind_of(manifest) == "Event":
-            one = happening(manifest)
-            topology.events[one.about].append(one)
-        else:
-            topology.objects.setdefault(ref_of(manifest), manifest)
-    for ones in topology.events.values():
-        ones.sort(key=lambda one: (one.last or now, one.first or now, one.reason, one.message))
-    for log in sorted(logs, key=lambda one: (one.namespace, one.pod, one.container, one.previous)):
-        topology.logs[Ref("Pod", log.namespace, log.pod)].append(log)
-    for ref, manifest in topology.objects.items():
-        topology.kinds.setdefault(ref.kind, []).append(manifest)
-        topology.local.setdefault((ref.kind, ref.namespace), []).append(manifest)
-    for pod in topology.of_kind("Pod"):
-        topology.pods_in.setdefault(namespace_of(pod), []).append(pod)
-        topology.pods_by_owner.setdefault(topology.unit(ref_of(pod)), []).append(pod)
-    _connect(topology)
-    return topology
-
-
-def _connect(topology: Topology) -> None:
-    edges: dict[tuple[Ref, Ref, Relation], Edge] = {}
-
-    def add(source: Ref, target: Ref, relation: Relation) -> None:
-        source = topology.unit(source)
-        if source != topology.unit(target):
-            edges.setdefault((source, target, relation), Edge(source, target, relation))
-
-    for ref, manifest in topology.objects.items():
-        if ref.kind == "Pod":
-            node = text(manifest, "spec", "nodeName")
-            if node:
-                add(ref, Ref("Node", "", node), "runs-on")
-            else:
-                for one in topology.of_kind("Node"):
-                    add(ref, ref_of(one), "runs-on")
-        owner = controller_of(manifest) if ref.kind in ("Pod", "ReplicaSet") else None
-        if owner is not None and (ref.kind == "ReplicaSet" or owner.kind in WORKLOADS):
-            continue  # what their templates name is named by the workload itself
-        topology.names[ref] = list(named_by(manifest))
-        for named in topology.names[ref]:
-            add(ref, named.to, named.relation)
-        _add_by_kind(topology, ref, manifest, add)
-    for source, target, relation in (*edges_of_extensions(topology.objects), *edges_of_surroundings(topology.objects)):
-        add(source, target, relation)
-    _add_spoken_calls(topology, add)
-    for edge in edges.values():
-        topology.edges.setdefault(edge.source, []).append(edge)
-
-
-def _add_by_kind(topology: Topology, ref: Ref, manifest: Manifest, add: "_Add") -> None:
-    if ref.kind == "Service":
-        for pod in topology.selected_by(manifest):
-            add(ref, topology.unit(ref_of(pod)), "selects")
-        wanted = mapping(manifest, "spec", "selector")
-        for kind in ("Deployment", "StatefulSet", "DaemonSet"):
-            for workload in topology.in_namespace(kind, ref.namespace):
-                labels = mapping(workload, "spec", "template", "metadata", "labels")
-                if wanted and matches_labels(wanted, labels):
-                    add(ref, ref_of(workload), "selects")
-    elif ref.kind == "PodDisruptionBudget":
-        for pod in topology.pods_in.get(ref.namespace, ()):
-            if matches(mapping(manifest, "spec", "selector"), labels_of(pod)):
-                add(ref, topology.unit(ref_of(pod)), "protects")
-    elif ref.kind == "CronJob":
-        for job in topology.in_namespace("Job", ref.namespace):
-            if controller_of(job) == ref:
-                add(ref, ref_of(job), "owns")
-    elif ref.kind == "Namespace" and at(manifest, "metadata", "deletionTimestamp") is not None:
-        for other in topology.objects:
-            if other.namespace == ref.name:
-                add(ref, other, "owns")
-    if pod_spec_of(manifest) and ref.kind != "CronJob":
-        for quota in topology.in_namespace("ResourceQuota", ref.namespace):
-            add(ref, ref_of(quota), "limited-by")
-        _add_calls(topology, ref, manifest, add)
-
-
-def _add_calls(topology: Topology, ref: Ref, manifest: Manifest, add: "_Add") -> None:
-    found = list(addresses_in_environment(pod_spec_of(manifest), ref))
-    for named in topology.names[ref]:
-        config = topology.objects.get(named.to) if named.to.kind == "ConfigMap" else None
-        if config is not None and named.to.name != "kube-root-ca.crt":
-            known = addresses_in_config(config, named.to)
-            found.extend(one for one in known if not named.key or one.key == named.key)
-    topology.addresses[ref] = list(dict.fromkeys(found))
-    for address in topology.addresses[ref]:
-        service = topology.host(address.host, ref.namespace)
-        if service is not None and service in topology.objects:
-            add(ref, service, "calls")
-
-
-def _add_spoken_calls(topology: Topology, add: "_Add") -> None:
-    """Services that a workload's log names as its targets. Names count only where such a Service exists, and never the
-    workload's own."""
-    for pod, logs in topology.logs.items():
-        unit = topology.unit_of_name(pod)
-        if unit not in topology.objects:
-            continue
-        hosts = {host for log in logs for host in hosts_in_log(log.text)}
-        for service in {topology.host(host, pod.namespace) for host in sorted(hosts)}:
-            if service is not None and service in topology.objects and service != unit:
-                own = topology.selected_by(topology.objects[service]) if service.kind == "Service" else ()
-                if all(topology.unit(ref_of(one)) != unit for one in own):
-                    add(unit, service, "calls")
-
-
 def _revision(replica_set: Manifest) -> tuple[int, str]:
     annotation = text(replica_set, "metadata", "annotations", "deployment.kubernetes.io/revision")
     return (int(annotation) if annotation.isdigit() else 0, text(replica_set, "metadata", "creationTimestamp"))
-
-
-class _Add(Protocol):
-    """The shape of the edge adder."""
-
-    def __call__(self, source: Ref, target: Ref, relation: Relation) -> None: ...

@@ -9,7 +9,12 @@ from agent.topology.kinds import group_in, shared
 
 def told_apart(objects: Sequence[Manifest]) -> Sequence[Manifest]:
     """The objects, copied where the kind has to say its group; mostly there is none, and they are given back as they are."""
-    both = shared((kind_of(one), text(one, "apiVersion")) for one in objects)
+    pairs = {
+        (kind, version)
+        for one in objects
+        if isinstance(kind := one.get("kind"), str) and isinstance(version := one.get("apiVersion"), str)
+    }
+    both = shared(pairs)
     return [_apart(one, both) for one in objects] if both else objects
 
 
