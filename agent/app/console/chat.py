@@ -4,7 +4,7 @@ Everything is a form and a page; a script only brings the steps of the answer th
 Nothing is approved here: where an answer waits for people, it leads to the plan.
 """
 
-from contextlib import suppress
+from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,11 +17,20 @@ from agent.app.identity import Visit
 from agent.bootstrap import Workshop
 from agent.chat.conversation import LONGEST, Conversations
 from agent.domain.session import Reply, Session
-from agent.errors import Busy, InputError, NotThere, StoreUnavailable
+from agent.errors import Busy, InputError, NotThere
+from agent.ports import RunRow
 from agent.rendering.prose import as_html
 
 MOST_SESSIONS, MOST_STEPS = 50, 200
 UNMARKED = ("shown", "told")  # outcomes of turns that looked into nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """`plan`: digest of the plan that waits, "" where none does any more."""
+
+    row: RunRow
+    plan: str = ""
 
 
 def add_chat_pages(app: FastAPI) -> None:
@@ -123,7 +132,7 @@ async def _shown(
         talk=talk,
         going=going,
         steps=list(steps)[-MOST_STEPS:],
-        plan=await _plan(talk, shop),
+        repair=await _repair(talk, shop),
         prose=_prose,
         unmarked=UNMARKED,
         governed=shop.governed,
@@ -137,12 +146,11 @@ def _prose(reply: Reply) -> Markup:
     return Markup(as_html(reply.text))  # noqa: S704  escaped by as_html, which knows no HTML
 
 
-async def _plan(talk: Session, shop: Workshop) -> str:
-    """Digest of the plan that the last answer waits for, "" where there is none."""
+async def _repair(talk: Session, shop: Workshop) -> Repair | None:
+    """What the last answer waited for, as it stands now."""
     reply = talk.turns[-1].reply if talk.turns else None
-    if reply is None or reply.outcome != "waiting" or not reply.run:
-        return ""
-    with suppress(StoreUnavailable):
-        rounds = (await shop.progress(reply.run)).rounds
-        return rounds[-1].plan.digest if rounds else ""
-    return ""
+    row = await shop.store.row(reply.run) if reply is not None and reply.outcome == "waiting" and reply.run else None
+    if row is None or row.state == "finished":
+        return Repair(row=row) if row is not None else None
+    rounds = (await shop.progress(row.id)).rounds
+    return Repair(row=row, plan=rounds[-1].plan.digest if rounds else "")

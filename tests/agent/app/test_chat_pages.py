@@ -34,6 +34,8 @@ async def test_a_conversation_is_had_with_forms_alone_and_fix_it_leads_to_the_pl
         listed = await http.read("/chat")
         run = re.findall('href="/runs/(run-[0-9a-f]+)"', waits)[-1]
         plan = await http.read(f"/runs/{run}")
+        await http.shop.store.finish(run, "refused", "Refused by a person: not tonight", {})
+        over = await http.read(place)
 
     assert (begun.status_code, why.status_code) == (303, 303)
     assert begun.headers["location"].endswith("#turn-1")
@@ -45,6 +47,9 @@ async def test_a_conversation_is_had_with_forms_alone_and_fix_it_leads_to_the_pl
     digest = re.search('https://approvals.example/approvals/([0-9a-f]{64})"', waits)[1]
     assert digest in plan
     assert "People are asked" in plan
+    assert "It has ended since" in over
+    assert "not tonight" in over
+    assert "People are asked" not in over
     assert f'href="{place}"' in listed
 
 
