@@ -15,6 +15,7 @@ from agent.counsel import investigator
 from agent.domain.alerting import Taken
 from agent.domain.document import from_document
 from agent.domain.incident import Alert, Incident
+from agent.domain.outcome import Round
 from agent.domain.report import Report
 from agent.errors import InputError, StoreUnavailable
 from agent.eyes import Source, SystemClock, open_eyes
@@ -44,6 +45,8 @@ from agent.signals.masking import mask
 from agent.stages.gather import Limits
 from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import Notification
+from agent.stages.silence import Wish, silence, silences
+from agent.stages.telling import Tell
 from agent.store import Database, SqlAlertBook, SqlAlertList, SqlEventLog, SqlRunList, SqlRunStore, SqlSessionStore
 from agent.store.model_book import SqlModelBook
 from agent.telemetry import WatchedGovernance, traces, watched
@@ -71,6 +74,7 @@ class Workshop:
         silences: Silences | None = None,
         jobs: Jobs | None = None,
         governed: bool = True,
+        governance: Governance | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -84,6 +88,7 @@ class Workshop:
         self.jobs = jobs  # where processes share the work
         self._silences = silences
         self.governed = governed  # whether there is a sidecar that a plan can be proposed to
+        self._governance = governance
         self._investigation = investigation
         self._working: set[str] = set()  # a claim tells processes apart, and not the tasks of one
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -125,6 +130,19 @@ class Workshop:
         opened, _ = await self.store.open(incident)
         await self.events.append(opened.id, "intake", f"{asked_by or 'somebody'} asks for the repair of what run {row.id} found")
         return opened
+
+    async def silence(self, report: Report, wish: Wish, *, tell: Tell) -> tuple[list[Round], list[str]]:
+        """One plan for each object that the alerts are about, each to its end; and what cannot be silenced, in words.
+
+        Raises InputError where no sidecar is configured, ClusterUnreachable, ReadRefused.
+        """
+        if self._governance is None:
+            raise InputError("nothing is silenced without the sidecar: set LESTRADE_SIDECAR_URL")
+        plans, left = await silences(report, wish, reader=self.reader)
+        wait = self.settings.approval_wait_seconds
+        return [
+            await silence(p, governance=self._governance, clock=SystemClock(), wait_seconds=wait, tell=tell) for p in plans
+        ], left
 
     async def work(self, row: RunRow) -> bool:
         """False when another has the run. The claim is kept alive while the work goes on; losing it stops the work."""
@@ -232,6 +250,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
             silences=_silences(settings, stack),
             jobs=await _jobs(settings, database, store, reader.name, stack) if unattended and database.is_shared else None,
             governed=means.governance is not None,
+            governance=means.governance,
         )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from agent.cli import knowledge, looking, people, talking
 from agent.cli.exits import BROKEN, EPILOG, INTERRUPTED, of_error
-from agent.cli.options import AsJson, Config
+from agent.cli.options import AsJson, Config, Context
 from agent.errors import LestradeError
 
 app = typer.Typer(
@@ -126,6 +126,22 @@ def report(
     from agent.cli import runs as command
 
     raise typer.Exit(command.report(run, form, output, config))
+
+
+@app.command(epilog='Example: lestrade silence run-1f2e3d4c5b6a --minutes 60 --comment "disk is being replaced"')
+def silence(
+    run: Annotated[str, typer.Argument(help="The run whose alerts are to be silenced (see `lestrade runs list`).")],
+    minutes: Annotated[int, typer.Option("--minutes", "-m", min=1, max=1440, help="For how long.")] = 60,
+    alert: Annotated[str, typer.Option("--alert", help="Only alerts of this name.", show_default=False)] = "",
+    comment: Annotated[str, typer.Option("--comment", help="Why; it is shown to who approves, and in Alertmanager.")] = "",
+    context: Context = "",
+    config: Config = None,
+) -> None:
+    """Silence the alerts of a run for a while: the sidecar does it in Alertmanager, if policy and people let it."""
+    from agent.cli import silence as command
+
+    wish = command.wished(minutes, alert=alert, comment=comment)
+    raise typer.Exit(command.of_run(run, wish, config, context=context))
 
 
 @app.command(epilog="Example: lestrade summary --since 7d --format html -o week.html")

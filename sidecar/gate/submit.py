@@ -236,7 +236,8 @@ def _own_objections(plan: Plan, decision: Decision, known: Known, *, desk: Desk)
 
 def denied(decision: Decision, reasons: list[Reason]) -> Decision:
     return decision.model_copy(
-        update={"verdict": "deny", "reasons": (*decision.reasons, *reasons), "approvals": None, "lease_seconds": 0}
+        # What denies it goes before what only wanted people: the first reason is the one that is told.
+        update={"verdict": "deny", "reasons": (*reasons, *decision.reasons), "approvals": None, "lease_seconds": 0}
     )
 
 

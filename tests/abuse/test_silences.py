@@ -10,8 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.domain.evidence import Evidence
+from agent.domain.incident import Alert, Incident
+from agent.domain.objects import Ref
+from agent.domain.report import Report
+from agent.eyes import SystemClock
+from agent.governance import SidecarClient
+from agent.stages.silence import Wish, silence, silences
 from tests.servers import running_alertmanager
-from tests.sidecar.process.harness import Sidecar, good, running, wait_for
+from tests.sidecar.process.harness import AGENT_TOKEN, Sidecar, good, running, wait_for
 
 COUNT = itertools.count(1)
 DEV = {"environments": {"by_cluster": {"lab": "dev"}}}
@@ -194,6 +201,55 @@ def test_B6_a_silence_is_made_once_through_kill_9_and_ends_with_what_did_not_hel
         record["kind"] for record in good(sidecar.person("ada").get("/v1/audit", params={"plan": status["plan"]}))["records"]
     ]
     assert "silence-ended" in kinds
+
+
+class LabReader:
+    """What the agent sees of the laboratory."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.lab = sidecar.lab
+
+    async def get(self, api_version: str, ref: Ref) -> dict[str, Any] | None:
+        return self.lab.get(ref.kind, ref.namespace, ref.name)
+
+
+async def test_who_asks_the_agent_for_silence_gets_it_from_the_sidecar_once_people_agree(sidecar, alertmanager):
+    told: list[str] = []
+
+    async def tell(text: str, data: object = None) -> None:
+        told.append(text)
+        for digest in [data["plan"]] if isinstance(data, dict) and "plan" in data else []:
+            status = good(sidecar.agent.get(f"/v1/plans/{digest}"))
+            good(sidecar.approve(status))
+
+    report = report_about(Alert(name=PAGES["alertname"], labels=PAGES), Alert(name="Gone", labels=PAGES, resolved=True))
+    wish = Wish(minutes=30, comment="the disk is being replaced", asked_by="sam")
+    (asked,), left = await silences(report, wish, reader=LabReader(sidecar))
+    client = SidecarClient.connect(sidecar.agent_url, token=AGENT_TOKEN)
+    done = await silence(asked, governance=client, clock=SystemClock(), wait_seconds=1, tell=tell)
+    again = await silence(asked, governance=client, clock=SystemClock(), wait_seconds=1, tell=tell)
+    await client.close()
+
+    assert left == []
+    assert done.end == "helped", done
+    assert any("waiting for 1 approval" in line for line in told)
+    (made,) = alertmanager.silences()
+    assert made["comment"].startswith("the disk is being replaced [incident inc-silenced, plan ")
+    assert {one["name"]: one["value"] for one in made["matchers"]} == PAGES
+    assert again.end == "denied", "it is silenced already"
+    assert "silenced already" in again.note
+    alertmanager.http.delete(f"/api/v2/silence/{made['id']}").raise_for_status()
+
+
+def report_about(*alerts: Alert) -> Report:
+    now = datetime.now(UTC)
+    incident = Incident(id="inc-silenced", cluster="lab", opened_at=now, alerts=alerts)
+    seen = Evidence(id="ev-1", source="kubernetes", about=None, text="x", sha256="ab" * 32)
+    none: dict[str, Any] = dict.fromkeys(("rounds", "timeline", "charts", "unknowns", "follow_ups", "victims"), ())
+    return Report(
+        run="run-1", incident=incident, outcome="unknown", headline="known", diagnosis=None, evidence=(seen,), **none,
+        started_at=now, ended_at=now,
+    )  # fmt: skip
 
 
 def test_E4_what_the_kill_switch_finds_muted_is_heard_again_and_what_helped_stays_until_its_end(sidecar, alertmanager):
