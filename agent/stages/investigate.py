@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from agent.errors import ModelUnavailable
 from agent.ports import Clock, RunStore
 from agent.ports.model import Message, PaidCall, Reply, ToolSpec
 from agent.reasoning.model import prompt
+from agent.reasoning.model.aliases import Aliases
 from agent.reasoning.model.case import Case, Investigator, aliases_of, fingerprint, known, tools_of
 from agent.reasoning.model.faithfulness import Piece, believed
 from agent.reasoning.model.inquiry import (
@@ -72,9 +73,8 @@ async def begin(case: Case, investigator: Investigator, *, store: RunStore, bill
     )
     if case.rounds:
         words = f"{words}\n\n{prompt.again(case.rounds, fence)}"
-    aliases = aliases_of(draft, case, investigator.leash, {})
-    opened = replace(draft, opening=await store.put_blob(aliases.hide(words)))
-    return replace(opened, names=await store.put_blob(aliases.document())) if aliases.is_on else opened
+    aliases = aliases_of(draft, case, investigator, {})
+    return await with_names(replace(draft, opening=await store.put_blob(aliases.hide(words))), aliases, store)
 
 
 async def investigate(
@@ -94,6 +94,9 @@ async def investigate(
         inquiry = inquiry if inquiry.shortfall else replace(inquiry, shortfall="budget", why="the budget is nearly used up")
     else:
         specs += _specs(investigator, case)
+        aliases = aliases_of(inquiry, case, investigator, texts)
+        specs = [_hidden(one, aliases) for one in specs]
+        inquiry = await with_names(inquiry, aliases, store)
     began = clock.now()
     try:
         reply = await _answered(told, specs, case, investigator=investigator, bill=inquiry.bill, clock=clock, tell=tell)
@@ -163,7 +166,7 @@ async def _concluded(
     inquiry: Inquiry, turn: Turn, reply: Reply, said: str, case: Case, *, investigator: Investigator, store: RunStore, tell: Tell
 ) -> Turned:
     """Its answer, read and held against the evidence; sent back once for its form and once for what does not stand."""
-    aliases = aliases_of(inquiry, case, investigator.leash, await fetched(inquiry, store))
+    aliases = aliases_of(inquiry, case, investigator, await fetched(inquiry, store))
     try:
         proposal = read_proposal(aliases.show(said))
     except NotInForm as exc:
@@ -171,7 +174,8 @@ async def _concluded(
             return _ended(inquiry, "unusable", f"the model's answer is not in the form asked for: {exc}")
         await tell("the model's answer is not in the form asked for: sent back")
         back = await _sent_back(turn, reply, aliases.hide(str(exc)), store)
-        return Turned(inquiry=replace(inquiry.with_turn(back), was_repaired=True), then="investigate")
+        named = await with_names(inquiry.with_turn(back), aliases, store)
+        return Turned(inquiry=replace(named, was_repaired=True), then="investigate")
     held = believed(proposal, known(case, await pieces_of(inquiry.looks, store)))
     kept = replace(inquiry, proposal=await store.put_blob(proposal.model_dump_json()))
     if held.violations and not inquiry.was_sent_back and not inquiry.shortfall:
@@ -180,7 +184,8 @@ async def _concluded(
         words = "These do not stand:\n" + "\n".join(f"- {one}" for one in held.violations[:20])
         words += f"\nCorrect or leave out what does not stand, and {CONCLUDE} again. What still does not stand is dropped."
         back = await _sent_back(turn, reply, aliases.hide(words), store)
-        return Turned(inquiry=replace(kept.with_turn(back), was_sent_back=True), then="investigate")
+        named = await with_names(kept.with_turn(back), aliases, store)
+        return Turned(inquiry=replace(named, was_sent_back=True), then="investigate")
     return Turned(inquiry=kept.with_turn(turn), then="settle")
 
 
@@ -202,6 +207,27 @@ def _specs(investigator: Investigator, case: Case) -> list[ToolSpec]:
     slicing = ToolSpec(name="slice", description="Another part of a look: by words, lines or time.", parameters=SLICE_SCHEMA)
     tools = tools_of(investigator, case.view).values()
     return [slicing, *(ToolSpec(name=one.name, description=one.description, parameters=one.schema) for one in tools)]
+
+
+def _hidden(spec: ToolSpec, aliases: Aliases) -> ToolSpec:
+    """What a tool says of itself may name hosts and objects too; what it and its arguments are called has to stay."""
+    if not aliases.is_on:
+        return spec
+
+    def hidden(part: Json, key: str = "") -> Json:
+        if isinstance(part, dict):
+            return {name: hidden(one, name) for name, one in part.items()}
+        if isinstance(part, list):
+            return part if key == "required" else [hidden(one, key) for one in part]
+        return aliases.hide(part) if isinstance(part, str) and key in ("description", "enum", "const", "default") else part
+
+    parameters = cast("dict[str, Json]", hidden(dict(spec.parameters)))
+    return ToolSpec(name=spec.name, description=aliases.hide(spec.description), parameters=parameters)
+
+
+async def with_names(inquiry: Inquiry, aliases: Aliases, store: RunStore) -> Inquiry:
+    """The inquiry with every alias that was given so far, to know what comes back."""
+    return replace(inquiry, names=await store.put_blob(aliases.document())) if aliases.is_on else inquiry
 
 
 async def fetched(inquiry: Inquiry, store: RunStore) -> dict[str, str]:

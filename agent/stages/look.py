@@ -10,12 +10,13 @@ from agent.errors import LestradeError, ToolRefused
 from agent.ports import Clock, RunStore
 from agent.ports.model import ToolCall
 from agent.ports.toolset import Sighting, Tool, tool
+from agent.reasoning.model.aliases import Aliases
 from agent.reasoning.model.case import Case, Investigator, aliases_of, as_kept, tools_of
-from agent.reasoning.model.fencing import Aliases, fenced
+from agent.reasoning.model.fencing import fenced
 from agent.reasoning.model.inquiry import SHOWN, Inquiry, Look, Result, call_digest, read_reply
 from agent.reasoning.model.slicing import Slice, sliced
 from agent.signals.masking import safe
-from agent.stages.investigate import MOST_IDLE, fetched
+from agent.stages.investigate import MOST_IDLE, fetched, with_names
 from agent.stages.telling import Tell
 
 TOOL_SECONDS = 30.0
@@ -38,7 +39,7 @@ async def look(inquiry: Inquiry, case: Case, *, investigator: Investigator, stor
     """The inquiry with an answer to every call of the last message. Safe to repeat: reading changes nothing."""
     texts = await fetched(inquiry, store)
     calls = read_reply(texts[inquiry.turns[-1].reply]).calls
-    aliases = aliases_of(inquiry, case, investigator.leash, texts)
+    aliases = aliases_of(inquiry, case, investigator, texts)
     tools = tools_of(investigator, case.view)
     tools["slice"] = tool("slice", "", Slice, _slicer(inquiry, case, store))
     began, gate = clock.now(), asyncio.Semaphore(investigator.leash.parallel)
@@ -77,8 +78,7 @@ async def look(inquiry: Inquiry, case: Case, *, investigator: Investigator, stor
         idle=0 if is_fresh else inquiry.idle + 1,
         bill=inquiry.bill.later((clock.now() - began).total_seconds()),
     )
-    if aliases.is_on:
-        after = replace(after, names=await store.put_blob(aliases.document()))
+    after = await with_names(after, aliases, store)
     if after.idle >= MOST_IDLE and not after.shortfall:
         return replace(after, shortfall="loop", why=f"{MOST_IDLE} times in a row it asked nothing new")
     return after

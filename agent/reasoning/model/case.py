@@ -13,8 +13,9 @@ from agent.domain.objects import Ref
 from agent.domain.outcome import Round
 from agent.ports.model import ChatModel, ModelBook
 from agent.ports.toolset import Tool, Toolset, View
+from agent.reasoning.model.aliases import NEUTRAL_LABELS, Aliases
 from agent.reasoning.model.faithfulness import Known, Piece
-from agent.reasoning.model.fencing import Aliases, harmless
+from agent.reasoning.model.fencing import harmless
 from agent.reasoning.model.inquiry import Inquiry, Texts
 from agent.reasoning.model.leash import Leash
 from agent.reasoning.model.prompt import VERSION
@@ -55,14 +56,27 @@ def tools_of(investigator: Investigator, view: View) -> dict[str, Tool]:
     return found
 
 
-def aliases_of(inquiry: Inquiry, case: Case, leash: Leash, texts: Texts) -> Aliases:
+def aliases_of(inquiry: Inquiry, case: Case, investigator: Investigator, texts: Texts) -> Aliases:
     """Names of what was read, and those that were met since."""
-    aliases = Aliases(secret=inquiry.fence, is_on=leash.hide_names)
-    if leash.hide_names:
-        aliases.learn(names_in(case.view.observed.objects))
+    spared = frozenset({*investigator.pages, *(one.finding.cause for one in case.diagnosis.causes)})
+    aliases = Aliases(secret=inquiry.fence, is_on=investigator.leash.hide_names, spared=spared)
+    if aliases.is_on:
+        aliases.learn(_names_of(case.view))
         aliases.learn([case.incident.cluster, *case.view.namespaces])
-        aliases.learn(orjson.loads(texts[inquiry.names]) if inquiry.names else ())
+        aliases.learn(value for one in case.incident.alerts for key, value in one.labels.items() if key not in NEUTRAL_LABELS)
+        if inquiry.names and texts[inquiry.names].startswith("["):  # else it is no longer kept
+            aliases.resume(texts[inquiry.names])
     return aliases
+
+
+def _names_of(view: View) -> tuple[str, ...]:
+    """Worked out once of a view, however many turns are taken over it."""
+    known = view.derived.get("names")
+    if not isinstance(known, tuple):
+        labels = (value for one in view.series for key, value in one.labels.items() if key not in NEUTRAL_LABELS)
+        known = tuple({*names_in(view.observed.objects), *labels, *(log.pod for log in view.observed.logs)})
+        view.derived["names"] = known
+    return known
 
 
 def known(case: Case, inquiry_looks: Mapping[str, Piece]) -> Known:

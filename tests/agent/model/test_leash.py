@@ -4,7 +4,8 @@ import pytest
 
 from agent.errors import InputError
 from agent.ports.model import Reply, Spent, ToolCall, Usage
-from agent.reasoning.model.fencing import Aliases, fenced, harmless
+from agent.reasoning.model.aliases import Aliases
+from agent.reasoning.model.fencing import fenced, harmless
 from agent.reasoning.model.inquiry import KEPT_WHOLE, Inquiry, Look, Result, Turn, call_digest, messages, tokens, write_reply
 from agent.reasoning.model.leash import Bill, Leash, Price, is_last, over, read_prices
 from agent.reasoning.model.slicing import Slice, sliced
