@@ -12,6 +12,7 @@ from sidecar.execution import Effect, Live, arrived, look
 from sidecar.execution import store as steps
 from sidecar.execution.effect import UID
 from sidecar.execution.pointer import value_at
+from sidecar.execution.recover import written_by
 from sidecar.gate.concealment import concealed
 from sidecar.gate.desk import Desk
 from sidecar.gate.ending import Found, Stored, ended, seen_later
@@ -129,13 +130,23 @@ def _send_all(fit: Ready, task: Task, *, desk: Desk) -> Stored | Found | No:
                 return seen_later(task, live, fit.live)
             raise
         if isinstance(came, No):
-            if came.reason == "server-error":
-                live = look(task.step.action, desk.cluster)
-                return seen_later(task, live, fit.live) if _arrival(task, live) == "arrived" else came
-            return came
+            return _landed(came, fit, task, desk=desk) or came
         if call.method in ("PATCH", "POST") and not call.path.endswith("/eviction"):
             shown = came.body
     return Stored(shown=shown, was=fit.live)
+
+
+def _landed(no: No, fit: Ready, task: Task, *, desk: Desk) -> Stored | Found | None:
+    """What was refused may be there all the same: by a server that broke down after it, or by an earlier try of which nothing
+    was heard, and which came between."""
+    if no.reason == "server-error":
+        live = look(task.step.action, desk.cluster)
+        return seen_later(task, live, fit.live) if _arrival(task, live) == "arrived" else None
+    if no.reason in ("conflict", "target-changed") and len(fit.calls) == 1 and fit.calls[0].method in ("PATCH", "POST"):
+        live = look(task.step.action, desk.cluster)
+        written = live.made if task.step.action.kind == "rerun_job" else live.target
+        return seen_later(task, live, fit.live) if written_by(written, task.manager) else None
+    return None
 
 
 def _end(task: Task, came: Stored | Found | No, *, desk: Desk) -> StepResult:

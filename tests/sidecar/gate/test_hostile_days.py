@@ -208,6 +208,42 @@ def test_a_write_that_may_land_yet_is_not_said_to_have_failed(world, said):
     assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
 
 
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made", "namespace": "shop"}, "data": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        scale(5),
+        change(IMAGE, "shop/web:1", "shop/web:2"),
+        {"kind": "create_object", "target": ref("ConfigMap", "made", api_version="v1", uid="new"), "manifest": MAP},
+    ],
+    ids=["scale", "change", "create"],
+)
+def test_a_write_that_lands_between_the_look_and_the_second_try_is_the_steps_own(world, action):
+    granted = leased(world, action)
+    late = []
+
+    def lost(call, identity):
+        if identity == granted.identity and call.method in ("PATCH", "POST"):
+            late.append(call)
+            raise ClusterUnavailable("no answer in time")
+
+    def landing(call, identity):
+        if identity == granted.identity and call.method in ("PATCH", "POST") and late:
+            world.cluster.before = lambda *_: None
+            world.cluster.send(late.pop(), world.desk.issuer.credential(granted.id).credential)
+
+    world.cluster.before = lost
+    with pytest.raises(ClusterUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.before = landing
+    assert perform(granted.id, "step-1", desk=world.desk).status == "performed"
+    assert undo(granted.id, desk=world.desk).complete
+    assert world.cluster.names("configmaps") == []
+    assert (world.cluster.objects[WEB]["spec"]["replicas"], image(world)) == (3, "shop/web:1")
+
+
 def test_what_the_api_server_could_not_do_is_a_failure(world):
     granted = leased(world, scale(5))
     world.cluster.before = lambda call, identity: status(500, "failed calling webhook") if call.method == "PATCH" else None
