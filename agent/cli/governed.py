@@ -26,6 +26,7 @@ import yaml
 from agent.bootstrap import Workshop, workshop
 from agent.domain.report import Report
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, InputError, LestradeError
+from agent.governance.client import NO_AUTHORITY
 from agent.ports import RunRow
 from agent.settings import Settings
 from agent.stages.receive import receive
@@ -147,7 +148,7 @@ class Governed(ABC):
 
     def _await_sidecar(self) -> None:
         """Ready means: its socket answers, the cluster answers it, and its record can be written."""
-        transport = httpx.HTTPTransport(uds=str(self.socket))
+        transport = httpx.HTTPTransport(uds=str(self.socket), verify=NO_AUTHORITY)
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(transport=transport, base_url="http://sidecar", timeout=5) as http:
             while time.monotonic() < deadline:
@@ -190,7 +191,8 @@ class Governed(ABC):
 
     def _people_client(self, approver: Approver) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {approver.token}"}
-        return httpx.AsyncClient(base_url=self.people_url, headers=headers, timeout=30, trust_env=False)
+        url = self.people_url
+        return httpx.AsyncClient(base_url=url, headers=headers, timeout=30, verify=NO_AUTHORITY, trust_env=False)
 
 
 async def open_run(shop: Workshop, payloads: Sequence[Mapping[str, object]], *, question: str) -> RunRow:

@@ -16,6 +16,7 @@ from agent.domain.evidence import Evidence
 from agent.domain.report import Report
 from agent.domain.session import Reply, Session
 from agent.errors import Busy, InputError, LestradeError, NotThere
+from agent.governance.client import NO_AUTHORITY
 from sidecar.contract import Json
 
 QUIET_SECONDS = 60.0  # the service says something every 15 seconds
@@ -29,6 +30,7 @@ class RemoteLine:
             base_url=_root(server, with_token=token_file is not None),
             headers={"Accept": "application/json", **_authorization(token_file)},
             timeout=httpx.Timeout(QUIET_SECONDS, connect=10.0),
+            verify=NO_AUTHORITY if server.startswith("http://") else True,
         )
         self._json("GET", "/v1/chat?limit=1")  # says at once that nothing answers, or that nobody is let in
 

@@ -19,6 +19,7 @@ import httpx
 import yaml
 
 from lab.laboratory import Laboratory
+from sidecar.cli.remote import NO_AUTHORITY
 from sidecar.policy.admission import SEAL, seal_of
 from sidecar.policy.bundle import load, merged
 
@@ -97,7 +98,7 @@ class Sidecar:
         self.agent_url = listening["agent"]
         if not self.agent_url.startswith("unix://"):
             return self
-        transport = httpx.HTTPTransport(uds=self.agent_url.removeprefix("unix://"))
+        transport = httpx.HTTPTransport(uds=self.agent_url.removeprefix("unix://"), verify=NO_AUTHORITY)
         self.agent = httpx.Client(transport=transport, base_url="http://sidecar", headers=headers, timeout=40)
         return self
 
