@@ -2,15 +2,17 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 from agent.app.lookout import KEPT, Lookout
 from agent.app.people import PeopleFile
 from agent.domain.incident import Alert
-from agent.domain.scan import Scan
+from agent.domain.objects import Ref
+from agent.domain.scan import Scan, Trouble
 from agent.errors import ClusterUnreachable
 from agent.stages.receive import Notification
 from tests.agent.app.visitor import service
-from tests.fakes.agent_world import START, Script
+from tests.fakes.agent_world import START, STORAGE, Script
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 NARROWED = ("state=resolved", "done=left", "severity=critical", "ns=bank", "q=watchdog", "ns=sho", "done=x")
@@ -82,14 +84,42 @@ async def test_the_book_is_paged_and_no_alert_is_left_out_between(tmp_path):
 
 
 async def test_the_cluster_is_looked_over_and_each_cause_can_be_asked_about(tmp_path):
+    hostile = replace(STORAGE, finding=replace(STORAGE.finding, statement=f"It says {HOSTILE}"))
+    troubles = (
+        Trouble(cause=STORAGE.finding.cause, effect="down", roots=(STORAGE,), victims=(Ref("Service", "shop", "checkout"),)),
+        Trouble(cause="", effect="at risk", roots=(hostile,) * 9),
+    )
+    found = replace(scan(), outcome="fault", troubles=troubles, unready=1, gaps=(("Secret objects", "no rights"),))
+
+    async def look() -> Scan:
+        return replace(found, namespaces=("shop", "bank"))
+
+    async with service(tmp_path) as http:
+        http.app.state.lookout = Lookout(look)
+        page = await http.read("/scan")
+        question = re.search('name="question" value="([^"]+)"', page)[1]
+        asked = await http.fill("/ask", where="/scan", question=question)
+        row = await http.shop.store.row(asked.headers["location"].rpartition("/")[2])
+        elsewhere = await http.read("/scan?ns=bank")
+
+    assert "1 of 1 workloads lacks pods; 1 cause found." in page
+    assert STORAGE.finding.statement in page
+    assert "Felt by Service shop/checkout" in page
+    assert "in 9 places" in page
+    assert "Secret objects: no rights" in page
+    assert "<script>alert" not in page
+    assert (row.incident.question, row.incident.look_only) == (question, True)
+    assert "Nothing of it concerns bank" in elsewhere
+
+
+async def test_the_look_over_the_cluster_is_a_scan_of_what_the_reader_shows(tmp_path):
     async with service(tmp_path) as http:
         page = await http.read("/scan")
-        question = re.search('name="question" value="([^"]+)"', page)
-        asked = await http.fill("/ask", where="/scan", question=question[1]) if question else None
+        unseen = await http.read("/scan?ns=%3Cb%3E")
 
-    assert "What is wrong now" in page
     assert "could not be looked over" not in page
-    assert asked is None or asked.headers["location"].startswith("/runs/")
+    assert re.search("[0-9]+ workloads?", page)
+    assert "<b>" not in unseen
 
 
 async def test_whoever_is_not_known_sees_no_alert_and_sets_off_no_look(tmp_path):

@@ -33,5 +33,5 @@ async def service(folder, script=None, **settings):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         headers = {"Accept": "text/html,*/*;q=0.8", "Origin": URL}
         async with Service(transport=transport, base_url=URL, headers=headers) as http:
-            http.shop = app.state.shop
+            http.app, http.shop = app, app.state.shop
             yield http
