@@ -175,7 +175,8 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
     with contextlib.ExitStack() as stack:
         stack.callback(desk.ledger.close)
         stack.callback(tracing.close)
-        agents = agent_api(desk, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
+        theirs = _of_agents(desk, settings.url_of_database)
+        agents = agent_api(theirs, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
         pages = Pages(desk=desk, doorway=doorway_of(settings, built.people), policy=built.policy)
         people = people_api(desk, ready=ready, version=version, policy=built.policy.standing, pages=pages)
         if slack is not None:
@@ -192,7 +193,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
                     settings.listen,
                     tls,
                     group=settings.socket_group_access,
-                    ways=None if tracing.active else plans_straight(desk, token),  # spans are made on the usual way
+                    ways=None if tracing.active else plans_straight(theirs, token),  # spans are made on the usual way
                 )
             ),
             stack.enter_context(
@@ -214,6 +215,15 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
+
+
+def _of_agents(desk: Desk, url: str) -> Desk:
+    """The same desk, but for the connections that turns are waited for with: however many the agent has people get theirs."""
+    turns = turns_of(url)
+    if turns is None:
+        return desk
+    desk.ledger.on_close.callback(turns.close)
+    return replace(desk, turns=replace(desk.turns, elsewhere=turns))
 
 
 def _set_apart_what_stays() -> None:

@@ -11,6 +11,7 @@ from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
 from sidecar.gate.binding import bound_to
 from sidecar.gate.database import AdvisoryTurns, sole_use
+from sidecar.gate.desk import Turns
 from sidecar.gate.known import known_of
 from sidecar.gate.opening import bind_cluster
 from sidecar.gate.submit import submit
@@ -149,6 +150,34 @@ def test_a_turn_is_waited_for_over_processes_and_other_names_are_free(turns):
         one.assure()
     thread.join(10)
     assert seen == ["first", "second"]
+
+
+def test_however_many_turns_the_agent_has_people_get_theirs_and_none_that_is_taken(turns):
+    people = Turns(elsewhere=turns[0])
+    agents = replace(people, elsewhere=turns[1])
+    all_taken, over = threading.Barrier(11), threading.Event()
+
+    def held(name: str) -> None:
+        with agents.alone(name):
+            all_taken.wait(10)
+            over.wait(10)
+
+    threads = [in_background(lambda number=number: held(f"lease-{number}")) for number in range(10)]  # as many as it may have
+    all_taken.wait(10)
+    with people.alone("plan"):
+        pass
+
+    def afterwards() -> None:
+        with people.alone("lease-0"):
+            pass
+
+    waiting = in_background(afterwards)
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    over.set()
+    for thread in (*threads, waiting):
+        thread.join(10)
+    assert not waiting.is_alive()
 
 
 def test_a_turn_that_was_lost_with_its_connection_is_not_taken_for_held(turns, postgres):
