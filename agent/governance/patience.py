@@ -97,6 +97,9 @@ class PatientReader:
     async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
         return await self._again(lambda: self._reader.logs(pods, tail=tail))
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        return await self._again(lambda: self._reader.usage(namespaces))
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         return await self._again(lambda: self._reader.get(api_version, ref))
 

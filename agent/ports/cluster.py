@@ -49,6 +49,10 @@ class ClusterReader(Protocol):
         """Logs of (pod, container, previous)."""
         ...
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        """PodMetrics of these namespaces (none: of all) and NodeMetrics, as of now; a cluster without a metrics API has gaps."""
+        ...
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         """The object now, or None if it is not there. Raises ClusterUnreachable or ReadRefused."""
         ...

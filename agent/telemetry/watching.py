@@ -43,6 +43,12 @@ class WatchedReader:
             noted.note(gaps=len(seen.gaps))
             return seen
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        with span("tool", "cluster.usage", source="cluster", cluster=self.name, namespaces=len(namespaces)) as noted:
+            seen = await self._reader.usage(namespaces)
+            noted.note(objects=len(seen.objects), gaps=len(seen.gaps))
+            return seen
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         with span("tool", "cluster.get", source="cluster", cluster=self.name, kind=ref.kind):
             return await self._reader.get(api_version, ref)

@@ -31,6 +31,9 @@ class ReaderWithKeptLogs:
     async def overview(self, namespaces: Sequence[str]) -> Observed:
         return await self._reader.overview(namespaces)
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        return await self._reader.usage(namespaces)
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         return await self._reader.get(api_version, ref)
 

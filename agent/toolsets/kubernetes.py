@@ -31,6 +31,7 @@ from agent.toolsets.gateway import SocketPoolManager
 from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS, Resource, path_of, resource_of
 from agent.toolsets.projection import projected
 from agent.toolsets.redaction import without_secrets
+from agent.toolsets.usage import asked_for
 from agent.topology.fields import mapping, text
 
 PAGE = 500
@@ -115,6 +116,11 @@ class KubernetesCluster:
         logs = tuple(one for one in results if isinstance(one, ContainerLog))
         gaps = tuple(one for one in results if isinstance(one, Gap))
         return Observed(now=await self.now(), logs=logs, gaps=gaps)
+
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        results = await asyncio.gather(*(self._run(partial(self._list, *one)) for one in asked_for(namespaces)))
+        objects = tuple(one for seen, _, _ in results for one in seen)
+        return Observed(now=max(now for _, _, now in results), objects=objects, gaps=tuple(gap for _, gap, _ in results if gap))
 
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         resource = resource_of(api_version, ref.kind)

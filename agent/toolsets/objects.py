@@ -17,6 +17,7 @@ from agent.signals.changes import changes
 from agent.toolsets.keeping import scrubbed
 from agent.toolsets.kinds import resource_of
 from agent.toolsets.object_questions import Diff, Events, Listing, Logs, Recent, Right, Which
+from agent.toolsets.usage import Top, sighting
 from agent.topology import Topology, build
 from agent.topology.events import Happening
 from agent.topology.fields import at, items, kind_of, labels_of, mapping, name_of, namespace_of, number, ref_of, text
@@ -47,6 +48,7 @@ class ObjectEyes:
             tool("describe", "State, events, pods, and what it depends on or is needed by.", Which, look.described),
             tool("events", "Events, warnings first.", Events, look.happenings),
             tool("logs", "Log of a pod's containers.", Logs, look.logs),
+            tool("top", "What containers or nodes use just now, beside their limits; the most memory first.", Top, look.top),
             tool("rollout_history", "Revisions of a workload.", Which, look.history),
             tool("revision_diff", "What differs between the pod templates of two revisions of a Deployment.", Diff, look.diff),
             tool("changes", "What people and tools changed, newest first.", Recent, look.changed),
@@ -170,6 +172,12 @@ class _Look:
             return Sighting(source=source, about=ref, missing=why)
         several = len(seen.logs) > 1
         return Sighting(source=source, about=ref, text="\n".join(line for log in seen.logs for line in _lines(log, several)))
+
+    async def top(self, asked: Top) -> Sighting:
+        topology = await self._seen(asked.namespace)
+        seen = await self._reader.usage([asked.namespace] if asked.namespace else self._view.namespaces)
+        self._names.update(names_in(seen.objects))
+        return sighting(asked, seen, topology)
 
     async def history(self, asked: Which) -> Sighting:
         topology = await self._seen(asked.namespace)

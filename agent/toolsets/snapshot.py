@@ -102,6 +102,10 @@ class SnapshotCluster:
                 )
         return Observed(now=self._snapshot.now, logs=tuple(found), gaps=tuple(gaps))
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        gaps = tuple(Gap(what=kind, why="not in the snapshot") for kind in ("PodMetrics", "NodeMetrics"))
+        return Observed(now=self._snapshot.now, gaps=gaps)
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         if not self._objects:
             self._objects = {ref_of(one): one for one in self._snapshot.objects if kind_of(one) != "Event"}

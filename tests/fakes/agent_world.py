@@ -161,6 +161,9 @@ class WorldReader:
     async def logs(self, pods: Sequence[tuple[Ref, str, bool]], *, tail: int) -> Observed:
         return Observed(now=self._now())
 
+    async def usage(self, namespaces: Sequence[str]) -> Observed:
+        return Observed(now=self._now())
+
     async def get(self, api_version: str, ref: Ref) -> Manifest | None:
         return self._deployment() if ref == CHECKOUT else None
 

@@ -1,16 +1,19 @@
 """Reading a cluster over HTTP: few requests, pages, refusals as gaps, secrets removed, one clear line for what cannot be used."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 
+from agent.domain.incident import Window
 from agent.domain.objects import Ref
 from agent.errors import ClusterUnreachable, InputError, ReadRefused
-from agent.ports.cluster import READING_FOR
+from agent.ports.cluster import READING_FOR, Observed
+from agent.ports.toolset import View
 from agent.toolsets.kinds import CLUSTER_KINDS, NAMESPACED_KINDS
 from agent.toolsets.kubernetes import connect, connect_gateway
-from tests.agent.builders import node, obj
+from agent.toolsets.objects import ObjectEyes
+from tests.agent.builders import NOW, container, node, obj
 from tests.fakes.agent_cluster import FakeApi, serving
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -223,3 +226,44 @@ def test_a_gateway_url_or_token_that_cannot_be_used(tmp_path):
     (tmp_path / "token").write_text("x")
     with pytest.raises(InputError, match="no sidecar URL"):
         connect_gateway("gopher://x", cluster="prod", token_file=tmp_path / "token")
+
+
+USED = "/apis/metrics.k8s.io/v1beta1"
+
+
+async def test_what_pods_and_nodes_use_is_read_beside_what_they_may(cluster, api):
+    usage = {"cpu": "250m", "memory": "100Mi"}
+    stamp = {"timestamp": "2026-05-04T12:00:00Z", "window": "30s"}
+    api.lists[f"{USED}/namespaces/shop/pods"] = [
+        obj("PodMetrics", "web-1", containers=[{"name": "app", "usage": usage}, {"name": "side", "usage": {}}], **stamp)
+    ]
+    api.lists[f"{USED}/nodes"] = [obj("NodeMetrics", "node-1", namespace="", usage={"cpu": "1", "memory": "1Gi"}, **stamp)]
+    pod = obj("Pod", "web-1", spec={"containers": [container()]})
+    machine = node("node-1")
+    machine["status"]["allocatable"] = {"cpu": "4", "memory": "2Gi"}
+
+    pods = await _asked(cluster, "{}", pod, machine)
+    nodes = await _asked(cluster, '{"nodes": true}', pod, machine)
+
+    assert pods.text.splitlines() == [
+        "Pod shop/web-1 container app: cpu 250m (no limit), memory 100Mi (78% of its limit 128Mi) at 2026-05-04T12:00:00Z",
+        "Pod shop/web-1 container side: cpu 0m (no limit), memory 0Mi (no limit) at 2026-05-04T12:00:00Z",
+    ]
+    assert nodes.text.startswith("Node node-1: cpu 1000m (25% of its allocatable 4), memory 1024Mi (50% of its allocatable 2Gi)")
+
+
+async def test_a_cluster_without_a_metrics_api_says_so(cluster, api):
+    for path in (f"{USED}/namespaces/shop/pods", f"{USED}/nodes"):
+        api.refuse[path] = (404, "the server could not find the requested resource")
+
+    seen = await _asked(cluster, "{}")
+
+    assert not seen.text
+    assert "metrics API gives none (not found" in seen.missing
+
+
+async def _asked(cluster, arguments, *objects):
+    window = Window(start=NOW - timedelta(hours=1), end=NOW)
+    view = View(observed=Observed(now=NOW, objects=objects), series=(), window=window, namespaces=("shop",))
+    (top,) = [one for one in ObjectEyes(cluster).tools(view) if one.name == "top"]
+    return await top.run(arguments)

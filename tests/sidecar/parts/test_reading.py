@@ -48,6 +48,7 @@ def open_reading(path: str, query: list[tuple[str, str]], accept: str, *, cluste
         "/api/v1/namespaces/shop/pods/web-1/log",
         "/apis/apps/v1/namespaces/shop/deployments/web/scale",
         "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node",
+        "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods",
         "/api/v1/nodes/n1",
         "/api/v1/namespaces/shop",
     ],
