@@ -104,6 +104,20 @@ def agreed(sidecar: Sidecar, status: dict[str, Any]) -> dict[str, Any]:
     return good(sidecar.approve(status)) if status["state"] == "waiting" else status
 
 
+def test_A7_a_plan_that_rests_on_a_model_is_put_before_people_and_stays_one_when_the_agent_says_otherwise(sidecar):
+    incident = f"inc-{next(COUNT)}"
+    by_model = plan(sidecar, scale(sidecar, 3), incident=incident, basis="model")
+    status = sidecar.submit(by_model)
+    laundered = {**by_model, "attempt": 2, "basis": "checks"}
+
+    assert status["state"] == "waiting"
+    assert "rests-on-model" in {reason["rule"] for reason in status["decision"]["reasons"]}
+    assert status["approval"]["basis"] == "model"
+    assert "basis-changed" in denied(sidecar, laundered)
+    assert refused(sidecar, {**by_model, "basis": "sure"}) == "malformed"
+    good(sidecar.approve(status, verdict="deny"))
+
+
 def test_A7_what_the_agent_thinks_of_its_own_plan_changes_no_verdict(sidecar):
     pod = sidecar.lab.store.list("", "pods", "shop")[0]["metadata"]
     act = {"kind": "delete_pod", "target": target(sidecar, "Pod", pod["name"], "v1")}
