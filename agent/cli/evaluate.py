@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from agent.cli.trials import planted as planted_scenario
 from agent.cli.trials import trial
 from agent.errors import InputError, LestradeError
 from agent.evaluation.answers import OFFLINE, Answer, Asked, answers, with_model
+from agent.evaluation.comparing import Comparison, compared, comparisons
 from agent.evaluation.judging import Mark, changes, mark
 from agent.evaluation.truth import SNAPSHOT, TRUTH, read_truth, recordings
 from agent.evaluation.variants import VARIANTS, Case, Variant, everything, planted
@@ -25,7 +27,7 @@ from lab.scenarios import names as scenario_names
 
 HEADS = ("incident", "asked", "cause", "resource", "prec.", "claims", "left alone", "remedy", "unsafe", "seconds")
 WIDTHS = (28, 9, 6, 9, 6, 7, 11, 7, 7, 8)
-HEADS_OF_MODEL, WIDTHS_OF_MODEL = ("calls", "tokens", "cost", "no answer"), (6, 8, 8, 16)
+HEADS_OF_MODEL, WIDTHS_OF_MODEL = ("model", "calls", "tokens", "cost", "no answer"), (7, 6, 8, 8, 16)
 WITH_MODEL = " +model"
 
 Asking = Mapping[str, object] | None
@@ -159,6 +161,7 @@ class _Table:
         self._quiet = quiet
         self._with_model = with_model
         self._has_head = False
+        self._before: dict[tuple[str, str], Mark] = {}
 
     def row(self, one: Mark) -> None:
         if self._quiet:
@@ -166,7 +169,9 @@ class _Table:
         if not self._has_head:
             self._has_head = True
             _line(*self._row(HEADS, HEADS_OF_MODEL))
-        _line(*self._row(_cells(one), _spent(one)))
+        before = self._before.get((one.name, one.asked.removesuffix(WITH_MODEL)))
+        self._before[(one.name, one.asked)] = one
+        _line(*self._row(_cells(one), _spent(one, before)))
         for wrong in one.wrong:
             print(f"{'':<6}! {one_line(wrong)[:180]}")
 
@@ -176,10 +181,11 @@ class _Table:
         return (*cells, *more), (WIDTHS[0], WIDTHS[1] + len(WITH_MODEL), *WIDTHS[2:], *WIDTHS_OF_MODEL)
 
 
-def _spent(one: Mark) -> tuple[str, ...]:
+def _spent(one: Mark, before: Mark | None) -> tuple[str, ...]:
     if WITH_MODEL not in one.asked:
-        return "-", "-", "-", ""
-    return str(one.spent.calls), str(one.spent.tokens), f"{one.spent.cost:.4f}", one.spent.reason
+        return "-", "-", "-", "-", ""
+    verdict = compared(before, one).verdict if before is not None else "-"
+    return verdict, str(one.spent.calls), str(one.spent.tokens), f"{one.spent.cost:.4f}", one.spent.reason
 
 
 def _cells(one: Mark) -> tuple[str, ...]:
@@ -201,6 +207,8 @@ def _word(value: bool | None) -> str:
 def _finish(results: Results) -> None:
     print()
     for words in _totals(results.marks):
+        print(words)
+    for words in _of_the_model(comparisons(results.marks, WITH_MODEL)):
         print(words)
     for copy, (looked, wrong) in results.copies.items():
         names = {one.split(":")[0] for one in wrong}
@@ -231,6 +239,21 @@ def _totals(marks: Sequence[Mark]) -> Iterator[str]:
         yield f"{kind.replace(WITH_MODEL, '') + 's' + (WITH_MODEL if WITH_MODEL in kind else ''):<12} {', '.join(told)}"
 
 
+def _of_the_model(found: Sequence[Comparison]) -> Iterator[str]:
+    """How often it changed the outcome, what it took longer, and where, for better and for worse."""
+    if not found:
+        return
+    counted = Counter(one.verdict for one in found)
+    longer = sorted(one.seconds for one in found)[len(found) // 2]
+    told = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ("better", "worse", "both", "same"))
+    yield f"{'the model':<12} {told} of {len(found)} answers; median {longer:+.2f} s"
+    for one in found:
+        if one.verdict != "same":
+            parts = [f"gains {', '.join(one.gained)}"] if one.gained else []
+            parts += [f"loses {', '.join(one.lost)}"] if one.lost else []
+            yield f"{'':<6}{one.verdict:<7} {one_line(one.name)} ({one.asked}): {'; '.join(parts)}"
+
+
 def _bill(ones: Sequence[Mark]) -> tuple[str, ...]:
     silent = sum(bool(one.spent.reason) for one in ones)
     return (
@@ -250,6 +273,7 @@ def _document(results: Results) -> dict[str, object]:
     return {
         "good": results.is_good,
         "rows": [asdict(one) for one in results.marks],
+        "model": [{**asdict(one), "verdict": one.verdict} for one in comparisons(results.marks, WITH_MODEL)],
         "copies": {name: {"answers": looked, "wrong": wrong} for name, (looked, wrong) in results.copies.items()},
     }
 

@@ -234,11 +234,13 @@ def test_an_evaluation_with_a_model_stands_beside_the_one_without(capsys, monkey
 
         code = evaluate(ROOT, only=["etl-pending"], lab=False, copies=None, model="stand-in", as_json=False, config=None)
 
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("etl-pending")]
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines() if line.startswith("etl-pending")]
     assert code == 0
+    assert "the model    0 better, 0 worse, 0 both, 2 same of 2 answers; median " in out
     assert [row[1:3] for row in rows if "+model" in row] == [["question", "+model"], ["alert", "+model"]]
-    assert [row[-3:] for row in rows if "+model" in row] == [["2", "240", "0.0024"]] * 2
-    assert [row[-3:] for row in rows if "+model" not in row] == [["-", "-", "-"]] * 2
+    assert [row[-4:] for row in rows if "+model" in row] == [["same", "2", "240", "0.0024"]] * 2
+    assert [row[-4:] for row in rows if "+model" not in row] == [["-", "-", "-", "-"]] * 2
 
 
 async def test_a_bug_of_ours_costs_the_models_word_and_not_the_run(tmp_path, monkeypatch):
