@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from agent.domain.alerting import Done, KnownAlert
-from agent.ports.store import RunRow
+from agent.ports.store import RunEvent, RunRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,11 @@ class Wanted:
 class RunList(Protocol):
     async def find(self, wanted: Wanted, *, limit: int) -> Sequence[RunRow]:
         """Newest first. Raises StoreUnavailable."""
+        ...
+
+    async def latest(self, runs: Sequence[str]) -> Mapping[str, RunEvent]:
+        """The last that each of these runs told of its own doings; alerts that came in meanwhile are none. Raises
+        StoreUnavailable."""
         ...
 
 

@@ -32,7 +32,7 @@ class SqlEventLog:
             connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
             append_in(connection, run, stage, text, data or {}, at=self._database.now())
             query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
-            return _event(connection.execute(query).one())
+            return event_of(connection.execute(query).one())
 
         appended = await self._database.perform(work, soon=True)
         self.wake()
@@ -46,7 +46,7 @@ class SqlEventLog:
         """What there is now, without waiting for more."""
         async with self._database.transaction() as connection:
             query = select(events).where(events.c.run == run).order_by(events.c.seq)
-            return [_event(row) for row in await connection.execute(query)]
+            return [event_of(row) for row in await connection.execute(query)]
 
     async def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
         while True:
@@ -56,7 +56,7 @@ class SqlEventLog:
                 query = select(events).where(events.c.run == run, events.c.seq > after).order_by(events.c.seq)
                 found = (await connection.execute(query)).all()
             for row in found:
-                event = _event(row)
+                event = event_of(row)
                 after = event.seq
                 yield event
             if not found and state in ("finished", None):
@@ -87,7 +87,7 @@ def append_in(connection: Connection, run: str, stage: str, text: str, data: Map
     connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
 
 
-def _event(found: Row[Any]) -> RunEvent:
+def event_of(found: Row[Any]) -> RunEvent:
     return RunEvent(
         seq=found.seq, at=datetime.fromisoformat(found.at), stage=found.stage, text=found.text, data=orjson.loads(found.data)
     )

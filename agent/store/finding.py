@@ -1,7 +1,7 @@
 """Looking through the runs in SQL. Reports are never read for it: they are long, and what a list shows stands beside them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from agent.domain.document import from_document
 from agent.domain.incident import Incident
 from agent.ports.listing import Wanted
-from agent.ports.store import RunRow, RunState
+from agent.ports.store import RunEvent, RunRow, RunState
 from agent.store.database import Database
-from agent.store.tables import runs
+from agent.store.events import event_of
+from agent.store.tables import events, runs
 
 _SHOWN = [runs.c[name] for name in ("id", "incident", "state", "outcome", "headline", "created_at", "updated_at", "priority")]
 
@@ -28,6 +29,15 @@ class SqlRunList:
         query = select(*_SHOWN).where(*_conditions(wanted)).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         async with self._database.transaction() as connection:
             return [_row(found) for found in await connection.execute(query)]
+
+    async def latest(self, runs: Sequence[str]) -> Mapping[str, RunEvent]:
+        if not runs:
+            return {}
+        told = select(events.c.run, func.max(events.c.seq).label("seq")).where(events.c.run.in_(runs), events.c.stage != "intake")
+        last = told.group_by(events.c.run).subquery()
+        query = select(events).join(last, and_(events.c.run == last.c.run, events.c.seq == last.c.seq))
+        async with self._database.transaction() as connection:
+            return {found.run: event_of(found) for found in await connection.execute(query)}
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
+from agent.chat.working import waits_for_people
 from agent.domain.outcome import RunOutcome
-from agent.ports import RunRow
+from agent.ports import RunEvent, RunRow
 from agent.ports.listing import RunList, Wanted
 
 PAGE = 50
@@ -19,12 +20,18 @@ STATES: dict[str, Literal["", "open", "finished"]] = {"open": "open", "finished"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """`older`: the query of the next page, "" where there is none. `is_live`: something in it is not finished."""
+    """`older`: the query of the next page, "" where there is none. `is_live`: something in it is not finished.
+    `latest`: what those that are not finished told last."""
 
     rows: Sequence[RunRow]
     wanted: Wanted
     older: str
     is_live: bool
+    latest: Mapping[str, RunEvent]
+
+    def waits(self, row: RunRow) -> bool:
+        """Whether it is people whom the run waits for."""
+        return row.state == "running" and row.id in self.latest and waits_for_people(self.latest[row.id])
 
 
 async def listed(query: Mapping[str, str], runs: RunList) -> Listed:
@@ -33,7 +40,8 @@ async def listed(query: Mapping[str, str], runs: RunList) -> Listed:
     found = await runs.find(wanted, limit=PAGE + 1)
     shown = found[:PAGE]
     older = urlencode({**asked(wanted), "before": _place(shown[-1])}) if len(found) > PAGE else ""
-    return Listed(rows=shown, wanted=wanted, older=older, is_live=any(row.state != "finished" for row in shown))
+    going = [row.id for row in shown if row.state != "finished"]
+    return Listed(rows=shown, wanted=wanted, older=older, is_live=bool(going), latest=await runs.latest(going))
 
 
 def wanted_of(query: Mapping[str, str]) -> Wanted:

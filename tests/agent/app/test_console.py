@@ -88,7 +88,11 @@ async def test_a_run_that_waits_shows_the_plan_and_the_way_to_the_approval(tmp_p
             if "People are asked" in page:
                 break
             await asyncio.sleep(0.02)
+        await http.shop.events.append(run, "intake", "Alert7 joins: it is about the same thing")
+        listed = await http.read("/runs")
 
+    assert '<span class="tag warn">Waiting for people</span>' in listed
+    assert "<b>authorize</b> waiting for" in listed
     assert re.search('href="https://approvals.example/approvals/[0-9a-f]{64}"', page)
     assert 'data-live="yes"' in page
     assert '<noscript><meta http-equiv="refresh"' in page
@@ -101,6 +105,7 @@ async def test_what_the_cluster_and_people_wrote_is_text(tmp_path):
             question=HOSTILE, alerts=[Alert(name=HOSTILE, labels={"namespace": HOSTILE, "severity": HOSTILE})], asked_by=HOSTILE
         )
         await http.shop.events.append(row.id, "intake", HOSTILE)
+        await http.shop.events.append(row.id, "gather", HOSTILE)
         pages = [
             await http.read(path) for path in ("/runs", f"/runs/{row.id}", f"/runs?q={'%3Cscript%3E'}&ns=%22%3E%3Cscript%3E")
         ]
@@ -114,7 +119,7 @@ async def test_what_the_cluster_and_people_wrote_is_text(tmp_path):
 async def test_every_page_forbids_what_is_not_of_it(tmp_path):
     async with service(tmp_path) as http:
         run = await taken(http)
-        for path in ("/runs", f"/runs/{run}", "/connections", "/nowhere", "/runs/nope"):
+        for path in ("/runs", "/alerts", "/scan", "/chat", f"/runs/{run}", "/connections", "/nowhere", "/runs/nope"):
             answer = await http.get(path)
             policy = answer.headers["content-security-policy"]
             assert policy.startswith("default-src 'none'")

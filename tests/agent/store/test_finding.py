@@ -6,7 +6,7 @@ import pytest
 
 from agent.domain.incident import Alert, Incident
 from agent.ports.listing import Wanted
-from agent.store import Database, SqlRunList, SqlRunStore
+from agent.store import Database, SqlEventLog, SqlRunList, SqlRunStore
 
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -76,3 +76,24 @@ async def test_pages_hold_each_run_once_the_newest_first(kept):
         before = (rows[-1].created_at, rows[-1].id)
 
     assert seen == [*sorted(ids[2:], reverse=True), ids[1], ids[0]]
+
+
+async def test_what_runs_told_last_of_their_own_doings_is_known_and_not_which_alerts_came(url):
+    database = await Database.open(url)
+    store, events, listing = SqlRunStore(database), SqlEventLog(database), SqlRunList(database)
+    runs = []
+    for number in range(3):
+        incident = Incident(id=f"inc-{number}", cluster="c", opened_at=BEGAN, question="why?")
+        runs.append((await store.open(incident))[0].id)
+        await events.append(runs[-1], "intake", "taken in")
+    for stage, text in (("gather", "read"), ("authorize", "waiting for 1 approval"), ("intake", "Alert1 joins")):
+        await events.append(runs[0], stage, text, {"stage": stage})
+    await events.append(runs[1], "gather", "read 2 objects")
+
+    found = await listing.latest(runs)
+    assert {run: (event.stage, event.text, event.data) for run, event in found.items()} == {
+        runs[0]: ("authorize", "waiting for 1 approval", {"stage": "authorize"}),
+        runs[1]: ("gather", "read 2 objects", {}),
+    }
+    assert await listing.latest([]) == {}
+    await database.close()
