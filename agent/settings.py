@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     recordings: Path | None = Field(None, description="folder of recordings with their truth, which `lestrade eval` is about")
     reports: Path = Field(Path("lestrade-reports"), description="folder that reports are written to")
     listen: str = Field("127.0.0.1:8180", description="host:port of `lestrade serve`")
+    worker_listen: str = Field(
+        "127.0.0.1:8184", description="host:port of the health and metrics of a `lestrade worker`, each its own; empty: none"
+    )
     public_url: str = Field(
         "", description="where people's browsers find the agent's pages: https://host; empty: taken from each request"
     )

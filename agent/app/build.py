@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from agent.app.book import add_book
 from agent.app.callers import Callers
@@ -18,7 +17,7 @@ from agent.app.chat import add_chat
 from agent.app.completions import add_completions
 from agent.app.console import add_console
 from agent.app.deliveries import delivering
-from agent.app.health import add_health
+from agent.app.health import NO_TELEMETRY, add_health
 from agent.app.identity import add_identity
 from agent.app.lookout import lookout
 from agent.app.meters import Meters
@@ -39,9 +38,6 @@ from agent.domain.outcome import Round
 from agent.domain.report import Report
 from agent.ports.tracing import listening
 from agent.telemetry import heard
-
-# FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 # Seconds that a thread which computes a diagnosis goes on while another could: Python's own 5 ms, at each of the waits of one
 # alert's way through this process, are what is allowed for all of it.

@@ -2,10 +2,14 @@
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agent.app.meters import Meters
 from agent.errors import StoreUnavailable
+
+# FastAPI would make spans of its own wherever a provider is set, with the query of each request: a log-in's code is in one.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 def add_health(app: FastAPI, meters: Meters) -> None:

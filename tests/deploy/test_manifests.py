@@ -59,7 +59,8 @@ def test_secrets_of_approvals_and_of_the_record_are_the_sidecar_s_alone(document
 
 def test_every_container_is_as_the_restricted_standard_wants_it(documents):
     pod = pod_of(documents)
-    users = [each["securityContext"]["runAsUser"] for each in pod["containers"]]
+    # The worker is the agent once more: it may what that may, and its sidecar knows both by the same user.
+    users = [each["securityContext"]["runAsUser"] for each in pod["containers"] if each["name"] != "worker"]
 
     for each in pod["containers"]:
         context = each["securityContext"]
@@ -115,13 +116,14 @@ def test_no_manifest_holds_a_secret(documents):
 def test_probes_ports_and_services_fit(documents):
     ports = {port["name"]: port["containerPort"] for each in pod_of(documents)["containers"] for port in each.get("ports", ())}
 
-    assert ports == {"http": 8180, "people": 8182}
+    probed = {"agent": "http", "sidecar": "people"} | ({"worker": "worker"} if "worker" in ports else {})
+    assert ports == {"http": 8180, "people": 8182} | ({"worker": 8184} if "worker" in probed else {})
     services = {each["metadata"]["name"]: each["spec"] for each in documents if each["kind"] == "Service"}
     assert {name: spec["ports"][0]["targetPort"] for name, spec in services.items()} == {
         "lestrade": "http",
         "lestrade-people": "people",
     }
-    for name, port in (("agent", "http"), ("sidecar", "people")):
+    for name, port in probed.items():
         found = container(documents, name)
         assert {found[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {port}
 
@@ -178,16 +180,30 @@ def test_replicas_share_databases_that_are_apart_and_the_keys_of_the_record():
             for each in container(documents, name)["env"]
             if "valueFrom" in each
         }
-        for name in ("agent", "sidecar")
+        for name in ("agent", "worker", "sidecar")
     }
 
     assert spec["replicas"] > 1
     assert sources == {
         "agent": {"LESTRADE_DATABASE_URL": "lestrade-agent-database"},
+        "worker": {"LESTRADE_DATABASE_URL": "lestrade-agent-database"},
         "sidecar": {"LESTRADE_SIDECAR_DATABASE_URL": "lestrade-sidecar-database"},
     }
     assert "LESTRADE_DATABASE_URL" not in environment(documents, "agent")
     assert mounts(documents, "sidecar")["/var/lib/lestrade-sidecar/session.key"]["readOnly"] is True
+
+
+def test_where_there_are_replicas_no_process_both_takes_in_and_works():
+    documents = built("scaled")
+    agent, worker = environment(documents, "agent"), environment(documents, "worker")
+    token_and_socket = {"/run/lestrade", "/etc/lestrade/agent-token", "/tmp"}
+
+    assert (agent["LESTRADE_WORKERS"], "LESTRADE_WORKERS" in worker) == ("0", False)
+    assert worker["LESTRADE_WORKER_LISTEN"] == "0.0.0.0:8184"
+    assert set(worker) - {"HOME"} <= {f"LESTRADE_{name.upper()}" for name in AgentSettings.model_fields}
+    assert container(documents, "worker")["image"] == container(documents, "agent")["image"]
+    assert set(mounts(documents, "worker")) == token_and_socket
+    assert mounts(documents, "worker")["/run/lestrade"]["readOnly"] is True
 
 
 def test_every_component_builds_alone():
