@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from agent.checks.registry import quote_log
 from agent.domain.finding import Quote
 from agent.domain.objects import Ref
-from agent.signals.logs import ConnectionTrouble, connection_troubles
+from agent.signals.connections import ConnectionTrouble, connection_troubles
 from agent.signals.searching import index_of
 from agent.topology import Topology
 

@@ -10,7 +10,7 @@ from agent.checks.policies import source_end, targets
 from agent.checks.registry import check, earliest, quote_condition, quote_event, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import ConnectionTrouble
+from agent.signals.connections import ConnectionTrouble
 from agent.topology import Topology
 from agent.topology.cilium import KINDS, CiliumRefusal, refusal
 from agent.topology.extensions import group_of

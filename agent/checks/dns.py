@@ -9,7 +9,8 @@ from agent.checks.registry import check, earliest, quote_field, quote_log
 from agent.checks.told import LATELY
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import ConnectionTrouble, time_of
+from agent.signals.connections import ConnectionTrouble
+from agent.signals.logs import time_of
 from agent.signals.readings import growth, named
 from agent.topology import Topology, pod_spec_of
 from agent.topology.backends import backend, down_since

@@ -13,7 +13,7 @@ from agent.domain.objects import Ref
 from agent.signals.account import Account
 from agent.signals.changes import changes
 from agent.signals.configuration import ConfigEdit, config_edits, started
-from agent.signals.logs import failure_kind, target_of
+from agent.signals.connections import failure_kind, target_of
 from agent.signals.masking import safe
 from agent.topology import Topology
 from agent.topology.fields import created_at, ref_of, text

@@ -10,7 +10,7 @@ from agent.checks.containers import rollback_params
 from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
-from agent.signals.logs import ConnectionTrouble
+from agent.signals.connections import ConnectionTrouble
 from agent.signals.masking import mask
 from agent.topology import Topology, pod_spec_of
 from agent.topology.calls import Address, hosts_in, service_of

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from agent.checks.registry import check, earliest, quote_log
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
-from agent.signals.logs import ConnectionTrouble, connection_troubles, started_lately
+from agent.signals.connections import ConnectionTrouble, connection_troubles
+from agent.signals.logs import started_lately
 from agent.signals.searching import index_of
 from agent.topology import Topology
 from agent.topology.fields import ref_of, text

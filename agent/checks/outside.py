@@ -11,7 +11,8 @@ from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.configuration import ConfigEdit, config_edits, started
-from agent.signals.logs import ConnectionTrouble, is_error, started_lately, target_of
+from agent.signals.connections import ConnectionTrouble, target_of
+from agent.signals.logs import is_error, started_lately
 from agent.signals.masking import safe
 from agent.topology import Topology, pod_spec_of
 from agent.topology.calls import service_of

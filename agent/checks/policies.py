@@ -11,7 +11,7 @@ from agent.checks.callers import log_troubles
 from agent.checks.registry import check, earliest, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
-from agent.signals.logs import ConnectionTrouble
+from agent.signals.connections import ConnectionTrouble
 from agent.topology import Topology
 from agent.topology.dns import allows_dns, cluster_dns, resolver_of
 from agent.topology.fields import at, created_at, field_writes, items, labels_of, mapping, number, ref_of, text

@@ -13,7 +13,8 @@ from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
 from agent.signals.configuration import config_edits
-from agent.signals.logs import is_quiet, target_of
+from agent.signals.connections import target_of
+from agent.signals.logs import is_quiet
 from agent.signals.masking import safe
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import items, text

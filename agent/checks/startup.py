@@ -9,7 +9,8 @@ from agent.checks.containers import NOT_STARTED, began_words, rollback_params, w
 from agent.checks.registry import check, earliest, quote_event, quote_field, quote_log
 from agent.domain.finding import Finding
 from agent.domain.objects import Ref
-from agent.signals.logs import connection_troubles, last_words
+from agent.signals.connections import connection_troubles
+from agent.signals.logs import last_words
 from agent.topology import Topology
 from agent.topology.fields import created_at, ref_of
 from agent.topology.pods import container_states, is_ready

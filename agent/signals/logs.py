@@ -1,4 +1,4 @@
-"""Reading log lines: their times and levels, the errors among them, and connection attempts that failed.
+"""Reading log lines: their times and levels, and the errors among them.
 
 Pure text work. A log line is data: nothing in it is ever taken as an instruction.
 """
@@ -8,12 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
 
-from agent.signals.searching import LogIndex
 from agent.topology.fields import moment
-
-ErrorKind = Literal["refused", "timeout", "dns", "tls", "auth", "reset"]
 
 _TIME = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?")
 _ERROR = re.compile(
@@ -50,45 +46,7 @@ _GIVES_UP = re.compile(
     r"|(?:no more|max(?:imum)?|all|after) \w* ?retries|\bafter \d+ (?:attempts|tries|retries)\b",
     re.I,
 )
-_AGAIN_WELL = re.compile(
-    r"\b(?:re-?connected|connection (?:re-?)?established|connected to|successfully connected|is (?:back|reachable|healthy) again"
-    r"|recovered|succeeded (?:on|after)|connection restored)\b",
-    re.I,
-)
-_FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
-    ("dns", re.compile(r"no such host|name or service not known|could not resolve|getaddrinfo|nxdomain|unknownhostexception|"
-                       r"temporary failure in name resolution|enotfound|could not translate host name|eai_again|eai_noname|"
-                       r"name does not resolve|bad address|(?:failed|unable) to resolve|server misbehaving|"
-                       r"lookup [^\n]{1,200}:53\b", re.I)),
-    ("refused", re.compile(r"connection refused|econnrefused|connect: refused", re.I)),
-    ("auth", re.compile(r"password authentication failed|access denied|authentication failed|unauthorized|\b401\b", re.I)),
-    ("tls", re.compile(r"x509:|certificate (?:has expired|verify failed|signed by)"
-                       r"|tls handshake|ssl(?:v3)? (?:alert|error)", re.I)),
-    ("timeout", re.compile(r"i/o timeout|timed out|context deadline exceeded|etimedout|connect ?timeout|no route to host"
-                           r"|ehostunreach|network is unreachable", re.I)),
-    ("reset", re.compile(r"connection reset|econnreset|broken pipe|unexpected eof", re.I)),
-)  # fmt: skip
-_FAILURE_HINTS = (
-    "no such host", "not known", "could not", "getaddrinfo", "nxdomain", "unknownhost", "name resolution", "enotfound", "refused",
-    "authentication failed", "access denied", "unauthorized", "401", "x509", "certificate", "handshake", "ssl", "timeout",
-    "eai_again", "eai_noname", "does not resolve", "bad address", "to resolve", "misbehaving", "lookup", "ehostunreach",
-    "unreachable", "timed out", "deadline exceeded", "etimedout", "no route to host", "econnreset", "reset",
-    "broken pipe", "unexpected eof",
-)  # fmt: skip
-_WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "succeeded")
 _LONGEST = 20_000  # characters of a line that are looked at
-_HOST = r"[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?"
-_TARGETS = (
-    re.compile(rf"\b[a-z][a-z0-9+]{{1,15}}://(?:[^\s/@\"']{{1,200}}@)?({_HOST})(?::(\d{{2,5}}))?", re.I),
-    re.compile(
-        rf"\b(?:lookup|host(?:name)?|resolve|enotfound|eai_again|bad address|unknownhostexception)[ =:\"']+({_HOST})()", re.I
-    ),
-    re.compile(
-        rf"\b(?:addr(?:ess)?|host|to|upstream|server|endpoint|target|broker|dial tcp)[ =:\"'\\]+({_HOST}):(\d{{2,5}})", re.I
-    ),
-    re.compile(r"\bconnection to server at \"([^\"]+)\".{0,80}?port (\d+)", re.I),
-    re.compile(rf"(?<![\w.:/-])({_HOST}):(\d{{2,5}})(?![\w.]|:\d)", re.I),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +55,6 @@ class Line:
 
     text: str
     at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionTrouble:
-    """Failed connections to one target as the caller's own log tells them."""
-
-    host: str
-    port: int  # 0: not said
-    kind: ErrorKind
-    count: int
-    first: Line
-    last: Line
 
 
 @lru_cache(maxsize=4096)
@@ -186,63 +132,6 @@ def last_dated(text: str) -> Line | None:
         if (at := time_of(line)) is not None:
             return Line(line, at)
     return None
-
-
-def failure_kind(line: str) -> ErrorKind | None:
-    return next((kind for kind, pattern in _FAILURE if pattern.search(line)), None)
-
-
-def target_of(line: str) -> tuple[str, int] | None:
-    """The host name (rather than an address) and port that a line says it could not reach."""
-    best: tuple[str, int] | None = None
-    for pattern in _TARGETS:
-        for match in pattern.finditer(line):
-            host, port = match[1].lower().rstrip("."), int(match[2] or 0)
-            if re.fullmatch(r"[\d.:]+", host):
-                best = best or (host, port)
-            elif not re.fullmatch(r"[\d:]+", host) and not host.endswith((".go", ".java", ".py", ".js")):
-                return host, port
-    return best
-
-
-def connection_troubles(log: str | LogIndex) -> list[ConnectionTrouble]:
-    """Failed connections by (host, port), the most frequent first; `kind` is the one seen most for the target. Counts are
-    of the lines looked at, which of a flood are the first and the last. What the log itself says is well again is left out."""
-    index = LogIndex(log) if isinstance(log, str) else log
-    found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
-    for line in index.lines_with(_FAILURE_HINTS, limit=240):
-        kind = failure_kind(line[:1000]) if is_error(line) or is_retry(line) else None
-        target = target_of(line[:1000]) if kind is not None else None
-        if kind is not None and target is not None:
-            found.setdefault(target, []).append((kind, line))
-    troubles = []
-    for (host, port), seen in found.items():
-        kinds = [kind for kind, _ in seen]
-        first, last = seen[0][1], seen[-1][1]
-        if _is_well_again(index, host, last):
-            continue
-        troubles.append(
-            ConnectionTrouble(
-                host=host,
-                port=port,
-                kind=max(dict.fromkeys(kinds), key=kinds.count),
-                count=len(seen),
-                first=Line(first, time_of(first)),
-                last=Line(last, time_of(last)),
-            )
-        )
-    return sorted(troubles, key=lambda one: (-one.count, one.host, one.port))
-
-
-def _is_well_again(index: LogIndex, host: str, last_failure: str) -> bool:
-    """Whether a line behind the last failure says that the connection stands again."""
-    name = host.partition(".")[0]
-    said = [
-        line
-        for line in index.lines_with(_WELL_HINTS)
-        if name in line.lower() and _AGAIN_WELL.search(line) is not None and not is_error(line)
-    ]
-    return bool(said) and index.text.rindex(said[-1]) > index.text.rindex(last_failure)
 
 
 def started_lately(last: Line, now: datetime, *, seconds: float = 300) -> bool:

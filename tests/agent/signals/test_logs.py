@@ -2,7 +2,8 @@
 
 import pytest
 
-from agent.signals.logs import connection_troubles, error_lines, first_error, is_error, is_retry, last_words, time_of
+from agent.signals.connections import connection_troubles
+from agent.signals.logs import error_lines, first_error, is_error, is_retry, last_words, time_of
 
 
 @pytest.mark.parametrize(
