@@ -10,8 +10,9 @@ from agent.chat import wording
 from agent.chat.belongings import belonging, is_known
 from agent.chat.exchange import Exchange, Found, Stepped
 from agent.chat.following import thread_after
-from agent.chat.meaning import Ask, AskOfRelated, Meaning, Read, Recheck, Repair, Show, Talk
+from agent.chat.meaning import Ask, AskOfRelated, Hush, Meaning, Read, Recheck, Repair, Show, Talk
 from agent.chat.references import name_of
+from agent.chat.silencing import Silencings
 from agent.chat.streams import events_of, logs_of
 from agent.chat.talk import SAID, waiting_for
 from agent.chat.working import Works, repair_under_way, waits_for_people
@@ -22,7 +23,9 @@ from agent.errors import LestradeError
 from agent.ports import RunRow
 from agent.reasoning.focus import focus_on, namespaces_named
 from agent.rendering.markdown import text
+from agent.rendering.silences import silence_lines
 from agent.stages.gather import Limits, gather
+from agent.stages.silence import Wish
 from agent.topology import Topology, build
 from agent.topology.fields import name_of as name_in
 
@@ -45,6 +48,7 @@ class Answering:
         self._shop = shop
         self._works = works
         self._keep = keep
+        self.silencings = Silencings(shop)
 
     async def answer(self, meant: Meaning, thread: Thread, exchange: Exchange, *, asked_by: str) -> Outcome:
         """Raises LestradeError."""
@@ -55,6 +59,8 @@ class Answering:
                 return await self._ask_of_related(meant, thread, exchange, asked_by)
             case Repair(question=question):
                 return await self._repair(question, thread, exchange, asked_by)
+            case Hush(minutes=minutes):
+                return await self._hush(minutes, thread, exchange, asked_by)
             case Recheck(question=question):
                 return await self._recheck(question, thread, exchange, asked_by)
             case Show():
@@ -104,6 +110,26 @@ class Answering:
         exchange.may_stop = False
         exchange.tell(Stepped(stage="understand", text=f"the remedy for what run {first.id} found: {first.headline}"))
         return await self._worked_out(await shop.again(first, asked_by=asked_by), thread, exchange)
+
+    async def _hush(self, minutes: int, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
+        """People may take longer than a turn: then it goes on, and the run's own lines say what came of it."""
+        shop, run = self._shop, thread.run
+        report = await shop.report(run)
+        if not shop.governed or report is None:
+            return _said(
+                Reply(text=SAID["no-silence" if report is not None else "nothing-yet"], outcome="no-sidecar", run=run), thread
+            )
+        exchange.may_stop = False
+        asked = await self.silencings.ask(report, Wish(minutes=minutes, comment=exchange.turn.said, asked_by=asked_by))
+        if asked.ended is None:
+            where = f"at {shop.settings.approvals_url}" if shop.settings.approvals_url else "in the sidecar's page or Slack"
+            last = asked.told[-1] if asked.told else "the sidecar has not answered yet"
+            words = f"{last}. It is approved or refused {where}, never here."
+            return _said(Reply(text=text(words), outcome="waiting", run=run), thread)
+        rounds, left = asked.ended
+        lines = silence_lines(rounds, left) or [f"Run {run} is about no alert that fires: there is nothing to be silenced."]
+        done = bool(rounds) and all(round_.end == "helped" for round_ in rounds)
+        return _said(Reply(text="\n\n".join(map(text, lines)), outcome="silenced" if done else "denied", run=run), thread)
 
     async def _recheck(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
         before = await self._shop.store.row(thread.repair) if thread.repair else None

@@ -135,6 +135,7 @@ class Conversations:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._works.close()
+        await self._answering.silencings.close()
 
     # One turn -------------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,13 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hush:
+    """The alerts of the last run are to be silenced for so many minutes."""
+
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
     """Something that the last run knows already."""
 
@@ -63,4 +70,4 @@ class Talk:
     what: Literal["greeting", "help", "thanks", "command", "refrain", "nothing-yet", "nothing-to-repair", "no-choice"]
 
 
-Meaning = Ask | AskOfRelated | Repair | Show | Read | Recheck | Talk
+Meaning = Ask | AskOfRelated | Repair | Hush | Show | Read | Recheck | Talk

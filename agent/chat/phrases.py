@@ -41,6 +41,11 @@ COMMAND = re.compile(
     r"decrease|raise|lower|set|change|create|silence|kubectl|helm|approve|undo|revert)\b"
 )
 
+_TIME = r"(?P<time>half an hour|an? (?:hour|day)|\d{1,4} ?(?:m|mins?|minutes?|h|hours?))"
+SILENCE = whole(
+    rf"(?:silence|mute|snooze) (?:{_IT}|(?:all )?(?:the |its |their |these |this )?(?:alerts?|noise))(?: for {_TIME})?",
+)
+
 WHY = whole(
     r"why(?: so| is that| that| is it)?|how come",
     r"why (?:did|does|is|has) (?:it|this|that) (?:happen|happened|happening|so)",

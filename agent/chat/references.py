@@ -7,7 +7,7 @@ itself is filled in from the thread.
 import re
 from datetime import UTC, datetime
 
-from agent.chat.meaning import Ask, AskOfRelated, Meaning, Read, Recheck, Repair, Show, Shown, Talk
+from agent.chat.meaning import Ask, AskOfRelated, Hush, Meaning, Read, Recheck, Repair, Show, Shown, Talk
 from agent.chat.phrases import (
     AND,
     ASKING,
@@ -33,6 +33,7 @@ from agent.chat.phrases import (
     REPORT,
     REQUEST,
     RULED_OUT,
+    SILENCE,
     STORE_WORDS,
     THANKS,
     THERE,
@@ -84,9 +85,21 @@ def meaning_of(said: str, thread: Thread) -> Meaning:
     streams = READ.match(bare)
     if streams is not None:
         return _read(streams, thread)
+    silence = SILENCE.match(bare)
+    if silence is not None:
+        return Hush(minutes=_minutes(silence["time"])) if thread.run else Talk(what="nothing-yet")
     if COMMAND.match(bare) and "?" not in said:
         return Talk(what="command")
     return _question(said.strip(), bare, thread)
+
+
+def _minutes(time: str | None) -> int:
+    """Whether so long a time may be is for policy to say; a plan holds a day at most."""
+    words = {None: 60, "half an hour": 30, "an hour": 60, "a hour": 60, "a day": 1440, "an day": 1440}
+    if time in words:
+        return words[time]
+    number = int("".join(filter(str.isdigit, time or "")) or 60)
+    return max(1, min(1440, number * 60 if (time or "").lstrip("0123456789 ").startswith("h") else number))
 
 
 def name_of(ref: Ref) -> str:

@@ -14,14 +14,15 @@ SAID = {
         "- *who can delete pods in shop?*, *what would be affected if I drain node-1?*\n"
         "- then: *why?*, *and its database?*, *what changed there?*, *show me the logs*, *what should I do?*, "
         "*is it fixed now?*\n"
-        "- *fix it* has the remedy of the last diagnosis judged by policy and approved by people. Nothing else changes anything, "
-        "and nobody can approve from here."
+        "- *fix it* has the remedy of the last diagnosis judged by policy and approved by people; *silence it for an hour* so "
+        "the alerts of the run. Nothing else changes anything, and nobody can approve from here."
     ),
     "thanks": "All right.",
     "command": (
         "I carry out no commands. Once a cause is found, *fix it* proposes the remedy of its runbook, which policy judges and "
         "people approve. To look first: *what would be affected if ...?*"
     ),
+    "no-silence": "Alerts are silenced by the sidecar, and none is configured here (LESTRADE_SIDECAR_URL).",
     "refrain": "Nothing is done. A plan that waits for approval is refused where it is approved, or simply expires.",
     "nothing-yet": "Nothing was looked into in this conversation yet that this could be about. Ask a question first.",
     "nothing-to-repair": (

@@ -6,9 +6,8 @@ from pathlib import Path
 from agent.bootstrap import Source, workshop
 from agent.cli.person import person
 from agent.cli.terminal import console, run, settings_from, tell
-from agent.domain.outcome import Round
 from agent.errors import InputError
-from agent.rendering.safety import one_line
+from agent.rendering.silences import silence_lines
 from agent.stages.silence import Wish
 from sidecar.contract import Json
 
@@ -40,25 +39,9 @@ async def _silence(run_id: str, wish: Wish, config: Path | None, context: str) -
         if row.incident.cluster != shop.reader.name:
             raise InputError(f"run {run_id} is about cluster {row.incident.cluster}, this is {shop.reader.name} (see --context)")
         rounds, left = await shop.silence(report, wish, tell=say)
-    for line in left:
-        print(one_line(f"not silenced: {line}"))
-    for round_ in rounds:
-        for line in _told(round_):
-            print(one_line(line))
+    for line in silence_lines(rounds, left):
+        print(line)
     if not rounds and not left:
         named = f" called {wish.alert}" if wish.alert else ""
         raise InputError(f"run {run_id} is about no alert{named} that fires: there is nothing to be silenced")
     return 0 if rounds and not left and all(round_.end == "helped" for round_ in rounds) else NOBODY_LET_IT
-
-
-def _told(round_: Round) -> list[str]:
-    about = f"{len(round_.plan.steps)} of {round_.plan.steps[0].action.target}"
-    if round_.end == "helped":
-        silences = [result.after.get("/silence") for result in round_.steps]
-        until = next((str(one["until"])[:16] for one in silences if isinstance(one, dict) and "until" in one), "")
-        return [f"silenced: {about}, until {until.replace('T', ' ')} UTC (plan {round_.plan.digest[:12]})"]
-    reasons = [
-        f"  {reason.message}{f' ({reason.fix.text})' if reason.fix is not None else ''}"
-        for reason in (round_.decision.reasons if round_.decision is not None and round_.end == "denied" else ())
-    ]
-    return [f"not silenced: {about}: {round_.note or round_.end or 'it is not known why'}", *reasons]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.chat.meaning import Ask, AskOfRelated, Read, Recheck, Repair, Show, Talk
+from agent.chat.meaning import Ask, AskOfRelated, Hush, Read, Recheck, Repair, Show, Talk
 from agent.chat.references import meaning_of
 from agent.domain.objects import Ref
 from agent.domain.session import Thread
@@ -41,6 +41,29 @@ def test_what_cannot_stand_by_itself_is_filled_in(said, asks):
 )
 def test_what_names_its_own_subject_is_left_as_it_was_said(said):
     assert meaning_of(said, THREAD) == Ask(question=said)
+
+
+@pytest.mark.parametrize(
+    ("said", "minutes"),
+    [
+        ("silence it", 60),
+        ("please silence the alerts for half an hour", 30),
+        ("mute it for 2h", 120),
+        ("snooze these alerts for 45 minutes", 45),
+        ("silence it for an hour, please", 60),
+        ("silence it for 9999 hours", 1440),
+    ],
+)
+def test_asking_for_silence_says_for_how_long(said, minutes):
+    assert meaning_of(said, THREAD) == Hush(minutes=minutes)
+    assert meaning_of(said, Thread()) == Talk(what="nothing-yet")
+
+
+@pytest.mark.parametrize(
+    "said", ["silence KubePodCrashLooping", "silence everything", "silence it for ever", "silence it and fix it"]
+)
+def test_silence_that_is_not_said_in_full_is_none(said):
+    assert meaning_of(said, THREAD) == Talk(what="command")
 
 
 @pytest.mark.parametrize(
