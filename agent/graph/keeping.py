@@ -14,7 +14,7 @@ from typing import Any
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.base import get_checkpoint_metadata as metadata_of
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -28,6 +28,7 @@ Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 _REPLACE = """UPDATE checkpoints SET checkpoint_id = ?, parent_checkpoint_id = NULL, type = ?, checkpoint = ?, metadata = ?
 WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ? RETURNING 1"""
+_ANY = "SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1"
 _BEGIN = """INSERT OR REPLACE INTO checkpoints (checkpoint_id, type, checkpoint, metadata, thread_id, checkpoint_ns)
 VALUES (?, ?, ?, ?, ?, ?)"""
 
@@ -40,6 +41,12 @@ class OneRowSaver(AsyncSqliteSaver):
     def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
         super().__init__(connection)
         self._turn = turn
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Most runs are new, and have nothing to read: that is seen in one turn."""
+        if not await self.conn.execute_fetchall(_ANY, (str(config["configurable"]["thread_id"]),)):
+            return None
+        return await super().aget_tuple(config)
 
     async def aput(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
