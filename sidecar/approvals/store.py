@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    func,
     insert,
     select,
     update,
@@ -33,7 +32,7 @@ from sidecar.statements import Statement
 
 metadata = MetaData()
 
-_plans = Table(
+PLANS = Table(
     "plans",
     metadata,
     Column("digest", Text, primary_key=True),
@@ -62,17 +61,15 @@ _answers = Table(
 
 
 def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
-    anew = {column.name: statement.excluded[column.name] for column in _plans.columns if not column.primary_key}
-    return statement.on_conflict_do_update(index_elements=[_plans.c.digest], set_=anew, where=_plans.c.state == "denied")
+    anew = {column.name: statement.excluded[column.name] for column in PLANS.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=[PLANS.c.digest], set_=anew, where=PLANS.c.state == "denied")
 
 
-_PUT = Statement({"postgresql": _put(postgresql.insert(_plans)), "sqlite": _put(sqlite.insert(_plans))})
-_GET = select(_plans).where(_plans.c.digest == bindparam("wanted"))
-STATE = select(_plans.c.state).where(_plans.c.digest == bindparam("wanted"))
+_PUT = Statement({"postgresql": _put(postgresql.insert(PLANS)), "sqlite": _put(sqlite.insert(PLANS))})
+_GET = select(PLANS).where(PLANS.c.digest == bindparam("wanted"))
+STATE = select(PLANS.c.state).where(PLANS.c.digest == bindparam("wanted"))
 _ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
-ON_MODEL = select(_plans.c.document).where(_plans.c.incident == bindparam("incident"), _plans.c.document.contains('"basis":'))
-_OLDEST = select(func.min(_plans.c.requested_at)).where(_plans.c.state == "waiting")
-_WAITING = select(func.count()).select_from(_plans).where(_plans.c.state == "waiting")
+ON_MODEL = select(PLANS.c.document).where(PLANS.c.incident == bindparam("incident"), PLANS.c.document.contains('"basis":'))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,22 +129,22 @@ def get(connection: Connection, digest: str) -> Entry | None:
 
 def listed(connection: Connection, states: Sequence[PlanState] = (), *, limit: int = 200) -> Iterator[Entry]:
     """The newest first."""
-    query = select(_plans).order_by(_plans.c.requested_at.desc()).limit(limit)
+    query = select(PLANS).order_by(PLANS.c.requested_at.desc()).limit(limit)
     if states:
-        query = query.where(_plans.c.state.in_(states))
+        query = query.where(PLANS.c.state.in_(states))
     for row in connection.execute(query).mappings():
         yield _entry(row)
 
 
 def overdue(connection: Connection, now: datetime) -> list[str]:
     """Digests of plans that were not answered, or not leased, in time; looked for without reading any plan."""
-    too_late = _plans.c.state.in_(("waiting", "approved")) & (_plans.c.expires_at <= now.timestamp())
-    return [str(row.digest) for row in connection.execute(select(_plans.c.digest).where(too_late))]
+    too_late = PLANS.c.state.in_(("waiting", "approved")) & (PLANS.c.expires_at <= now.timestamp())
+    return [str(row.digest) for row in connection.execute(select(PLANS.c.digest).where(too_late))]
 
 
 def of_incident(connection: Connection, incident: str) -> list[str]:
     """Digests of the plans of one incident, the oldest first."""
-    query = select(_plans.c.digest).where(_plans.c.incident == incident).order_by(_plans.c.requested_at)
+    query = select(PLANS.c.digest).where(PLANS.c.incident == incident).order_by(PLANS.c.requested_at)
     return [str(row.digest) for row in connection.execute(query)]
 
 
@@ -173,70 +170,26 @@ def move(
         values["lease"] = lease
     if expires_at is not None:
         values["expires_at"] = expires_at.timestamp()
-    changed = connection.execute(update(_plans).where(_plans.c.digest == digest, _plans.c.state.in_(was)).values(**values))
+    changed = connection.execute(update(PLANS).where(PLANS.c.digest == digest, PLANS.c.state.in_(was)).values(**values))
     return changed.rowcount == 1
 
 
 def void_unused(connection: Connection, *, reason: str) -> list[str]:
     """Nobody may approve or use any plan that stands now; their digests, the newest first. The caller writes alone."""
-    unused = _plans.c.state.in_(("waiting", "approved"))
-    query = select(_plans.c.digest).where(unused).order_by(_plans.c.requested_at.desc())
+    unused = PLANS.c.state.in_(("waiting", "approved"))
+    query = select(PLANS.c.digest).where(unused).order_by(PLANS.c.requested_at.desc())
     found = [str(row.digest) for row in connection.execute(query)]
-    connection.execute(update(_plans).where(unused).values(state="void", reason=reason))
+    connection.execute(update(PLANS).where(unused).values(state="void", reason=reason))
     return found
 
 
 def shorten(connection: Connection, digest: str, *, lease_seconds: int) -> None:
     """Whatever was decided, the lease will be no longer than this. What was decided stands in the journal."""
-    row = connection.execute(select(_plans.c.decision).where(_plans.c.digest == digest)).one()
+    row = connection.execute(select(PLANS.c.decision).where(PLANS.c.digest == digest)).one()
     decision = Decision.model_validate_json(row.decision)
     shorter = decision.model_copy(update={"lease_seconds": min(decision.lease_seconds, lease_seconds)})
     text = shorter.model_dump_json(by_alias=True)
-    connection.execute(update(_plans).where(_plans.c.digest == digest).values(decision=text))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
-    """A plan that is over, with what is kept of it."""
-
-    digest: str
-    document: Json
-    effects: Json
-    previews: list[Json]
-    lease: str | None
-
-
-OVER: tuple[PlanState, ...] = ("denied", "refused", "expired", "settled", "void")
-
-
-def uncleared(connection: Connection, *, limit: int = 1000) -> list[Over]:
-    """Plans that are over and still stand as they were carried out."""
-    query = (
-        select(_plans.c.digest, _plans.c.document, _plans.c.effects, _plans.c.previews, _plans.c.lease)
-        .where(_plans.c.state.in_(OVER), _plans.c.cleared == 0)
-        .limit(limit)
-    )
-    return [
-        Over(
-            digest=row.digest,
-            document=json.loads(row.document),
-            effects=json.loads(row.effects),
-            previews=json.loads(row.previews),
-            lease=row.lease,
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def clear(connection: Connection, digest: str, document: Json, *, effects: Json, previews: Sequence[Json]) -> None:
-    """Overwrite what is kept of a plan that is over; it goes by its old digest."""
-    values = {
-        "document": json.dumps(document),
-        "effects": json.dumps(effects),
-        "previews": json.dumps([*previews]),
-        "cleared": 1,
-    }
-    connection.execute(update(_plans).where(_plans.c.digest == digest, _plans.c.state.in_(OVER)).values(**values))
+    connection.execute(update(PLANS).where(PLANS.c.digest == digest).values(decision=text))
 
 
 def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
@@ -250,45 +203,6 @@ def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
     mine = (_answers.c.plan == digest) & (_answers.c.person == answer.person)
     if connection.execute(update(_answers).where(mine).values(**values)).rowcount == 0:
         connection.execute(insert(_answers).values(plan=digest, person=answer.person, **values))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A plan that people were asked about."""
-
-    incident: str
-    namespaces: frozenset[str]
-    at: datetime
-
-
-def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -> list[Asked]:
-    """What people were asked about, the newest first; what was denied never reached them."""
-    query = select(_plans.c.incident, _plans.c.document, _plans.c.decision, _plans.c.requested_at)
-    query = query.where(_plans.c.requested_at >= since.timestamp(), _plans.c.state != "denied")
-    found = []
-    for row in connection.execute(query.order_by(_plans.c.requested_at.desc()).limit(limit)):
-        if json.loads(row.decision)["verdict"] == "review":
-            targets = [step["action"]["target"].get("namespace") or "" for step in json.loads(row.document)["steps"]]
-            at = datetime.fromtimestamp(row.requested_at, UTC)
-            found.append(Asked(incident=row.incident, namespaces=frozenset(targets), at=at))
-    return found
-
-
-def waiting(connection: Connection) -> int:
-    """How many plans people have yet to answer."""
-    return connection.execute(_WAITING).scalar_one()
-
-
-def waiting_since(connection: Connection) -> float | None:
-    """When the oldest plan that people have yet to answer was asked for, in seconds of the epoch."""
-    found: float | None = connection.execute(_OLDEST).scalar()
-    return found
-
-
-def counted(connection: Connection) -> dict[str, int]:
-    """How many there are in each state."""
-    query = select(_plans.c.state, func.count()).group_by(_plans.c.state)
-    return {str(state): int(number) for state, number in connection.execute(query)}
 
 
 def _entry(row: RowMapping) -> Entry:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from sidecar.approvals import store as approvals
+from sidecar.approvals import clearing
 from sidecar.credentials import store as leases
 from sidecar.execution import store as steps
 from sidecar.gate.afterwards import UNDO_TIME, UNDO_WITHIN
@@ -29,7 +29,7 @@ def clear_over(ledger: Ledger) -> int:
     with ledger.write() as transaction:
         found = _over(transaction.connection, transaction.now)
         for over, held in found:
-            approvals.clear(
+            clearing.clear(
                 transaction.connection,
                 over.digest,
                 left_of(over.document),
@@ -41,10 +41,10 @@ def clear_over(ledger: Ledger) -> int:
     return len(found)
 
 
-def _over(connection: Connection, now: datetime) -> list[tuple[approvals.Over, list[str]]]:
+def _over(connection: Connection, now: datetime) -> list[tuple[clearing.Over, list[str]]]:
     """Plans of which nothing can be needed any more, with their leases: what may still be taken back is kept whole."""
     found = []
-    for over in approvals.uncleared(connection):
+    for over in clearing.uncleared(connection):
         held = leases.get(connection, over.lease) if over.lease is not None else None
         late = leases.of_plan(connection, over.digest, undoes=held.lease.id) if held is not None else None
         both = [lease for lease in (held, late) if lease is not None]

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from sidecar.approvals import store as approvals
+from sidecar.approvals import asking
 from sidecar.contract import Fix, Plan, Reason, target_of
 from sidecar.gate.desk import Desk
 
@@ -14,10 +14,10 @@ _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 def too_many(plan: Plan, connection: Connection, *, now: datetime, desk: Desk) -> Reason | None:
     """Whether one more card for this plan would be one too many: waiting, in a minute, in an hour for one cause of trouble."""
     limits = desk.limits
-    waiting = approvals.waiting(connection)
+    waiting = asking.waiting(connection)
     if waiting >= limits.waiting:
         return _reason("too-many-waiting", f"{waiting} plans wait for people already", "people have answered some of them")
-    asked = approvals.asked_since(connection, now - _HOUR)
+    asked = asking.asked_since(connection, now - _HOUR)
     last_minute = sum(1 for card in asked if now - card.at < _MINUTE)
     if last_minute >= limits.a_minute:
         return _reason("too-many-cards", f"people were asked {last_minute} times within a minute", "a minute has passed")

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sidecar.approvals import reviews, switch
-from sidecar.approvals import store as approvals
+from sidecar.approvals import asking, reviews, switch
 from sidecar.credentials import store as leases
 from sidecar.errors import SidecarError
 from sidecar.execution import store as steps
@@ -35,12 +34,12 @@ class Counts(Collector):
         now = self._desk.clock.now()
         with self._desk.ledger.read() as connection:
             counts = {
-                "plans": approvals.counted(connection),
+                "plans": asking.counted(connection),
                 "leases": leases.counted(connection),
                 "steps": steps.counted(connection),
             }
             kinds = steps.counted_by_kind(connection)
-            since = approvals.waiting_since(connection)
+            since = asking.waiting_since(connection)
             overdue = leases.overdue(connection, now)
             stopped = switch.stopped_by(connection) is not None
             unreviewed = reviews.counted(connection)

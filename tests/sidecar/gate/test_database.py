@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Text, bindparam, literal, select, text
 
+from sidecar.approvals import asking
 from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
 from sidecar.gate.binding import bound_to
@@ -93,7 +94,7 @@ def test_a_denied_plan_is_put_again_and_no_other_is_written_over(world):
     with world.desk.ledger.write() as transaction, pytest.raises(JournalUnavailable, match="meanwhile"):
         approvals.put(transaction.connection, replace(denied, reason="written over"))
     with world.desk.ledger.read() as connection:
-        assert approvals.counted(connection) == {"approved": 1}
+        assert asking.counted(connection) == {"approved": 1}
     assert known_of(proposed.digest, desk=world.desk).state == "approved"
     assert known_of("0" * 64, desk=world.desk).state is None
 
