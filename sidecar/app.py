@@ -177,7 +177,8 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         stack.callback(tracing.close)
         theirs = _of_agents(desk, settings.url_of_database)
         agents = agent_api(theirs, token=token, ready=ready, version=version, rules=lambda: rules_from(built.policy.reading()))
-        pages = Pages(desk=desk, doorway=doorway_of(settings, built.people), policy=built.policy)
+        doorway = doorway_of(settings, built.people)
+        pages = Pages(desk=desk, doorway=doorway, policy=built.policy, console_url=settings.console_url)
         people = people_api(desk, ready=ready, version=version, policy=built.policy.standing, pages=pages)
         if slack is not None:
             slack.install(people)

@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     )
     reap_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="pause between two rounds of the reaper")
     page_url: str = Field("", description="address of the approvals page as people's browsers reach it; cards link to it")
+    console_url: str = Field(
+        "",
+        description="address of the agent's pages as people's browsers reach them; each plan links to its incident there",
+    )
     slack_bot_token_file: Path | None = Field(None, description="approvals in Slack: the app's bot token (xoxb-)")
     slack_signing_secret_file: Path | None = Field(
         None, description="approvals in Slack over HTTP: the app's signing secret; requests come to /slack/interactions"
@@ -161,6 +165,13 @@ class Settings(BaseSettings):
             return json.loads(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('expected JSON, such as {"sre-team": ["sre"]}') from None
+
+    @field_validator("console_url")
+    @classmethod
+    def _is_a_host_s_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/?#@\s]+/?", value):
+            raise ValueError("https://host is wanted, without a path")
+        return value.rstrip("/")
 
     @property
     def url_of_database(self) -> str:

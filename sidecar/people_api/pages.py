@@ -7,7 +7,7 @@ Every text is escaped for HTML by the templates, and for control and bidirection
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -57,10 +57,13 @@ class _ForBrowsers(Route):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
+    """`console_url`: where the agent's pages are, "" where that is not known."""
+
     desk: Desk
     doorway: Doorway
     policy: Policy = NO_POLICY
     name: str = "Lestrade"
+    console_url: str = ""
     verifying: Verifying = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +104,9 @@ class Pages:
         found = shown.card(self.desk, str(request.path_params["digest"]))
         if found is None:
             return self._no(request, session, 404, "unknown-plan", "No plan with this digest waits for people.")
-        return self._page("approval.html", request, session, **found)
+        incident = quote(found["view"].incident, safe="")  # the agent's own name for it
+        told = f"{self.console_url}/runs?q={incident}" if self.console_url else ""
+        return self._page("approval.html", request, session, told=told, **found)
 
     def _leases(self, request: Request, session: Session) -> Response:
         return self._page("leases.html", request, session, **shown.leases_of(self.desk))

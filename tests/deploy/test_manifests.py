@@ -136,6 +136,7 @@ def test_the_agent_s_pages_know_people_and_keep_their_sessions(documents):
     if "LESTRADE_PUBLIC_URL" in values:  # one host's cookies go to both
         hosts = [urlsplit(values[name]).hostname for name in ("LESTRADE_PUBLIC_URL", "LESTRADE_APPROVALS_URL")]
         assert hosts == ["lestrade.example.com", "approvals.example.com"]
+        assert values["LESTRADE_PUBLIC_URL"] == environment(documents, "sidecar")["LESTRADE_SIDECAR_CONSOLE_URL"]
         assert values["LESTRADE_APPROVALS_URL"] == environment(documents, "sidecar")["LESTRADE_SIDECAR_PAGE_URL"]
 
 

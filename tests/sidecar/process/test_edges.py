@@ -18,6 +18,7 @@ from sidecar.people_api.doorway import Doorway
 from sidecar.people_api.pages import Pages
 from sidecar.people_api.seal import Seal
 from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
+from tests.forked import run
 from tests.sidecar.process.harness import ROOT
 
 AGENT = {"Authorization": "Bearer agent-token-1234567"}
@@ -211,7 +212,7 @@ contexts: [{name: lab, context: {cluster: lab, user: u}}]
 def serve(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
     settings_ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LESTRADE_SIDECAR_STATE": str(tmp_path), "HOME": str(tmp_path)}
     program = [sys.executable, "-m", "sidecar.cli", "serve"]
-    return subprocess.run(program, env={**settings_, **environment}, capture_output=True, text=True, timeout=110, check=False)
+    return run(program, env={**settings_, **environment}, cwd=tmp_path, timeout=110)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +229,7 @@ def serve(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"LESTRADE_SIDECAR_LISTEN": "0.0.0.0:0"}, 2, "loopback"),
         ({"LESTRADE_SIDECAR_PEOPLE_LISTEN": "nonsense"}, 2, "host:port"),
         ({"LESTRADE_SIDECAR_REAP_SECONDS": "soon"}, 2, "LESTRADE_SIDECAR_REAP_SECONDS"),
+        ({"LESTRADE_SIDECAR_CONSOLE_URL": "lestrade.example.com"}, 2, "LESTRADE_SIDECAR_CONSOLE_URL"),
         ({"LESTRADE_SIDECAR_CONFIG": "{tmp}/broken"}, 2, "not TOML"),
     ],
 )

@@ -49,6 +49,7 @@ def shared(tmp_path_factory, provider):
         "LESTRADE_SIDECAR_OIDC_CLIENT_ID": CLIENT,
         "LESTRADE_SIDECAR_OIDC_CLIENT_SECRET_FILE": str(folder / "client.secret"),
         "LESTRADE_SIDECAR_OIDC_ROLES": '{"sre-team": ["sre"]}',
+        "LESTRADE_SIDECAR_CONSOLE_URL": "https://lestrade.example.com/",
     }
     with running(folder, environment=environment) as sidecar:
         with (folder / "people.toml").open("a") as file:
@@ -130,6 +131,8 @@ def test_a_person_reads_what_would_change_and_approves_it(page, sidecar):
     text = page.locator("main").inner_text()
     for said in ("1 step on 1 object", "2 of 2 replicas ready", "sre, platform", "min left", "Nobody has answered yet"):
         assert said in text
+    where = page.get_by_role("link", name="Its page of the incident").get_attribute("href")
+    assert where == f"https://lestrade.example.com/runs?q={page.locator('main > .quiet').first.inner_text().split()[-1]}"
     page.get_by_label("Reason").fill("seen, agreed")
     press(page, "Approve exactly this")
     assert "seen, agreed" in page.locator(".answers").inner_text()
