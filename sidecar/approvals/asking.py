@@ -28,9 +28,10 @@ def asked_since(connection: Connection, since: datetime, *, limit: int = 2000) -
     found = []
     for row in connection.execute(query.order_by(PLANS.c.requested_at.desc()).limit(limit)):
         if json.loads(row.decision)["verdict"] == "review":
-            targets = [step["action"]["target"].get("namespace") or "" for step in json.loads(row.document)["steps"]]
-            at = datetime.fromtimestamp(row.requested_at, UTC)
-            found.append(Asked(incident=row.incident, namespaces=frozenset(targets), at=at))
+            actions = [step["action"] for step in json.loads(row.document)["steps"]]
+            touched = [target for action in actions for target in (action["target"], *action.get("pods", ()))]
+            spaces = frozenset(target.get("namespace") or "" for target in touched)
+            found.append(Asked(incident=row.incident, namespaces=spaces, at=datetime.fromtimestamp(row.requested_at, UTC)))
     return found
 
 

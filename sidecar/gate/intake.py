@@ -1,10 +1,13 @@
 """How many plans are judged within a minute. Each costs looks at the cluster, the engine's time and a record that is never
-deleted, so whoever makes them up without end is told to wait. In memory: a restart that forgets a minute harms nobody."""
+deleted, so whoever makes them up without end is told to wait; a large one counts as many, or the disk would be full before
+anybody looked. In memory: a restart that forgets a minute harms nobody."""
 
 import math
 import threading
 import time
 from collections.abc import Callable
+
+ORDINARY = 16_384  # bytes: four times what a plan of ten steps has
 
 
 class Intake:
@@ -17,13 +20,14 @@ class Intake:
         self._left = float(a_minute)
         self._at = now()
 
-    def wait(self) -> int:
-        """0 when one more plan may be judged, which is counted; else after how many seconds one may."""
+    def wait(self, size: int = 0) -> int:
+        """0 when one more plan of so many bytes may be judged, which is counted; else after how many seconds it may."""
+        weight = min(1 + size // ORDINARY, self._most)
         with self._lock:
             at = self._now()
             self._left = min(self._most, self._left + (at - self._at) * self._most / 60)
             self._at = at
-            if self._left < 1:
-                return max(1, math.ceil((1 - self._left) * 60 / self._most))
-            self._left -= 1
+            if self._left < weight:
+                return max(1, math.ceil((weight - self._left) * 60 / self._most))
+            self._left -= weight
             return 0

@@ -73,7 +73,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         known = known_of(digest, plan.incident, desk=desk)
         if known.state not in (None, "denied") and (status := standing(digest, desk=desk)) is not None:
             return status
-        if seconds := desk.intake.wait():
+        if seconds := desk.intake.wait(len(plan.canonical_form)):
             return problem(429, "too-many-plans", f"more plans than are judged within a minute; try again in {seconds} s")
         laps = laps if laps is not None else Laps()
         judged = _judged(plan, known, reuse=True, desk=desk, laps=laps)

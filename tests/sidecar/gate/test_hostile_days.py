@@ -8,6 +8,8 @@ import pytest
 
 from sidecar.contract import Lease, Plan
 from sidecar.errors import ClusterUnavailable, JournalUnavailable
+from sidecar.gate.desk import CardLimits
+from sidecar.gate.intake import Intake
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.reap import reap
@@ -134,6 +136,27 @@ def test_a_node_that_a_drain_closed_is_opened_whyever_the_drain_ended(world):
     came = undo(granted.id, desk=world.desk)
     assert (came.complete, [step.status for step in came.steps]) == (True, ["performed"])
     assert not world.cluster.objects[("", "nodes", "", "n1")]["spec"].get("unschedulable")
+
+
+def test_a_drain_asks_people_about_the_namespaces_of_its_pods_too(world):
+    """Else a namespace is spared no card by going through its nodes."""
+    world.desk = dataclasses.replace(world.desk, limits=CardLimits(an_hour=1))
+    half_drained(world)
+    second = submit(plan(scale(5), incident="inc-2"), desk=world.desk)
+    assert [reason.rule for reason in second.decision.reasons] == ["too-many-cards"]
+
+
+def test_plans_of_a_megabyte_fill_no_disk():
+    """What is judged is on record for ever: a large plan counts as many."""
+    moment = [0.0]
+    intake = Intake(120, now=lambda: moment[0])
+    taken = 0
+    for second in range(600):
+        moment[0] = float(second)
+        taken += 1_000_000 if intake.wait(1_000_000) == 0 else 0
+    assert taken <= 21_000_000
+    moment[0] += 60
+    assert [intake.wait(4_000) for _ in range(120)] == [0] * 120
 
 
 def test_what_others_did_before_a_lost_answer_was_looked_for_is_not_the_steps_and_is_not_taken_back(world):
