@@ -36,11 +36,14 @@ _HOST = re.compile(
     r"|example|test|invalid|localdomain|arpa|info|biz|ai|site|online|store|shop|zone|systems|services|network)",
     re.I,
 )
+# Groups of APIs with whatever stands before them, and what everybody fetches from.
 _COMMON_HOST = re.compile(
-    r"(?:.*\.)?(?:kubernetes\.io|k8s\.io|helm\.sh|openshift\.io|argoproj\.io|fluxcd\.io|prometheus\.io|istio\.io|cert-manager\.io"
-    r"|docker\.io|gcr\.io|quay\.io|ghcr\.io|github\.com|golang\.org|cncf\.io|opentelemetry\.io|cluster\.local)",
+    r"(?:[\w.-]*\.)?(?:kubernetes\.io|k8s\.io|openshift\.io|argoproj\.io|fluxcd\.io|istio\.io|cert-manager\.io|coreos\.com|helm\.sh)"
+    r"|(?:prometheus|docker|gcr|quay|ghcr|cncf|opentelemetry)\.io|github\.com|golang\.org|(?:svc\.)?cluster\.local",
     re.I,
 )
+_IN_CLUSTER = re.compile(r"([\w.-]+?)\.(?:svc|pod)(?:\.cluster\.local)?", re.I)
+_AT = re.compile(r"\b([\w.-]{2,64})@([\w.-]{2,253})")
 _IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://(?:([\w.-]{1,64})(?::[^\s/@]{0,200})?@)?([\w.-]{1,253})", re.I)
 _WITH_PORT = re.compile(r"(?<![\w.-])([a-z][\w.-]{1,252}):\d{2,5}(?![\w.])", re.I)
 _FILE = re.compile(
@@ -150,13 +153,18 @@ class Aliases:
 
     def _shown_in(self, raw: str) -> Iterator[str]:
         """Names that the text itself shows to be some."""
-        for user, host in _IN_URL.findall(raw):
-            yield from (user, host)
+        for pattern in (_IN_URL, _AT):
+            for user, host in pattern.findall(raw):
+                yield from (user, host)
         yield from (name for name in _WITH_PORT.findall(raw) if not _FILE.search(name))
         yield from (name for pattern in (_KEYED, _QUOTED, _ASKED) for name in pattern.findall(raw))
         yield from (value for label, value in _PAIR.findall(raw) if label not in NEUTRAL_LABELS)
         for token in re.findall(_WORD, raw):
+            if inside := _IN_CLUSTER.fullmatch(token):
+                yield from inside[1].split(".")
             is_host = _HOST.fullmatch(token) and not _COMMON_HOST.fullmatch(token) and not _FILE.search(token)
+            if is_host:
+                yield token.partition(".")[0]  # it may be called by that alone elsewhere
             if is_host or _KEBAB.fullmatch(token):
                 yield token
 

@@ -109,7 +109,9 @@ class Answer:
         index = piece.get("index") if place is None else ("whole", place)
         key = index if isinstance(index, int | str | tuple) else None
         call = self._by_index.get(key) if key is not None else (self.calls[-1] if self.calls else None)
-        is_new = call is None or bool(name and ((id_ and call.id and id_ != call.id) or call.is_whole))
+        is_other = call is not None and bool(id_ and call.id and id_ != call.id)
+        is_after = call is not None and not (id_ and call.id) and bool(arguments) and call.is_whole
+        is_new = call is None or bool(name and (is_other or is_after))
         if call is None or is_new:
             call = Called()
             self.calls.append(call)

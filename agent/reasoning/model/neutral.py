@@ -67,7 +67,7 @@ rolebinding rolling rollingupdate runasuser scheduler serviceaccount serviceacco
 statefulsets storageclass stdout stderr svc taint taints toleration udp uid validatingwebhookconfiguration v1 webhook
 webhooks workload workloads dev kube-system kube-public kube-node-lease kube-root-ca.crt kube-proxy kube-dns
 kube-apiserver kube-scheduler kube-controller-manager cluster.local svc.cluster.local localhost docker containerd
-linux amd64 arm64 go java python node.kubernetes.io app.kubernetes.io kubernetes.io cluster-scoped
+linux amd64 arm64 go java python node.kubernetes.io app.kubernetes.io kubernetes.io cluster-scoped sha256 sha512 www
 """
 _WITH_HYPHENS = """
 back-off read-only read-write non-zero non-root out-of-memory re-run up-to-date in-memory client-side server-side

@@ -137,7 +137,7 @@ CALLS = {
         streamed(
             piece(tool_calls=[{"index": 0, **call('{"namespace":', id="a")}]),
             piece(tool_calls=[{"index": 0, **call('"shop"}', id="a")}]),
-            piece("tool_calls"),
+            piece("tool_calls", tool_calls=[{"index": 0, **call("", id="a")}]),
         ),
         ONE,
     ),
