@@ -28,6 +28,7 @@ from agent.stages.execute import execute
 from agent.stages.gather import Limits, Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
+from agent.stages.relate import reach
 from agent.stages.telling import Tell, verdict, what
 from agent.stages.verify import verify
 from sidecar.contract import Json, Plan
@@ -162,6 +163,8 @@ class Course:
         asked = await ask(row.incident, found, sight, (*known, *fresh), runbooks=means.runbooks)
         await means.store.put_evidence(row.id, asked.fresh)
         await tell(found.statement, {"outcome": found.outcome, "causes": [cause.finding.id for cause in found.causes]})
+        if row.incident.group_key and not state["rounds"]:  # later the newest change is our own
+            await means.store.note_change(row.id, reach(found))
         update: State = {"latest": found.outcome}
         if asked.page and not state["rounds"]:
             update |= {"page": asked.page, "humans": [asked.look]}

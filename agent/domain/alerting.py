@@ -55,6 +55,16 @@ class KnownAlert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeReach:
+    """What one change of the cluster explains, as a run has found it: `what` in words, `at` when it was made, `about` the objects
+    that it explains trouble of, in the words of a Neighbourhood."""
+
+    what: str
+    at: datetime
+    about: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
     """A run that is not finished, or has ended lately (then `outcome` says how), as far as intake has to know it. `priority` 0
     goes first; `names` are those of its alerts."""
@@ -67,6 +77,7 @@ class OpenRun:
     last_alert_at: datetime | None
     names: frozenset[str] = frozenset()
     outcome: str = ""
+    change: ChangeReach | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

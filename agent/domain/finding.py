@@ -51,6 +51,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What somebody changed last before a finding began. `what` is short, such as "revision 4: image v2 to v3"; `who` a field
+    manager, or the component that told of it."""
+
+    about: Ref
+    at: datetime
+    what: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedCause:
     """A finding that nothing else explains, with what it explains and why it was chosen. `confidence` is computed, 0 to 1."""
 
@@ -59,6 +70,7 @@ class RankedCause:
     because: tuple[str, ...] = ()
     confidence: float = 0.0
     evidence: tuple[str, ...] = ()  # ids of evidence
+    change: Changed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from agent.domain.alerting import ChangeReach
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Incident
 from sidecar.contract import Json
@@ -72,6 +73,10 @@ class RunStore(Protocol):
 
     async def same_cause(self, run: str, cause: str) -> str:
         """Say which cause this run will work on. Another open run of the same cluster that said so first, or ""."""
+        ...
+
+    async def note_change(self, run: str, change: ChangeReach | None) -> None:
+        """Which change it has found behind what it works on: alerts that the same one explains join it."""
         ...
 
     async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None: ...

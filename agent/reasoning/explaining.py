@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from agent.checks import weight_of
-from agent.domain.finding import Finding, RankedCause
+from agent.domain.finding import Changed, Finding, RankedCause
 from agent.domain.objects import Ref, Series
 from agent.signals.changes import Change, changes
 from agent.signals.golden import unit_of
@@ -36,6 +36,12 @@ def change_before(finding: Finding, topology: Topology, *, within: timedelta = t
     return next(
         (one for one in known_changes(topology) if begun - within <= one.at <= begun and topology.unit(one.about) in units), None
     )
+
+
+def changed(finding: Finding, topology: Topology) -> Changed | None:
+    """The change before it, for whoever relates others to the same one."""
+    found = change_before(finding, topology)
+    return Changed(about=found.about, at=found.at, what=safe(found.what), who=safe(found.who)) if found is not None else None
 
 
 def because(

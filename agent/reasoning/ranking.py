@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from agent.checks import is_wide, weight_of
 from agent.domain.finding import Finding, RankedCause, RuledOut
 from agent.domain.objects import Ref
-from agent.reasoning.explaining import because, change_before, explained_by, less_likely, stale
+from agent.reasoning.explaining import because, change_before, changed, explained_by, less_likely, stale
 from agent.reasoning.focus import Focus
 from agent.reasoning.symptoms import suits
 from agent.topology import Topology
@@ -70,6 +70,7 @@ def rank(
             explains=explains[one.id],
             because=because(one, explains[one.id], near[one.id], topology, active),
             confidence=_confidence(one, near[one.id], explains[one.id], len(fresh), gaps, topology),
+            change=changed(one, topology),
         )
         for one in fresh[:AT_MOST]
     )

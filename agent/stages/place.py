@@ -18,6 +18,8 @@ _PRIORITIES = {
     **dict.fromkeys(("warning", "warn", "error", "major", "medium", "p2", "sev2"), WARNING),
 }
 _NOBODY_IS_CALLED = frozenset({"info", "none", "informational"})
+SAME_CHANGE = timedelta(hours=2)  # after a change, what begins later is hardly its doing
+CLOCKS = timedelta(minutes=1)  # two of them may differ by so much
 _NEVER_REOPENED_BY = frozenset({"failed", "resolved"})  # a run that ended so has settled nothing
 
 
@@ -113,6 +115,7 @@ class _Desk:
 
     def __init__(self, group_key: str, runs: Sequence[OpenRun], bounds: IntakeBounds, now: datetime) -> None:
         self._bounds = bounds
+        self._now = now
         ended = [run for run in runs if run.outcome and run.outcome not in _NEVER_REOPENED_BY]
         self._ended = [run for run in ended if run.last_alert_at is not None and now - run.last_alert_at < bounds.reopen]
         runs = [run for run in runs if not run.outcome]
@@ -121,6 +124,7 @@ class _Desk:
         self._overflow = next((run for run in runs if run.group_key == OVERFLOW), None)
         recent = [run for run in runs if run.last_alert_at is not None and now - run.last_alert_at <= bounds.window]
         self._recent = [run for run in recent if run.group_key != OVERFLOW]
+        self._changed = [run for run in runs if run.change is not None and run.group_key != OVERFLOW]
         self._opened = False
 
     def run_for(self, alert: Alert, row: KnownAlert | None) -> Placement:
@@ -132,6 +136,9 @@ class _Desk:
             return replace(base, run=self._group.id, why="same alert group")
         for run in self._recent:
             if why := relation(about, run.place):
+                return replace(base, run=run.id, why=why)
+        for run in self._changed:
+            if why := _same_change(alert, about, run, self._now):
                 return replace(base, run=run.id, why=why)
         for run in self._ended if row is None or not row.run else ():
             if alert.name in run.names and (same := about.own & run.place.own):
@@ -146,3 +153,14 @@ class _Desk:
         self._opened = True
         again = f"; run {row.run} ended as {row.run_outcome}" if row and row.run else ""
         return replace(base, done="opened", run=NEW, why=f"nothing open is about it{again}")
+
+
+def _same_change(alert: Alert, about: Neighbourhood, run: OpenRun, now: datetime) -> str:
+    """Why one change is behind the alert and what the run works on; "" where it is not: the alert is about something that the
+    change explains, and began after it and not long after."""
+    change = run.change
+    if change is None or change.about.isdisjoint(about.own):
+        return ""
+    if not -CLOCKS <= (alert.starts_at or now) - change.at <= SAME_CHANGE:
+        return ""
+    return f"same change as {min(change.about & about.own)} suffers from: {change.what}"

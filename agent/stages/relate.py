@@ -6,7 +6,9 @@ Label names are those of kube-state-metrics, cAdvisor, the node exporter and the
 import re
 from collections.abc import Iterator, Mapping
 
-from agent.domain.alerting import Neighbourhood
+from agent.domain.alerting import ChangeReach, Neighbourhood
+from agent.domain.finding import Diagnosis, RankedCause
+from agent.domain.objects import Ref
 
 # Labels whose value is the name of a workload, or of what is named as the workload is.
 _WORKLOADS = (
@@ -24,6 +26,8 @@ _WORKLOADS = (
 )
 _NAMED_AS_THEIRS = ("service", "destination_service_name", "app", "app_kubernetes_io_name", "label_app", "job")
 _OBJECTS = {"persistentvolumeclaim": "claim", "resourcequota": "quota", "poddisruptionbudget": "budget", "ingress": "ingress"}
+LIKELY = 0.5  # confidence of a cause from which others are taken for its doing
+MOST_REACHED = 200  # objects that one change explains
 # Who measured, not what was measured.
 _MEASURER = re.compile(
     r"(^|[-/.])(kube-state-metrics|node-exporter|kubelet|cadvisor|kube-proxy|apiserver|prometheus|alertmanager|blackbox|pushgateway"
@@ -62,6 +66,45 @@ def relation(one: Neighbourhood, other: Neighbourhood) -> str:
     if not (one.own.isdisjoint(other.near) and other.own.isdisjoint(one.near)):
         return f"in the neighbourhood of {min((one.own & other.near) | (other.own & one.near))}"
     return ""
+
+
+def reach(diagnosis: Diagnosis) -> ChangeReach | None:
+    """What the change behind the first cause explains: the cause's object, those that it affects, those whose findings it
+    explains. None where no change is known, or the cause is not likely enough for others to be taken for its doing."""
+    first = diagnosis.causes[0] if diagnosis.outcome == "fault" and diagnosis.causes else None
+    if first is None or first.change is None or first.confidence < LIKELY:
+        return None
+    about = [word for one in _explained(first) if (word := _word(one))]
+    if not about:
+        return None
+    change = first.change
+    words = f"{change.about}, {change.what}, by {change.who}, {change.at:%Y-%m-%d %H:%M:%S}Z"
+    return ChangeReach(what=words, at=change.at, about=frozenset(about[:MOST_REACHED]))
+
+
+def _explained(cause: RankedCause) -> Iterator[Ref]:
+    yield cause.finding.subject
+    if cause.change is not None:
+        yield cause.change.about
+    yield from cause.finding.affects
+    for identity in cause.explains:  # as Finding.id writes it
+        kind, namespace, name = identity.partition("@")[2].split("/", 2)
+        yield Ref(kind, namespace, name)
+
+
+def _word(ref: Ref) -> str:
+    """How an alert's labels would name it; "" for kinds that they do not name."""
+    if ref.kind == "Node":
+        return f"node {ref.name}"
+    if not ref.namespace:
+        return ""
+    if ref.kind == "Pod":
+        return f"workload {ref.namespace}/{_owner(ref.name)}"
+    if ref.kind.lower() in _WORKLOADS or ref.kind in ("Job", "Service"):
+        label = "job_name" if ref.kind == "Job" else ref.kind.lower()
+        return f"workload {ref.namespace}/{_without_turn(label, ref.name)}"
+    kind = _OBJECTS.get(ref.kind.lower())
+    return f"{kind} {ref.namespace}/{ref.name}" if kind else ""
 
 
 def _named(labels: Mapping[str, str], namespace: str) -> Iterator[str]:

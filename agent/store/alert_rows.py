@@ -7,7 +7,7 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection, Row, bindparam, case, func, select
 
-from agent.domain.alerting import AlertState, Done, KnownAlert, Neighbourhood, OpenRun
+from agent.domain.alerting import AlertState, ChangeReach, Done, KnownAlert, Neighbourhood, OpenRun
 from agent.store.tables import alerts as book
 from agent.store.tables import runs
 
@@ -22,7 +22,7 @@ ROWS = select(
 ).join_from(book, runs, runs.c.id == book.c.run, isouter=True)
 _KNOWN = ROWS.where(book.c.cluster == bindparam("cluster"), book.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
 _RUNS = select(
-    runs.c.id, runs.c.state, runs.c.outcome, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at
+    runs.c.id, runs.c.state, runs.c.outcome, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at, runs.c.change
 ).where(runs.c.cluster == bindparam("cluster"))
 _OPEN = _RUNS.where(runs.c.state != "finished").order_by(runs.c.created_at, runs.c.id)
 _ENDED = (
@@ -56,6 +56,7 @@ def open_runs(connection: Connection, cluster: str, now: datetime) -> list[OpenR
             last_alert_at=time_of(row.last_alert_at),
             names=names_of(row.place),
             outcome=row.outcome if row.state == "finished" else "",
+            change=change_of(row.change),
         )
         for row in (*found, *ended)
     ]
@@ -86,6 +87,13 @@ def place_of(text: str) -> Neighbourhood:
         return Neighbourhood()
     own, near = orjson.loads(text)[:2]
     return Neighbourhood(own=frozenset(own), near=frozenset(near))
+
+
+def change_of(text: str) -> ChangeReach | None:
+    if not text:
+        return None
+    what, at, about = orjson.loads(text)
+    return ChangeReach(what=what, at=datetime.fromisoformat(at), about=frozenset(about))
 
 
 def names_of(text: str) -> frozenset[str]:

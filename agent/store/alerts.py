@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from agent.domain.alerting import NEW, OVERFLOW, KnownAlert, Placement, Taken
 from agent.domain.document import from_document, to_document
@@ -27,6 +27,8 @@ TOGETHER = 64  # notifications of one transaction
 TOLD = 50  # events of one run that tell of alerts; then one says that the book has the rest
 NAMES = 8  # of alerts, in one event
 KEYS = 300  # words that say where a run's alerts are
+
+_TOLD_OF = select(runs.c.state, runs.c.told, runs.c.incident, runs.c.place, runs.c.priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now
     fresh = [one for one in placed if not one.repeats]
     if not fresh:
         return
-    row = connection.execute(select(runs).where(runs.c.id == run).with_for_update()).one_or_none()
+    row = connection.execute(_TOLD_OF.where(runs.c.id == run).with_for_update()).one_or_none()
     if row is None:
         return
     firing = [one for one in fresh if not one.alert.resolved]
@@ -206,7 +208,7 @@ def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now
             values["priority"] = min(row.priority, *(one.priority for one in firing))
     connection.execute(update(runs).where(runs.c.id == run).values(values))
     if row.told < TOLD:
-        for text, data in _lines(firing, resolved, row, is_new=is_new):
+        for text, data in _lines(firing, resolved, has_ended=row.state == "finished", is_new=is_new):
             append_in(connection, run, "intake", text, data, at=now)
     elif row.told == TOLD:
         append_in(connection, run, "intake", "more alerts come and go; the book of alerts has them all", {}, at=now)
@@ -219,7 +221,7 @@ def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now
 
 
 def _lines(
-    firing: Sequence[Placement], resolved: Sequence[Placement], row: Row[Any], *, is_new: bool
+    firing: Sequence[Placement], resolved: Sequence[Placement], *, has_ended: bool, is_new: bool
 ) -> Iterable[tuple[str, dict[str, Any]]]:
     if is_new:
         count = f"{len(firing)} alerts" if len(firing) > 1 else "alert"
@@ -230,7 +232,7 @@ def _lines(
             said = "fires" if of_why[0].done == "settled" else "joins"
             yield f"{_names(of_why)} {said}: {why}", {"alerts": [one.alert.fingerprint for one in of_why][:HELD]}
     if resolved:
-        when = " after the run had ended" if row.state == "finished" else ""
+        when = " after the run had ended" if has_ended else ""
         yield f"resolved{when}: {_names(resolved)}", {"alerts": [one.alert.fingerprint for one in resolved][:HELD]}
 
 

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from agent.domain.alerting import ChangeReach
 from agent.domain.document import from_document, to_document
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Incident
@@ -122,6 +123,11 @@ class SqlRunStore:
             return str(first or "")
 
         return await self._database.perform(work, alone=True)
+
+    async def note_change(self, run: str, change: ChangeReach | None) -> None:
+        text = orjson.dumps([change.what, _stamp(change.at), sorted(change.about)]).decode() if change else ""
+        statement = update(runs).where(runs.c.id == run).values(change=text)
+        await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
     async def finish(self, run: str, outcome: str, headline: str, report: Mapping[str, Json]) -> None:
         values = {

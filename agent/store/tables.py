@@ -25,6 +25,7 @@ runs = Table(
     Column("last_alert_at", String(40), nullable=False, server_default=""),
     Column("told", Integer, nullable=False, server_default="0"),  # how often its events told of alerts that joined
     Column("cause", Text, nullable=False, server_default=""),  # the root cause it has named and works on
+    Column("change", Text, nullable=False, server_default=""),  # the change behind that, and what it explains
 )
 # At most one unfinished run for an alert group: the database decides, so that two webhooks at once cannot both open one.
 Index(

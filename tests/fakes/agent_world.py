@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.domain.finding import Diagnosis, Finding, Quote, RankedCause
+from agent.domain.finding import Changed, Diagnosis, Finding, Quote, RankedCause
 from agent.domain.incident import Incident, Window
 from agent.domain.objects import Manifest, Ref, Series
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, MetricsUnavailable
@@ -251,7 +251,8 @@ class WorldReasoner:
             quotes=(quote,),
             params={"limit": deployment["spec"]["memory"]},
         )
-        cause = RankedCause(finding=finding, because=("OOMKilled at the limit",), confidence=0.9)
+        rollout = Changed(about=CHECKOUT, at=START - timedelta(minutes=6), what="revision 2", who="rollout")
+        cause = RankedCause(finding=finding, because=("OOMKilled at the limit",), confidence=0.9, change=rollout)
         return Diagnosis(outcome="fault", statement=finding.statement, causes=(cause, *second), wants=script.wants)
 
 

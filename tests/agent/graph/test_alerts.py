@@ -1,5 +1,7 @@
 """What happens around a run while it goes on: the cluster is away, another run has the same cause, its alerts resolve."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -86,3 +88,21 @@ async def test_the_report_says_that_the_alerts_resolved_meanwhile(tmp_path):
 
     assert report.headline.endswith("(its alert has resolved by now)")
     assert "alert Down is resolved" in [entry.text for entry in report.timeline]
+
+
+async def test_a_run_of_alerts_notes_the_change_behind_its_cause_and_our_own_repair_is_none(tmp_path):
+    World.start(tmp_path / "world.json", Script(remedies=("65Mi", "256Mi")))  # the first does not help: diagnosed again
+    noted: list[str] = []
+
+    def look(where: str) -> None:
+        if where in ("propose", "conclude"):
+            with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as database:
+                noted.append(database.execute("select change from runs").fetchone()[0])
+
+    async with opened(tmp_path, wrap=look) as (investigation, store, _):
+        row, _ = await store.open(replace(INCIDENT, group_key="g"))
+        await investigation.run(row)
+
+    assert "Deployment shop/checkout, revision 2, by rollout" in noted[0]
+    assert "workload shop/checkout" in noted[0]
+    assert set(noted) == {noted[0]}

@@ -148,6 +148,8 @@ def test_what_was_changed_before_it_began_and_by_whom_is_told():
     (cause,) = REASONER.diagnose(asked("namespace shop"), observed(*objects, logs=logs)).causes
 
     assert any("spec.selector, by kubectl-edit" in one for one in cause.because)
+    assert cause.change is not None
+    assert (cause.change.about.kind, cause.change.what, cause.change.who) == ("Service", "edit of spec.selector", "kubectl-edit")
 
 
 def test_a_cluster_that_may_not_be_read_is_not_called_healthy():

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.domain.alerting import NEW, OVERFLOW, KnownAlert, OpenRun
+from agent.domain.alerting import NEW, OVERFLOW, ChangeReach, KnownAlert, OpenRun
+from agent.domain.finding import Changed, Diagnosis, Finding, RankedCause
 from agent.domain.incident import Alert
+from agent.domain.objects import Ref
 from agent.stages.place import IntakeBounds, place
-from agent.stages.relate import neighbourhood, relation
+from agent.stages.relate import neighbourhood, reach, relation
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -186,3 +188,83 @@ def test_a_resolved_alert_goes_to_its_run_even_when_that_has_ended():
 
     assert told(alert(resolved=True), rows=known()) == [("opened", "run-1")]
     assert told(alert(resolved=True), rows=ended) == [("opened", "run-1")]
+
+
+# The same change ----------------------------------------------------------------------------------------------------------
+
+
+def changed(minutes: float = 20) -> Changed:
+    about = Ref("ConfigMap", "shop", "db")
+    return Changed(about=about, at=NOW - timedelta(minutes=minutes), what="edit of data", who="kubectl-edit")
+
+
+def of_a_change(*affects: Ref, confidence: float = 0.8, change: Changed | None = None, **more: object) -> Diagnosis:
+    """The database is down since its configuration was edited."""
+    finding = Finding(
+        cause="bad-config", subject=Ref("StatefulSet", "shop", "db"), statement="db does not start", affects=affects
+    )
+    cause = RankedCause(finding=finding, confidence=confidence, change=change, explains=("no-endpoints@Service/bank/ledger",))
+    return Diagnosis(**{"outcome": "fault", "statement": "db does not start", "causes": (cause,), **more})
+
+
+def after_a_change(**changes: object) -> OpenRun:
+    """A run about shop/db, untouched for long, that has found the change."""
+    found = reach(of_a_change(Ref("Deployment", "web", "front"), Ref("Node", "", "n7"), change=changed(**changes)))
+    return replace(run(minutes=60, namespace="shop", statefulset="db"), change=found)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"namespace": "web", "pod": "front-7d4b9c6f5d-x2kqz"},
+        {"namespace": "bank", "service": "ledger"},
+        {"node": "n7"},
+        {"namespace": "shop", "statefulset": "db"},
+    ],
+)
+def test_what_one_change_explains_is_one_incident_and_the_change_is_told(labels):
+    (found,) = placed(alert(**labels), runs=[after_a_change()])
+
+    assert (found.done, found.run) == ("joined", "run-1")
+    assert found.why.startswith("same change as ")
+    assert found.why.endswith("ConfigMap shop/db, edit of data, by kubectl-edit, 2026-03-02 08:40:00Z")
+
+
+@pytest.mark.parametrize(
+    ("labels", "minutes"),
+    [
+        ({"namespace": "web", "deployment": "other"}, 20),  # the change does not explain it
+        ({"namespace": "web"}, 20),  # about more than what it explains
+        ({"namespace": "web", "deployment": "front"}, -5),  # it fired before the change
+        ({"namespace": "web", "deployment": "front"}, 121),  # it fired long after
+    ],
+)
+def test_what_a_change_does_not_explain_is_an_incident_of_its_own(labels, minutes):
+    assert told(alert(**labels), runs=[after_a_change(minutes=minutes)]) == [("opened", NEW)]
+
+
+def test_a_change_of_a_run_that_has_ended_joins_nothing():
+    ended = replace(after_a_change(), outcome="repaired")
+
+    assert told(alert(namespace="web", deployment="front"), runs=[ended]) == [("opened", NEW)]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        of_a_change(Ref("Deployment", "web", "front")),
+        of_a_change(Ref("Deployment", "web", "front"), change=changed(), confidence=0.4),
+        of_a_change(Ref("Deployment", "web", "front"), change=changed(), outcome="unknown"),
+        Diagnosis(outcome="healthy", statement="all is well"),
+    ],
+)
+def test_without_a_likely_cause_and_a_change_before_it_nothing_is_taken_for_its_doing(found):
+    assert reach(found) is None
+
+
+def test_one_change_explains_a_bounded_number_of_objects():
+    many = (Ref("Deployment", "web", f"front-{number}") for number in range(5000))
+    found = reach(of_a_change(*many, change=changed()))
+
+    assert isinstance(found, ChangeReach)
+    assert len(found.about) <= 200

@@ -11,6 +11,7 @@ from functools import partial
 import orjson
 import pytest
 
+from agent.domain.alerting import ChangeReach
 from agent.domain.incident import Alert, Incident
 from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import receive
@@ -255,3 +256,19 @@ async def test_the_key_of_a_group_may_be_longer_than_an_index_takes(book):
 
     assert taken.is_new
     assert first.group_key == again.group_key != other.group_key
+
+
+async def test_an_alert_that_the_change_of_an_open_run_explains_joins_it_and_its_events_say_so(book, store, events):
+    first = await take(book, alert(number=1), group="1")
+    change = ChangeReach(
+        what="ConfigMap shop/db, edit of data", at=T0 - timedelta(minutes=5), about=frozenset({"namespace team-2"})
+    )
+    await store.note_change(first.run, change)
+    second = await take(book, alert(number=2), group="2")
+    await store.note_change(first.run, None)
+    third = await take(book, alert("Slow", number=3), group="3")
+
+    assert (second.run, second.counts) == (first.run, {"joined": 1})
+    why = "Down joins: same change as namespace team-2 suffers from: ConfigMap shop/db, edit of data"
+    assert (await texts(events, first.run))[-1] == why
+    assert third.is_new
