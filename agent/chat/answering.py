@@ -21,7 +21,8 @@ from agent.domain.report import Report
 from agent.domain.session import Reply, Thread
 from agent.errors import LestradeError
 from agent.ports import RunRow
-from agent.reasoning.focus import focus_on, namespaces_named
+from agent.reasoning.focus import focus_on
+from agent.reasoning.spaces import namespaces_named
 from agent.rendering.markdown import text
 from agent.rendering.silences import silence_lines
 from agent.stages.gather import Limits, gather

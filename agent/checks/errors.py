@@ -139,6 +139,8 @@ def _came_of(topology: Topology, unit: Ref, edit: ConfigEdit, since: datetime) -
         return edit.at - slack <= since <= edit.at + SOON
     times = [when for pod in live_pods(topology, unit) if (when := created_at(pod)) is not None]
     made = min(times, default=None)
+    if made is not None and made < edit.at:  # a container that is started anew in the same pod reads its environment anew
+        made = started(topology, unit)
     if made is None or made < edit.at or _is_new_revision(topology, unit, edit.at):
         return False
     return made - slack <= since <= made + SOON

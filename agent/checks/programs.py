@@ -84,6 +84,16 @@ _SAYINGS = (
         at_least=2,
     ),
     Saying(
+        cause="database-missing",
+        pattern=re.compile(
+            r"database [\"'`][\w.-]+[\"'`] does not exist|unknown database '[\w.-]+'|cannot open database \"[\w.-]+\""
+            r"|ORA-12514|role \"[\w.-]+\" does not exist|listener does not currently know of service",
+            re.I,
+        ),
+        needles=("does not exist", "unknown database", "cannot open database", "ora-12514", "currently know"),
+        what="asks its database server for a database or role that is not there",
+    ),
+    Saying(
         cause="wrong-arguments",
         pattern=re.compile(
             r"flag provided but not defined: \S+|unknown (?:command[- ]line )?(?:flag|option|argument|shorthand flag)[^\n]{0,60}"
@@ -150,6 +160,7 @@ _SAYINGS = (
         by_release=False,
     ),
 )
+_OF_CLIENTS = ("database-schema-mismatch", "database-missing")  # a server says it of its clients
 _DENIED = re.compile(r"permission denied|\bEACCES\b", re.I)
 _DOES = re.compile(r"\b(?:open|write|writing|mkdir|create|creating|touch|chown|rename|unlink|access|EACCES)\b", re.I)
 _PATH = re.compile(r"[\s'\"`:=](/[\w./-]{1,200})")
@@ -157,10 +168,13 @@ _UNPARSED = re.compile(
     r"(?:failed|unable|cannot|could not|error) (?:to )?(?:pars(?:e|ing)|load(?:ing)?|read(?:ing)?|decod(?:e|ing)"
     r"|unmarshal(?:ling)?) (?:the )?(?:config(?:uration)?|settings|properties)\b"
     r"|invalid config(?:uration)?\b|config(?:uration)? (?:is invalid|error)\b"
+    r"|\[emerg\](?![^\n]{0,300}(?:host not found|bind\(\)|open\(\)|cannot load certificate))[^\n]{0,240} in /[^\s:]{1,200}:\d+"
+    r"|\[alert\][^\n]{0,40}parsing \[/[^\]\n]{1,200}\]|(?:syntax|parse|parsing) error[^\n]{0,80} (?:in|at|near|of) /etc/\S+"
+    r"|invalid character '.{1,6}' (?:looking for|after)|JSONDecodeError|yaml\.(?:scanner|parser)\.\w+Error"
     r"|yaml: line \d+|unknown (?:configuration )?(?:field|key|option|directive|property) [\"'`]?[\w.-]+",
     re.I,
 )
-_OF_ITS_OWN = re.compile(r"config|settings|properties|yaml|directive", re.I)
+_OF_ITS_OWN = re.compile(r"config|settings|properties|yaml:|directive|emerg|alert|/etc/", re.I)
 _UNPARSED_NEEDLES = (
     "config",
     "settings",
@@ -170,6 +184,10 @@ _UNPARSED_NEEDLES = (
     "unknown key",
     "unknown option",
     "directive",
+    "[emerg]",
+    "[alert]",
+    "error",
+    "invalid character",
 )
 
 
@@ -180,6 +198,7 @@ _UNPARSED_NEEDLES = (
 @check("port-not-bindable", weight=0.83)
 @check("leader-election-lost", weight=0.5)
 @check("database-schema-mismatch", weight=0.75)
+@check("database-missing", weight=0.82)
 @check("database-locks", weight=0.6)
 @check("rate-limited-by-peer", weight=0.6)
 def programs_say(topology: Topology) -> Iterator[Finding]:
@@ -189,7 +208,7 @@ def programs_say(topology: Topology) -> Iterator[Finding]:
         for one in told(topology, saying.pattern, saying.needles, at_least=saying.at_least):
             if saying.ends and one.unit not in ending:
                 continue
-            if not is_quiet(one.last.text) and not (saying.cause == "database-schema-mismatch" and is_server(topology, one.unit)):
+            if not is_quiet(one.last.text) and not (saying.cause in _OF_CLIENTS and is_server(topology, one.unit)):
                 yield _of(topology, saying, one)
 
 

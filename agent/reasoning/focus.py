@@ -12,14 +12,16 @@ from agent.domain.incident import Incident
 from agent.domain.objects import Ref
 from agent.domain.question import Mention, Question, Symptom
 from agent.reasoning.alerted import objects_of
-from agent.reasoning.names import nearest, parts_of, said_in_parts, same_word
+from agent.reasoning.names import SHORTEST, nearest, parts_of, said_in_parts, same_word
 from agent.reasoning.questions import understand
+from agent.reasoning.spaces import namespaces_named
 from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS
 from agent.topology import Topology, pod_spec_of
 from agent.topology.extensions import is_custom
 from agent.topology.fields import controller_of, labels_of, mapping, name_of, ref_of, text
 from agent.topology.pods import containers
 
+_BEHIND_NAMES = ("service", "svc", "server", "api", "app", "worker", "job", "db")  # glued to what people call it by
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service")  # what people mean when they name no kind
 _NAMEABLE = (
     *_RUNNING,
@@ -42,12 +44,10 @@ _NAMEABLE = (
     "Application",
 )
 _NAMES_APP = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance")
-_BEHIND_IN = re.compile(r"\bin\s+[\"'`]?([a-z0-9][-a-z0-9]*)", re.I)
 _OF_A_POD = re.compile(
     r"-(?:[0-9a-f]{6,10}|[bcdfghjklmnpqrstvwxz2456789]{6,10}|\d{8})-[a-z0-9]{5}$|-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 )
 _MARKED = re.compile(r"[-._\d]")
-_UNTIMELY = ("Watchdog", "InfoInhibitor")  # alerts that are about no namespace whatever their labels say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +72,6 @@ class Focus:
     @property
     def is_empty(self) -> bool:
         return not self.objects and not self.namespaces
-
-
-def namespaces_named(incident: Incident, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Namespaces that alert labels or the question name; () when they name none."""
-    found: list[str] = []
-    for alert in incident.alerts:
-        labels = [alert.labels.get(label, "") for label in ("namespace", "exported_namespace", "kubernetes_namespace")]
-        found += [name for name in labels if name in known and alert.name not in _UNTIMELY]
-    asked = understand(incident.question, incident.opened_at)
-    found += [name for name in asked.namespaces if name in known]
-    found += [mention.namespace for mention in asked.mentions if mention.namespace in known]
-    found += [name.lower() for name in _BEHIND_IN.findall(asked.text) if name.lower() in known]
-    found += [name for name in known if name in asked.words and name not in COMMON]
-    if not found:  # a slip of the keyboard, where the word can only be a namespace
-        found += [near for name in asked.namespaces for near, _ in nearest(name, known, most=1)]
-    return tuple(dict.fromkeys(found))
 
 
 def focus_on(incident: Incident, topology: Topology) -> Focus:
@@ -189,7 +173,11 @@ class _Search:
             self._exact[mention.name] = labelled
             return
         for name in dict.fromkeys(
-            (*(name for name, _ in nearest(mention.name, self._by_name.keys(), most=3)), *self._of_parts(mention))
+            (
+                *(name for name, _ in nearest(mention.name, self._by_name.keys(), most=3)),
+                *self._of_parts(mention),
+                *self._glued(mention.name),
+            )
         ):
             refs = [ref for ref in self._by_name[name] if self._is_inside(ref) and ref.kind in (*_RUNNING, mention.kind)]
             if refs:
@@ -208,6 +196,13 @@ class _Search:
             (name for name, parts in known.items() if len(said) > 1 and said < parts), key=lambda name: (len(name), name)
         )
         return same or (longer if len(longer) == 1 else [])
+
+    def _glued(self, said: str) -> list[str]:
+        """The one name that is the word with what only says the kind behind it and nothing between: cartservice, web2api."""
+        if len(said) < SHORTEST:
+            return []
+        found = [name for name in self._by_name if name.startswith(said) and name[len(said) :] in _BEHIND_NAMES]
+        return found if len(found) == 1 else []
 
     def _gone(self, name: str) -> list[Ref]:
         """The workload of a pod that only events or its own name still speak of; an object that is referred to and missing."""

@@ -23,11 +23,12 @@ from agent.reasoning.answers import (
 )
 from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
-from agent.reasoning.focus import Focus, focus_on, namespaces_named
+from agent.reasoning.focus import Focus, focus_on
 from agent.reasoning.healthy import healthy, how_it_stands
 from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, relevance, victims
+from agent.reasoning.spaces import namespaces_named
 from agent.reasoning.ties import ties
 from agent.reasoning.topics import of_topic, unheard_of
 from agent.signals.masking import mask, safe

@@ -5,12 +5,12 @@ import re
 from collections.abc import Collection
 
 from agent.checks.accelerators import extended_requests
+from agent.checks.callers import log_troubles
 from agent.checks.controlplane import not_acted_upon
 from agent.checks.dns import dns_troubles
 from agent.checks.policies import API_SERVER
 from agent.checks.rights import refusals
 from agent.checks.scheduling import unplaced
-from agent.checks.callers import log_troubles
 from agent.checks.webhooks import called_in_vain
 from agent.domain.objects import Ref
 from agent.signals.masking import safe

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.domain.objects import Manifest, Ref
 from agent.topology.fields import annotations_of, condition, items, kind_of, labels_of, mapping, namespace_of, ref_of, text
+from agent.topology.injected import injected_into
 from agent.topology.kinds import group_in, kind_in, plain
 from agent.topology.references import Relation
 
@@ -126,6 +127,8 @@ def edges(objects: Mapping[Ref, Manifest]) -> Iterator[tuple[Ref, Ref, Relation]
             for target, relation in _named(ref, manifest, objects):
                 if target.name and target != ref:
                     yield ref, target, relation
+            for hurt in injected_into(manifest):
+                yield hurt, ref, "limited-by"
             made = secret_made_by(manifest)
             if made is not None:
                 yield made, ref, "refers-to"

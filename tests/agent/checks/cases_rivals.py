@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.agent.builders import NOW, ago, app, custom, event, lines, log, measured, node, obj
+from tests.agent.builders import NOW, ago, app, custom, event, lines, log, measured, node, obj, told
 from tests.agent.certificates import bundle
 from tests.agent.checks.cases import World, case
 from tests.agent.machines import dcgm, gpu_node, plugin, using
@@ -22,12 +22,12 @@ def quarrel(*histories: str, count: int = 2) -> list[Object]:
         one["metadata"]["annotations"] = {**one["metadata"]["annotations"], HISTORY: history}
     older |= {"spec": {**older["spec"], "replicas": 0}, "status": {"replicas": 0}}
     names = (newest["metadata"]["name"], "web-00000older")
-    told = [event(objects[0], "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to 1", kind="Normal", count=count)
+    said = [event(objects[0], "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to 1", kind="Normal", count=count)
             for name in names]  # fmt: skip
     wrote = [{"manager": who, "time": ago(5), "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}}
              for who in ("argocd-controller", "kubectl-edit")]  # fmt: skip
     objects[0]["metadata"]["managedFields"] = wrote
-    return [*objects, older, *told]
+    return [*objects, older, *said]
 
 
 @case("changes-undone", "Deployment/web")
@@ -104,3 +104,32 @@ def behind_a_balancer(*, left_out: bool = True, policy: str = "Local", target: s
     if target:
         objects[-1]["metadata"]["annotations"] = {"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": target}
     return [node("node-1", labels=labels), node("node-2"), *objects]
+
+
+@case("fault-injected", "NetworkChaos/web-delay")
+def _() -> World:
+    objects = app("web")
+    records = [{"id": f"shop/{objects[2]['metadata']['name']}/app", "phase": "Injected", "selectorKey": "."}]
+    return [
+        *objects,
+        custom(
+            "NetworkChaos", "web-delay", told("AllInjected", "True"), told("AllRecovered", "False"),
+            api="chaos-mesh.org/v1alpha1", spec={"action": "delay"},
+            status={"experiment": {"desiredPhase": "Run", "containerRecords": records}},
+        ),
+    ], []  # fmt: skip
+
+
+@case("external-name-unresolved", "Service/billing")
+def _() -> World:
+    objects = app("web")
+    said = "ERROR dial tcp: lookup billing on 10.96.0.10:53: no such host"
+    return [*objects, obj("Service", "billing", spec={"type": "ExternalName", "externalName": "billing.exmaple.net"})], [
+        log(objects[2], lines(said, said))
+    ]
+
+
+@case("database-missing", "Deployment/web")
+def _() -> World:
+    objects = app("web")
+    return objects, [log(objects[2], lines('ERROR FATAL:  database "ordrs" does not exist'))]

@@ -26,9 +26,10 @@ from tests.agent.builders import (
     observed,
     pod,
     replica_set,
+    told,
     topology,
 )
-from tests.agent.checks.cases import SERIES
+from tests.agent.checks.cases import CASES, SERIES
 from tests.agent.checks.cases_accelerators import dcgm, healthy_gpus
 from tests.agent.checks.cases_rivals import behind_a_balancer, healing, quarrel, serving
 
@@ -165,9 +166,9 @@ def test_spire_that_is_down_is_the_cause_of_identities_that_are_missing():
 
 async def test_every_metric_that_tells_of_a_cause_is_asked_for():
     """Causes that metrics tell of would never be seen where Prometheus is read, unless somebody asks for their series."""
-    told = {one.name: one for series in SERIES.values() for one in series}
-    told.pop("node_cpu_seconds_total")  # a series for each core and mode: the sum over the node's pods stands for it
-    everywhere = [replace(one, labels={**one.labels, "namespace": "shop"}) for one in told.values()]
+    known = {one.name: one for series in SERIES.values() for one in series}
+    known.pop("node_cpu_seconds_total")  # a series for each core and mode: the sum over the node's pods stands for it
+    everywhere = [replace(one, labels={**one.labels, "namespace": "shop"}) for one in known.values()]
     metrics = SnapshotCluster(Snapshot(name="test", now=NOW, objects=(), series=tuple(everywhere)))
     start = min(one.samples[0][0] for one in everywhere)
     window = Window(start=NOW.fromtimestamp(start - 1, NOW.tzinfo), end=NOW)
@@ -184,3 +185,43 @@ def test_somebody_who_edits_once_is_nobody_to_quarrel_with():
         {"manager": "kubectl-edit", "time": ago(5), "fieldsV1": {"f:spec": {"f:template": {}}}}
     ]
     assert causes(*objects, obj("ConfigMap", "other")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conditions": [told("AllInjected", "True"), told("AllRecovered", "True")]},
+        {"conditions": [told("Paused", "True"), told("AllInjected", "False")]},
+        {"experiment": {"desiredPhase": "Run", "containerRecords": []}},
+    ],
+)
+def test_an_experiment_that_is_over_paused_or_not_begun_is_no_fault(change):
+    objects, _ = CASES["fault-injected"][1]()
+    objects[-1]["status"] |= change
+    assert "fault-injected" not in causes(*objects)
+
+
+def test_a_route_that_injects_nothing_is_no_fault():
+    route = {"route": [{"destination": {"host": "web"}}], "fault": {"abort": {"httpStatus": 500, "percentage": {"value": 0}}}}
+    mesh = obj("VirtualService", "web", api="networking.istio.io/v1", spec={"hosts": ["web"], "http": [route]})
+    assert causes(*app("web"), mesh) == []
+    route["fault"]["abort"]["percentage"]["value"] = 50
+    assert causes(*app("web"), mesh) == ["fault-injected"]
+
+
+def test_another_name_for_a_host_that_resolves_is_no_fault():
+    alias = obj("Service", "billing", spec={"type": "ExternalName", "externalName": "billing.example.com"})
+    assert causes(*app("web"), alias) == []
+
+
+def test_a_server_that_tells_of_a_clients_slip_is_not_the_one_that_made_it():
+    server = app("db", containers=[container(image="postgres:16")])
+    assert causes(*server, logs=[log(server[2], lines('FATAL:  database "ordrs" does not exist'))]) == []
+
+
+def test_a_configuration_that_a_server_cannot_read_is_told_with_its_place():
+    said = 'nginx: [emerg] unknown directive "prox_pass" in /etc/nginx/conf.d/default.conf:7'
+    owner = deployment("edge", replicas=1, ready=0)
+    set_ = replica_set(owner, ready=0)
+    one = pod(set_, ready=False, statuses=[ended(1)], minutes=20)
+    assert "default.conf:7" in found("configuration-invalid", owner, set_, one, logs=[log(one, lines(said))]).statement

@@ -7,7 +7,7 @@ from agent.domain.incident import Incident
 from agent.ports.cluster import Observed
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import NOW
-from tests.agent.wild import faults_cluster, faults_more, faults_pods
+from tests.agent.wild import faults_cluster, faults_demo, faults_more, faults_pods
 from tests.agent.wild.breaking import FAULTS
 from tests.agent.wild.clusters import DISTRIBUTIONS, applications
 from tests.agent.wild.platform import SHOP
@@ -15,6 +15,7 @@ from tests.agent.wild.platform import SHOP
 assert faults_pods
 assert faults_cluster
 assert faults_more
+assert faults_demo
 CASES = [(list(DISTRIBUTIONS)[number % len(DISTRIBUTIONS)], name) for number, name in enumerate(sorted(FAULTS))]
 
 
