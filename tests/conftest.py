@@ -3,9 +3,12 @@ stays for the whole run, and the reading of every authority of the internet for 
 """
 
 import gc
+import sys
 
 import certifi
 import pytest
+
+from tests.forked import Forked
 
 gc.set_threshold(10_000, 20, 20)  # collecting tests makes objects and no garbage
 END = "-----END CERTIFICATE-----\n"
@@ -17,6 +20,12 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     authority = tmp_path_factory.mktemp("authorities") / "one.pem"
     authority.write_text(certifi.contents().partition(END)[0] + END)
     certifi.where = lambda: str(authority)
+
+
+@pytest.fixture(autouse=True)
+def sidecars_of_demonstrations_are_forked() -> None:
+    if module := sys.modules.get("agent.cli.governed"):  # not imported for those that have no use for it
+        module.Governed.spawn = Forked
 
 
 def pytest_collection_finish() -> None:

@@ -14,10 +14,11 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import orjson
@@ -47,6 +48,9 @@ class Approver:
 
 class Governed(ABC):
     """`cluster` is the name under which sidecar and agent know the cluster. Everything that is written lies in `folder`."""
+
+    # How the sidecar becomes a process of its own.
+    spawn: ClassVar[Callable[..., subprocess.Popen[bytes]]] = subprocess.Popen
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class Governed(ABC):
         self.people_url = f"http://127.0.0.1:{port}"
         log = (self.folder / "sidecar.log").open("ab")
         with log:
-            self.sidecar = subprocess.Popen(
+            self.sidecar = self.spawn(
                 [sys.executable, "-m", "sidecar.cli", "serve"],
                 env={**self.sidecar_environment(), "LESTRADE_SIDECAR_PEOPLE_LISTEN": f"127.0.0.1:{port}"},
                 stdin=subprocess.DEVNULL,

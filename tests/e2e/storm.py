@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from agent.store import Database
 from agent.store.tables import alerts, events, runs
 from tests.fakes.agent_fleet import CLUSTER
 from tests.fakes.agent_world import World
+from tests.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 100  # notifications a second
@@ -37,11 +37,11 @@ class Process:
         given = {f"LESTRADE_{name.upper()}": str(value) for name, value in settings.items()}
         self._environment = {**kept, **given, "PYTHONPATH": str(ROOT)}
         self._log = folder / f"{what}-{id(self)}.log"
-        self.running: subprocess.Popen[bytes] | None = None
+        self.running: Forked | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self.running = subprocess.Popen(self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=log)
+            self.running = Forked(self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=log)
 
     def kill(self) -> None:
         assert self.running is not None

@@ -17,6 +17,7 @@ from agent.cli.governed import approve_everything
 from agent.domain.report import Report
 from agent.graph import Investigation
 from lab.scenarios import load
+from tests import forked
 from tests.e2e.ledger import Write, by_leases, is_refused_after, strangers
 from tests.e2e.mortal_agent import NOT_CLAIMED
 
@@ -68,15 +69,8 @@ def agent_environment(demonstration: Demonstration) -> dict[str, str]:
 
 def run_agent(demonstration: Demonstration, run: str, boundary: int) -> subprocess.CompletedProcess[str]:
     while True:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.e2e.mortal_agent", run, str(boundary)],
-            env=agent_environment(demonstration),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        program = [sys.executable, "-m", "tests.e2e.mortal_agent", run, str(boundary)]
+        done = forked.run(program, env=agent_environment(demonstration), cwd=ROOT, timeout=120)
         if done.returncode != NOT_CLAIMED:
             return done
         time.sleep(0.2)  # the dead one's claim lapses

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from agent.cli.terminal import OneLine, tell
+from tests.forked import run
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -81,16 +82,11 @@ def home(tmp_path) -> Path:
 
 def lestrade(home: Path, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LESTRADE_", "KUBE"))}
-    return subprocess.run(
-        [sys.executable, "-m", "agent.cli", *arguments],
-        cwd=home,
-        env={**kept, **surroundings(home), **environment},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    program = [sys.executable, "-m", "agent.cli", *arguments]
+    given = {**kept, **surroundings(home), **environment}
+    if not stdin:
+        return run(program, cwd=home, env=given, timeout=100)
+    return subprocess.run(program, cwd=home, env=given, input=stdin, capture_output=True, text=True, check=False, timeout=100)
 
 
 def surroundings(home: Path) -> dict[str, str]:

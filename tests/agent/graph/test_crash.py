@@ -12,6 +12,7 @@ from agent.graph import GRAPH_VERSION, NODES
 from agent.store import Database, SqlRunStore
 from tests.fakes.agent_runs import opened, played, the_run
 from tests.fakes.agent_world import HEALS, Script, World
+from tests.forked import run
 
 REPOSITORY = Path(__file__).parents[3]
 PLACES = [place for node in NODES for place in (node, f"{node}!")]
@@ -84,15 +85,8 @@ def test_kill_minus_nine_and_start_again(tmp_path, place):
 
 
 def start(folder: Path, *, die_at: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "tests.fakes.agent_runs", str(folder)],
-        cwd=REPOSITORY,
-        env={**os.environ, "DIE_AT": die_at},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    program = [sys.executable, "-m", "tests.fakes.agent_runs", str(folder)]
+    return run(program, cwd=REPOSITORY, env={**os.environ, "DIE_AT": die_at}, timeout=100)
 
 
 async def test_a_plan_keeps_its_digest_when_its_stage_runs_again(tmp_path):

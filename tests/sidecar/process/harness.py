@@ -22,6 +22,7 @@ from lab.laboratory import Laboratory
 from sidecar.cli.remote import NO_AUTHORITY
 from sidecar.policy.admission import SEAL, seal_of
 from sidecar.policy.bundle import load, merged
+from tests.forked import Forked, run
 
 ROOT = Path(__file__).resolve().parents[3]
 IDENTITY = "lestrade/lestrade-sidecar"
@@ -48,7 +49,7 @@ class Sidecar:
     arguments: tuple[str, ...] = ("-m", "sidecar.cli", "serve")
     environment: dict[str, str] = field(default_factory=dict)
     policy_data: dict[str, Any] = field(default_factory=lambda: LENIENT)  # laid over the shipped data
-    process: subprocess.Popen[str] | None = None
+    process: Forked | None = None
     lines: list[str] = field(default_factory=list)
     agent: httpx.Client = None  # type: ignore[assignment]
     agent_url: str = ""
@@ -83,7 +84,7 @@ class Sidecar:
 
     def start(self, **environment: str) -> "Sidecar":
         self.lines = []
-        self.process = subprocess.Popen(
+        self.process = Forked(
             [sys.executable, *self.arguments],
             env={**self.settings(), **environment},
             stdout=subprocess.PIPE,
@@ -102,7 +103,7 @@ class Sidecar:
         self.agent = httpx.Client(transport=transport, base_url="http://sidecar", headers=headers, timeout=40)
         return self
 
-    def _drain(self, process: subprocess.Popen[str]) -> None:
+    def _drain(self, process: Forked) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line)
@@ -164,7 +165,7 @@ class Sidecar:
             **environment,
         }
         program = [sys.executable, "-m", "sidecar.cli", *arguments]
-        return subprocess.run(program, env=settings, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        return run(program, env=settings, timeout=60, cwd=ROOT)
 
     # what is left in the world
 

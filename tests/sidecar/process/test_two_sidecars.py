@@ -1,7 +1,6 @@
 """Two sidecar processes on one PostgreSQL: what one did the other knows, and what may happen once happens once."""
 
 import json
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.laboratory import Laboratory
+from tests.forked import run
 from tests.servers import running_postgres
 from tests.sidecar.process.harness import ROOT, Sidecar, furnished, good, running, wait_for
 from tests.sidecar.process.test_lab_way import DEPLOYMENT, plan, scale
@@ -174,7 +174,7 @@ def test_one_that_is_killed_holds_nothing_up_and_the_other_goes_on(two):
 def refused(sidecar: Sidecar, words: str) -> None:
     """It does not start, and says why in one line."""
     program = [sys.executable, "-m", "sidecar.cli", "serve"]
-    came = subprocess.run(program, env=sidecar.settings(), capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    came = run(program, env=sidecar.settings(), timeout=60, cwd=ROOT)
     assert came.returncode in (2, 5), came.stdout
     line = came.stderr.strip()
     assert "\n" not in line
