@@ -12,6 +12,7 @@ from agent.domain.objects import Ref
 from agent.reasoning.model.proposal import CauseClaim, Cited, Proposal, Refutation
 
 SHORTEST_QUOTE = 8  # characters: a shorter one stands everywhere by chance
+_NUMBERS = re.compile(r"^\s*\d+: ", re.M)
 _ID = re.compile(r"\b(?:ev|look)-\d+\b")
 _OBJECT = re.compile(
     r"\b(Pod|Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|CronJob|Service|ConfigMap|Secret|Node|Ingress|PersistentVolumeClaim"
@@ -108,6 +109,9 @@ def _standing(cited: Sequence[Cited], known: Known) -> tuple[tuple[Cited, ...], 
     for one in cited:
         piece = known.pieces.get(one.evidence)
         words = _flat(one.words)
+        if piece is not None and not known.holds(one.evidence, words):  # numbers that `slice` puts in front of lines
+            plain = _NUMBERS.sub("", one.words)
+            one, words = one.model_copy(update={"words": plain}), _flat(plain)
         if piece is None:
             wrong.append(f"there is no evidence {one.evidence}")
         elif len(words) < SHORTEST_QUOTE:

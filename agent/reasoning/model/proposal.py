@@ -1,12 +1,13 @@
 """The form in which a model has to answer, and how it is read out of what it says."""
 
 import re
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from agent.ports.model import ToolSpec
+from agent.reasoning.model.leniency import shaped
 from sidecar.contract import Json
 
 CONCLUDE = "conclude"
@@ -51,15 +52,30 @@ class Refutation(_Part):
     evidence: Annotated[tuple[Cited, ...], Field(max_length=12)] = ()
 
 
+# Said out as well as in the contract: not every server takes an object whose properties are not named.
+_ANY = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}], "description": "the new value"}
+_CHANGE = {"type": "object", "properties": {"path": {"type": "string", "description": "JSON pointer"}, "after": _ANY}}
+_ACTION: dict[str, Any] = {
+    "type": "object",
+    "description": "restart_workload; rollback_workload (to_revision); scale_workload (replicas); change_fields (changes); "
+    "delete_pod; evict_pod; cordon_node; uncordon_node; rerun_job (new_name)",
+    "properties": {
+        "kind": {"type": "string"},
+        "target": {"type": "string", "description": "Kind/namespace/name"},
+        "to_revision": {"type": "integer"},
+        "replicas": {"type": "integer"},
+        "new_name": {"type": "string"},
+        "changes": {"type": "array", "items": _CHANGE},
+    },
+    "required": ["kind", "target"],
+}
+
+
 class OwnAction(_Part):
     """An action of Lestrade's closed list, against one of the causes named."""
 
     cause: Annotated[str, StringConstraints(max_length=600)] = Field(description="finding id, or slug of your own cause")
-    action: dict[str, Json] = Field(
-        description='kind and target "Kind/namespace/name" with its parameters: restart_workload; '
-        "rollback_workload {to_revision}; scale_workload {replicas}; change_fields {changes: [{path, after}]} with "
-        "JSON pointers; delete_pod; evict_pod; cordon_node; uncordon_node; rerun_job {new_name}"
-    )
+    action: Annotated[dict[str, Json], WithJsonSchema(_ACTION)]
 
 
 class Proposal(_Part):
@@ -89,10 +105,10 @@ def conclude_tool() -> ToolSpec:
 def read_proposal(said: str) -> Proposal:
     """From a tool call's arguments, or from text with JSON somewhere in it. Raises NotInForm."""
     document = _json_in(said)
-    if document is None:
+    if not isinstance(document, dict):
         raise NotInForm(f"that is no answer: call {CONCLUDE}, or answer with one JSON object of its schema and nothing else")
     try:
-        return Proposal.model_validate(document)
+        return Proposal.model_validate(shaped(document, CONCLUDE))
     except ValidationError as exc:
         faults = exc.errors(include_url=False, include_input=False)[:6]
         told = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'answer'}: {fault['msg']}" for fault in faults)

@@ -1,6 +1,7 @@
 """What is believed of a model's answer, and what it may change in the diagnosis."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -200,3 +201,43 @@ def test_a_long_piece_is_read_once_for_all_that_is_held_against_it():
 
     assert believed(proposal, known).refutes == ()
     assert Counting.reads == 1
+
+
+QUOTED = {"evidence": "[look_2]", "words": '"PANIC: could not write ... No space left on device..."'}
+NEARLY = {
+    "outcome": "Fault",
+    "summary": "s" * 4000,
+    "causes": {
+        "confirms": None,
+        "cause": "Disk_Full",
+        "subject": {"kind": "statefulsets", "namespace": None, "name": "shop/db"},
+        "statement": "x" * 900,
+        "evidence": [QUOTED, 'look-1: "ConfigMap settings not found"', None],
+    },
+    "refutes": None,
+    "inference": "customers cannot pay",
+    "unknowns": '["since when"]',
+    "own_actions": [{"cause": "disk-full", "action": '{"kind": "delete_pod", "target": "Pod/shop/db-0"}'}],
+}
+
+
+@pytest.mark.parametrize("wrapped", [NEARLY, {"conclude": NEARLY}, {"name": "conclude", "arguments": json.dumps(NEARLY)}])
+def test_what_is_nearly_in_form_is_put_right(wrapped):
+    answer = read_proposal(json.dumps(wrapped))
+    kept = believed(answer, KNOWN)
+
+    assert answer.outcome == "fault"
+    assert [(one.cause, one.subject.kind, one.subject.namespace, one.subject.name) for one in answer.causes] == [
+        ("disk-full", "StatefulSet", "shop", "db")
+    ]
+    assert [one.words for one in kept.causes[0].evidence] == ["No space left on device", "ConfigMap settings not found"]
+    assert (answer.inference, answer.unknowns, answer.refutes) == (("customers cannot pay",), ("since when",), ())
+    assert answer.own_actions[0].action["kind"] == "delete_pod"
+    assert kept.violations == ()
+
+
+def test_numbers_of_lines_are_no_part_of_a_quote():
+    kept = believed(proposal(causes=[cause({"evidence": "ev-1", "words": "7: variable DATABASE_URL is\n8: not set"})]), KNOWN)
+
+    assert kept.violations == ()
+    assert kept.causes[0].evidence[0].words == "variable DATABASE_URL is\nnot set"
