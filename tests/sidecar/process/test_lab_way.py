@@ -319,6 +319,10 @@ def test_people_are_heard_however_many_watches_the_agent_holds_open(sidecar):
         assert sidecar.settle(granted)["state"] == "settled"
 
 
+def rules_of(status) -> list[str]:
+    return [reason["rule"] for reason in status["decision"]["reasons"]]
+
+
 def test_the_kill_switch_revokes_everything_and_outlives_a_restart(sidecar):
     lease = sidecar.leased(plan(sidecar, scale(sidecar)))
     waiting = sidecar.submit(plan(sidecar, {"kind": "restart_workload", "target": target(sidecar)}))
@@ -330,11 +334,11 @@ def test_the_kill_switch_revokes_everything_and_outlives_a_restart(sidecar):
     sidecar.kill()
     sidecar.start()
     refused = sidecar.submit(plan(sidecar, scale(sidecar)))
-    assert (refused["state"], refused["decision"]["reasons"][0]["rule"]) == ("denied", "stopped")
+    assert (refused["state"], "stopped" in rules_of(refused)) == ("denied", True)
     assert sidecar.command("stop", "--lift").returncode == 1  # ada is no operator
     assert "one more person" in sidecar.command("stop", "--lift", name="bob").stdout
     refused = sidecar.submit(plan(sidecar, scale(sidecar)))
-    assert refused["decision"]["reasons"][0]["rule"] == "stopped"
+    assert "stopped" in rules_of(refused)
     assert "the stop is lifted" in sidecar.command("stop", "--lift", name="dan").stdout
     assert sidecar.submit(plan(sidecar, scale(sidecar)))["state"] == "waiting"
 
