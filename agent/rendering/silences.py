@@ -20,7 +20,7 @@ def _told(round_: Round) -> list[str]:
         until = next((str(one["until"])[:16] for one in silences if isinstance(one, dict) and "until" in one), "")
         return [f"silenced: {about}, until {until.replace('T', ' ')} UTC (plan {round_.plan.digest[:12]})"]
     denied = round_.decision.reasons if round_.decision is not None and round_.end == "denied" else ()
-    if not denied:
-        return [f"not silenced: {about}: {round_.note or round_.end or 'it is not known why'}"]
-    reasons = [f"{reason.message}{f' ({reason.fix.text})' if reason.fix is not None else ''}" for reason in denied]
-    return [f"not silenced: {about}: denied by policy: {'; '.join(reasons)}"]
+    fixes = dict.fromkeys(reason.fix.text for reason in denied if reason.fix is not None)
+    why = round_.note or round_.end or "it is not known why"
+    passes = f" ({'; '.join(fixes)})" if fixes else ""
+    return [f"not silenced: {about}: {'denied: ' if denied else ''}{why}{passes}"]

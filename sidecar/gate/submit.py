@@ -90,6 +90,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 rehearsal = rehearse(plan, judged.examined, decision, looks=looks, history=known.history, desk=desk)
             objections, decision = rehearsal.objections, rehearsal.decision
             previews, dry_run = rehearsal.previews, rehearsal.dry_run
+        told = objections or decision.reasons  # what denies it, before what only wanted people
         if objections:
             decision = denied(decision, objections)
         review = decision.verdict == "review"
@@ -98,12 +99,12 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         with laps.of("record"), desk.ledger.write() as transaction:
             now = transaction.now
             if decision.verdict != "deny" and (last := _shut_meanwhile(plan, decision, transaction, desk=desk)):
-                decision, shown, review = denied(decision, last), approvals.Shown(), False
+                decision, shown, review, told = denied(decision, last), approvals.Shown(), False, last
             entry = approvals.Entry(
                 plan=plan,
                 decision=decision,
                 state=_state(decision),
-                reason=decision.reasons[0].message if decision.verdict == "deny" and decision.reasons else "",
+                reason=told[0].message if decision.verdict == "deny" and told else "",
                 previews=previews if review else (),
                 effects=effects,
                 requested_at=now,
@@ -236,8 +237,7 @@ def _own_objections(plan: Plan, decision: Decision, known: Known, *, desk: Desk)
 
 def denied(decision: Decision, reasons: list[Reason]) -> Decision:
     return decision.model_copy(
-        # What denies it goes before what only wanted people: the first reason is the one that is told.
-        update={"verdict": "deny", "reasons": (*reasons, *decision.reasons), "approvals": None, "lease_seconds": 0}
+        update={"verdict": "deny", "reasons": (*decision.reasons, *reasons), "approvals": None, "lease_seconds": 0}
     )
 
 
