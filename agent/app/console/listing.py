@@ -29,6 +29,10 @@ class Listed:
     is_live: bool
     latest: Mapping[str, RunEvent]
 
+    @property
+    def is_narrowed(self) -> bool:
+        return self.wanted != Wanted()
+
     def waits(self, row: RunRow) -> bool:
         """Whether it is people whom the run waits for."""
         return row.state == "running" and row.id in self.latest and waits_for_people(self.latest[row.id])
