@@ -1,9 +1,9 @@
 """The connection: one engine, opened once, with what durability needs on either database. Knows no table's meaning."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,10 @@ from agent.store.tables import metadata
 EXPECTED = "expected sqlite:///path or postgresql://user@host/database"
 MAKING = 6_114_091  # PostgreSQL's advisory locks are numbers: two that start at once would both make the tables
 _ALONE = text("SELECT pg_advisory_xact_lock(6114092)")
+WRITERS = 4  # threads of one process that write to PostgreSQL at the same time
 POOL_SECONDS = 10  # longer than this nobody waits for a connection
 _POSTGRES = (
     "default_transaction_isolation=read\\ committed",
-    "synchronous_commit=on",
     "statement_timeout=30s",
     "lock_timeout=15s",
     "idle_in_transaction_session_timeout=60s",
@@ -42,13 +42,13 @@ class Database:
     `transaction` is for whoever reads, or writes one thing now and then; `perform` for what is written all the time.
     """
 
-    def __init__(self, engine: AsyncEngine, place: str, now: Callable[[], datetime], writing: Sequence[Engine] = ()) -> None:
+    def __init__(self, engine: AsyncEngine, writing: tuple[Engine, Engine], place: str, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self.place = place  # the SQLite file, or PostgreSQL's URL as its own driver takes it: checkpoints lie beside the runs
         self.now = now
         self.line = Line()  # of those that write to the SQLite file in this process, the checkpoints too
         self._writing = writing  # what waits for the disk, and what does not
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lestrade-store") if writing else None
+        self._threads = ThreadPoolExecutor(WRITERS if self.is_shared else 1, thread_name_prefix="lestrade-store")
 
     @property
     def is_shared(self) -> bool:
@@ -66,11 +66,8 @@ class Database:
         StoreUnavailable."""
         parsed = _parsed(url)
         clock = now or (lambda: datetime.now(UTC))
-        if parsed.get_backend_name() == "postgresql":
-            database = cls(*_postgres(parsed), clock)
-        else:
-            engine, writing, place = _sqlite(parsed)
-            database = cls(engine, place, clock, writing)
+        made = _postgres(parsed) if parsed.get_backend_name() == "postgresql" else _sqlite(parsed)
+        database = cls(*made, clock)
         try:
             async with database.transaction() as connection:
                 if database.is_shared:
@@ -96,23 +93,22 @@ class Database:
     ) -> Made:
         """A transaction that writes, whole, in one go: `work` has its connection to itself and must not wait for anything else.
 
-        With SQLite it is done in one turn of one thread, in line with all others that write: there each statement would
-        otherwise be a turn of a thread of its own, while nobody else may write. `alone`: as with `turn`. `first`: somebody waits
-        for it. `soon`: that it outlives this process is enough, and not yet that it outlives the machine: it is on its disk
+        It is done in one turn of a thread: otherwise each statement is a turn of the loop, or of a thread of its own, while
+        nobody else may write. With SQLite all stand in line for it. `alone`: as with `turn`. `first`: somebody waits for it.
+        `soon`: that it outlives this process is enough, and not yet that it outlives the database's machine: it is on the disk
         with the next that is not so, since what is written stays in order. Raises StoreUnavailable.
         """
+        loop = asyncio.get_running_loop()
         with self._kept():
-            if self._thread is None:
-                async with self._engine.begin() as connection:
-                    if alone:
-                        await connection.execute(_ALONE)
-                    return await connection.run_sync(work)
-            async with self.line.turn(first=first):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, self._perform, work, soon)
+            async with self.line.turn(first=first) if alone or not self.is_shared else nullcontext():
+                return await loop.run_in_executor(self._threads, self._perform, work, alone, soon)
 
-    def _perform(self, work: Callable[[Connection], Made], soon: bool) -> Made:
+    def _perform(self, work: Callable[[Connection], Made], alone: bool, soon: bool) -> Made:
         with self._writing[soon].begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if not self.is_shared:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif alone:
+                connection.execute(_ALONE)
             return work(connection)
 
     @contextmanager
@@ -145,10 +141,9 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
-        if self._thread is not None:
-            for engine in self._writing:
-                await asyncio.get_running_loop().run_in_executor(self._thread, engine.dispose)
-            self._thread.shutdown()
+        for engine in self._writing:
+            await asyncio.get_running_loop().run_in_executor(self._threads, engine.dispose)
+        self._threads.shutdown()
 
 
 def _parsed(url: str) -> URL:
@@ -177,22 +172,32 @@ def _sqlite(url: URL) -> tuple[AsyncEngine, tuple[Engine, Engine], str]:
     return engine, (lasting, soon), str(path)
 
 
-def _postgres(url: URL) -> tuple[AsyncEngine, str]:
+def _postgres(url: URL) -> tuple[AsyncEngine, tuple[Engine, Engine], str]:
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise InputError(f"database URL: the driver {url.drivername} is not used here; write postgresql://user@host/database")
+    driven = url.set(drivername="postgresql+psycopg")
     with _installed():
-        engine = create_async_engine(
-            url.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,  # a server that was started again is not an error
-            pool_timeout=POOL_SECONDS,
-            connect_args={
-                "connect_timeout": 5,
-                "options": " ".join(f"-c {one}" for one in _POSTGRES),
-                "tcp_user_timeout": 20_000,
-            },
+        # A server that was started again is not an error.
+        engine = create_async_engine(driven, pool_pre_ping=True, pool_timeout=POOL_SECONDS, connect_args=_arguments("on"))
+        lasting, soon = (
+            create_engine(
+                driven,
+                pool_size=WRITERS,
+                max_overflow=0,
+                pool_pre_ping=True,
+                pool_timeout=POOL_SECONDS,
+                connect_args=_arguments(synchronous),
+            )
+            for synchronous in ("on", "off")
         )
-    event.listen(engine.sync_engine, "before_cursor_execute", _without_nul, retval=True)
-    return engine, url.set(drivername="postgresql").render_as_string(hide_password=False)
+    for one in (engine.sync_engine, lasting, soon):
+        event.listen(one, "before_cursor_execute", _without_nul, retval=True)
+    return engine, (lasting, soon), url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _arguments(synchronous: str) -> dict[str, object]:
+    options = " ".join(f"-c {one}" for one in (*_POSTGRES, f"synchronous_commit={synchronous}"))
+    return {"connect_timeout": 5, "options": options, "tcp_user_timeout": 20_000}
 
 
 @contextmanager
