@@ -45,12 +45,13 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """`calls` of an assistant's message, `answers` (the call's id) of a tool's."""
+    """`calls` of an assistant's message, `answers` (the call's id) of a tool's. `thought`: see Reply."""
 
     role: Role
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     answers: str = ""
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +73,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
+    """`thought` is what the model thought aloud apart from its text: nothing is read out of it, and some servers want it back."""
+
     text: str
     calls: tuple[ToolCall, ...] = ()
     usage: Usage
+    thought: str = ""
 
 
 class ChatModel(Protocol):

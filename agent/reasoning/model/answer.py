@@ -19,6 +19,7 @@ from sidecar.contract import Json
 LONGEST_ANSWER = 400_000  # characters; no answer of ours is that long
 MOST_CALLS = 64  # of one message
 MOST_TOKENS = 100_000_000  # that a server may say it counted for one answer
+LONGEST_THOUGHT = 200_000  # characters that are kept; more is let go
 LONGEST_EXTRA = 60_000  # characters of what a server wants back with a call
 _THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.S)
 _THOUGHT_END = re.compile(r"\A.*</(?:think|thinking|thought)>", re.S)  # the template itself may have opened it
@@ -50,11 +51,11 @@ class Called:
 @dataclass(slots=True, kw_only=True)
 class Answer:
     """`error` is what the server said went wrong, its HTTP status in `status` where it named one; `finish` "" when nothing said
-    that the answer is complete. `thought` counts the letters that it thought aloud in a field of their own."""
+    that the answer is complete. `thought` is what it thought aloud in a field of its own."""
 
     text: str = ""
     refusal: str = ""
-    thought: int = 0
+    thought: str = ""
     finish: str = ""
     calls: list[Called] = field(default_factory=list)
     usage: Usage | None = None
@@ -85,7 +86,8 @@ class Answer:
             self.finish = _text(choice.get("finish_reason")) or self.finish
             self.text += _content(message.get("content"))
             self.refusal += _text(message.get("refusal"))
-            self.thought += len(_text(message.get("reasoning_content")) or _text(message.get("reasoning")))
+            thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+            self.thought += thought[: max(0, LONGEST_THOUGHT - len(self.thought))]
             calls = message.get("tool_calls")
             for number, piece in enumerate(calls if isinstance(calls, list) else ()):
                 if isinstance(piece, dict):

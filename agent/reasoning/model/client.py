@@ -156,7 +156,7 @@ class OpenAIChat:
         if answer.finish == "length":
             words = "had more to say, or to think, than it may (finish_reason length; see LESTRADE_MODEL_ANSWER_TOKENS)"
             raise self._unavailable("cut-off", words)
-        letters = answer.size + answer.thought
+        letters = answer.size + len(answer.thought)
         answer.settle([one.name for one in tools])
         if not answer.text.strip() and not answer.calls:
             if answer.refusal:
@@ -165,7 +165,8 @@ class OpenAIChat:
                 raise self._unavailable("refused", "was stopped by a content filter")
             raise self._unavailable("no-answer", "answers with nothing" if not letters else "thinks aloud and then says nothing")
         guessed = Usage(prompt=sent // LETTERS_PER_TOKEN + 1, completion=letters // LETTERS_PER_TOKEN + 1)
-        return Reply(text=_clean(answer.text), calls=_calls(answer, messages), usage=answer.usage or guessed)
+        thought = _clean(answer.thought)
+        return Reply(text=_clean(answer.text), calls=_calls(answer, messages), usage=answer.usage or guessed, thought=thought)
 
     def _refused(self, status: int, said: str, later: str) -> ModelUnavailable:
         if status in (400, 413, 422, 500) and _OVERFLOW.search(said):

@@ -118,7 +118,7 @@ def _told(inquiry: Inquiry, texts: Texts, short: frozenset[str]) -> list[Message
     told = [Message(role="system", text=texts[inquiry.system]), Message(role="user", text=texts[inquiry.opening])]
     for turn in inquiry.turns:
         reply = read_reply(texts[turn.reply])
-        told.append(Message(role="assistant", text=reply.text, calls=reply.calls))
+        told.append(Message(role="assistant", text=reply.text, calls=reply.calls, thought=reply.thought))
         for result in turn.results:
             words = texts[result.sha256]
             if result.call in short and len(words) > 2 * SHORTENED:
@@ -164,6 +164,7 @@ def write_reply(reply: Reply) -> str:
         "text": reply.text,
         "calls": [[one.id, one.name, one.arguments, one.extra] for one in reply.calls],
         "usage": [reply.usage.prompt, reply.usage.completion],
+        "thought": reply.thought,
     }
     return orjson.dumps(document).decode()
 
@@ -178,4 +179,5 @@ def read_reply(text: str) -> Reply:
             for id_, name, arguments, *extra in document["calls"]
         ),
         usage=Usage(prompt=prompt, completion=completion),
+        thought=document.get("thought", ""),
     )

@@ -30,6 +30,7 @@ class Dialect:
     system: bool = True  # takes a system message
     tools: bool = True
     folds: bool = False
+    thoughts: bool = False  # wants back what was thought aloud (DeepSeek); others refuse it
 
 
 def adapted(dialect: Dialect, said: str) -> Dialect | None:
@@ -39,6 +40,8 @@ def adapted(dialect: Dialect, said: str) -> Dialect | None:
         if re.search(r"context|at least|at most|too large|maximum value|less than|greater than", words):
             return None  # the number is wrong, not its name
         return replace(dialect, new_limit=not dialect.new_limit)
+    if "reasoning_content" in words:
+        return replace(dialect, thoughts=not dialect.thoughts)
     if dialect.counts and "stream_options" in words:
         return replace(dialect, counts=False)
     if dialect.system and "system" in words and re.search(r"system.{0,40}(not supported|unsupported|not allowed)", words):
@@ -62,7 +65,12 @@ def body_of(messages: Sequence[Message], tools: Sequence[ToolSpec], dialect: Dia
         messages = [replace(one, role="user") if one.role == "system" else one for one in messages]
     if dialect.folds or not dialect.system or not dialect.tools:
         messages = _folded(messages, after_tools=dialect.folds)
-    return [_message(one) for one in messages]
+    told = [_message(one) for one in messages]
+    if dialect.thoughts:
+        for one, document in zip(messages, told, strict=True):
+            if one.role == "assistant":
+                document["reasoning_content"] = one.thought
+    return told
 
 
 def tool_of(spec: ToolSpec) -> dict[str, Json]:

@@ -235,6 +235,23 @@ REFUSALS = {
 }
 
 
+async def test_what_was_thought_aloud_goes_back_only_to_a_server_that_wants_it(server):
+    def wanting(talk):
+        if any(one["role"] == "assistant" and "reasoning_content" not in one for one in talk.messages):
+            return Broken(400, '{"error": {"message": "The `reasoning_content` in the thinking mode must be passed back"}}')
+        return plain(message(content=None, reasoning_content="is it DNS?", tool_calls=[call("{}", id="a")]))
+
+    server.script = wanting
+    first = read_reply(write_reply(await ask(server)))
+    said = Message(role="assistant", calls=first.calls, thought=first.thought)
+    server.raw.clear()
+
+    await ask(server, [*HELLO, said, Message(role="tool", text="x", answers="a")])
+
+    assert "is it DNS?" not in server.raw[0]
+    assert server.talks[-1].messages[2]["reasoning_content"] == "is it DNS?"
+
+
 @pytest.mark.parametrize("name", REFUSALS)
 async def test_what_a_server_refuses_by_name_is_said_otherwise_and_remembered(server, name):
     word, said = REFUSALS[name]
