@@ -15,7 +15,7 @@ ASK = """
 from agent.runbooks import shipped_folder
 from sidecar.policy import policies_folder
 from agent.cli.governed import deploy_folder
-import lab.scenarios
+import identity, lab.scenarios
 print(shipped_folder()); print(policies_folder()); print(deploy_folder()); print(len(lab.scenarios.names()))
 """
 
