@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from sidecar.approvals import People
+from sidecar.approvals import People, Person
 from sidecar.contract import Answer, Problem
 from sidecar.credentials import Issuer
 from sidecar.execution import Recent
@@ -59,6 +59,14 @@ class Turns:
             self.elsewhere.assure()
 
 
+@dataclass(slots=True)
+class Halt:
+    """A stop that could not be put on record: it holds in this process, until it can be."""
+
+    by: Person | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardLimits:
     """How many approvals people are asked for: waiting at once, within a minute, within an hour for one incident or namespace."""
@@ -98,6 +106,7 @@ class Desk:
     streams: Streams = field(default_factory=Streams)
     recent: Recent = field(default_factory=Recent)
     intake: Intake = field(default_factory=Intake)
+    halt: Halt = field(default_factory=Halt)
     tallies: Tallies = field(default_factory=Tallies)
 
 

@@ -23,6 +23,7 @@ from sidecar.gate.known import history_of
 from sidecar.gate.publish import writes_of
 from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of
+from sidecar.gate.stop import stop_late
 from sidecar.ports import Facts
 
 CLAIMS = "claims of leases"  # one after the other
@@ -30,6 +31,7 @@ CLAIMS = "claims of leases"  # one after the other
 
 def lease(digest: str, *, desk: Desk, actor: str = "agent") -> Lease | Problem:
     """Raises JournalUnavailable, ClusterUnavailable (then nothing is lost: ask again)."""
+    stop_late(desk)
     with desk.turns.alone(digest):
         with desk.ledger.read() as connection:
             entry = approvals.get(connection, digest)

@@ -13,11 +13,13 @@ from sidecar.gate.carry import carry_out
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.publish import concrete
 from sidecar.gate.standing import request_of
+from sidecar.gate.stop import stop_late
 from sidecar.gate.task import No, Ready, Task
 
 
 def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepResult | Problem:
     """Raises JournalUnavailable, ClusterUnavailable (then it is not known what became of the step: call again)."""
+    stop_late(desk)
     with desk.turns.alone(lease):
         with desk.ledger.read() as connection:
             held = leases.get(connection, lease)

@@ -13,7 +13,7 @@ from sidecar.gate.desk import Desk
 from sidecar.gate.discretion import clear_over
 from sidecar.gate.settle import OPEN
 from sidecar.gate.standing import standing
-from sidecar.gate.stop import end_lease
+from sidecar.gate.stop import end_lease, stop_late
 
 MINTED_WITHIN = timedelta(minutes=1)  # rights that were half made longer ago are nobody's any more
 log = structlog.get_logger("sidecar.reaper")
@@ -26,7 +26,7 @@ def reap(*, desk: Desk) -> int:
     """
     desk.ledger.refusals.flush()
     done = 0
-    for work in (_expire_plans, _end_leases, _sweep, _clear):
+    for work in (stop_late, _expire_plans, _end_leases, _sweep, _clear):
         try:
             done += work(desk)
         except SidecarError as exc:

@@ -38,12 +38,15 @@ class Stopped:
 
 
 def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
-    """Raises JournalUnavailable: then nothing holds that was not on record before, but no lease has any right left, as far as
-    the cluster could be reached."""
+    """Raises JournalUnavailable: then no lease has any right left, as far as the cluster could be reached, and this process
+    lends and performs nothing until it is on record, which the reaper sees to; a restart would forget it."""
+    reason = escaped(reason)[:500]
     try:
-        waiting, open_leases = _stopped(person, escaped(reason)[:500], desk=desk)
+        waiting, open_leases = _stopped(person, reason, desk=desk)
     except JournalUnavailable as exc:
-        raise JournalUnavailable(f"{exc}; {_unbound(desk)}: stop again when there is a record") from exc
+        desk.halt.by, desk.halt.reason = person, reason
+        raise JournalUnavailable(f"{exc}; {_unbound(desk)}; the stop will be on record as soon as there is one") from exc
+    desk.halt.by = None
     desk.streams.end_all()  # nobody goes on watching a cluster that was taken out of their hands
 
     def end(held: leases.Entry) -> Settlement | None:
@@ -83,8 +86,28 @@ def _unbound(desk: Desk) -> str:
     return f"these rights may still be there: {', '.join(left)}" if left else "the rights of all leases were taken away"
 
 
+def stop_late(desk: Desk) -> int:
+    """Puts a stop on record that could not be before; how many that were. Not to be called in anybody's turn: every lease is
+    ended in its own. Raises JournalUnavailable: there is no record yet, and nothing may be lent or performed."""
+    person = desk.halt.by
+    if person is None:
+        return 0
+    stop(person, reason=desk.halt.reason, desk=desk)
+    return 1
+
+
+def halted(desk: Desk) -> str:
+    """By whom everything was stopped, on record or not yet; "" where nobody did."""
+    person = desk.halt.by
+    if person is not None:
+        return person.name
+    with desk.ledger.read() as connection:
+        return switch.stopped_by(connection) or ""
+
+
 def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
     """Two different people lift a stop; the first one's word is kept, and lapses. Raises JournalUnavailable."""
+    stop_late(desk)
     known = desk.people.by_name(person.name)
     if known is None or known.bot or LIFTERS not in known.roles:
         with desk.ledger.write() as transaction:
@@ -139,8 +162,7 @@ def why_over(lease: Lease, *, desk: Desk) -> str:
     with desk.ledger.read() as connection:
         held = leases.get(connection, lease.id)
         entry = approvals.get(connection, lease.plan)
-        stopped = switch.stopped_by(connection)
-    if stopped is not None:
+    if stopped := halted(desk):
         return f"everything was stopped by {stopped}"
     if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
         return "the lease is over"

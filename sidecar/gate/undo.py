@@ -20,6 +20,7 @@ from sidecar.gate.afterwards import end_of, lease_to_undo
 from sidecar.gate.carry import carry_out, find_out
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.publish import maker_of
+from sidecar.gate.stop import stop_late
 from sidecar.gate.task import No, Ready, Task
 
 log = structlog.get_logger("sidecar.leases")
@@ -28,6 +29,7 @@ log = structlog.get_logger("sidecar.leases")
 def undo(lease: str, *, desk: Desk, actor: str = "agent") -> UndoResult | Problem:
     """Also within an hour after the lease's time, by a lease of its own. Raises JournalUnavailable, ClusterUnavailable (then
     call again)."""
+    stop_late(desk)
     with desk.turns.alone(lease):
         with desk.ledger.read() as connection:
             held = leases.get(connection, lease)

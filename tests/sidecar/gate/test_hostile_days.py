@@ -14,13 +14,13 @@ from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.reap import reap
 from sidecar.gate.settle import settle
-from sidecar.gate.stop import stop
+from sidecar.gate.stop import state_of_stop, stop
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from sidecar.ports import Facts
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import FakeFacts, FakeJudge, change, deployment, make_world, plan, ref, scale
-from tests.sidecar.gate.test_refusals import WEB, code, leased
+from tests.sidecar.gate.test_refusals import WEB, approve, code, leased
 
 IMAGE = "/spec/template/spec/containers/0/image"
 
@@ -302,12 +302,28 @@ def full_disk(world) -> None:
 def test_a_full_disk_keeps_no_rights_alive_that_are_over_or_stopped(world):
     granted = leased(world, scale(5))
     full_disk(world)
-    with pytest.raises(JournalUnavailable, match="the rights of all leases were taken away: stop again"):
+    with pytest.raises(JournalUnavailable, match="the rights of all leases were taken away; the stop will be on record"):
         stop(world.people.known["ada"], desk=world.desk)
     assert world.cluster.names("rolebindings") == []
     with pytest.raises((ClusterUnavailable, JournalUnavailable)):
         perform(granted.id, "step-1", desk=world.desk)
     assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_a_stop_that_could_not_be_recorded_holds_and_is_recorded_as_soon_as_it_can_be(world):
+    digest = submit(plan(scale(5)), desk=world.desk).plan
+    approve(world, digest)
+    record = world.desk.ledger._journal.append
+    full_disk(world)
+    with pytest.raises(JournalUnavailable):
+        stop(world.people.known["ada"], reason="enough", desk=world.desk)
+    with pytest.raises(JournalUnavailable):
+        lease(digest, desk=world.desk)
+    world.desk.ledger._journal.append = record  # there is room again
+    assert code(lease(digest, desk=world.desk)) == "not-approved"
+    last = world.desk.ledger.documents()[-1]
+    assert (last["kind"], last["actor"], last["body"]["reason"]) == ("stopped", "ada", "enough")
+    assert state_of_stop(desk=world.desk).stopped
 
 
 def test_a_lease_that_is_over_loses_its_rights_though_nothing_can_be_recorded(world):
