@@ -96,15 +96,6 @@ def stop_late(desk: Desk) -> int:
     return 1
 
 
-def halted(desk: Desk) -> str:
-    """By whom everything was stopped, on record or not yet; "" where nobody did."""
-    person = desk.halt.by
-    if person is not None:
-        return person.name
-    with desk.ledger.read() as connection:
-        return switch.stopped_by(connection) or ""
-
-
 def lift(person: Person, *, desk: Desk) -> Stopped | Problem:
     """Two different people lift a stop; the first one's word is kept, and lapses. Raises JournalUnavailable."""
     stop_late(desk)
@@ -162,8 +153,10 @@ def why_over(lease: Lease, *, desk: Desk) -> str:
     with desk.ledger.read() as connection:
         held = leases.get(connection, lease.id)
         entry = approvals.get(connection, lease.plan)
-    if stopped := halted(desk):
-        return f"everything was stopped by {stopped}"
+        stopped = switch.stopped_by(connection)
+    person = desk.halt.by
+    if stopped is not None or person is not None:
+        return f"everything was stopped by {person.name if person is not None else stopped}"
     if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
         return "the lease is over"
     still = ("leased", "settled") if held.undoes else ("leased",)  # what takes back outlives the plan's own lease
