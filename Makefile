@@ -21,7 +21,7 @@ demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to
 	@$(RUN)/lestrade demo $(SCENARIO) $$([ -t 0 ] || echo --yes) $(ARGS)
 
 test: .cache/synced servers  ## every test (LESTRADE_STORM_SECONDS=60: the storm of alerts lasts a minute)
-	$(RUN)/python -m pytest -n 3 --dist loadfile
+	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks
 	$(RUN)/ruff check .

@@ -11,6 +11,7 @@ import pytest
 from tests.forked import Forked
 
 gc.set_threshold(10_000, 20, 20)  # collecting tests makes objects and no garbage
+LONG = ("tests/e2e", "tests/sidecar/process", "tests/cluster", "tests/abuse", "tests/policies", "tests/agent/cli")
 END = "-----END CERTIFICATE-----\n"
 
 
@@ -26,6 +27,11 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
 def sidecars_of_demonstrations_are_forked() -> None:
     if module := sys.modules.get("agent.cli.governed"):  # not imported for those that have no use for it
         module.Governed.spawn = Forked
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long goes first, and the many short ones fill what is left of the time."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:

@@ -163,7 +163,7 @@ def spoilt(draw: st.DrawFn) -> dict[str, Json]:
     return whole
 
 
-SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SETTINGS

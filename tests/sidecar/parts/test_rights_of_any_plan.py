@@ -122,7 +122,7 @@ def within(steps) -> int:
 def test_the_rights_of_a_lease_are_within_its_plan_and_within_the_sidecars():
     seen = []
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(plans())
     def every(steps):
         seen.append(within(steps))
@@ -131,7 +131,7 @@ def test_the_rights_of_a_lease_are_within_its_plan_and_within_the_sidecars():
     assert sum(seen) > 60  # else it says nothing
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plans())
 def test_a_plan_with_one_step_that_no_lease_can_hold_has_no_rights_at_all(steps):
     beyond = [step for step in steps if _is_beyond(step)]

@@ -132,7 +132,7 @@ def test_twenty_usual_steps_either_fit_or_are_not_approved_here():
     assert (APPROVE in buttons_of(message(made))) == (shown == 19) == (not made.file)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(hostile())
 def test_no_view_makes_a_card_that_slack_refuses_or_that_lies(found):
     made = card(found, page_url=PAGE_URL)
@@ -152,7 +152,7 @@ def test_no_view_makes_a_card_that_slack_refuses_or_that_lies(found):
         assert "checked by nobody" in words_of(message(made)) or not found.view.hypothesis.strip()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(hostile())
 def test_dialogues_and_summaries_are_harmless_too(found):
     is_within_limits(summary([found] * 30, shown=2, page_url=PAGE_URL).blocks)

@@ -31,7 +31,7 @@ def pieces(content: bytes, sizes: list[int]):
     yield content[at:]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(VALUES | LISTS, st.lists(st.integers(min_value=0, max_value=9), max_size=40), st.booleans(), st.booleans())
 def test_nothing_is_lost_and_nothing_is_added(document, sizes, ascii_only, spaced):
     content = json.dumps(document, ensure_ascii=ascii_only, indent=1 if spaced else None).encode("utf-8", "surrogatepass")

@@ -1,6 +1,7 @@
 """`lestrade-sidecar policy`: one clear line, an exit code, no traceback."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,22 @@ def test_show_names_every_guard_with_its_title() -> None:
     assert "irreversible: 2 of sre, platform" in result.stdout
 
 
-def test_test_runs_the_cases() -> None:
-    result = run("test", policies_folder())
+def test_test_runs_the_cases(tmp_path: Path) -> None:
+    shutil.copytree(policies_folder(), tmp_path / "policies")
+    for cases in (tmp_path / "policies").rglob("*_cases.yaml"):
+        if cases.name != "scale_bounds_cases.yaml":  # all of them are judged where the rules are tested
+            cases.unlink()
+
+    result = run("test", tmp_path / "policies")
 
     assert result.exit_code == 0
     assert result.stdout.endswith("cases pass\n")
+    cases = tmp_path / "policies" / "remediation" / "guards" / "scale_bounds_cases.yaml"
+    cases.write_text(cases.read_text().replace("verdict: allow", "verdict: deny"))
+
+    failed = run("test", tmp_path / "policies")
+
+    assert failed.exit_code == 1
 
 
 def test_check_refuses_what_would_let_something_through(tmp_path: Path) -> None:
