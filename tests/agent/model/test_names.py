@@ -32,7 +32,7 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.sub(r"\\[nrt]", " ", text.lower().replace("_", "-")))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(one=NAME, other=NAME, shape=st.sampled_from(IN_TEXT), upper=st.booleans())
 def test_a_known_name_is_hidden_in_any_text_and_comes_back_letter_by_letter(one, other, shape, upper):
     raw = shape.format(one, other)
@@ -51,7 +51,7 @@ def test_a_known_name_is_hidden_in_any_text_and_comes_back_letter_by_letter(one,
     assert not {one, other} & set(left), hidden
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     address=SIX | FOUR,
     shape=st.sampled_from(["dial tcp [{}]:8080: refused", "{}: unreachable", '"{}"', "ip={},", "to {}/64", "({})"]),
