@@ -59,6 +59,11 @@ def neighbourhood(labels: Mapping[str, str]) -> Neighbourhood:
     return Neighbourhood(own=frozenset(own), near=frozenset(near))
 
 
+def measures(name: str) -> bool:
+    """Whether a pod or service of this name is who measured, and not what was measured."""
+    return _MEASURER.search(name) is not None
+
+
 def relation(one: Neighbourhood, other: Neighbourhood) -> str:
     """What joins the two, such as "same workload shop/checkout"; "" for nothing."""
     if not one.own.isdisjoint(other.own):  # most have nothing in common, and a storm asks for each alert and each open run
@@ -88,7 +93,8 @@ def _explained(cause: RankedCause) -> Iterator[Ref]:
         yield cause.change.about
     yield from cause.finding.affects
     for identity in cause.explains:  # as Finding.id writes it
-        kind, namespace, name = identity.partition("@")[2].split("/", 2)
+        kind, _, rest = identity.partition("@")[2].partition("/")
+        namespace, _, name = rest.partition("/")
         yield Ref(kind, namespace, name)
 
 

@@ -16,6 +16,7 @@ from agent.ports import Clock, ClusterReader, Governance
 from agent.runbooks.remedies import api_version_of
 from agent.stages.authorize import authorize
 from agent.stages.execute import execute
+from agent.stages.relate import measures
 from agent.stages.telling import Tell
 from sidecar.contract import Cause, Citation, Matcher, ObjectRef, Plan, SilenceAlert, Step
 
@@ -37,6 +38,7 @@ _ABOUT = {
 }
 _ALWAYS = ("alertname", "namespace", "severity")
 _CLUSTER_WIDE = frozenset({"Node"})
+_MEASURED = frozenset({"pod", "service"})
 _MOST_STEPS, _MOST_CITED, _MOST_ATTEMPTS = 20, 20, 100
 _USED_UP = frozenset({"settled", "void", "expired"})
 
@@ -97,9 +99,8 @@ async def _target(alert: Alert, report: Report, reader: ClusterReader) -> Object
     """What the alert names, if it is there; else what the diagnosis found at fault in its namespace (a pod is soon another)."""
     namespace = alert.labels.get("namespace", "")
     named = [
-        Ref(kind, "" if kind in _CLUSTER_WIDE else namespace, alert.labels[label])
-        for label, kind in _ABOUT.items()
-        if alert.labels.get(label)
+        Ref(_ABOUT[label], "" if _ABOUT[label] in _CLUSTER_WIDE else namespace, alert.labels[label])
+        for label in _telling(alert.labels)
     ]
     causes = report.diagnosis.causes if report.diagnosis is not None else ()
     found = [cause.finding.subject for cause in causes if cause.finding.subject.namespace == namespace]
@@ -115,12 +116,17 @@ async def _target(alert: Alert, report: Report, reader: ClusterReader) -> Object
 def _matchers(alert: Alert, target: ObjectRef) -> tuple[Matcher, ...]:
     """By its name, place and severity, and by what says which object it is about."""
     labels: Mapping[str, str] = {**alert.labels, "alertname": alert.name}
-    about = next((label for label in _ABOUT if labels.get(label)), "")
-    names = [*_ALWAYS, about, *(["node"] if target.kind == "Node" else [])]
+    own = next((label for label in _telling(labels) if (_ABOUT[label], labels[label]) == (target.kind, target.name)), "")
+    names = [*_ALWAYS, own or next(iter(_telling(labels)), "")]
     try:
         return tuple(Matcher(name=name, value=labels[name]) for name in dict.fromkeys(names) if labels.get(name))
     except ValidationError:
         return ()
+
+
+def _telling(labels: Mapping[str, str]) -> list[str]:
+    """The labels that say what the alert is about, the most telling first, without those of whoever measured."""
+    return [label for label in _ABOUT if labels.get(label) and not (label in _MEASURED and measures(labels[label]))]
 
 
 def _plan(target: ObjectRef, found: Mapping[tuple[Matcher, ...], Alert], report: Report, wish: Wish) -> Plan:
