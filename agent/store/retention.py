@@ -41,7 +41,7 @@ from agent.store.tables import (
     runs,
 )
 
-PORTION = 50  # runs of one transaction
+PORTION = 10  # runs of one transaction: each may hold some megabytes
 MANY = 400  # rows of one transaction, where they are small
 # Of langgraph's savers, by thread (for us: a run): https://github.com/langchain-ai/langgraph/tree/main/libs
 _CHECKPOINTS = ("writes", "checkpoint_writes", "checkpoint_blobs", "checkpoints")
@@ -118,7 +118,7 @@ class SqlRetention:
             return await self._count(select(func.count()).select_from(alerts).where(old))
         key = tuple_(alerts.c.cluster, alerts.c.fingerprint)
         portion = select(alerts.c.cluster, alerts.c.fingerprint).where(old).limit(MANY)
-        statement = delete(alerts).where(key.in_(portion))
+        statement = delete(alerts).where(key.in_(portion), old)  # what came again meanwhile is not old any more
         return await self._in_portions(lambda connection: connection.execute(statement).rowcount, MANY)
 
     async def _sessions(self, before: datetime | None, only_count: bool) -> int:

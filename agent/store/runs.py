@@ -122,7 +122,7 @@ class SqlRunStore:
             connection.execute(update(runs).where(runs.c.id == run).values(cause="" if first else cause))
             return str(first or "")
 
-        return await self._database.perform(work, alone=True)
+        return await self._database.perform(work, alone=True, soon=True)  # the checkpoint with the plan comes after it
 
     async def note_change(self, run: str, change: ChangeReach | None) -> None:
         text = orjson.dumps([change.what, _stamp(change.at), sorted(change.about)]).decode() if change else ""

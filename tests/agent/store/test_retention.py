@@ -6,9 +6,11 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
+from agent.app.retention import prune
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Alert
 from agent.graph import checkpoints
+from agent.settings import Settings
 from agent.stages.place import IntakeBounds, place
 from agent.store import Database, Pruned, SqlAlertBook, SqlEventLog, SqlRetention, SqlRunStore, SqlSessionStore
 
@@ -121,8 +123,18 @@ async def test_nothing_goes_where_everything_is_kept_for_ever(house):
 
 
 async def test_more_than_one_portion_goes_in_one_call(house):
-    for number in range(120):
+    for number in range(25):
         await house.sessions.open(asked_by=f"p{number}", cluster="lab", title="old")
     house.clock.at += 100 * DAY
 
-    assert (await house.prune()).sessions == 120
+    assert (await house.prune()).sessions == 25
+
+
+@pytest.mark.parametrize(("settings", "left"), [({"keep_days": 10}, 0), ({"keep_days": 0, "keep_raw_days": 5}, 1)])
+async def test_days_are_those_of_the_settings(house, settings, left):
+    await house.run("old", seen="seen")
+    house.clock.at += 11 * DAY
+    removed = await prune(house.database, Settings(**settings))
+
+    assert await house.rows("runs") == left
+    assert (removed.runs, removed.timelines, removed.alerts) == (1 - left, left, 1)
