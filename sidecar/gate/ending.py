@@ -45,9 +45,10 @@ def ended(task: Task, came: Stored | Found | No, transaction: Transaction) -> St
 def seen_later(task: Task, live: Live, was: Json = None) -> Stored | Found:
     """A write whose answer was lost, by what is there now. `was`: as Stored has it."""
     now = live.made if task.step.action.kind == "rerun_job" else live.target
-    # The API server counts every change of a spec: one since `was` is the write itself.
+    # The API server counts every change of a spec: where the write makes one, one since `was` is the write itself.
+    changes_spec = any(pointer.startswith("/spec/") for pointer in task.effect.after)
     before, after = value_at(was, ("metadata", "generation")), value_at(now, ("metadata", "generation"))
-    alone = isinstance(before, int) and isinstance(after, int) and after == before + 1
+    alone = changes_spec and isinstance(before, int) and isinstance(after, int) and after == before + 1
     return Stored(shown=now, was=was) if alone else Found(live=now)
 
 

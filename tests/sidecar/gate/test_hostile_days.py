@@ -214,6 +214,20 @@ def test_the_one_change_since_the_write_is_the_write(world):
     assert result.before["/spec/revisionHistoryLimit"] is None
 
 
+def test_the_one_change_of_the_spec_is_not_a_write_that_makes_none(world):
+    world.cluster.objects[WEB]["metadata"]["generation"] = 1
+    granted = leased(world, change("/metadata/labels/tier", None, "front"))
+
+    def scaled_and_lost(call, identity):
+        if call.method == "PATCH" and identity == granted.identity:
+            world.cluster.edit("apps", "deployments", "shop", "web", replicas=9)
+            world.cluster.objects[WEB]["metadata"]["generation"] = 2
+            raise ClusterUnavailable("no answer in time")
+
+    world.cluster.after = scaled_and_lost
+    assert perform(granted.id, "step-1", desk=world.desk).after == {"/metadata/labels/tier": "front"}
+
+
 def image(world) -> str:
     return world.cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]["image"]
 
