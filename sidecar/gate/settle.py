@@ -81,7 +81,7 @@ def revoke(
             becomes=settlement.state,
             settlement=settlement,
         )
-        if not pending:
+        if not proof.pending:  # a silence that still stands keeps nobody from repairing what it is about
             leases.free(transaction.connection, lease.id)
         approvals.move(transaction.connection, lease.plan, was=("leased",), becomes=ends, reason=why)
         body: dict[str, Json] = {

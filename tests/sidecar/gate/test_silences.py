@@ -114,6 +114,9 @@ def test_while_alertmanager_is_silent_itself_the_lease_is_not_settled(world):
     world.alerts.down = True
     assert settle(granted.id, "unknown", desk=world.desk).state == "revocation_pending"
     assert not world.cluster.names("rolebindings")
+    repair = submit(plan(scale(5), incident="inc-2"), desk=world.desk).plan
+    answer(repair, person=world.people.known["ada"], verdict="approve", plan=repair, revision="rev-1", via="t", desk=world.desk)
+    assert isinstance(lease(repair, desk=world.desk), Lease), "what it was about can be repaired meanwhile"
     world.alerts.down = False
     world.clock.advance(seconds=61)
     reap(desk=world.desk)
