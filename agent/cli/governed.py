@@ -35,7 +35,7 @@ from sidecar.contract import ApprovalRequest, ApprovalView
 
 SIDECAR_IDENTITY, READER_IDENTITY = "lestrade/lestrade-sidecar", "lestrade/lestrade-reader"
 LEASE_NAMESPACE, LEASE_LABEL = "lestrade-leases", "lestrade.dev/lease"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
