@@ -1,6 +1,7 @@
 """The agent's Slack app on a Slack of loopback, with a store of its own, and somebody who answers as the test says."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -117,6 +118,8 @@ async def world(one_slack, tmp_path):
 async def until(look: Callable[[], object], what: str = "it happens"):
     for _ in range(500):
         found = look()
+        if inspect.isawaitable(found):
+            found = await found
         if found:
             return found
         await asyncio.sleep(0.02)

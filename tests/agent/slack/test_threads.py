@@ -137,8 +137,12 @@ async def test_a_thread_that_cannot_be_shown_keeps_no_other_from_it(world):
     world.app()
     await world.runs.store.open(incident(id="inc-2", group_key="other", alerts=()))
     later, _ = await world.runs.store.open(incident(id="inc-3", group_key="later"))
-    await until(lambda: world.slack.messages, "the later one is there")
-    assert (await world.book.thread(later.id)).ts
+
+    async def is_kept() -> bool:
+        return bool((await world.book.thread(later.id)).ts)
+
+    await until(is_kept, "the later one is there, and kept")
+    assert world.slack.messages
 
 
 async def test_while_slack_is_down_threads_wait_and_two_processes_post_each_once(world, monkeypatch):
