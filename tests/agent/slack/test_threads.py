@@ -139,7 +139,8 @@ async def test_a_thread_that_cannot_be_shown_keeps_no_other_from_it(world):
     later, _ = await world.runs.store.open(incident(id="inc-3", group_key="later"))
 
     async def is_kept() -> bool:
-        return bool((await world.book.thread(later.id)).ts)
+        thread = await world.book.thread(later.id)
+        return thread is not None and bool(thread.ts)
 
     await until(is_kept, "the later one is there, and kept")
     assert world.slack.messages
