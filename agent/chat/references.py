@@ -120,6 +120,8 @@ def ask_about(intent: Intent, name: str) -> str:
             return f"who can change {name}?"
         case "impact":
             return f"what would be affected if {name} goes down?"
+        case "needs":
+            return f"what does {name} depend on?"
         case "why":
             return f"what is wrong in {name}?" if name.startswith("namespace ") else f"why is {name} failing?"
 

@@ -10,6 +10,7 @@ Intent = Literal[
     "changed",  # what changed, when, by whom
     "access",  # who can do Z; what can X do
     "impact",  # what would be affected if ...
+    "needs",  # what X depends on
 ]
 
 Symptom = Literal[

@@ -39,9 +39,7 @@ _NAMEABLE = (
     "NetworkPolicy",
     "PersistentVolume",
     "StorageClass",
-    "Gateway",
-    "HTTPRoute",
-    "Application",
+    *("Gateway", "HTTPRoute", "Application"),
 )
 _NAMES_APP = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance")
 _OF_A_POD = re.compile(
@@ -143,7 +141,17 @@ class _Search:
         inside = [self._topology.unit(ref) for refs in self._exact.values() for ref in refs]
         if inside or self.elsewhere:
             return list(dict.fromkeys(inside))
-        return self._loosely()
+        return self._shortly() or self._loosely()
+
+    def _shortly(self) -> list[Ref]:
+        """What people call for short without asking for it by name: "checkout broken"."""
+        for word in self._asked.words:
+            for name in self._glued(word) if word not in COMMON and word not in GENERIC else ():
+                refs = [ref for ref in self._by_name[name] if self._is_inside(ref) and ref.kind in _RUNNING]
+                if refs:
+                    self.taken[word] = self._topology.unit(refs[0])
+                    return list(dict.fromkeys(map(self._topology.unit, refs)))
+        return []
 
     def _of_kind(self, refs: Sequence[Ref], kind: str) -> Sequence[Ref]:
         """Those of the kind that was said, if there are any: people say "pod" for the workload too."""
@@ -199,9 +207,7 @@ class _Search:
 
     def _glued(self, said: str) -> list[str]:
         """The one name that is the word with what only says the kind behind it and nothing between: cartservice, web2api."""
-        if len(said) < SHORTEST:
-            return []
-        found = [name for name in self._by_name if name.startswith(said) and name[len(said) :] in _BEHIND_NAMES]
+        found = [said + behind for behind in _BEHIND_NAMES if len(said) >= SHORTEST and said + behind in self._by_name]
         return found if len(found) == 1 else []
 
     def _gone(self, name: str) -> list[Ref]:

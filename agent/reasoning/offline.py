@@ -21,6 +21,8 @@ from agent.reasoning.answers import (
     which_one,
     who_may,
 )
+from agent.reasoning.answers.manners import greeted, noted
+from agent.reasoning.answers.needs import what_it_needs
 from agent.reasoning.answers.reply import listed, where
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus, focus_on
@@ -109,7 +111,11 @@ def _about(focus: Focus) -> tuple[Ref, ...]:
 def _of_question(case: _Case) -> Diagnosis:
     """Asks back or says what is not there, where that is all there is to say; else the answer to what is wanted."""
     focus, topology, asked = case.focus, case.topology, case.asked
-    notes = [f"{said} is taken for {ref}." for said, ref in focus.taken]
+    greeting = greeted(asked, case.missing)
+    if greeting is not None:
+        return greeting
+    notes = noted(asked, found=bool(focus.objects or focus.namespaces or focus.elsewhere))
+    notes += [f"{said} is taken for {ref}." for said, ref in focus.taken]
     if focus.rivals and asked.intent != "access":
         of_space = {one.namespace: [other for other in focus.objects if other.namespace == one.namespace] for one in focus.rivals}
         ill = [one for one in focus.rivals if any(is_ill(topology, it, case.findings) for it in of_space[one.namespace])]
@@ -137,7 +143,7 @@ def _of_question(case: _Case) -> Diagnosis:
         pass  # accounts and resources are no objects that something can be wrong with
     elif not focus.objects and (focus.unknown_namespaces or focus.absent):
         sure = bool(focus.unknown_namespaces) or any(one.sure for one in focus.absent) or not focus.namespaces
-        if sure or asked.intent == "impact":
+        if sure or asked.intent in ("impact", "needs"):
             wants = () if focus.unknown_namespaces else case.unread
             ranking = rank(case.findings, topology, Focus(namespaces=focus.namespaces))
             wrong = [one.finding for one in ranking.causes] if asked.intent in ("why", "health") else []
@@ -157,10 +163,12 @@ def _wanted_to_know(case: _Case) -> Diagnosis:
             return who_may(asked, focus, topology, case.missing)
         case "impact":
             return replace(what_suffers(asked, focus, topology, case.missing), wants=case.unread)
+        case "needs" if focus.objects:
+            return what_it_needs(focus, topology, case.findings, case.missing)
         case "changed":
             ranking = rank(case.findings, topology, focus)
             return what_changed(asked, focus, topology, ranking.causes, case.missing)
-        case "health" | "why":
+        case "health" | "why" | "needs":
             judged = _judged(case)
             if judged.outcome == "healthy" or (judged.outcome == "fault" and asked.intent == "health"):
                 told = how_it_is(focus, topology, case.findings)

@@ -51,7 +51,8 @@ _IMPACT = (
         r"rel(?:y|ies)) (?:up)?on\b"
     ),
     re.compile(
-        r"\b(?:what|who|which [\w-]+) (?:else )?(?:uses?|calls?|consumes?|mounts?|needs?|is using|are using)\b(?! "
+        r"\b(?:what|who|which [\w-]+) (?:else )?(?:uses?|calls?|consumes?|mounts?|needs?|(?:talks?|connects?|speaks?) to"
+        r"|is using|are using|(?:is|are) (?:calling|talking to))\b(?! "
         r"(?:so much|more|most|too))"
     ),
     re.compile(
@@ -65,6 +66,11 @@ _IMPACT = (
         r"failure|outage)\b"
     ),
 )  # fmt: skip
+_NEEDS = (
+    re.compile(r"\bwhat (?:else )?(?:does|do) .{1,60}\b(?:depends?|rel(?:y|ies)) (?:up)?on\b"),
+    re.compile(r"\bwhat (?:else )?(?:does|do) .{1,60}\b(?:calls?|uses?|needs?|talks? to|connects? to|reads?|mounts?)\W*$"),
+    re.compile(r"\b(?:dependencies|upstreams?) of\b"),
+)
 _CHANGED = (
     re.compile(
         r"\bwhat(?:'s| is| has| was| have| were| all)? (?:been )?(?:chang|different|new\b|deployed|rolled "
@@ -112,15 +118,22 @@ _SUBJECT = (
     ),
     re.compile(rf"\b(?:health|status|state) of (?:the |our |my )?({_NAME})"),
     re.compile(
-        rf"\b(?:depends? on|rely on|relies on|uses?|calls?|if|without|losing|loss of|restart|delete|drain|remove|"
-        rf"cordon|stop|kill|evict) (?:i |we |you |someone |somebody |the |our |my |a )*(?:{_ACTING} )?(?:the "
-        rf"|our |my )?(?:(?:{_KIND}) )?({_NAME})"
+        rf"\b(?:depends? on|rely on|relies on|uses?|calls?|(?:talks?|talking|connects?|speaks?) to|(?:dependencies|upstreams?) of"
+        r"|if|without|losing|loss of|restart|delete|drain|remove|cordon|stop|kill|evict) "
+        rf"(?:i |we |you |someone |somebody |the |our |my |a )*(?:{_ACTING} )?(?:the |our |my )?(?:(?:{_KIND}) )?({_NAME})"
     ),
     re.compile(
         rf"\b(?:changed|changes|different|deployed|edited|new|happened) (?:in|on|to|with|for|of) (?:the |our "
         rf"|my )?({_NAME})"
     ),
 )  # fmt: skip
+_EXISTS = re.compile(
+    rf"\b(?:does|do) (?:the |our |my |a |an )?({_NAME})(?: (?:{_KIND}))? (?:still )?exist\b"
+    rf"|\b(?:is|are) there (?:still )?(?:a |an |any )?(?:(?:{_KIND}) )?(?:called|named) ({_NAME})"
+)
+_NEEDY = re.compile(
+    rf"\b(?:does|do) (?:the |our |my )?({_NAME}) (?:depends?|rely|calls?|uses?|needs?|talks?|connects?|reads?|mounts?)\b"
+)
 _QUOTED = re.compile(rf"[`\"'“‘]({_NAME})[`\"'”’]")
 _TYPED = re.compile(rf"\b({_KIND})/({_NAME})", re.I)
 _SPACED = re.compile(rf"(?<![\w/.:-])([a-z0-9][-a-z0-9]*)/({_NAME})(?![\w/:])")
@@ -166,6 +179,8 @@ def _intent(low: str) -> Intent:
     if any(one.search(low) for one in _ACCESS) and not re.search(r"\bcan(?:not|'t)\b", low):
         return "access"
     asks_why = _WHY.search(low) is not None
+    if not asks_why and any(one.search(low) for one in _NEEDS):
+        return "needs"
     if not asks_why and any(one.search(low) for one in _IMPACT):
         return "impact"
     if not asks_why and any(one.search(low) for one in _CHANGED):
@@ -194,7 +209,9 @@ def _mentions(flat: str, low: str) -> Iterator[Mention]:
     for name in _SHAPED.findall(flat):
         if _is_shaped(name) and not _is_ordinary(name):
             yield Mention(name=name.lower(), sure=True)
-    for pattern in _SUBJECT:
+    for names in _EXISTS.findall(low):
+        yield from (Mention(name=name, sure=True) for name in names if name and not _is_ordinary(name))
+    for pattern in (*_SUBJECT, _NEEDY):
         for name in pattern.findall(low):
             if not _is_ordinary(name) and name not in GENERIC:
                 yield Mention(name=name, sure=_is_shaped(name))

@@ -7,8 +7,8 @@ from agent.domain.finding import Diagnosis
 from agent.domain.question import Access, Question
 from agent.reasoning.answers.reply import answered, counted, listed, table, where
 from agent.reasoning.focus import Focus
-from agent.topology import Topology
-from agent.topology.fields import name_of, namespace_of
+from agent.topology import Topology, pod_spec_of
+from agent.topology.fields import name_of, namespace_of, text
 from agent.topology.resources import is_cluster_scoped, resource_named
 from agent.topology.rights import Grant, can, rights_of, unseen, who_can
 from agent.topology.roles import Request, Subject
@@ -122,7 +122,16 @@ def _subjects(access: Access, focus: Focus, topology: Topology) -> list[Subject]
     }
     if access.subject_kind in ("User", "Group"):
         return [Subject(access.subject_kind, "", said)]
-    return sorted(named)
+    return sorted(named) or _accounts_of(said, focus, topology)
+
+
+def _accounts_of(said: str, focus: Focus, topology: Topology) -> list[Subject]:
+    """A workload may what its ServiceAccount may."""
+    return [
+        Subject("ServiceAccount", one.namespace, text(pod_spec_of(topology.objects[one]), "serviceAccountName") or "default")
+        for one in focus.objects
+        if one.name == said and one.kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
+    ]
 
 
 def _unclear(access: Access, missing: tuple[str, ...]) -> Diagnosis:
