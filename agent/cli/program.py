@@ -24,6 +24,21 @@ runs = typer.Typer(help="Runs that were made, and those that are not finished.",
 app.add_typer(runs, name="runs")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"lestrade {version('lestrade')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
     """One clear line for what went wrong, its exit code, and no traceback."""
     # Importing makes many objects and no garbage: to look for some every few hundred of them is a tenth of each start.

@@ -4,14 +4,12 @@ Exit codes: 0 yes, 1 no, 2 wrong input, 4 something cannot be reached, 5 the sto
 """
 
 import gc
-import importlib
-import importlib.util
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sidecar.cli import approvals, audit, people
+from sidecar.cli import approvals, audit, people, policy
 from sidecar.cli.ending import ending, fail, say
 
 EXIT_CODES = "Exit codes: 0 yes, 1 no, 2 wrong input, 4 cannot be reached, 5 the store or the record cannot be used."
@@ -29,8 +27,22 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(people.app, name="people")
 
-if importlib.util.find_spec("sidecar.cli.policy") is not None:
-    app.add_typer(importlib.import_module("sidecar.cli.policy").app, name="policy")
+app.add_typer(policy.app, name="policy")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"lestrade-sidecar {version('lestrade')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog=f"Example: LESTRADE_SIDECAR_KUBECONFIG=kubeconfig lestrade-sidecar serve. {EXIT_CODES}")

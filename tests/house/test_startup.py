@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 HEAVY = {
     "langgraph",
@@ -36,3 +40,10 @@ def test_help_imports_nothing_heavy(module):
     loaded = set(done.stdout.split("MODULES", 1)[1].split())
     assert "Usage" in done.stdout
     assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("program", ["lestrade", "lestrade-sidecar"])
+def test_a_program_says_its_version(program):
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    done = subprocess.run([Path(sys.executable).with_name(program), "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{program} {declared}\n", "")

@@ -273,16 +273,6 @@ def test_help_has_an_example(home, command):
     assert command or "Exit codes" in done.stdout
 
 
-def test_help_is_quick(home):
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        lestrade(home, "--help")
-        times.append(time.perf_counter() - began)
-
-    assert min(times) < 0.6  # the budget is 0.3 s on a quiet machine; `make bench` measures it
-
-
 def test_shell_completion_is_there(home):
     done = lestrade(home, "--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
 
