@@ -8,17 +8,26 @@ from tests.agent.model.laboratory import asked, expected
 from tests.e2e.ledger import by_leases
 from tests.e2e.playing import play_scenario
 from tests.fakes.model_minds import honest
+from tests.fakes.model_server import Calls, Talk
 
 pytestmark = pytest.mark.timeout(180)
 
 
+def curious(talk: Talk):
+    """Honest, and asks what is used just now, which is read through the sidecar."""
+    said = honest(talk)
+    return said if talk.turn else Calls([*said.calls, ("top", {})])
+
+
 async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path):
     scenario = load("memory-limit")
-    with asked(honest) as (_, kind):
+    with asked(curious) as (server, kind):
         played = await play_scenario(scenario, tmp_path, kind=kind)
     told = played.report.diagnosis.assessment
+    used = server.talks[-1].results()[-1]
 
     assert (played.account["outcome"], played.account["cause"]) == (scenario.truth.outcome, scenario.truth.cause)
     assert (told.outcome, told.agrees) == ("answered", True), told
+    assert "top pods\nnothing was seen: the metrics API knows none there;" in used  # asked through the gateway, and let through
     assert sorted(by_leases(played.log)) == expected(scenario)
     assert played.account["leftovers"] == []
