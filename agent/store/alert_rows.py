@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from agent.domain.alerting import AlertState, ChangeReach, Done, KnownAlert, Neighbourhood, OpenRun
+from agent.store.tables import NOT_FINISHED, runs
 from agent.store.tables import alerts as book
-from agent.store.tables import runs
 
 PORTION = 400  # rows of one statement: databases bound its parameters
 MOST_ENDED, LATELY = 100, timedelta(hours=1)  # ended runs that are looked at, by their last alert
@@ -24,7 +24,7 @@ _KNOWN = ROWS.where(book.c.cluster == bindparam("cluster"), book.c.fingerprint.i
 _RUNS = select(
     runs.c.id, runs.c.state, runs.c.outcome, runs.c.priority, runs.c.group_key, runs.c.place, runs.c.last_alert_at, runs.c.change
 ).where(runs.c.cluster == bindparam("cluster"))
-_OPEN = _RUNS.where(runs.c.state != "finished").order_by(runs.c.created_at, runs.c.id)
+_OPEN = _RUNS.where(NOT_FINISHED).order_by(runs.c.created_at, runs.c.id)
 _ENDED = (
     _RUNS.where(runs.c.state == "finished", runs.c.last_alert_at > bindparam("since"))
     .order_by(runs.c.last_alert_at.desc())

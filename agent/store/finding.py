@@ -14,7 +14,7 @@ from agent.ports.listing import Wanted
 from agent.ports.store import RunEvent, RunRow, RunState
 from agent.store.database import Database
 from agent.store.events import event_of
-from agent.store.tables import events, runs
+from agent.store.tables import NOT_FINISHED, events, runs
 
 _SHOWN = [runs.c[name] for name in ("id", "incident", "state", "outcome", "headline", "created_at", "updated_at", "priority")]
 
@@ -43,7 +43,7 @@ class SqlRunList:
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.state:
-        found.append((runs.c.state == "finished") if wanted.state == "finished" else (runs.c.state != "finished"))
+        found.append((runs.c.state == "finished") if wanted.state == "finished" else NOT_FINISHED)
     if wanted.outcome:
         found.append(runs.c.outcome == wanted.outcome)
     if wanted.namespace:

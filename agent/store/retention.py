@@ -31,6 +31,7 @@ from agent.store.deliveries import deliveries
 from agent.store.sessions import sessions, turns
 from agent.store.slack import questions, threads
 from agent.store.tables import (
+    NOT_FINISHED,
     alerts,
     blobs,
     events,
@@ -112,7 +113,7 @@ class SqlRetention:
     async def _alerts(self, before: datetime | None, only_count: bool) -> int:
         if before is None:
             return 0
-        is_open = exists().where(runs.c.id == alerts.c.run, runs.c.state != "finished")
+        is_open = exists().where(runs.c.id == alerts.c.run, NOT_FINISHED)
         old = (alerts.c.last_seen < _stamp(before)) & ~is_open
         if only_count:
             return await self._count(select(func.count()).select_from(alerts).where(old))
@@ -143,7 +144,7 @@ class SqlRetention:
         if before is None:
             return 0
         async with self._database.transaction() as connection:
-            oldest = (await connection.execute(select(func.min(runs.c.created_at)).where(runs.c.state != "finished"))).scalar()
+            oldest = (await connection.execute(select(func.min(runs.c.created_at)).where(NOT_FINISHED))).scalar()
         since = min(_stamp(before), oldest or _stamp(before))
         unused = ~exists().where(evidence.c.sha256 == blobs.c.sha256)
         dated = (blobs.c.at < since) if oldest is None else (blobs.c.at < since) & (blobs.c.at != "")

@@ -16,7 +16,7 @@ from agent.domain.evidence import Evidence
 from agent.domain.incident import Incident
 from agent.ports.store import RunRow, RunState, Waiting
 from agent.store.database import Database
-from agent.store.tables import blobs, evidence, runs
+from agent.store.tables import NOT_FINISHED, blobs, evidence, runs
 from sidecar.contract import Json
 
 _ROW = [column for column in runs.c if column.name != "report"]  # reports are long, and read by name
@@ -52,7 +52,7 @@ class SqlRunStore:
                 return _row(connection.execute(select(*_ROW).where(runs.c.id == values["id"])).one()), True
             except IntegrityError:
                 of_group = (runs.c.group_key == incident.group_key) & (runs.c.cluster == incident.cluster)
-                joined = connection.execute(select(*_ROW).where(of_group, runs.c.state != "finished")).first()
+                joined = connection.execute(select(*_ROW).where(of_group, NOT_FINISHED)).first()
                 return (_row(joined), False) if joined is not None else None
 
         for _ in range(3):  # the run that we collide with may finish before we have read it
@@ -65,7 +65,7 @@ class SqlRunStore:
         free = or_(runs.c.owner.is_(None), runs.c.owner == owner, runs.c.claimed_until < _stamp(now))
         statement = (
             update(runs)
-            .where(runs.c.id == run, runs.c.state != "finished", free)
+            .where(runs.c.id == run, NOT_FINISHED, free)
             .values(
                 owner=owner,
                 claimed_until=_stamp(now + timedelta(seconds=lease_seconds)),
@@ -90,13 +90,13 @@ class SqlRunStore:
         await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
-        query = select(*_ROW).where(runs.c.state != "finished").order_by(runs.c.priority, runs.c.created_at, runs.c.id)
+        query = select(*_ROW).where(NOT_FINISHED).order_by(runs.c.priority, runs.c.created_at, runs.c.id)
         async with self._database.transaction() as connection:
             return [_row(found) for found in await connection.execute(query.where(_of(cluster)) if cluster else query)]
 
     async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
         free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(self._database.now()))
-        query = select(runs.c.id, runs.c.priority).where(runs.c.state != "finished", free, _of(cluster))
+        query = select(runs.c.id, runs.c.priority).where(NOT_FINISHED, free, _of(cluster))
         async with self._database.transaction() as connection:
             found = await connection.execute(query.order_by(runs.c.priority, runs.c.created_at, runs.c.id).limit(limit))
             return [(row.id, row.priority) for row in found]
@@ -104,7 +104,7 @@ class SqlRunStore:
     async def queue(self) -> Sequence[Waiting]:
         now = self._database.now()
         free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(now))
-        query = select(runs.c.priority, func.count(), func.min(runs.c.created_at)).where(runs.c.state != "finished", free)
+        query = select(runs.c.priority, func.count(), func.min(runs.c.created_at)).where(NOT_FINISHED, free)
         async with self._database.transaction() as connection:
             found = (await connection.execute(query.group_by(runs.c.priority))).all()
         return [
@@ -114,7 +114,7 @@ class SqlRunStore:
 
     async def same_cause(self, run: str, cause: str) -> str:
         cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
-        others = (runs.c.id != run) & (runs.c.cause == cause) & (runs.c.state != "finished") & (runs.c.cluster == cluster)
+        others = (runs.c.id != run) & (runs.c.cause == cause) & (NOT_FINISHED) & (runs.c.cluster == cluster)
         query = select(runs.c.id).where(others).order_by(runs.c.created_at, runs.c.id).limit(1)
 
         def work(connection: Connection) -> str:

@@ -38,6 +38,9 @@ Index(
 )
 
 Index("open_runs", runs.c.state)
+# A few of many, looked for with every alert that is new: said by what they are, since what they are not is in no index.
+NOT_FINISHED = runs.c.state.in_(("queued", "running"))
+Index("runs_under_way", runs.c.state, runs.c.cluster)
 Index("runs_by_end", runs.c.state, runs.c.updated_at)
 Index("runs_by_alert", runs.c.cluster, runs.c.last_alert_at)
 # A list is read in this order: without it every report would be gone through for the times that stand behind it.

@@ -10,6 +10,7 @@ from functools import partial
 
 import orjson
 import pytest
+from sqlalchemy import event
 
 from agent.domain.alerting import ChangeReach
 from agent.domain.incident import Alert, Incident
@@ -272,3 +273,19 @@ async def test_an_alert_that_the_change_of_an_open_run_explains_joins_it_and_its
     why = "Down joins: same change as namespace team-2 suffers from: ConfigMap shop/db, edit of data"
     assert (await texts(events, first.run))[-1] == why
     assert third.is_new
+
+
+async def test_what_is_under_way_is_found_without_going_through_what_has_ended(tmp_path):
+    database = await Database.open(f"sqlite:///{tmp_path / 'runs.sqlite'}")
+    seen: list[tuple[str, object]] = []
+    event.listen(database._writing[0], "before_cursor_execute", lambda *given: seen.append(given[2:4]))
+    await take(SqlAlertBook(database, SqlEventLog(database)), alert())
+    await database.close()
+    looks = [(sql, given) for sql, given in seen if sql.startswith("SELECT runs.id, runs.state")]
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as plain:
+        ways = [plain.execute(f"explain query plan {sql}", given).fetchone()[3] for sql, given in looks]
+
+    assert ways == [
+        "SEARCH runs USING INDEX runs_under_way (state=? AND cluster=?)",
+        "SEARCH runs USING INDEX runs_by_alert (cluster=? AND last_alert_at>?)",
+    ]
