@@ -79,7 +79,8 @@ def _asked(story: Story, width: int) -> Iterator[str]:
     )
     yield from _wrapped("", f"cause: {plain(story.cause)}", width)
     if story.hypothesis:
-        yield from _wrapped("", f'the agent says: "{_short(plain(story.hypothesis), 400)}"', width)
+        behind = ", with a language model behind it" if story.basis == "model" else ""
+        yield from _wrapped("", f'the agent says{behind}: "{_short(plain(story.hypothesis), 400)}"', width)
     yield from _wrapped("", f"evidence: {plain(', '.join(story.evidence)) or 'none is cited'}", width)
 
 

@@ -53,6 +53,7 @@ class Story:
     on_behalf_of: str = ""
     cause: str = ""
     hypothesis: str = ""
+    basis: str = ""  # "model" where the agent says that a language model is behind it
     evidence: tuple[str, ...] = ()
     verification: tuple[str, ...] = ()
     verdicts: tuple[Event, ...] = ()
@@ -160,6 +161,7 @@ def _decided(story: Story, record: Document, body: dict[str, Any]) -> Story:
         on_behalf_of=str(plan.get("requested_by") or ""),
         cause=f"{cause.get('slug')} of {_name(_dict(cause.get('subject')))}",
         hypothesis=str(plan.get("hypothesis") or ""),
+        basis=str(plan.get("basis") or ""),
         evidence=tuple(f"{c.get('id')} sha256:{str(c.get('sha256'))[:12]}" for c in map(_dict, _list(plan.get("cited")))),
         verification=tuple(str(c.get("description")) for c in map(_dict, _list(plan.get("verification")))),
         steps=tuple(_step(_dict(step)) for step in _list(plan.get("steps"))),

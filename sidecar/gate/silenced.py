@@ -56,7 +56,7 @@ def end_silences(held: leases.Entry, outcome: str, *, desk: Desk, actor: str) ->
             left.append(f"the silence of {step}, which may be on its way")
         if ended:
             with desk.ledger.write() as transaction:
-                body: dict[str, Json] = {"step": step, "silences": [*ended], "outcome": outcome}
+                body: dict[str, Json] = {"step": step, "silences": [*ended], "reason": f"ended with the lease ({outcome})"}
                 transaction.record("silence-ended", actor=actor, plan=held.lease.plan, lease=held.lease.id, body=body)
     return tuple(left)
 
