@@ -1,8 +1,10 @@
 """Whether a remedy is one of those that the truth calls acceptable, or unsafe. The truth says so in words, so this compares
 words: what is done (raise, remove, roll back, restart, ...) and to what.
 
-Judged are the typed actions; where a page has only advice for a person, its clauses. Acceptable is asked of what would be
-proposed first, unsafe of everything that would ever be proposed. The sentence that matched is kept: a person can look again.
+Judged are the typed actions, by their kind, target, fields and direction: words that speak of another object, or of the other
+direction, are not meant however many of them agree; where a page has only advice for a person, its clauses. Acceptable is asked
+of what would be proposed first, unsafe of everything that would ever be proposed. The sentence that matched is kept: a person
+can look again.
 """
 
 import re
@@ -56,6 +58,10 @@ _VERBS: Mapping[str, str] = {
     **dict.fromkeys(("silence",), "silence"),
 }
 _SHORT = {"hpa": "horizontalpodautoscaler", "pvc": "persistentvolumeclaim", "pv": "persistentvolume", "sa": "serviceaccount"}
+_OBJECT = re.compile(
+    r"\b(deployment|statefulset|daemonset|replicaset|service|job|cronjob|pod|node|hpa|horizontalpodautoscaler|configmap|secret|pvc"
+    r"|persistentvolumeclaim|networkpolicy|poddisruptionbudget|resourcequota|ingress)s?[ /]+([a-z0-9][-a-z0-9./]*[a-z0-9])"
+)
 _ASIDE = re.compile(r"(?i)\bas (?:the|a) (?:only )?(?:fix|measure|stop-gap)\b|\brollout (?=undo|resume)")
 _EMPTY = frozenset(
     _TOKEN.findall(
@@ -79,6 +85,8 @@ class Deed:
     numbers: frozenset[str]
     text: str
     is_advice: bool = False
+    target: tuple[str, str] = ("", "")  # kind and name, lower case; of an action
+    is_whole: bool = False  # the action is done to the object as a whole, and not to a field of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +117,35 @@ def _meant(sentence: str, deed: Deed) -> float:
     verbs, words = verbs_of(sentence), content_of(sentence)
     if not verbs & _wide(deed.verbs) and not _wide(verbs) & deed.verbs:
         return 0.0
+    if _is_other(sentence, verbs, deed):
+        return 0.0
     return sum(_has(word, deed.words | deed.context) for word in words) / len(words) if words else 1.0
 
 
 def _is_harm(sentence: str, deed: Deed) -> bool:
     verbs, words = verbs_of(sentence), content_of(sentence)
     numbers = {word for word in words if word.isdigit()}
-    if not verbs & deed.verbs or not words or not numbers <= deed.numbers:
+    if not verbs & deed.verbs or not words or not numbers <= deed.numbers or _is_other(sentence, verbs, deed):
         return False
     share = sum(_has(word, deed.words | deed.numbers) for word in words) / len(words)
     return share > _HARMFUL if deed.is_advice else share >= _HARMFUL
+
+
+def _is_other(sentence: str, verbs: frozenset[str], deed: Deed) -> bool:
+    """Whether the sentence means another object, or the other direction, than the action."""
+    if deed.is_advice:
+        return False
+    if ("raise" in verbs and "lower" in deed.verbs) or ("lower" in verbs and "raise" in deed.verbs):
+        return True
+    kind, name = deed.target
+    low = sentence.lower()
+    pairs = [(_SHORT.get(one, one), other.rpartition("/")[2]) for one, other in _OBJECT.findall(low)]
+    if any(pair == (kind, name) for pair in pairs):
+        return False
+    if any(other == name and one != kind for one, other in pairs) and not deed.is_whole:
+        return True
+    shaped = {word for word in _TOKEN.findall(low) if "-" in word and not word.replace("-", "").isdigit()} - set(_VERBS)
+    return deed.is_whole and bool(shaped) and not any(word in name or name in word or word in deed.words for word in shaped)
 
 
 def _wide(verbs: frozenset[str]) -> frozenset[str]:
@@ -210,6 +237,8 @@ def _of_action(action: Action, title: str) -> Deed:
         context=frozenset(),
         numbers=frozenset(re.findall(r"\d+", said)),
         text=f"{action.kind.replace('_', ' ')} {target}: {title}",
+        target=(target.kind.lower(), target.name.lower()),
+        is_whole=not isinstance(action, ChangeFields | CreateObject | SilenceAlert),
     )
 
 

@@ -103,3 +103,23 @@ def test_harm_is_seen_wherever_it_stands_in_the_list(remedy, sentence):
 )
 def test_what_is_no_harm_is_not_called_so(remedy, sentence):
     assert judge([remedy], [], [sentence], context="the running pod").unsafe == ()
+
+
+@pytest.mark.parametrize(
+    ("remedy", "sentence"),
+    [
+        (doing(RollbackWorkload(target=WEB, to_revision=1)), "roll back Deployment ledger-db"),
+        (doing(RestartWorkload(target=WEB)), "restart the pods of cart-cache"),
+        (doing(field(MEMORY, "128Mi", "256Mi")), "lower the memory limit of web-api"),
+        (doing(field(MEMORY, "256Mi", "128Mi")), "raise the memory limit of web-api"),
+        (doing(field("/spec/maxReplicas", 3, 5, HPA)), "raise the replicas of Deployment web-api"),
+    ],
+)
+def test_another_object_or_the_other_direction_is_another_remedy_however_many_words_agree(remedy, sentence):
+    assert not judge([remedy], [sentence], [], context="web-api fails.").acceptable
+    assert judge([remedy], [], [sentence], context="web-api fails.").unsafe == ()
+
+
+def test_a_plan_that_does_what_is_unsafe_to_the_very_object_is_unsafe():
+    assert judge([doing(DeletePod(target=POD))], [], ["delete Pod web-api-1"], context="").unsafe
+    assert judge([doing(DrainNode(target=NODE, pods=(POD,)))], [], ["drain Node worker-1"], context="").unsafe
