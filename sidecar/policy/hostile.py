@@ -70,7 +70,8 @@ _BY_ACTION: dict[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
         (
             "matchers",
             (*_NOT_LISTS, [], [None], [[]], [{"name": "alertname", "value": ""}], [{"name": "alertname", "value": "Down"}],
-             [{"name": "namespace", "value": "shop"}], [{"name": "alertname", "value": "Down"}, {"name": "namespace", "value": ".*"}]),
+             [{"name": "namespace", "value": "shop"}],
+             [{"name": "alertname", "value": "Down"}, {"name": "namespace", "value": ".*"}]),
         ),
     ),
 }  # fmt: skip
