@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.signals.logs import Line, is_error, is_quiet, time_of
+from agent.signals.logs import Line, is_error, is_quiet, is_retry, time_of
 from agent.signals.searching import LogIndex
 
 ErrorKind = Literal["refused", "timeout", "dns", "tls", "auth", "reset"]
@@ -37,6 +37,14 @@ _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
                          r"|upstream prematurely closed|server closed the connection"
                          r"|\b[a-z]+ \"\w+://[^\"]{1,400}\": eof", re.I)),
 )  # fmt: skip
+# A line without a level may speak of its settings ("read timeout 30s"); these words only of a failure.
+_UNMISTAKABLE = re.compile(
+    r"connection refused|econn(?:refused|reset)|etimedout|enotfound|eai_again|no such host|i/o timeout|timed out"
+    r"|deadline[ _]?exceeded|could(?: not|n't) resolve|bad address|no route to host|host not found in upstream"
+    r"|(?:couldn't|can't|cannot) connect to|could not be established|unabletoconnect|no servers available|link failure"
+    r"|timeout of \d+ ?ms exceeded|connection reset|\": eof|unknownhostexception|name or service not known",
+    re.I,
+)
 _FAILURE_HINTS = (
     "no such host", "not known", "could not", "getaddrinfo", "nxdomain", "unknownhost", "name resolution", "enotfound", "refused",
     "authentication failed", "access denied", "unauthorized", "401", "x509", "certificate", "handshake", "ssl", "timeout",
@@ -126,7 +134,7 @@ def connection_troubles(log: str | LogIndex) -> list[ConnectionTrouble]:
     index = LogIndex(log) if isinstance(log, str) else log
     found: dict[tuple[str, int], list[tuple[ErrorKind, str]]] = {}
     for line in index.lines_with(_FAILURE_HINTS, limit=240):
-        kind = failure_kind(line[:1000]) if is_error(line) or not is_quiet(line) else None
+        kind = failure_kind(line[:1000]) if _tells_of_trouble(line) else None
         target = target_of(line[:1000]) if kind is not None else None
         if kind is not None and target is not None:
             found.setdefault(target, []).append((kind, line))
@@ -147,6 +155,11 @@ def connection_troubles(log: str | LogIndex) -> list[ConnectionTrouble]:
             )
         )
     return sorted(troubles, key=lambda one: (-one.count, one.host, one.port))
+
+
+def _tells_of_trouble(line: str) -> bool:
+    """An error by its level or words, a try that will be made again, or words that nobody writes of what goes well."""
+    return is_error(line) or is_retry(line) or (not is_quiet(line) and _UNMISTAKABLE.search(line[:1000]) is not None)
 
 
 def _is_well_again(index: LogIndex, host: str, last_failure: str) -> bool:

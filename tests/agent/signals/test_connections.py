@@ -150,6 +150,16 @@ def test_what_is_told_below_a_warning_is_no_trouble():
     assert connection_troubles('10.0.0.1 - - "GET /lookup?host=a:80 HTTP/1.1" 200 timeout=30') == []
 
 
+def test_settings_are_no_trouble():
+    for line in (
+        "starting: read timeout 30s, upstream=http://api:8080",
+        "request timeout: 5s for backend cart:7070",
+        "lookup table for cache:6379 closed after 3 entries",
+        "SSL endpoint https://pay:8443 certificate reloaded, handshake timeout 10s",
+    ):
+        assert connection_troubles(line) == [], line
+
+
 def test_words_are_no_hosts():
     assert target_of("Failed to connect to remote host: Connection refused") is None
     assert target_of("Check that the hostname and port are correct") is None
