@@ -20,7 +20,10 @@ from agent.topology.fields import items, text
 
 HOSTS, CALLERS = 3, 2  # that fail at once, from which it is the way out and not who is called
 # Counters of NAT gateways and load balancers as exporters of clouds name them; "port allocation" is AWS' ErrorPortAllocation.
-_NO_PORTS = re.compile(r"(?:s?nat\w*(?:port_allocation|fail|drop|exhaust)|error_?port_?allocation)\w*", re.I)
+_NO_PORTS = re.compile(
+    r"(?:(?:^|_)s?nat_(?:\w*_)?(?:port_allocation|fail|drop|exhaust)|error_?port_?allocation)\w*",  # not desti-nat-ion_failures
+    re.I,
+)
 
 
 @check("outbound-connections-failing", weight=0.66)

@@ -71,7 +71,7 @@ OF_PLATFORM = (
         "|kubelet_pleg_relist_duration_seconds_bucket",
     ),
     ("metrics of packet sizes of nodes", "node_network_mtu_bytes"),  # one for each pod's interface: many on large nodes
-    ("metrics of the way out", ".*(nat|NAT).*(port_allocation|exhaust|fail|drop).*|.*error_?port_?allocation.*"),
+    ("metrics of the way out", "(.+_)?s?nat_(.+_)?(port_allocation|exhaust|fail|drop).*|.*error_?port_?allocation.*"),
     ("metrics of certificates", "nginx_ingress_controller_ssl_expire_time_seconds|x509_cert_not_after"),
 )
 API_SERVERS = (
