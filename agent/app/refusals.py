@@ -55,8 +55,8 @@ def add_refusals(app: FastAPI) -> None:
 
 
 def told(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A page for a browser, a problem for everybody else."""
-    if not wants_page(request):
+    """A page for a browser, a problem for everybody else, and where there are no pages (a worker's port knows nobody)."""
+    if not wants_page(request) or not hasattr(request.app.state, "identity"):
         return problem(status, detail, headers)
     return message(request, status, TITLES.get(status, "Refused"), detail[:1000], session=session_of(request))
 

@@ -7,7 +7,8 @@ for one of them, and not for all. A process that is killed leaves whole runs beh
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import (
     Column,
@@ -44,6 +45,7 @@ from agent.store.tables import (
 
 PORTION = 10  # runs of one transaction: each may hold some megabytes
 MANY = 400  # rows of one transaction, where they are small
+SPENDING = timedelta(days=1)  # what models cost for so long stands in their budget, whosever run it was
 # Of langgraph's savers, by thread (for us: a run): https://github.com/langchain-ai/langgraph/tree/main/libs
 _CHECKPOINTS = ("writes", "checkpoint_writes", "checkpoint_blobs", "checkpoints")
 
@@ -98,12 +100,14 @@ class SqlRetention:
         if only_count:
             return await self._count(select(func.count()).select_from(runs).where(which))
         query = select(runs.c.id).where(which).limit(PORTION).with_for_update(skip_locked=True)
+        spent = _stamp(self._database.now() - SPENDING)
 
         def work(connection: Connection) -> int:
             names = list(connection.execute(query).scalars())
             for name in of:
                 place = _thread(name) if name in _CHECKPOINTS else _OF_RUNS[name]
-                connection.execute(delete(place.table).where(place.in_(names)))
+                statement = delete(place.table).where(place.in_(names))
+                connection.execute(statement.where(model_calls.c.at < spent) if name == "model_calls" else statement)
             if whole:
                 connection.execute(delete(runs).where(runs.c.id.in_(names)))
             return len(names)
@@ -117,15 +121,23 @@ class SqlRetention:
         old = (alerts.c.last_seen < _stamp(before)) & ~is_open
         if only_count:
             return await self._count(select(func.count()).select_from(alerts).where(old))
-        key = tuple_(alerts.c.cluster, alerts.c.fingerprint)
-        portion = select(alerts.c.cluster, alerts.c.fingerprint).where(old).limit(MANY)
-        statement = delete(alerts).where(key.in_(portion), old)  # what came again meanwhile is not old any more
-        return await self._in_portions(lambda connection: connection.execute(statement).rowcount, MANY)
+        # What is being written just now is not old any more; to wait for it could be to wait for each other.
+        query = select(alerts.c.cluster, alerts.c.fingerprint).where(old).limit(MANY)
+        query = query.with_for_update(of=alerts, skip_locked=True)
+
+        def work(connection: Connection) -> int:
+            names = [tuple(row) for row in connection.execute(query)]
+            if names:
+                connection.execute(delete(alerts).where(tuple_(alerts.c.cluster, alerts.c.fingerprint).in_(names)))
+            return len(names)
+
+        return await self._in_portions(work, MANY)
 
     async def _sessions(self, before: datetime | None, only_count: bool) -> int:
         if before is None:
             return 0
-        old = sessions.c.updated_at < _stamp(before)
+        is_open = exists().where(turns.c.session == sessions.c.id, turns.c.state == "open")
+        old = (sessions.c.updated_at < _stamp(before)) & ~is_open
         if only_count:
             return await self._count(select(func.count()).select_from(sessions).where(old))
         query = select(sessions.c.id).where(old).limit(PORTION).with_for_update(skip_locked=True)
@@ -154,7 +166,8 @@ class SqlRetention:
             names = list((await connection.execute(select(blobs.c.sha256).where(dated, unused))).scalars())
         removed = 0
         for start in range(0, len(names), MANY):
-            removed += await self._execute(delete(blobs).where(blobs.c.sha256.in_(names[start : start + MANY]), dated, unused))
+            portion = select(blobs.c.sha256).where(blobs.c.sha256.in_(names[start : start + MANY]), dated, unused)
+            removed += await self._database.perform(partial(_delete_texts, portion.with_for_update(skip_locked=True)), soon=True)
         return removed
 
     async def _rest(self, before: datetime | None, raw_before: datetime | None) -> None:
@@ -162,9 +175,10 @@ class SqlRetention:
         statements = []
         if before is not None:
             at = _stamp(before)
+            paid = min(at, _stamp(self._database.now() - SPENDING))
             no_run = ~exists().where(runs.c.id == model_calls.c.run)
             statements += [
-                delete(model_calls).where(model_calls.c.at < at, no_run),
+                delete(model_calls).where(model_calls.c.at < paid, no_run),
                 delete(deliveries).where(deliveries.c.updated_at < at, ~exists().where(runs.c.id == deliveries.c.paper)),
                 delete(threads).where(threads.c.opened_at < at, ~exists().where(runs.c.id == threads.c.run)),
                 delete(questions).where(questions.c.at < at, questions.c.state == "done"),
@@ -200,6 +214,12 @@ _OF_RUNS = {
     "deliveries": deliveries.c.paper,
     "slack_threads": threads.c.run,
 }
+
+
+def _delete_texts(which: Select[str], connection: Connection) -> int:
+    """As with alerts: what is being put there again just now stays."""
+    names = list(connection.execute(which).scalars())
+    return connection.execute(delete(blobs).where(blobs.c.sha256.in_(names))).rowcount if names else 0
 
 
 def _ended(before: datetime | None) -> ColumnElement[bool]:

@@ -39,6 +39,15 @@ async def test_a_worker_says_that_it_lives_is_ready_and_what_it_counts(tmp_path)
     assert "lestrade_store_up 0.0" in away["/metrics"].text
 
 
+async def test_a_browser_at_a_workers_port_is_told_that_nothing_is_there(tmp_path):
+    async with fake_shop(tmp_path, Script()) as shop:
+        transport = httpx.ASGITransport(worker_pages(shop, Meters()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker", headers={"Accept": "text/html"}) as http:
+            found = await http.get("/")
+
+    assert (found.status_code, found.json()["title"]) == (404, "Not found")
+
+
 def test_a_worker_without_a_shared_database_says_what_it_needs(monkeypatch, tmp_path):
     monkeypatch.setenv("LESTRADE_DATABASE_URL", f"sqlite:///{tmp_path / 'a.sqlite'}")
 

@@ -1,5 +1,6 @@
 """What is old goes: whole runs with all that hangs on them, sooner what only the work needed, and nothing of an open run."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -10,9 +11,10 @@ from agent.app.retention import prune
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Alert
 from agent.graph import checkpoints
+from agent.ports.model import PaidCall
 from agent.settings import Settings
 from agent.stages.place import IntakeBounds, place
-from agent.store import Database, Pruned, SqlAlertBook, SqlEventLog, SqlRetention, SqlRunStore, SqlSessionStore
+from agent.store import Database, Pruned, SqlAlertBook, SqlEventLog, SqlModelBook, SqlRetention, SqlRunStore, SqlSessionStore
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -112,6 +114,39 @@ async def test_a_text_that_an_open_run_put_again_stays_though_it_was_there_long_
     assert removed.texts == 1
     assert await house.store.blob(again) == "told twice"
     assert await house.store.blob(unused) is None
+
+
+async def test_what_models_cost_today_counts_though_its_run_is_removed_and_a_conversation_that_is_worked_on_stays(house):
+    paid = PaidCall(run=await house.run("old", seen="seen"), request="a", reply="{}", tokens=700, cost=0.7)
+    model = SqlModelBook(house.database)
+    await model.enter(paid)
+    talk = await house.sessions.open(asked_by="kim", cluster="lab", title="long")
+    await house.sessions.begin(talk.id, "repair it")
+    house.clock.at += timedelta(hours=2)
+    hour = house.clock.at - timedelta(hours=1)
+    removed = await SqlRetention(house.database).prune(before=hour, raw_before=hour)
+    spent = await model.spent_since(T0 - DAY)
+    house.clock.at += 2 * DAY
+    await house.prune(days=1, raw=1)
+
+    assert (removed.runs, removed.sessions, spent.tokens) == (1, 0, 700)
+    assert await house.sessions.load(talk.id)
+    assert await house.rows("model_calls") == 0
+
+
+async def test_an_alert_that_is_being_written_is_not_waited_for(house):
+    if not house.database.is_shared:
+        return  # one writes at a time
+    for name in ("one", "two"):
+        await house.run(name, seen=name)
+    house.clock.at += 100 * DAY
+    async with house.database.transaction() as connection:
+        await connection.execute(text("select 1 from alerts where fingerprint = 'one' for update"))
+        async with asyncio.timeout(5):
+            removed = await house.prune()
+
+    assert removed.alerts == 1
+    assert (await house.prune()).alerts == 1
 
 
 async def test_nothing_goes_where_everything_is_kept_for_ever(house):
