@@ -17,13 +17,14 @@ from agent.domain.document import from_document, to_document
 from agent.domain.incident import Alert, Incident
 from agent.ports.alerts import Decide
 from agent.store.alert_rows import PORTION, ROWS, alert_of, known_of, open_runs, place_of
-from agent.store.database import Database
+from agent.store.database import Database, is_away
 from agent.store.events import SqlEventLog, append_in
 from agent.store.tables import alerts as book
 from agent.store.tables import runs
 
 HELD = 200  # alerts that an incident itself carries; the book has them all
 TOGETHER = 64  # notifications of one transaction
+UNHEARD = 2  # tries, one after the other, that the database does not answer
 TOLD = 50  # events of one run that tell of alerts; then one says that the book has the rest
 NAMES = 8  # of alerts, in one event
 KEYS = 300  # words that say where a run's alerts are
@@ -67,7 +68,7 @@ class SqlAlertBook:
 
     async def _keep(self) -> None:
         """What comes in while a transaction is on its way goes into the next one together: one commit is one wait for a disk."""
-        size = TOGETHER
+        size, unheard = TOGETHER, 0
         while self._asked:
             together, self._asked = self._asked[:size], self._asked[size:]
             try:
@@ -76,9 +77,15 @@ class SqlAlertBook:
                 if len(together) > 1:  # one that cannot be kept takes no other with it
                     size = 1
                     self._asked = [*together, *self._asked]
-                elif not together[0].taken.done():
-                    together[0].taken.set_exception(exc)
+                    continue
+                unheard = unheard + 1 if is_away(exc) else 0
+                if unheard >= UNHEARD:  # it is the database: who waits behind would wait for each try, and be told the same
+                    together, self._asked = [*together, *self._asked], []
+                for asked in together:
+                    if not asked.taken.done():
+                        asked.taken.set_exception(exc)
                 continue
+            unheard = 0
             self._events.wake()
             for asked, found in zip(together, taken, strict=True):
                 if not asked.taken.done():

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
@@ -144,6 +145,11 @@ class Database:
         for engine in self._writing:
             await asyncio.get_running_loop().run_in_executor(self._threads, engine.dispose)
         self._threads.shutdown()
+
+
+def is_away(exc: BaseException) -> bool:
+    """Whether it is the database that does not answer, or is not let write, and not what was to be written."""
+    return isinstance(exc.__cause__, OperationalError | InterfaceError | PoolTimeout | OSError)
 
 
 def _parsed(url: str) -> URL:

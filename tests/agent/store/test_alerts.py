@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from agent.domain.alerting import ChangeReach
 from agent.domain.incident import Alert, Incident
+from agent.errors import StoreUnavailable
 from agent.stages.place import IntakeBounds, place
 from agent.stages.receive import receive
 from agent.store import Database, SqlAlertBook, SqlEventLog, SqlRunStore
@@ -190,6 +191,33 @@ async def test_one_that_cannot_be_kept_takes_no_other_with_it(book, store):
 
     assert [isinstance(one, LookupError) for one in together] == [False, True, False]
     assert len(await store.rows(limit=10)) == 2
+
+
+class Silent:
+    """A database that does not answer until it is told to; `tries` counts."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.is_silent, self.tries = database, True, 0
+        self.insert, self.now = database.insert, database.now
+
+    async def perform(self, work, **how: bool):
+        self.tries += 1
+        if not self.is_silent:
+            return await self.database.perform(work, **how)
+        await asyncio.sleep(0)
+        raise StoreUnavailable("nobody answers") from OSError("timed out")
+
+
+async def test_of_many_that_wait_for_a_database_that_is_away_not_each_waits_for_all_before_it(database, events):
+    silent = Silent(database)
+    book = SqlAlertBook(silent, events)
+    told = await asyncio.gather(*(take(book, alert(number=n), group=str(n)) for n in range(200)), return_exceptions=True)
+    tries, silent.is_silent = silent.tries, False
+    again = await take(book, alert(), group="1")
+
+    assert {type(one) for one in told} == {StoreUnavailable}
+    assert tries == 3  # together, and two alone
+    assert again.is_new
 
 
 async def test_clusters_that_share_a_database_have_runs_of_their_own(book, store):
