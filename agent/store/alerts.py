@@ -98,12 +98,16 @@ class SqlAlertBook:
         known = {cluster: known_of(connection, cluster, list(dict.fromkeys(all_))) for cluster, all_ in clusters.items()}
         repeated: list[tuple[_Asked, Sequence[Placement]]] = []
         taken: list[Taken | None] = []
+        changed: set[tuple[str, str]] = set()  # by what came before it: that is not what is known
         for asked in together:
             placed = asked.decide(asked.alerts, known[asked.cluster], None, now)
-            only_repeats = placed is not None and all(one.repeats for one in placed)
-            taken.append(_taken(placed, ()) if placed is not None and only_repeats else None)
-            if placed is not None and only_repeats:
-                repeated.append((asked, placed))
+            about = {(asked.cluster, one.fingerprint) for one in asked.alerts}
+            if placed is None or not changed.isdisjoint(about) or not all(one.repeats for one in placed):
+                changed |= about
+                taken.append(None)
+                continue
+            taken.append(_taken(placed, ()))
+            repeated.append((asked, placed))
         self._write(connection, repeated, now)
         return [done or self._take(connection, asked, now) for asked, done in zip(together, taken, strict=True)]
 

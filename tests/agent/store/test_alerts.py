@@ -193,6 +193,15 @@ async def test_one_that_cannot_be_kept_takes_no_other_with_it(book, store):
     assert len(await store.rows(limit=10)) == 2
 
 
+async def test_what_fires_again_right_after_it_ended_is_not_taken_for_what_fired_before(book, store):
+    await take(book, alert())
+    ended, again = await asyncio.gather(take(book, alert(resolved=True)), take(book, alert()))
+
+    assert (ended.counts, again.is_new) == ({"resolved": 1}, True)
+    assert [one.state for one in await book.latest("lab", limit=9)] == ["firing"]
+    assert [row.id for row in await store.unfinished()] == [again.run]
+
+
 class Silent:
     """A database that does not answer until it is told to; `tries` counts."""
 
