@@ -82,8 +82,9 @@ class SqlRunStore:
                 return False
             return connection.execute(statement).rowcount == 1
 
-        # Two that claim at once would both count one too few. A machine that fails leaves nobody who holds anything.
-        return await self._database.perform(work, alone=bool(most), soon=True)
+        # Two that claim at once would both count one too few. Where a file's machine fails nobody is left who holds anything; a
+        # server that forgot a claim would give the run to a second process while the first still works.
+        return await self._database.perform(work, alone=bool(most), soon=not self._database.is_shared)
 
     async def release(self, run: str, owner: str) -> None:
         statement = update(runs).where(runs.c.id == run, runs.c.owner == owner).values(owner=None, claimed_until=None)
