@@ -19,7 +19,8 @@ def of_run(run_id: str, wish: Wish, config: Path | None, *, context: str) -> int
 
 
 def wished(minutes: int, *, alert: str, comment: str) -> Wish:
-    return Wish(minutes=minutes, comment=comment.strip()[:500], alert=alert, asked_by=person())
+    said = comment.strip()[:500].encode(errors="replace").decode()  # a terminal may hand over bytes that are no UTF-8
+    return Wish(minutes=minutes, comment=said, alert=alert, asked_by=person())
 
 
 async def _silence(run_id: str, wish: Wish, config: Path | None, context: str) -> int:

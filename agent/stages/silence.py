@@ -66,7 +66,7 @@ async def silences(report: Report, wish: Wish, *, reader: ClusterReader) -> tupl
             left.append(f"{alert.name}: it names no object that is there, so that it cannot be said whose alert it is")
         else:
             wanted.setdefault(target, {})[matchers] = alert
-    return [_plan(target, found, report, wish) for target, found in wanted.items()], left
+    return [_plan(target, steps, report, wish) for target, found in wanted.items() for steps in _by_plan(found)], left
 
 
 async def silence(plan: Plan, *, governance: Governance, clock: Clock, wait_seconds: int, tell: Tell) -> Round:
@@ -129,7 +129,13 @@ def _telling(labels: Mapping[str, str]) -> list[str]:
     return [label for label in _ABOUT if labels.get(label) and not (label in _MEASURED and measures(labels[label]))]
 
 
-def _plan(target: ObjectRef, found: Mapping[tuple[Matcher, ...], Alert], report: Report, wish: Wish) -> Plan:
+def _by_plan(found: Mapping[tuple[Matcher, ...], Alert]) -> list[list[tuple[tuple[Matcher, ...], Alert]]]:
+    """As many together as one plan holds."""
+    alerts = [*found.items()]
+    return [alerts[first : first + _MOST_STEPS] for first in range(0, len(alerts), _MOST_STEPS)]
+
+
+def _plan(target: ObjectRef, found: Sequence[tuple[tuple[Matcher, ...], Alert]], report: Report, wish: Wish) -> Plan:
     causes = report.diagnosis.causes if report.diagnosis is not None else ()
     why = f"{wish.asked_by or 'somebody'} asks for {wish.minutes} minutes of silence"
     steps = [
@@ -139,7 +145,7 @@ def _plan(target: ObjectRef, found: Mapping[tuple[Matcher, ...], Alert], report:
             why=why[:500],
             expect=f"{alert.name} notifies nobody for that long"[:500],
         )
-        for number, (matchers, alert) in enumerate([*found.items()][:_MOST_STEPS], start=1)
+        for number, (matchers, alert) in enumerate(found, start=1)
     ]
     by_model = any(cause.finding.by_model for cause in causes) or any(one.rests_on_model for one in report.rounds)
     return Plan(

@@ -6,6 +6,7 @@ labels, ids, states and times is taken, and none of it goes into a log.
 
 import re
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +42,11 @@ class Alertmanager:
 
     absent = ""
 
-    def __init__(self, url: str, *, login: Login | None = None, authority: Path | None = None) -> None:
-        """`authority`: certificates (PEM) that its own has to go back to, in place of the system's. Nothing is sent yet.
+    def __init__(
+        self, url: str, *, login: Login | None = None, authority: Path | None = None, seconds: float = ANSWER_SECONDS
+    ) -> None:
+        """`authority`: certificates (PEM) that its own has to go back to, in place of the system's. `seconds`: how long an
+        answer may take, and may come to its end after it began. Nothing is sent yet.
 
         Raises SettingsError.
         """
@@ -52,11 +56,12 @@ class Alertmanager:
         if login.token:
             headers["Authorization"] = f"Bearer {login.token}"
         self._place = f"Alertmanager at {address.scheme}://{address.netloc.decode()}"
+        self._seconds = seconds
         self._http = httpx.Client(
             base_url=address,
             auth=httpx.BasicAuth(login.user, login.password) if login.user and not login.token else None,
             headers=headers,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             verify=_trusting(authority),
             follow_redirects=False,  # credentials go to the address that was named, and nowhere else
             trust_env=False,
@@ -128,9 +133,11 @@ class Alertmanager:
             raise AlertmanagerUnavailable(f"{self._place} does not answer ({type(exc).__name__})") from None
 
     def _whole(self, answer: httpx.Response) -> bytes:
-        pieces, size = [], 0
+        pieces, size, until = [], 0, time.monotonic() + self._seconds
         for piece in answer.iter_bytes():
             size += len(piece)
+            if time.monotonic() > until:  # who sends a byte now and then would keep a lease, and a stop, waiting for ever
+                raise self._odd(f"its answer takes longer than {self._seconds:g} s")
             if size > MOST_BYTES:
                 raise self._odd(f"its answer is longer than {MOST_BYTES} bytes")
             pieces.append(piece)

@@ -38,6 +38,7 @@ class Looks:
     waited: float = 0.0
     _seen: dict[Question, ApiAnswer | ClusterUnavailable] = field(default_factory=dict)
     _firing: dict[tuple[Matcher, ...], tuple[FiringAlert, ...]] = field(default_factory=dict)
+    _silent: ClusterUnavailable | None = None  # what Alertmanager does not answer
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of what the requests under way write
     _under_way: int = 0
     _since: float = 0.0
@@ -51,8 +52,14 @@ class Looks:
         return self.alerts.absent
 
     def firing(self, matchers: tuple[Matcher, ...]) -> tuple[FiringAlert, ...]:
+        if self._silent is not None:
+            raise self._silent
         if matchers not in self._firing:
-            self._firing[matchers] = self.alerts.firing(matchers)
+            try:
+                self._firing[matchers] = self.alerts.firing(matchers)
+            except ClusterUnavailable as exc:  # who keeps one step waiting keeps each of twenty waiting, twice
+                self._silent = exc
+                raise
         return self._firing[matchers]
 
     def send(self, call: ApiCall, credential: Credential | None = None) -> ApiAnswer:

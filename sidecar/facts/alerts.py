@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from sidecar.contract import Json, ObjectRef
 from sidecar.ports import FiringAlert
 
+# Whoever reaches Alertmanager may post alerts of any size, and what the rules saw is kept in the record.
+_MOST_LABELS, _LONGEST_NAME, _LONGEST_VALUE = 64, 128, 300  # a matcher holds 256 characters: what is cut equals none
 MOST_LISTED = 100  # the rules bound how many there may be, far below; more are counted, and not listed
 # Labels of kube-state-metrics by which rules say what an alert is about, the most telling first: where a workload is named,
 # the pod may be that of who measured.
@@ -42,10 +44,16 @@ _MADE = {("Deployment", "ReplicaSet"): f"-{_HASH}", ("CronJob", "Job"): "-[0-9]{
 def silence_facts(firing: Sequence[FiringAlert], target: ObjectRef) -> dict[str, Json]:
     """`count`: how many alerts fire that it would cover, those included that are silenced already."""
     alerts: list[Json] = [
-        {"labels": {**alert.labels}, "silenced": alert.silenced, "about_target": is_about(alert.labels, target)}
+        {"labels": _kept(alert.labels), "silenced": alert.silenced, "about_target": is_about(alert.labels, target)}
         for alert in firing[:MOST_LISTED]
     ]
     return {"configured": True, "count": len(firing), "alerts": alerts}
+
+
+def _kept(labels: Mapping[str, str]) -> dict[str, Json]:
+    """What is left out makes the rules stricter: a severity that is not said asks people. NUL cannot be recorded."""
+    named = [(name, value) for name, value in labels.items() if len(name) <= _LONGEST_NAME and "\0" not in name + value]
+    return {name: value[:_LONGEST_VALUE] for name, value in named[:_MOST_LABELS]}
 
 
 def is_about(labels: Mapping[str, str], target: ObjectRef) -> bool:

@@ -38,14 +38,18 @@ def observe(held: leases.Entry, said: str, *, desk: Desk) -> Observation | None:
         back = steps.of_lease(connection, held.lease.id, "undo")
     if entry is None or not done:
         return None
-    states = {step.id: _state(step, done.get(step.id), back.get(step.id), desk=desk) for step in entry.plan.steps}
+    states: dict[str, str] = {}
+    unheard = False  # of Alertmanager: asked once, not for each of twenty silences
+    for step in entry.plan.steps:
+        states[step.id] = _state(step, done.get(step.id), back.get(step.id), desk=desk, unheard=unheard)
+        unheard = unheard or (step.action.kind == "silence_alert" and states[step.id] == "not-known")
     subject, ailing = _subject(entry.plan, desk=desk)
     if all(step.action.kind == "silence_alert" for step in entry.plan.steps):
         ailing = ""  # whoever is silent about it says nothing of how it is
     return Observation(steps=states, subject=subject, contradictions=tuple(_contradictions(said, states, ailing)))
 
 
-def _state(step: Step, done: steps.Entry | None, undone: steps.Entry | None, *, desk: Desk) -> str:
+def _state(step: Step, done: steps.Entry | None, undone: steps.Entry | None, *, desk: Desk, unheard: bool) -> str:
     if undone is not None and undone.result is not None and undone.result.status == "performed":
         return "undone"
     if done is None or not done.may_have_changed_something:
@@ -58,6 +62,8 @@ def _state(step: Step, done: steps.Entry | None, undone: steps.Entry | None, *, 
             closed = is_closed_by(maker_of(done.lease, step), read(step.action.target, desk.cluster))
             return "half-done" if closed else "not-performed"
         if step.action.kind == "silence_alert":
+            if unheard:
+                return "not-known"
             return "as-left" if stands(done.lease, step.id, after, desk=desk) else "gone"
         live = look(step.action, desk.cluster)
     except ClusterUnavailable:

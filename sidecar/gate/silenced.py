@@ -17,6 +17,7 @@ from sidecar.gate.desk import Desk
 
 _AT_MOST = 5  # of one step: Alertmanagers that had lost sight of each other may show one late
 _ON_ITS_WAY = timedelta(seconds=30)  # how long a request whose answer was lost may still arrive
+_NOT_TAKEN = ("invalid", "unsupported")
 log = structlog.get_logger("sidecar.leases")
 
 
@@ -38,21 +39,22 @@ def end_silences(held: leases.Entry, outcome: str, *, desk: Desk, actor: str) ->
         return ()
     with desk.ledger.read() as connection:
         done = steps.of_lease(connection, held.lease.id, "do")
-    left = []
+    left: list[str] = []
+    silent = desk.silencer.absent
     for step, entry in done.items():
-        after = entry.result.after if entry.result is not None else mapping(entry.effect.get("after"))
-        made_or_perhaps = entry.result is None or entry.result.status == "performed"
-        if SILENCE not in after or not made_or_perhaps or desk.ledger.now() >= _over_at(entry, after):
+        after = entry.result.after if _is_performed(entry) and entry.result is not None else mapping(entry.effect.get("after"))
+        if SILENCE not in after or desk.ledger.now() >= _over_at(entry, after) or not _may_stand(entry, desk=desk):
             continue
         try:
-            if desk.silencer.absent:
-                raise ClusterUnavailable(desk.silencer.absent)
+            if silent:  # asked once: who keeps one waiting keeps each of twenty waiting
+                raise ClusterUnavailable(silent)
             ended = end_all(marker_of(held.lease.id, step), identifier_of(after), desk=desk)
         except ClusterUnavailable as exc:
-            log.warning("a silence is not ended yet", lease=held.lease.id, step=step, reason=str(exc))
+            silent = str(exc)
+            log.warning("a silence is not ended yet", lease=held.lease.id, step=step, reason=silent)
             left.append(f"the silence of {step}")
             continue
-        if not ended and entry.result is None and desk.ledger.now() < entry.began_at + _ON_ITS_WAY:
+        if not ended and not _is_performed(entry) and desk.ledger.now() < entry.began_at + _ON_ITS_WAY:
             left.append(f"the silence of {step}, which may be on its way")
         if ended:
             with desk.ledger.write() as transaction:
@@ -73,6 +75,24 @@ def end_all(marker: str, identifier: str, *, desk: Desk) -> list[str]:
         desk.silencer.expire(found.id)
         ended.append(found.id)
     return ended
+
+
+def _is_performed(entry: steps.Entry) -> bool:
+    return entry.result is not None and entry.result.status == "performed"
+
+
+def _may_stand(entry: steps.Entry, *, desk: Desk) -> bool:
+    """All but what was never sent, and what Alertmanager did not take: a request whose answer was lost may have arrived after
+    it was looked for, or where it was not seen yet."""
+    if entry.result is None or _is_performed(entry):
+        return True
+    return entry.result.reason not in _NOT_TAKEN and _was_sent(entry, desk=desk)
+
+
+def _was_sent(entry: steps.Entry, *, desk: Desk) -> bool:
+    """Perhaps, at least. The record alone says it of a step that is over: what never fitted was not said to have begun."""
+    began = [record["body"] for record in desk.ledger.documents(about=entry.lease) if record["kind"] == "step-began"]
+    return any(value_at(body, ("step",)) == entry.step and value_at(body, ("direction",)) == "do" for body in began)
 
 
 def _over_at(entry: steps.Entry, after: dict[str, Json]) -> datetime:

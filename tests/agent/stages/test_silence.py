@@ -71,6 +71,14 @@ async def test_alerts_about_one_object_are_one_plan_and_what_is_over_or_of_anoth
     assert [[step.action.matchers[0].value for step in plan.steps] for plan in named] == [["Slow"]]
 
 
+async def test_more_alerts_about_one_object_than_a_plan_holds_are_several_plans_and_none_is_lost():
+    plans, left = await asked(*(alert(f"Slow{number}", namespace="shop", deployment="web") for number in range(45)))
+
+    assert [len(plan.steps) for plan in plans] == [20, 20, 5]
+    assert len({step.action.matchers for plan in plans for step in plan.steps}) == 45
+    assert left == []
+
+
 @pytest.mark.parametrize("labels", [{"namespace": "shop"}, {"namespace": "shop", "deployment": "gone"}, {}])
 async def test_an_alert_that_names_nothing_that_is_there_is_said_and_not_guessed(labels):
     plans, (left,) = await asked(alert(**labels))

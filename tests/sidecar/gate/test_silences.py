@@ -7,6 +7,7 @@ import pytest
 from sidecar.approvals import switch
 from sidecar.contract import Lease
 from sidecar.errors import AlertmanagerUnavailable
+from sidecar.execution import Looks
 from sidecar.gate.answer import answer
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
@@ -180,6 +181,49 @@ def test_what_alertmanager_does_not_take_is_failed_and_says_so(world):
     result = perform(granted.id, "step-1", desk=world.desk)
     assert (result.status, result.reason) == ("failed", "invalid")
     assert "does not take" in result.message
+
+
+@pytest.mark.parametrize("way", ["performed again", "undone"])
+def test_one_that_was_sent_and_not_seen_is_ended_with_the_lease_whatever_its_step_came_to(world, way):
+    granted = leased(world)
+
+    def lost(what):
+        raise AlertmanagerUnavailable("no answer")
+
+    world.alerts.after = lost
+    with pytest.raises(AlertmanagerUnavailable):
+        perform(granted.id, "step-1", desk=world.desk)
+    world.alerts.after = lambda what: None
+    seen, world.alerts.made = world.alerts.made, lambda marker, identifier="": None  # by a replica that does not have it yet
+    world.clock.advance(seconds=2)
+    if way == "undone":
+        undo(granted.id, desk=world.desk)
+    else:
+        assert perform(granted.id, "step-1", desk=world.desk).status == "refused"
+    assert settle(granted.id, "undone", desk=world.desk).state == "revocation_pending", "it may be on its way"
+    world.alerts.made = seen
+    reap(desk=world.desk)
+    assert world.alerts.standing() == []
+    assert settle(granted.id, "undone", desk=world.desk).state == "settled"
+
+
+def test_an_alertmanager_that_does_not_answer_is_asked_once_for_all_steps(world):
+    world.alerts.alerts.append({"alertname": "Slow", "namespace": "shop"})
+    slow = silence(alertname="Slow", namespace="shop")
+    granted = leased(world, silence(), slow)
+    for step in ("step-1", "step-2"):
+        assert perform(granted.id, step, desk=world.desk).status == "performed"
+    asked: list[str] = []
+    world.alerts.before = asked.append
+    world.alerts.down = True
+    settle(granted.id, "did-not-help", desk=world.desk)
+    assert asked == ["made", "made"], "once for what is to be ended, once for what is seen of it"
+    asked.clear()
+    looks = Looks(world.cluster, world.alerts)
+    for step in plan(silence(), slow).steps:
+        with pytest.raises(AlertmanagerUnavailable):
+            looks.firing(step.action.matchers)
+    assert asked == ["firing"]
 
 
 @pytest.mark.parametrize(

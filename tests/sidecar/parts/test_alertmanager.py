@@ -1,18 +1,19 @@
 """Alertmanager as it may be, and as nobody wants it: what it says is checked, and what it is told in secret goes nowhere else."""
 
+import time
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 import respx
 
-from sidecar.contract import Matcher, ObjectRef
+from sidecar.contract import Matcher, ObjectRef, canonical
 from sidecar.errors import AlertmanagerRefused, AlertmanagerUnavailable, SettingsError
 from sidecar.execution import alertmanager as adapter
 from sidecar.execution.alertmanager import Alertmanager, Login
-from sidecar.facts.alerts import is_about
+from sidecar.facts.alerts import is_about, silence_facts
 from sidecar.gate.alerting import open_silencer
-from sidecar.ports import NewSilence
+from sidecar.ports import FiringAlert, NewSilence
 from sidecar.settings import load
 from tests.fakes.sidecar_alertmanager import CRASHES
 
@@ -68,6 +69,31 @@ def test_no_answer_and_no_usable_one_are_one_failure_that_repeats_nothing_secret
     with pytest.raises(AlertmanagerUnavailable, match=r"Alertmanager at https://alerts\.example:9093") as said:
         alerts.firing(SHOP)
     assert CANARY not in str(said.value) + repr(said.value.__cause__) + repr(Login(token=CANARY, user="u", password=CANARY))
+
+
+def test_an_answer_that_comes_a_byte_at_a_time_is_not_waited_for_for_ever():
+    def drips():
+        for _ in range(100):
+            time.sleep(0.01)
+            yield b" "
+
+    found = Alertmanager(URL, seconds=0.03)
+    with respx.mock:
+        respx.get(f"{API}/alerts").respond(200, content=drips())
+        with pytest.raises(AlertmanagerUnavailable, match="takes longer"):
+            found.firing(SHOP)
+    found.close()
+
+
+def test_what_a_hostile_alert_says_is_kept_within_what_can_be_recorded():
+    long, many = {"note": "x" * 1_000_000, "n" * 1000: "y"}, {f"label_{number}": "z" for number in range(10_000)}
+    posted = FiringAlert(labels={**CRASHES, "nul": "a\0b", **long, **many}, silenced=False)
+    found = silence_facts(
+        [posted] * 100, ObjectRef(apiVersion="apps/v1", kind="Deployment", namespace="shop", name="web", uid="u")
+    )
+    assert len(canonical(found)) < 500_000
+    assert found["alerts"][0]["about_target"]
+    assert CRASHES.items() <= found["alerts"][0]["labels"].items()
 
 
 def test_an_answer_without_an_end_is_not_read_to_it(alerts, monkeypatch):
