@@ -75,7 +75,7 @@ def alert_of(row: Row[Any]) -> KnownAlert:
         times=row.times,
         done=cast(Done, row.done),
         why=row.why,
-        run=row.run,
+        run=row.run if row.run_state else "",  # a run that is kept no longer has nothing to join, and no page
         run_state=row.run_state,
         run_outcome=row.run_outcome,
         run_updated_at=time_of(row.run_updated_at),

@@ -134,6 +134,22 @@ async def test_what_models_cost_today_counts_though_its_run_is_removed_and_a_con
     assert await house.rows("model_calls") == 0
 
 
+async def test_an_alert_whose_run_is_kept_no_longer_opens_another_and_leads_nowhere_meanwhile(house):
+    run = await house.run("old", seen="seen")
+    house.clock.at += timedelta(minutes=30)
+    one = Alert(name="old", labels={"namespace": "old"}, fingerprint="old", starts_at=T0)
+    decide = partial(place, group_key="old", silenced=frozenset(), bounds=IntakeBounds())
+    settled = await house.book.take("lab", [one], "old", decide)
+    house.clock.at += timedelta(minutes=50)
+    hour = house.clock.at - timedelta(hours=1)
+    await SqlRetention(house.database).prune(before=hour, raw_before=hour)
+    (shown,) = await house.book.latest("lab", limit=9)
+    again = await house.book.take("lab", [one], "old", decide)
+
+    assert (settled.run, shown.run) == (run, "")
+    assert again.is_new
+
+
 async def test_an_alert_that_is_being_written_is_not_waited_for(house):
     if not house.database.is_shared:
         return  # one writes at a time
