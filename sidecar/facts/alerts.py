@@ -27,8 +27,10 @@ _WORKLOADS = {
     "ingress": "Ingress",
     "resourcequota": "ResourceQuota",
 }
-_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"  # as the API server makes names of pods: k8s.io/apimachinery, pkg/util/rand
-_HASH = "[a-z0-9]{1,10}"
+# As names of pods are made: k8s.io/apimachinery, pkg/util/rand. No vowels: the "api" of web-api is no hash of web's.
+_LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
+_SUFFIX = f"{_LETTERS}{{5}}"
+_HASH = f"({_LETTERS}{{1,10}}|[0-9]{{1,10}})"  # a number, before Kubernetes 1.11
 # How the controller of each kind names its pods.
 _PODS = {
     "Deployment": f"-{_HASH}-{_SUFFIX}",
@@ -57,17 +59,26 @@ def _kept(labels: Mapping[str, str]) -> dict[str, Json]:
 
 
 def is_about(labels: Mapping[str, str], target: ObjectRef) -> bool:
-    if labels.get("namespace", target.namespace) != target.namespace and target.kind != "Node":
-        return False
     if target.kind == "Node":
-        node = labels.get("node") or labels.get("instance", "")
-        return target.name in (node, node.partition(":")[0])
+        return _is_about_node(labels, target.name)
+    if labels.get("namespace", target.namespace) != target.namespace:
+        return False
     named = next(((kind, labels[label]) for label, kind in _WORKLOADS.items() if labels.get(label)), None)
     if named is None and labels.get("pod"):
         named = ("Pod", labels["pod"])
     if named is None:
         return target.kind != "Service" or labels.get("service", target.name) == target.name
     return _belong(named, (target.kind, target.name))
+
+
+def _is_about_node(labels: Mapping[str, str], name: str) -> bool:
+    """An alert about what runs on a node is none about the node: it may be of any namespace. A pod that Prometheus calls like
+    its job or service is the one that measured."""
+    pod, scraped = labels.get("pod", ""), [labels[label] for label in ("job", "service") if labels.get(label)]
+    if any(labels.get(label) for label in _WORKLOADS) or (pod and not any(pod.startswith(f"{by}-") for by in scraped)):
+        return False
+    node = labels.get("node") or labels.get("instance", "")
+    return name in (node, node.partition(":")[0])
 
 
 def _belong(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -62,14 +62,15 @@ def revoke(
     proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
     pending = (*proof.pending, *end_silences(held, current.outcome or outcome, desk=desk, actor=actor))
     seen = observe(held, current.outcome or outcome, desk=desk)
+    earlier = current.settlement if not proof.refusal else None  # seen before, when something else was still pending
     with desk.ledger.write() as transaction:
         settlement = Settlement(
             lease=lease.id,
             plan=lease.plan,
             state="revocation_pending" if pending else "settled",
             outcome=_outcome(current.outcome or outcome),
-            refused_after_ms=proof.refused_after_ms,
-            refusal=proof.refusal,
+            refused_after_ms=earlier.refused_after_ms if earlier is not None else proof.refused_after_ms,
+            refusal=earlier.refusal if earlier is not None else proof.refusal,
             settled_at=transaction.now,
             observed=tuple(f"{step} is {state}" for step, state in seen.steps.items()) + seen.subject if seen is not None else (),
             contradictions=seen.contradictions if seen is not None else (),

@@ -241,6 +241,19 @@ def test_what_cannot_be_silenced_is_denied_when_it_comes_in(world, case, rule):
     assert [reason.rule for reason in status.decision.reasons] == [rule]
 
 
+def test_that_the_old_token_was_refused_is_not_forgotten_while_a_silence_is_pending(world):
+    granted = leased(world, scale(5), silence())
+    for step in ("step-1", "step-2"):
+        assert perform(granted.id, step, desk=world.desk).status == "performed"
+    world.alerts.down = True
+    first = settle(granted.id, "unknown", desk=world.desk)
+    assert (first.state, first.refusal) == ("revocation_pending", "403")
+    world.alerts.down = False
+    reap(desk=world.desk)
+    last = settle(granted.id, "unknown", desk=world.desk)
+    assert (last.state, last.refusal, last.refused_after_ms) == ("settled", "403", first.refused_after_ms)
+
+
 def test_beside_a_repair_the_last_step_is_taken_back_first(world):
     granted = leased(world, scale(5), silence())
     for step in ("step-1", "step-2"):

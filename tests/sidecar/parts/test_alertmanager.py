@@ -161,6 +161,9 @@ def ref(kind: str, name: str, api: str = "apps/v1", namespace: str = "shop") -> 
     return ObjectRef(api_version=api, kind=kind, namespace=namespace, name=name, uid="u")
 
 
+NODE = ref("Node", "node-1", "v1", "")
+
+
 @pytest.mark.parametrize(
     ("labels", "target", "about"),
     [
@@ -174,6 +177,13 @@ def ref(kind: str, name: str, api: str = "apps/v1", namespace: str = "shop") -> 
         ({"service": "api"}, ref("Service", "web", "v1"), False),
         ({"namespace": "payments", "deployment": "web"}, ref("Deployment", "web"), False),
         ({"instance": "node-1:9100"}, ref("Node", "node-1", "v1", ""), True),
+        ({"namespace": "shop", "pod": "web-api-x2kqz"}, ref("Deployment", "web"), False),  # of DaemonSet web-api
+        ({"namespace": "shop", "replicaset": "web-api"}, ref("Deployment", "web"), False),
+        ({"namespace": "m", "pod": "node-exporter-x2kqz", "job": "node-exporter", "instance": "node-1:9100"}, NODE, True),
+        ({"namespace": "m", "pod": "p-ksm-x2kqz", "service": "p-ksm", "job": "ksm", "node": "node-1"}, NODE, True),
+        ({"namespace": "payments", "pod": "ledger-0", "job": "kubelet", "node": "node-1"}, NODE, False),  # runs there
+        ({"namespace": "payments", "pod": "ledger-0", "node": "node-1"}, NODE, False),
+        ({"namespace": "payments", "statefulset": "ledger", "node": "node-1"}, NODE, False),
         ({"node": "node-2", "instance": "node-1:9100"}, ref("Node", "node-1", "v1", ""), False),
     ],
     ids=str,
