@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     inspect,
     select,
+    true,
     tuple_,
 )
 
@@ -45,6 +46,7 @@ from agent.store.tables import (
 
 PORTION = 10  # runs of one transaction: each may hold some megabytes
 MANY = 400  # rows of one transaction, where they are small
+ANSWERING = timedelta(days=1)  # longer than this nobody works on an answer: whoever did has died
 SPENDING = timedelta(days=1)  # what models cost for so long stands in their budget, whosever run it was
 # Of langgraph's savers, by thread (for us: a run): https://github.com/langchain-ai/langgraph/tree/main/libs
 _CHECKPOINTS = ("writes", "checkpoint_writes", "checkpoint_blobs", "checkpoints")
@@ -84,7 +86,7 @@ class SqlRetention:
             "timelines": await self._by_run(raw & ~old & with_events, ("events",), only_count),
             "alerts": await self._alerts(raw_before, only_count),
             "sessions": await self._sessions(before, only_count),
-            "texts": await self._texts(raw_before, only_count),
+            "texts": await self._texts(raw_before, old, only_count),
         }
         if not only_count:
             await self._rest(before, raw_before)
@@ -137,7 +139,8 @@ class SqlRetention:
         if before is None:
             return 0
         is_open = exists().where(turns.c.session == sessions.c.id, turns.c.state == "open")
-        old = (sessions.c.updated_at < _stamp(before)) & ~is_open
+        at_work = is_open & (sessions.c.updated_at >= _stamp(self._database.now() - ANSWERING))
+        old = (sessions.c.updated_at < _stamp(before)) & ~at_work
         if only_count:
             return await self._count(select(func.count()).select_from(sessions).where(old))
         query = select(sessions.c.id).where(old).limit(PORTION).with_for_update(skip_locked=True)
@@ -150,15 +153,16 @@ class SqlRetention:
 
         return await self._in_portions(work, PORTION)
 
-    async def _texts(self, before: datetime | None, only_count: bool) -> int:
-        """Those that no run's evidence is, and that nobody put there since the oldest run that is not finished began: what such a
-        run has noted of them stands in its checkpoint, where only it can read."""
+    async def _texts(self, before: datetime | None, going: ColumnElement[bool], only_count: bool) -> int:
+        """Those that no run's evidence is, or only that of runs that are `going`, and that nobody put there since the oldest run
+        that is not finished began: what such a run has noted of them stands in its checkpoint, where only it can read."""
         if before is None:
             return 0
         async with self._database.transaction() as connection:
             oldest = (await connection.execute(select(func.min(runs.c.created_at)).where(NOT_FINISHED))).scalar()
         since = min(_stamp(before), oldest or _stamp(before))
-        unused = ~exists().where(evidence.c.sha256 == blobs.c.sha256)
+        is_going = exists().where(runs.c.id == evidence.c.run, going)
+        unused = ~exists().where(evidence.c.sha256 == blobs.c.sha256, ~is_going if only_count else true())
         dated = (blobs.c.at < since) if oldest is None else (blobs.c.at < since) & (blobs.c.at != "")
         if only_count:
             return await self._count(select(func.count()).select_from(blobs).where(dated, unused))
