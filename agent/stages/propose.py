@@ -53,7 +53,8 @@ def propose(
     attempt = len(rounds) + 1
     if rounds and rounds[-1].end == "denied" and rounds[-1].decision is not None:
         fixed = _with_fixes(rounds[-1].plan, rounds[-1].decision, attempt)
-        if fixed is not None and all(fixed.steps != earlier.plan.steps for earlier in rounds):
+        said = [(earlier.plan.steps, earlier.plan.basis) for earlier in rounds]
+        if fixed is not None and (fixed.steps, fixed.basis) not in said:
             return Proposal(round=_again(rounds[-1], fixed, attempt), page="")
     tried = {earlier.remedy for earlier in rounds if earlier.end not in NOT_TRIED}
     humans: list[str] = []
