@@ -101,6 +101,9 @@ class Announcer:
         if standing is None:
             await self._keep(claimed, claimed.ts, claimed.shown, filed=True)
             return
+        if not standing.told and claimed.seq > 0:  # its timeline is kept no longer: what was said of it stands
+            await self._keep(claimed, claimed.ts, claimed.shown, filed=True, seq=0)
+            return
         urls = {"public_url": self.access.public_url, "approvals_url": self.access.approvals_url}
         message = thread(standing, **urls)
         seq = standing.told[-1].seq if standing.told else 0
@@ -124,8 +127,8 @@ class Announcer:
             return
         how_far = await self.book.how_far(found.run)  # first: what moves while the rows are read is seen by the next look
         rows = [row for run in await self.book.listed_in(found.run) if (row := await self.runs.row(run)) is not None]
-        if not rows:
-            await self.book.release(found.run, self.owner)
+        if not rows:  # they are kept no longer
+            await self._keep(claimed, claimed.ts, claimed.shown, filed=True, seq=how_far)
             return
         message = storm(rows, public_url=self.access.public_url)
         ts = await self._shown(claimed, message, claimed.seq)

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import example, given
 
 from agent.chat.slack.threads import Standing, storm, thread, waits_for
 from agent.domain.document import to_document
 from agent.ports import RunEvent, RunRow
-from agent.store.tables import runs
+from agent.store.slack import SqlSlackBook
+from agent.store.tables import events, runs
 from tests.agent.slack.conftest import CHANNEL, until
 from tests.agent.slack.limits import is_harmless, is_within_limits
 from tests.agent.slack.reports import AT, TEXTS, hostile, incident, report
@@ -95,6 +97,34 @@ async def test_questions_have_no_thread_and_what_was_there_before_slack_neither(
     assert world.slack.asked("chat.postMessage") == []
     assert (await world.book.thread(question.id)).kind == "none"
     assert await world.book.thread(old.id) is None
+
+
+async def test_what_was_said_of_an_incident_stands_when_its_timeline_is_kept_no_longer(world):
+    await world.switched_on()
+    world.app()
+    opened, _ = await world.runs.store.open(incident())
+    await world.runs.events.append(
+        opened.id, "diagnose", "Container app is killed for memory", {"outcome": "fault", "causes": []}
+    )
+    await world.runs.store.finish(opened.id, "diagnosed", "done", {})
+    first = await shows(world.slack, "is killed for memory")
+    book = SqlSlackBook(world.database)
+    week = world.database.now() - timedelta(days=7)
+
+    async def quiet() -> None:
+        for _ in range(500):
+            if not await book.changed(week):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it is told again and again")
+
+    await quiet()
+    said = words_of(world.slack.messages.get(first["ts"], first))
+    async with world.database.transaction() as connection:
+        await connection.execute(events.delete())
+    await quiet()
+
+    assert words_of(await shows(world.slack, "is killed for memory")) == said
 
 
 async def test_a_storm_is_a_few_threads_and_one_summary(world):
