@@ -173,6 +173,12 @@ def free(connection: Connection, lease: str) -> None:
     connection.execute(delete(_held).where(_held.c.lease == lease))
 
 
+def is_free(connection: Connection, entry: Entry) -> bool:
+    """Whether all of its rights were seen to be gone, whatever else of it is pending: its targets are free since then."""
+    held_still = connection.execute(select(_held.c.target).where(_held.c.lease == entry.lease.id)).first() is not None
+    return entry.lease.state in ("revocation_pending", "settled") and not held_still
+
+
 def held(connection: Connection, *, but_for: str = "") -> list[dict[str, Json]]:
     """Targets (ObjectRef documents) under a lease of another plan."""
     return [json.loads(row.document) for row in connection.execute(HELD_BY_OTHERS, {"but_for": but_for})]

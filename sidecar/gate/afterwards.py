@@ -34,9 +34,13 @@ def lease_to_undo(
     with desk.ledger.read() as connection:
         held = leases.get(connection, held.lease.id) or held
         entry = approvals.get(connection, held.lease.plan) or entry
+        gone = held.lease.state == "settled" or leases.is_free(connection, held)
         late = leases.of_plan(connection, held.lease.plan, undoes=held.lease.id)
         stopped = switch.stopped_by(connection)
-    why = _why_not(held, entry, late, stopped, desk=desk)
+    if not gone:
+        why = f"the lease is {held.lease.state}: nothing is undone before its rights are seen to be gone"
+    else:
+        why = _why_not(held, entry, late, stopped, desk=desk)
     if why:
         return No(status="refused", reason="lease-over", message=why)
     claimed = late if late is not None else _claim(held, left, desk=desk, actor=actor)
@@ -67,8 +71,6 @@ def _why_not(held: leases.Entry, entry: approvals.Entry, late: leases.Entry | No
         return wrong
     if held.undoes:
         return "this lease only took back"
-    if held.lease.state != "settled":
-        return f"the lease is {held.lease.state}: nothing is undone before its rights are seen to be gone"
     if now < held.lease.expires_at or held.outcome in ("helped", "undone", "not-performed"):
         return f"the lease was settled ({held.outcome}): nothing can be undone under it"
     if entry.state != "settled":

@@ -4,6 +4,7 @@ An inverse that does not fit any more stops the rest: somebody else is at work, 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from sidecar.approvals import store as approvals
 from sidecar.contract import Plan, Problem, Step, StepResult, UndoResult
 from sidecar.credentials import store as leases
+from sidecar.errors import AlertmanagerUnavailable
 from sidecar.execution import Effect, Live, look, look_back, read, undo_calls
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, TEMPLATE, UID
@@ -23,6 +25,7 @@ from sidecar.gate.publish import maker_of
 from sidecar.gate.stop import stop_late
 from sidecar.gate.task import No, Ready, Task
 
+UNHEARD = "alertmanager-unavailable"
 log = structlog.get_logger("sidecar.leases")
 
 
@@ -81,8 +84,15 @@ def _taken_back(
         elif (no := _may_not(held, results, desk=desk)) is not None:
             results.append(_held_back(held, step, no, desk=desk))
         else:
-            results.append(carry_out(_task(held, step, done[step.id], desk=desk), desk=desk, actor=actor))
+            results.append(_carried_back(held, step, done[step.id], desk=desk, actor=actor))
     return results
+
+
+def _carried_back(held: leases.Entry, step: Step, done: steps.Entry, *, desk: Desk, actor: str) -> StepResult:
+    try:
+        return carry_out(_task(held, step, done, desk=desk), desk=desk, actor=actor)
+    except AlertmanagerUnavailable as exc:  # a repair that harms is not left standing for it: the lease's end ends a silence
+        return _held_back(held, step, No(status="failed", reason=UNHEARD, message=str(exc)), desk=desk)
 
 
 def _taken_back_late(
@@ -102,7 +112,8 @@ def _taken_back_late(
         later = steps.of_lease(connection, late.lease.id, "undo") if late is not None else {}
     for step in performed:
         begun = back.get(step.id)
-        if begun is not None and begun.result is None:  # it may have arrived: look, before it is sent again
+        # It may have arrived: look, before it is sent again. To end a silence twice harms nobody.
+        if begun is not None and begun.result is None and step.action.kind != "silence_alert":
             result: StepResult | None = find_out(_task(held, step, done[step.id], desk=desk), desk=desk)
         else:
             ended = later.get(step.id) or begun
@@ -126,7 +137,8 @@ def _find_out(held: leases.Entry, plan: Plan, done: dict[str, steps.Entry], *, d
     lost = [step for step in plan.steps if step.id in done and done[step.id].result is None]
     for step in lost:
         effect = Effect.of(done[step.id].effect)
-        find_out(Task(held=held, step=step, direction="do", effect=effect, fitting=_never), desk=desk)
+        with suppress(AlertmanagerUnavailable):  # it stays begun: the lease's end looks again
+            find_out(Task(held=held, step=step, direction="do", effect=effect, fitting=_never), desk=desk)
     return bool(lost)
 
 
@@ -149,7 +161,7 @@ def _may_not(held: leases.Entry, results: list[StepResult], *, desk: Desk) -> No
         return No(
             status="refused", reason="lease-over", message=f"the lease is {held.lease.state}: nothing can be undone under it"
         )
-    if any(result.status != "performed" and result.reason != "irreversible" for result in results):
+    if any(result.status != "performed" and result.reason not in ("irreversible", UNHEARD) for result in results):
         return No(status="refused", reason="held", message="a later step could not be undone: a person has to look")
     return None
 

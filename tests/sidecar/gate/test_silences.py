@@ -261,3 +261,20 @@ def test_beside_a_repair_the_last_step_is_taken_back_first(world):
     assert undo(granted.id, desk=world.desk).complete
     assert world.alerts.standing() == []
     assert world.cluster.objects[("apps", "deployments", "shop", "web")]["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_repair_is_taken_back_however_silent_alertmanager_is(world, late):
+    granted = leased(world, scale(5), silence())
+    for step in ("step-1", "step-2"):
+        assert perform(granted.id, step, desk=world.desk).status == "performed"
+    world.alerts.down = True
+    if late:
+        world.clock.advance(seconds=world.judge.lease_seconds + 1)
+    came = undo(granted.id, desk=world.desk)
+    assert [(one.step, one.status) for one in came.steps] == [("step-2", "failed"), ("step-1", "performed")]
+    assert (came.complete, came.steps[0].reason) == (False, "alertmanager-unavailable")
+    assert world.cluster.objects[("apps", "deployments", "shop", "web")]["spec"]["replicas"] == 3
+    world.alerts.down = False
+    settle(granted.id, "undone", desk=world.desk)
+    assert world.alerts.standing() == []
