@@ -19,9 +19,9 @@ from lab.scenarios import load
 from tests.browsing import chromium, faults, shoot, visiting
 from tests.servers import free_port
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 class Console(Demonstration):
