@@ -24,7 +24,7 @@ from tests.e2e.mortal_agent import NOT_CLAIMED
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = "memory-limit"
 STAGES = 8  # intake to conclude, each with a boundary before and one after
-WRITING_FROM, WRITING_TO = 8, 14  # before authorize (the fifth) to after verify (the seventh)
+AFTER_WORK = (9, 11, 13)  # of authorize (the fifth) to verify (the seventh): done, and not yet kept that it is
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -100,7 +100,7 @@ def assert_ended_as_ever(demonstration: Demonstration, report: Report) -> None:
     assert demonstration.audit_verifies()
 
 
-@pytest.mark.parametrize("boundary", range(WRITING_FROM, WRITING_TO))
+@pytest.mark.parametrize("boundary", AFTER_WORK)
 def test_the_agent_is_killed_once_around_the_stages_that_lead_to_writes(tmp_path, boundary):
     with MortalDemonstration(load(SCENARIO), folder=tmp_path) as demonstration, people(demonstration):
         run = asyncio.run(opened(demonstration))
@@ -116,7 +116,7 @@ def test_the_agent_is_killed_at_every_boundary_of_one_run(tmp_path):
     with MortalDemonstration(load(SCENARIO), folder=tmp_path) as demonstration, people(demonstration):
         run = asyncio.run(opened(demonstration))
         deaths = []
-        # Each life gets one stage further: before it (0) has been seen above, after its work (1) repeats that stage once.
+        # By turns before the next stage (2), and after a stage's work (1), which repeats that stage once.
         for life in range(2 * STAGES):
             done = run_agent(demonstration, run, 1 if life % 2 else 2)
             if done.returncode == 0:
@@ -129,7 +129,7 @@ def test_the_agent_is_killed_at_every_boundary_of_one_run(tmp_path):
         assert_ended_as_ever(demonstration, asyncio.run(reported(demonstration, run)))
 
 
-@pytest.mark.parametrize("turn", range(1, 5))
+@pytest.mark.parametrize("turn", [1, 3])
 def test_the_sidecar_is_killed_at_every_fourth_boundary_and_comes_back_a_moment_later(tmp_path, turn, monkeypatch):
     passed = 0
     killed = 0
@@ -171,5 +171,5 @@ def test_the_sidecar_is_killed_at_every_fourth_boundary_and_comes_back_a_moment_
 
         report = asyncio.run(go())
 
-        assert killed >= STAGES // 2 - 1
+        assert killed >= STAGES // 2
         assert_ended_as_ever(demonstration, report)
