@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
+MOST_SELECTIONS = 1000
 LOOKBACK = 300.0  # Prometheus: query.lookback-delta
 
 
@@ -68,6 +69,7 @@ class SeriesStore:
         self._series: dict[Labels, Series] = {}
         self._by_name: dict[str, dict[Labels, Series]] = {}
         self._live: set[Labels] = set()
+        self._selected: dict[tuple[Matcher, ...], list[Series]] = {}  # until a series comes or goes
         self._lock = threading.Lock()
 
     def scrape(self, at: float, samples: Iterable[tuple[Labels, float]]) -> None:
@@ -81,6 +83,7 @@ class SeriesStore:
                 series = self._series.get(key)
                 if series is None:
                     series = self._series[key] = Series(key)
+                    self._selected.clear()
                     self._by_name.setdefault(dict(key)["__name__"], {})[key] = series
                 series.add(at, value)
             for gone in self._live - seen:
@@ -95,13 +98,21 @@ class SeriesStore:
                 del series.times[:cut], series.values[:cut]
             if not series.times or series.times[-1] < before:
                 del self._series[key]
+                self._selected.clear()
                 del self._by_name[dict(key)["__name__"]][key]
 
     def select(self, matchers: Sequence[Matcher]) -> list[Series]:
+        """A range query asks for the same ones at each of its steps."""
+        wanted = tuple(matchers)
         with self._lock:
+            if (known := self._selected.get(wanted)) is not None:
+                return known
             exact = next((m.value for m in matchers if m.name == "__name__" and m.operator == "="), None)
             pool = self._by_name.get(exact, {}) if exact is not None else self._series
-            return [s for key, s in pool.items() if all(m.accepts(dict(key)) for m in matchers)]
+            found = [s for key, s in pool.items() for values in [dict(key)] if all(m.accepts(values) for m in matchers)]
+            if len(self._selected) < MOST_SELECTIONS:
+                self._selected[wanted] = found
+            return found
 
     def label_values(self, name: str) -> list[str]:
         with self._lock:
