@@ -41,6 +41,7 @@ class Forked:
         self.stderr, err = (None, out) if stderr == subprocess.STDOUT else _reader(stderr, text)
         path = [str(ROOT), *env.get("PYTHONPATH", "").split(os.pathsep)]
         given = (module, rest, dict(env), os.fspath(cwd), path, out, err, start_new_session)
+        # A daemon to multiprocessing alone: it goes with the tests, and may start programs of its own.
         self._process = _context.Process(target=_run, args=given, daemon=True)
         environment = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = str(ROOT)  # for the fork server, should this be its start
@@ -144,5 +145,4 @@ def _run(
     os.chdir(folder)
     sys.path[:] = [*(one for one in path if one), *(one for one in sys.path if one not in path)]
     sys.argv = [module, *arguments]
-    # A program may start others of its own; only multiprocessing's own bookkeeping calls it a daemon.
     runpy.run_module(module, run_name="__main__", alter_sys=True)

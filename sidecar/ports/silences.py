@@ -1,4 +1,7 @@
-"""Alertmanager as the sidecar uses it: which alerts fire that a silence would cover, and the silences that it made itself."""
+"""Alertmanager as the sidecar uses it: which alerts fire that a silence would cover, and the silences that it made itself.
+
+Knows no HTTP, no plan and no rule.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from sidecar.contract import Matcher
+from sidecar.errors import AlertmanagerRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ class NoAlertmanager:
         return None
 
     def make(self, wanted: NewSilence) -> str:
-        raise NotImplementedError(self.absent)
+        raise AlertmanagerRefused(self.absent)
 
     def expire(self, identifier: str) -> None:
         return
