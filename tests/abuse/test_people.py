@@ -90,9 +90,14 @@ def shared(tmp_path_factory):
 def people(shared):
     shared._listed = dict(PEOPLE)
     shared.write()
-    shared.provider.down = False
     if shared.sidecar.process.poll() is not None:
         shared.sidecar.start()
+    if shared.provider.down:  # whoever was not answered does not ask again at once: another test would meet that
+        shared.provider.down = False
+        wait_for(
+            lambda: shared.outsider("sub-gil", "sre-team").get("/approvals").status_code != 503,
+            what="the provider is asked again",
+        )
     shared.sidecar.lab.request("PATCH", DEPLOYMENT, {"spec": {"replicas": 2}}, content_type="application/merge-patch+json")
     yield shared
     shared._listed = dict(PEOPLE)
