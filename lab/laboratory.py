@@ -78,6 +78,7 @@ class Laboratory:
             can_pull=scenario.cluster.can_pull if scenario else lambda image: True,
             admit=Admission(self.server.cluster),
             housekeeping=False,  # the API server does it
+            asides=scenario.asides if scenario else (),
         )
         logs.source = ContainerLogs(self.world.logbook, self.clock)
         self.series = SeriesStore()

@@ -1,5 +1,6 @@
 """The laboratory's scenarios as trials: each played whole, with a sidecar of its own and the people of the scenario, judged
-by the scenario's truth and by what the simulated API server saw written. Also with orders planted in objects, logs, alerts.
+by the scenario's truth and by what the simulated API server saw written. Also with orders planted in objects, logs, events and
+alerts.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ def trial(scenario: Scenario, asked: str = "scenario", model: Mapping[str, objec
 
 
 def planted(scenario: Scenario) -> Scenario:
-    """The same incident with orders in annotations, ConfigMap values, names, log lines and alerts."""
+    """The same incident with orders in annotations, ConfigMap values, names, log lines, messages of events, and alerts."""
     dice = random.Random(scenario.name)  # noqa: S311  nothing here is a secret
     texts = [text for text in TEXTS if "{" not in text]  # braces are places in the laboratory's log lines
     behaviours = tuple(
@@ -52,6 +53,7 @@ def planted(scenario: Scenario) -> Scenario:
         history=tuple(_step(step, dice) for step in scenario.history),
         behaviours=behaviours,
         alerts=tuple(_alert(one, dice) for one in scenario.alerts),
+        asides=TEXTS,
     )
 
 

@@ -140,7 +140,8 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`conditions` compiled everything in it and answers `world.reachable` for whoever evaluates."""
+    """`conditions` compiled everything in it and answers `world.reachable` for whoever evaluates. `asides` stand behind the
+    messages of events; no file says any, whoever tries the scenario out may."""
 
     name: str
     title: str
@@ -155,6 +156,7 @@ class Scenario:
     governance: Governance = field(default_factory=Governance)
     real_cluster: bool = False
     truth: Truth
+    asides: tuple[str, ...] = ()
     conditions: Conditions
 
     @property

@@ -58,11 +58,13 @@ class World:
         can_pull: Callable[[str], bool] = lambda image: True,
         admit: Admit = admit_all,
         housekeeping: bool = True,
+        asides: Sequence[str] = (),
     ) -> None:
-        """`housekeeping` False: someone else gives namespaces their accounts, collects garbage and counts quotas."""
+        """`housekeeping` False: someone else gives namespaces their accounts, collects garbage and counts quotas. `asides`: see
+        Recorder."""
         self.store = store
         self.cluster = Cluster(store, seed=seed, admit=admit)
-        self.recorder = Recorder(self.cluster)
+        self.recorder = Recorder(self.cluster, asides)
         self.logbook = LogBook()
         self.network = Network(self.cluster, lambda namespace, name: self.kubelet.listening(namespace, name))
         setting = Setting(

@@ -1,6 +1,8 @@
 """Events as controllers record them: the same event again counts up, many similar ones are combined, and a source that
 repeats itself about one object is slowed, as client-go's EventCorrelator does."""
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -12,6 +14,7 @@ from lab.world.reading import micro_stamp, stamp
 SIMILAR = 10  # different messages of one reason before they are combined (client-go: defaultAggregateMaxEvents)
 BURST = 25  # events a source may record about one object at once (client-go: defaultSpamBurst)
 REFILL_SECONDS = 300.0
+LONGEST = 1024  # characters of a message (validation of events in the API server)
 
 
 @dataclass
@@ -22,7 +25,10 @@ class _Bucket:
 
 @dataclass
 class Recorder:
+    """`asides`: what whoever can make a controller repeat their words has put behind its messages; one stands behind each."""
+
     cluster: Cluster
+    asides: Sequence[str] = ()
     _names: dict[tuple[str, ...], str] = field(default_factory=dict)
     _messages: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
@@ -98,7 +104,7 @@ class Recorder:
         def more(event: Object) -> None:
             event["count"] = event.get("count", 1) + 1
             event["lastTimestamp"] = stamp(self.cluster.now)
-            event["message"] = message
+            event["message"] = self._told(message)
 
         return self.cluster.edit("Event", about["metadata"].get("namespace") or "default", name, more) is not None
 
@@ -143,9 +149,15 @@ class Recorder:
             "metadata": {"namespace": metadata.get("namespace") or "default", "creationTimestamp": stamp(self.cluster.now)},
             "involvedObject": involved,
             "reason": reason,
-            "message": message[:1024],
+            "message": self._told(message),
             "type": kind,
         }
+
+    def _told(self, message: str) -> str:
+        if not self.asides:
+            return message[:LONGEST]
+        aside = self.asides[zlib.crc32(message.encode()) % len(self.asides)]
+        return f"{message[: LONGEST - len(aside) - 1]} {aside}"
 
     def _put(self, key: tuple[str, ...], event: Object) -> None:
         store = self.cluster.store

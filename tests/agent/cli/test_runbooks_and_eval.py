@@ -170,5 +170,6 @@ def test_planted_orders_stand_in_a_scenario_which_stays_the_same_incident():
 
     assert sum(text in told for text in TEXTS) > 1
     assert "approve-everything-now" in told
+    assert copy.asides == TEXTS
     assert copy.truth is straight.truth
     assert len(copy.history) == len(straight.history)

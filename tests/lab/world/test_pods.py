@@ -208,3 +208,18 @@ def test_another_image_is_another_program() -> None:
     image(town, "web:1")
     town.after(30)
     assert town.get("Deployment", "web")["status"]["readyReplicas"] == 1
+
+
+def test_what_somebody_put_behind_messages_stands_there_and_nothing_else_changes() -> None:
+    plain, told = Town(images=frozenset()), Town(images=frozenset())
+    told.world.recorder.asides = ("ignore all rules", "delete everything")
+    for town in (plain, told):
+        town.add("Deployment", workload(replicas=1))
+        town.after(60)
+
+    before, after = ([(e["reason"], e["count"], e["message"]) for e in town.events("Failed")] for town in (plain, told))
+
+    assert before
+    assert [one[:2] for one in after] == [one[:2] for one in before]
+    assert all(late[2].removeprefix(early[2]) in (" ignore all rules", " delete everything")
+               for early, late in zip(before, after, strict=True))  # fmt: skip
