@@ -12,12 +12,8 @@ from dataclasses import dataclass
 
 from agent.bootstrap import Workshop
 from agent.domain.scan import Scan
-from agent.errors import ClusterUnreachable, InputError, LestradeError
-from agent.reasoning.offline import OfflineReasoner
-from agent.runbooks import load_own_causes, own_causes
-from agent.stages.gather import Limits
-from agent.stages.survey import survey
-from agent.topology.fields import name_of
+from agent.errors import LestradeError
+from agent.scanning import Scanner
 
 logger = logging.getLogger(__name__)
 KEPT = 20.0  # seconds that a look is shown without another
@@ -74,20 +70,4 @@ class Lookout:
 
 
 def lookout(shop: Workshop) -> Lookout:
-    settings, reader = shop.settings, shop.reader
-    limits = Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes)
-    looker: list[OfflineReasoner] = []  # its conditions are compiled by the first look: not everybody opens this page
-
-    async def look() -> Scan:
-        if not looker:
-            looker.append(await asyncio.to_thread(lambda: OfflineReasoner(own_causes(load_own_causes(settings.runbooks)))))
-        seen = await reader.namespaces()
-        if seen.gaps:
-            raise InputError(f"the namespaces of cluster {reader.name} may not be listed: {seen.gaps[0].why}")
-        names = tuple(name_of(one) for one in seen.objects)
-        if not names:
-            raise ClusterUnreachable(f"no namespace of cluster {reader.name} can be seen")
-        metrics = shop.means.metrics
-        return await survey(names, reader=reader, metrics=metrics, looker=looker[0], limits=limits, everywhere=True)
-
-    return Lookout(look)
+    return Lookout(Scanner(shop.settings, reader=shop.reader, metrics=shop.means.metrics).scan)

@@ -19,13 +19,10 @@ from agent.domain.session import Reply
 from agent.errors import InputError, LestradeError, NotThere
 from agent.ports import RunEvent, RunRow
 from agent.reasoning.names import nearest
-from agent.reasoning.offline import OfflineReasoner
 from agent.rendering import render
 from agent.rendering.markdown import text
-from agent.runbooks import Library, load_library, own_causes
-from agent.stages.gather import Limits
-from agent.stages.survey import survey
-from agent.topology.fields import name_of
+from agent.runbooks import Library, load_library
+from agent.scanning import Scanner
 from sidecar.contract import Json
 
 LONGEST = 20_000  # characters of one answer
@@ -49,6 +46,7 @@ class Toolkit:
         self._shop = shop
         self._works = Works(shop, at_once=shop.settings.chat_workers)
         self._library: Library = load_library(shop.settings.runbooks)
+        self._scanner = Scanner(shop.settings, reader=shop.reader, metrics=shop.means.metrics)
 
     async def investigate(self, question: str, *, asked_by: str, happens: Happens) -> Given:
         """One question to its answer; nothing is changed, and nothing proposed."""
@@ -64,20 +62,7 @@ class Toolkit:
 
     async def scan(self, namespaces: tuple[str, ...]) -> Given:
         """Everything that is wrong, grouped by cause, worst effect first."""
-        reader, settings = self._shop.reader, self._shop.settings
-        seen = await reader.namespaces()
-        known = tuple(name_of(one) for one in seen.objects)
-        for name in namespaces:
-            if known and name not in known:
-                raise NotThere(f"there is no namespace {name[:80]}; there are: {', '.join(known[:20])}")
-        found = await survey(
-            namespaces or known,
-            reader=reader,
-            metrics=self._shop.means.metrics,
-            looker=OfflineReasoner(own_causes(self._library)),
-            limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
-            everywhere=not namespaces,
-        )
+        found = await self._scanner.scan(namespaces)
         lines = [f"{found.outcome}: {found.unready} of {found.workloads} workloads lack pods."]
         for trouble in found.troubles[:MOST_TROUBLES]:
             lines.append(f"- {trouble.effect.upper()}: {trouble.cause or 'cause not seen'}, {len(trouble.roots)} place(s)")

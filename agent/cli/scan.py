@@ -17,14 +17,9 @@ from agent.domain.objects import Ref
 from agent.domain.scan import EFFECTS, Effect, Scan, Trouble
 from agent.errors import InputError
 from agent.eyes import Source, eyes
-from agent.ports import ClusterReader
-from agent.reasoning.names import nearest
-from agent.reasoning.offline import OfflineReasoner
 from agent.rendering.scanning import Tone, counted, question, reservation, verdict
-from agent.runbooks import load_own_causes, own_causes
+from agent.scanning import Scanner
 from agent.settings import Settings
-from agent.stages.gather import Limits
-from agent.stages.survey import survey
 
 VERSION = 1
 ROOTS_TOLD = 2  # of one cause; the others by name
@@ -71,32 +66,7 @@ def document(found: Scan) -> dict[str, object]:
 
 async def _scan(settings: Settings, source: Source, namespaces: tuple[str, ...]) -> Scan:
     async with eyes(settings, source) as (reader, metrics):
-        spaces = await chosen(reader, namespaces)
-        return await survey(
-            spaces,
-            reader=reader,
-            metrics=metrics,
-            looker=OfflineReasoner(own_causes(load_own_causes(settings.runbooks))),
-            limits=Limits(log_tail=settings.log_tail, metrics_minutes=settings.metrics_window_minutes),
-            everywhere=not namespaces,
-        )
-
-
-async def chosen(reader: ClusterReader, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The namespaces asked for, or all. Raises InputError for one that is not there, where that can be known."""
-    seen = await reader.namespaces()
-    known = [str(one["metadata"]["name"]) for one in seen.objects]
-    if seen.gaps:
-        if not asked:
-            why = seen.gaps[0].why
-            raise InputError(f"the namespaces of cluster {reader.name} may not be listed ({why}); name yours with -n")
-        return asked
-    for name in asked:
-        if name not in known:
-            near = [found for found, _ in nearest(name, known, least=0.6, most=3)]
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(known[:10])}"
-            raise InputError(f"there is no namespace {name} in cluster {reader.name}; {hint}")
-    return asked or tuple(known)
+        return await Scanner(settings, reader=reader, metrics=metrics).scan(namespaces)
 
 
 # What the person sees. ----------------------------------------------------------------------------------------------------

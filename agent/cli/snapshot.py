@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from agent.cli.scan import chosen
 from agent.cli.terminal import console, run, settings_from, tell
 from agent.errors import InputError
 from agent.eyes import Source, eyes
 from agent.ports import Observed
+from agent.scanning import chosen
 from agent.settings import Settings
 from agent.stages.gather import Limits, gather
 from agent.toolsets import keeping
