@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from agent.bootstrap import Workshop
 from agent.chat import wording
 from agent.chat.belongings import belonging, is_known
+from agent.chat.elliptic import name_of
 from agent.chat.exchange import Exchange, Found, Stepped
 from agent.chat.following import thread_after
 from agent.chat.meaning import Ask, AskOfRelated, Hush, Meaning, Read, Recheck, Repair, Show, Talk
-from agent.chat.references import name_of
 from agent.chat.silencing import Silencings
 from agent.chat.streams import events_of, logs_of
 from agent.chat.talk import SAID, waiting_for

@@ -6,7 +6,7 @@ Everything in it stands in the run's report; here it is short. Text of the clust
 from collections.abc import Iterator, Sequence
 
 from agent.chat.belongings import Belonging
-from agent.chat.references import name_of
+from agent.chat.elliptic import name_of
 from agent.chat.streams import Excerpt
 from agent.domain.answer import Answer
 from agent.domain.evidence import Evidence

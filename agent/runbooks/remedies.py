@@ -1,6 +1,5 @@
 """From a cause and its page to concrete remedies: templates filled, targets and before-values taken from live objects. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from agent.domain.objects import Manifest, Ref
 from agent.domain.runbook import Page, Probe, Remedy
 from agent.runbooks.conditions import compile_condition, spelled_out
 from agent.runbooks.documents import document_of
+from agent.runbooks.filling import Unfillable, Words, read_ref, spelled
 from agent.runbooks.pages import Library
 from agent.runbooks.reading import FINDING
 from agent.signals.masking import safe
 from agent.topology import Topology
-from agent.topology.fields import at, labels_of, ref_of, text
+from agent.topology.fields import labels_of, ref_of, text
 from agent.topology.kinds import plain
-from sidecar.contract import Action, Json, ObjectRef, Verification
+from sidecar.contract import Action, ObjectRef, Verification
 
-_PLACE = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_]+)*)\}")
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 _GROUP_VERSIONS = {
     "Deployment": "apps/v1",
@@ -58,10 +57,6 @@ class Candidate:
     why: str = ""
 
 
-class _Unfillable(Exception):
-    """A template names something that is not there; the text says what."""
-
-
 def api_version_of(kind: str, manifest: Manifest | None = None) -> str:
     """The object's own apiVersion where it says one (list items of the API do not), else the well-known one."""
     return (text(manifest, "apiVersion") if manifest is not None else "") or _GROUP_VERSIONS.get(kind, "v1")
@@ -91,7 +86,7 @@ def candidates(cause: RankedCause, library: Library, topology: Topology) -> tupl
             continue
         try:
             found.append(_candidate(remedy, page, finding, topology))
-        except _Unfillable as exc:
+        except Unfillable as exc:
             unfilled.append(f"{remedy.title}: {exc}")
     if not found:
         reason = "; ".join(unfilled) or "no remedy of the page fits what was found"
@@ -100,7 +95,7 @@ def candidates(cause: RankedCause, library: Library, topology: Topology) -> tupl
 
 
 def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology) -> Candidate:
-    words = _Words(finding, topology)
+    words = Words(finding, topology)
     why = str(words.fill(remedy.why)) or finding.statement[:480]
     if remedy.human:
         return Candidate(title=str(words.fill(remedy.title)), human=str(words.fill(remedy.human)), why=why)
@@ -112,10 +107,10 @@ def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology)
             actions.append(_action(cast(Mapping[str, Any], step["action"]), filler, topology))
             expects.append(str(filler.fill(step.get("expect", "")))[:480] or expect)
     if not actions:
-        raise _Unfillable("there is nothing to do it to")
+        raise Unfillable("there is nothing to do it to")
     checks = tuple(one for probe in page.probes for one in _verification(probe, words, topology))
     if not any(not one.optional for one in checks):
-        raise _Unfillable("it could not be seen whether it helped")
+        raise Unfillable("it could not be seen whether it helped")
     return Candidate(
         title=str(words.fill(remedy.title)), actions=tuple(actions), expects=tuple(expects), verification=checks, why=why
     )
@@ -124,88 +119,26 @@ def _candidate(remedy: Remedy, page: Page, finding: Finding, topology: Topology)
 def own_action(finding: Finding, action: Mapping[str, Any], why: str, library: Library, topology: Topology) -> Candidate:
     """An action that no page names, such as a model's: of the contract, on what the cause is about, and seen to help or not."""
     kind, target = safe(str(action.get("kind", "")), limit=40), read_ref(safe(str(action.get("target", "")), limit=320))
-    unit, words = topology.unit(finding.subject), _Words(finding, topology)
+    unit, words = topology.unit(finding.subject), Words(finding, topology)
     near = {finding.subject, unit, *finding.affects, *topology.depends_on(unit), *map(ref_of, topology.pods_of(unit))}
     page = library.page(finding.cause)
     probes = (*(page.probes if page else ()), Probe(kubernetes=spelled(unit), condition="workload-ready", within_seconds=180))
     try:
         if target not in near:
-            raise _Unfillable(f"{target} is not what the cause is about")
+            raise Unfillable(f"{target} is not what the cause is about")
         done = _action(action, words, topology)
         checks = tuple(one for probe in probes for one in _verification(probe, words, topology))[:20]
         if not any(not one.optional for one in checks):
-            raise _Unfillable("it could not be seen whether it helped")
-    except (_Unfillable, ValueError, TypeError, KeyError, AttributeError) as exc:  # whoever proposed it may have sent anything
-        why = str(exc) if isinstance(exc, _Unfillable) else "it has not the form of an action"
+            raise Unfillable("it could not be seen whether it helped")
+    except (Unfillable, ValueError, TypeError, KeyError, AttributeError) as exc:  # whoever proposed it may have sent anything
+        why = str(exc) if isinstance(exc, Unfillable) else "it has not the form of an action"
         return Candidate(title="a person", human=f"a model proposed what is not possible: {kind} {target}: {why}")
     return Candidate(
         title=f"{kind} {target}", actions=(done,), expects=("the checks of the plan hold",), verification=checks, why=why
     )
 
 
-class _Words:
-    """What templates may name: {subject} {name} {namespace} {affected} {params.x} {item}."""
-
-    def __init__(self, finding: Finding, topology: Topology, item: Json = None) -> None:
-        self._finding, self._topology, self._item = finding, topology, item
-
-    def with_item(self, item: Json) -> "_Words":
-        return _Words(self._finding, self._topology, item)
-
-    def fill(self, template: Any) -> Any:
-        """Text with places filled; a text that is one place becomes that value with its type. Raises _Unfillable."""
-        if isinstance(template, str):
-            whole = _PLACE.fullmatch(template)
-            if whole:
-                return self._value(whole[1])
-            return _PLACE.sub(lambda match: _said(self._value(match[1])), template)
-        if isinstance(template, Mapping):
-            return {key: self.fill(value) for key, value in template.items()}
-        if isinstance(template, list | tuple):
-            return [self.fill(value) for value in template]
-        return template
-
-    def _value(self, place: str) -> Any:
-        finding = self._finding
-        head, _, rest = place.partition(".")
-        match head:
-            case "subject":
-                return spelled(finding.subject)
-            case "name":
-                return finding.subject.name
-            case "namespace":
-                return finding.subject.namespace
-            case "affected":
-                units = [self._topology.unit(one) for one in finding.affects]
-                units = [one for one in units if one != finding.subject] or units or [finding.subject]
-                return spelled(units[0])
-            case "item":
-                return self._item
-            case "params":
-                value = at(dict(finding.params), *rest.split("."))
-                if value is None or value == "":
-                    raise _Unfillable(f"{rest} is not known")
-                return value
-            case _:
-                raise _Unfillable(f"{{{place}}} means nothing")
-
-
-def spelled(ref: Ref) -> str:
-    """Kind/namespace/name, as templates and params write an object."""
-    return f"{ref.kind}/{ref.namespace}/{ref.name}"
-
-
-def read_ref(words: str) -> Ref:
-    kind, _, rest = words.partition("/")
-    namespace, _, name = rest.rpartition("/")
-    return Ref(kind, namespace.strip("/"), name)
-
-
-def _said(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _items(step: Mapping[str, Any], words: _Words) -> Iterator[_Words]:
+def _items(step: Mapping[str, Any], words: Words) -> Iterator[Words]:
     if "for_each" not in step:
         yield words
         return
@@ -214,7 +147,7 @@ def _items(step: Mapping[str, Any], words: _Words) -> Iterator[_Words]:
         yield words.with_item(item)
 
 
-def _action(template: Mapping[str, Any], words: _Words, topology: Topology) -> Action:
+def _action(template: Mapping[str, Any], words: Words, topology: Topology) -> Action:
     filled = words.fill(dict(template))
     ref = read_ref(str(filled.get("target", "")))
     if filled.get("kind") == "create_object":
@@ -225,7 +158,7 @@ def _action(template: Mapping[str, Any], words: _Words, topology: Topology) -> A
     else:
         target = object_ref(topology, ref)
     if target is None:
-        raise _Unfillable(f"{ref} is not there")
+        raise Unfillable(f"{ref} is not there")
     if filled.get("kind") == "change_fields":
         live = topology.objects[ref]
         filled["changes"] = [_change(live, one) for one in filled.get("changes", [])]
@@ -233,7 +166,7 @@ def _action(template: Mapping[str, Any], words: _Words, topology: Topology) -> A
         return _ACTION.validate_python({**filled, "target": target}, strict=False)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        raise _Unfillable(f"no such action: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise Unfillable(f"no such action: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _change(live: Manifest, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,7 +195,7 @@ def _pointer(parts: Sequence[str]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[Verification]:
+def _verification(probe: Probe, words: Words, topology: Topology) -> Iterator[Verification]:
     try:
         if probe.promql:
             promql = str(words.fill(probe.promql))
@@ -271,7 +204,7 @@ def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[V
             )
             return
         targets = words.fill(probe.kubernetes)
-    except _Unfillable:
+    except Unfillable:
         return
     for one in targets if isinstance(targets, list) else [targets]:
         subject = _subject(str(one), topology)
@@ -279,7 +212,7 @@ def _verification(probe: Probe, words: _Words, topology: Topology) -> Iterator[V
         if subject is not None and condition:
             try:
                 filled = str(words.fill(condition))
-            except _Unfillable:
+            except Unfillable:
                 continue
             yield Verification(
                 description=f"{subject}: {probe.condition}"[:480],
