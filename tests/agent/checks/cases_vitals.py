@@ -83,3 +83,9 @@ def _() -> World:
     objects = app("web")
     said = ["ERROR getaddrinfo EAI_AGAIN cart"] * 5
     return [*objects, *app("cart"), node()], [log(objects[2], lines(*said))]
+
+
+@case("local-ports-exhausted", "Deployment/web")
+def _() -> World:
+    objects = app("web")
+    return objects, [log(objects[2], lines(*["ERROR dial tcp 10.0.0.9:6379: connect: cannot assign requested address"] * 4))]

@@ -74,6 +74,51 @@ def test_the_counter_of_a_nat_gateway_says_that_its_ports_are_used_up():
     assert "outbound-connections-failing" in causes(objects, [said], [counter])
 
 
+NAT = {"nat_gateway_id": "nat-0a1"}
+ROOM = measured("azure_allocatedsnatports_average", [1024.0] * 9, **NAT)
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [measured("aws_natgateway_error_port_allocation_sum", range(21), **NAT)],
+        [measured("azure_loadbalancer_snatconnectioncount_total", range(21), connectionstate="Failed", **NAT)],
+        [measured("azure_usedsnatports_average", [1019.0] * 9, **NAT), ROOM],
+        [measured("stackdriver_nat_gateway_router_googleapis_com_nat_dropped_sent_packets_count", range(21), **NAT)],
+    ],
+)  # fmt: skip
+def test_the_way_out_that_counts_its_own_failures_is_named_though_no_log_was_seen(series):
+    found = [one for one in run(topology(*app("web"), series=series)) if one.cause == "outbound-connections-failing"]
+    assert [str(one.subject) for one in found] == ["NatGateway nat-0a1"]
+    assert "(SNAT)" in found[0].statement
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [measured("aws_natgateway_error_port_allocation_sum", [7.0] * 21, **NAT)],
+        [measured("azure_loadbalancer_snatconnectioncount_total", range(21), connectionstate="Successful", **NAT)],
+        [measured("azure_usedsnatports_average", [200.0] * 9, **NAT), ROOM],
+        [measured("app_destination_failures_total", range(21))],
+        [measured("aws_natgateway_packets_drop_count_sum", [float(n // 10) for n in range(21)], **NAT)],
+    ],
+)  # fmt: skip
+def test_a_way_out_with_ports_to_spare_is_well(series):
+    assert causes(app("web"), series=series) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR listen tcp 10.0.0.9:6379: bind: cannot assign requested address",
+        "INFO retrying: EADDRNOTAVAIL is handled by the pool",
+    ],
+)
+def test_an_address_that_is_not_the_pods_own_is_no_lack_of_ports(said):
+    objects = app("web")
+    assert "local-ports-exhausted" not in causes(objects, [log(objects[2], lines(*[said] * 4))])
+
+
 def test_a_policy_that_lets_dns_answers_be_read_has_learned_the_name():
     objects, logs = CASES["cilium-name-not-learned"][1]()
     dns = {"toPorts": [{"ports": [{"port": "53"}], "rules": {"dns": [{"matchPattern": "*"}]}}]}
