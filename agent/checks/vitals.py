@@ -1,16 +1,13 @@
-"""What nodes' own metrics tell before their conditions do: a runtime that answers late, a clock that is off, networks whose
-packets do not fit."""
+"""What nodes' own metrics tell before their conditions do: a runtime that answers late, a clock that is off, lookups of names
+that get lost."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from agent.checks.callers import log_troubles
 from agent.checks.dns import dns_pods, dns_troubles
 from agent.checks.loaded import node_of, nodes_of
 from agent.checks.registry import check, quote_field
-from agent.checks.told import credible, sayings
-from agent.domain.finding import Finding, Quote
+from agent.domain.finding import Finding
 from agent.domain.objects import Ref, Series
 from agent.signals.logs import started_lately
 from agent.signals.readings import LATELY, growth, last, named, quantile
@@ -23,16 +20,6 @@ RELIST = 3.0  # seconds of the 99th percentile; a relist is due each second, and
 OFF = 0.5  # seconds; NodeClockSkewDetected of the node mixin warns at 0.05
 DROPPED = 10  # failed insertions in ten minutes from which it is more than chance
 APART = 5.0  # seconds between the node's clock and that of whoever scraped it, beyond what a scrape takes
-_PHYSICAL = re.compile(r"^(?:eth|ens|enp|eno|em|bond|wl)\w*$")
-# What a tunnel adds to each packet, by the names that network plugins give their devices. (Cilium's devices keep 1500 and set the
-# size by route: nothing can be read from them.)
-_TUNNELS = (
-    (re.compile(r"^(?:flannel\.|vxlan)"), 50),
-    (re.compile(r"^genev?e?"), 50),
-    (re.compile(r"^tunl"), 20),
-    (re.compile(r"^wg|^wireguard"), 60),
-)
-_TOO_BIG = re.compile(r"message too long|EMSGSIZE|fragmentation needed|frag(?:mentation)? needed|packet too big|path MTU", re.I)
 
 
 @check("pleg-slow", weight=0.8)
@@ -82,51 +69,6 @@ def clock_is_off(topology: Topology) -> Iterator[Finding]:
             statement=f"The clock of {node} is {words}{'' if synced else ', and is not synchronised'}: certificates and tokens"
             " that are valid elsewhere are not yet, or no longer, valid there.",
         )
-
-
-@check("network-mtu-mismatch", weight=0.78)
-def packets_do_not_fit(topology: Topology) -> Iterator[Finding]:
-    """A tunnel whose packets are larger than what carries them, where connections hang; or somebody says so."""
-    told = credible(sayings(topology, _TOO_BIG, ("message too long", "emsgsize", "needed", "too big", "mtu")))
-    hanging = [
-        (unit, quote)
-        for unit, trouble, quote in log_troubles(topology)
-        if trouble.kind in ("timeout", "tls", "reset") and trouble.count >= 3 and started_lately(trouble.last, topology.now)
-    ]
-    suffers = tuple(dict.fromkeys([*(unit for unit, _ in hanging), *(one.unit for one in told)]))
-    if not suffers:
-        return
-    for node, known in sorted(nodes_of(topology, ("node_network_mtu_bytes",)).items()):
-        sizes = {one.labels.get("device", ""): last(one) or 0.0 for one in known["node_network_mtu_bytes"]}
-        below = min((size for device, size in sizes.items() if _PHYSICAL.match(device) and size), default=0.0)
-        over = [
-            (device, size, add)
-            for device, size in sorted(sizes.items())
-            for pattern, add in _TUNNELS
-            if pattern.match(device) and size + add > below > 0
-        ]
-        if over:
-            device, size, add = over[0]
-            words = (
-                f"{device} has an MTU of {size:.0f}, its packets need {add} bytes more, and what carries them takes {below:.0f}"
-            )
-            yield _mtu(node, words, suffers, [quote for _, quote in hanging[:2]])
-            return
-    if told:
-        words = " ".join(told[0].words.split())[:200]
-        yield _mtu(told[0].unit, words, suffers, [one.quote for one in told[:2]])
-
-
-def _mtu(subject: Ref, words: str, suffers: tuple[Ref, ...], quotes: list[Quote]) -> Finding:
-    where = f" on {subject}" if subject.kind == "Node" else ""
-    return Finding(
-        cause="network-mtu-mismatch",
-        subject=subject,
-        affects=tuple(one for one in suffers if one != subject),
-        quotes=(quote_field(subject, "network", words), *quotes),
-        statement=f"Large packets do not get through{where} while small ones do: {words}. So connections stand, and hang"
-        f" with the first large answer ({', '.join(map(str, suffers[:3]))}).",
-    )
 
 
 @check("dns-lookups-dropped", weight=0.72)

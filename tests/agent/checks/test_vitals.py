@@ -45,6 +45,69 @@ def test_a_tunnel_that_is_too_large_is_no_fault_while_nothing_hangs():
     assert causes([*app("web"), node()], (), SERIES["network-mtu-mismatch"]) == []
 
 
+def _hanging():
+    objects, logs = CASES["network-mtu-mismatch"][1]()
+    return [*objects, node("node-2"), node("node-3")], logs
+
+
+def _device(of: str, size: float):
+    return measured("node_network_mtu_bytes", [size] * 3, node=of, device="eth0")
+
+
+ALIKE = [_device("node-2", 1500.0), _device("node-3", 1500.0)]
+PLUGIN = {
+    "calico-config": {"veth_mtu": "8951"},
+    "cilium-config": {"mtu": "9000", "tunnel-protocol": "vxlan"},
+    "kube-flannel-cfg": {"net-conf.json": '{"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw", "MTU": 8951}}'},
+}
+
+
+@pytest.mark.parametrize(
+    ("series", "subject", "says"),
+    [
+        ([_device("node-1", 1400.0), *ALIKE], "Node node-1", "an MTU of 1400, those of 2 other nodes 1500"),
+        ([measured("node_netstat_Ip_FragFails", range(21), node="node-2")], "Node node-2", "Ip_FragFails +20"),
+        (
+            [measured("cilium_drop_count_total", range(21), reason="Fragmentation needed", node="node-3")],
+            "Node node-3",
+            "fragmentation needed",
+        ),
+    ],
+)
+def test_packets_that_do_not_fit_show_in_sizes_and_counters_of_nodes(series, subject, says):
+    objects, logs = _hanging()
+    found = [one for one in run(topology(*objects, logs=logs, series=series)) if one.cause == "network-mtu-mismatch"]
+    assert [str(one.subject) for one in found] == [subject]
+    assert says in found[0].statement
+
+
+@pytest.mark.parametrize("name", sorted(PLUGIN))
+def test_a_network_plugin_that_is_told_more_than_the_nodes_take_is_to_blame(name):
+    objects, logs = _hanging()
+    setting = obj("ConfigMap", name, namespace="kube-system", data=PLUGIN[name])
+    found = [
+        one
+        for one in run(topology(*objects, setting, logs=logs, series=[_device("node-1", 1500.0), *ALIKE]))
+        if one.cause == "network-mtu-mismatch"
+    ]
+    assert [str(one.subject) for one in found] == [f"ConfigMap kube-system/{name}"]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [_device("node-1", 1500.0), *ALIKE],
+        [_device("node-1", 9001.0), _device("node-2", 1500.0)],  # which of two is the odd one nobody can say
+        [_device("node-1", 1500.0), _device("node-2", 1500.0), _device("node-3", 1400.0)],  # nobody that hangs is there
+        [measured("node_netstat_Ip_FragFails", [5.0] * 21, node="node-2")],
+    ],
+)
+def test_sizes_that_fit_and_counters_that_rest_are_no_finding(series):
+    objects, logs = _hanging()
+    setting = obj("ConfigMap", "calico-config", namespace="kube-system", data={"veth_mtu": "1380"})
+    assert "network-mtu-mismatch" not in causes([*objects, setting], logs, series)
+
+
 def test_a_clock_that_is_off_by_milliseconds_and_a_runtime_that_answers_at_once_are_well():
     quick = "kubelet_pleg_relist_duration_seconds_bucket"
     series = [
