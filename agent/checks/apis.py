@@ -1,26 +1,20 @@
-"""APIs of the cluster that do not answer or are not there: aggregated APIs, versions that were removed, CA and client
-certificates, signing requests of kubelets that nobody approves."""
+"""APIs of the cluster that do not answer, and what they are trusted by: aggregated APIs, CA and client certificates, signing
+requests of kubelets that nobody approves."""
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from agent.checks.policies import API_SERVER
 from agent.checks.registry import check, quote_condition, quote_field
-from agent.checks.told import sayings
 from agent.domain.finding import Finding
 from agent.domain.objects import Manifest, Ref
 from agent.signals.readings import growth, named
 from agent.topology import Topology
 from agent.topology.backends import backend
 from agent.topology.certificates import all_over, read_bundle, read_pem
-from agent.topology.fields import at, condition, created_at, items, mapping, name_of, ref_of, text, time_at
+from agent.topology.fields import condition, created_at, items, mapping, name_of, ref_of, text, time_at
 
 SETTLES = timedelta(minutes=2)
-_NO_KIND = re.compile(r'no matches for kind \\?"(?P<kind>[A-Za-z]\w+)\\?" in (?:version|group) \\?"(?P<version>[\w./-]+)\\?"')
-_SERVED = re.compile(
-    r"the server could not find the requested resource \((?:get|post|put|patch|delete) (?P<plural>[a-z]+)\.(?P<group>[\w.-]+)\)"
-)
 _NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 PATIENCE = timedelta(minutes=5)
 
@@ -52,52 +46,6 @@ def no_answer(topology: Topology) -> Iterator[Finding]:
             statement=f"{ref} is not available ({text(said, 'reason')}), because {why}"
             + (f"; {', '.join(map(str, sorted(users)[:4]))} need{'s' if len(users) == 1 else ''} it." if users else "."),
         )
-
-
-@check("api-version-removed", weight=0.93)
-def no_such_api(topology: Topology) -> Iterator[Finding]:
-    """A workload or tool asks for a kind or version that the API server does not serve (any more, or yet)."""
-    told = [
-        *sayings(topology, _NO_KIND, ("no matches for kind",)),
-        *sayings(topology, _SERVED, ("could not find the requested resource",)),
-    ]
-    for one in told:
-        groups = one.match.groupdict()
-        asked = groups.get("version") or groups.get("group") or ""
-        what = groups.get("kind") or groups.get("plural") or ""
-        crd = _definition(topology, what, asked)
-        if one.unit not in topology.objects:
-            continue
-        if crd is not None:
-            served = ", ".join(
-                text(version, "name") for version in items(crd, "spec", "versions") if at(version, "served") is True
-            )
-            if "/" in asked and asked.rpartition("/")[2] in served.split(", "):
-                continue  # it is served by now
-            why = f"{ref_of(crd)} serves {served or 'no version'}"
-        else:
-            why = (
-                "no CustomResourceDefinition or API of the cluster offers it"
-                if topology.of_kind("CustomResourceDefinition")
-                else ""
-            )
-        yield Finding(
-            cause="api-version-removed",
-            subject=one.unit,
-            since=one.first,
-            quotes=(one.quote,),
-            params={"kind": what, "version": asked},
-            statement=f"{one.unit} asks for {what} in {asked}, which the API server does not serve{f': {why}' if why else ''}.",
-        )
-
-
-def _definition(topology: Topology, kind: str, version: str) -> Manifest | None:
-    group = version.rpartition("/")[0] or version
-    for crd in topology.of_kind("CustomResourceDefinition"):
-        names = mapping(crd, "spec", "names")
-        if kind in (text(names, "kind"), text(names, "plural")) and text(crd, "spec", "group") == group:
-            return crd
-    return None
 
 
 @check("cluster-ca-expired", weight=0.98, wide=True)

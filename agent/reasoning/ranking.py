@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.checks import is_wide, weight_of
+from agent.checks.traced import cleared
 from agent.domain.finding import Finding, RankedCause, RuledOut
 from agent.domain.objects import Ref
 from agent.reasoning.explaining import because, change_before, changed, explained_by, less_likely, stale
@@ -26,7 +27,7 @@ WIDE = 0.65  # how much what holds for the whole cluster has to do with any ques
 SOON = timedelta(minutes=15)  # a change that near before a finding speaks for it
 LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
 SPREADING = frozenset({"connection-pool-exhausted", "server-limit-reached"})  # who waits for another's has the same trouble
-ANNOUNCED = frozenset({"node-going-away"})  # what is yet to come accounts for nothing that is
+ANNOUNCED = frozenset({"node-going-away", "api-version-going-away"})  # what is yet to come accounts for nothing that is
 VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
 
 
@@ -78,7 +79,7 @@ def rank(
     told = [(one, explainers[one.id]) for one in active]
     ruled = [RuledOut(finding=one, by=explained_by(one, explainer, topology)) for one, explainer in told if explainer is not None]
     ruled += [
-        RuledOut(finding=one, by=_outranked(one, one in kept and one not in fresh, causes[0], near, begun))
+        RuledOut(finding=one, by=_outranked(one, one in kept and one not in fresh, causes[0], near, begun, topology))
         for one in order
         if one.id not in chosen
     ]
@@ -92,10 +93,12 @@ def rank(
     return Ranking(causes=causes, ruled_out=tuple(ruled), elsewhere=elsewhere, symptoms=unexplained)
 
 
-def _outranked(one: Finding, is_stale: bool, first: RankedCause, near: dict[str, float], begun: datetime | None) -> str:
+def _outranked(
+    one: Finding, is_stale: bool, first: RankedCause, near: dict[str, float], begun: datetime | None, topology: Topology
+) -> str:
     if is_stale and begun is not None:
         return stale(one, f"{begun:%Y-%m-%d %H:%M}Z")
-    return less_likely(one, first, near[one.id], near[first.finding.id])
+    return less_likely(one, first, near[one.id], near[first.finding.id], topology)
 
 
 def _as_much_about_it(order: Sequence[Finding], near: dict[str, float]) -> list[Finding]:
@@ -211,6 +214,8 @@ def _score(finding: Finding, near: float, explained: int, topology: Topology, be
         value += 0.04  # a tie-break: less than what one more explained finding counts
     if begun is not None and finding.since is not None and finding.since > begun + SLACK:
         value -= 0.08  # later than the trouble; conditions come late, so it is no proof
+    if cleared(topology) and topology.unit(finding.subject) in cleared(topology):
+        value -= 0.15  # the requests that went wrong went well there
     return value
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.agent.builders import NOW, ago, app, container, deployment, lines, log, obj, pod, replica_set
+from tests.agent.builders import NOW, ago, app, container, deployment, lines, log, node, obj, pod, replica_set
 from tests.agent.certificates import pem
 from tests.agent.checks.cases import World, case
 from tests.agent.series import measured
@@ -86,6 +86,19 @@ def _() -> World:
 @case("api-version-removed", "Deployment/web")
 def _() -> World:
     return saying('ERROR no matches for kind "PodDisruptionBudget" in version "policy/v1beta1"', "web")
+
+
+OLD = [
+    measured("apiserver_requested_deprecated_apis", 1, 1, 1, group="policy", version="v1beta1", resource="podsecuritypolicies",
+             removed_release="1.34"),
+]  # fmt: skip
+
+
+@case("api-version-going-away", "Service/kubernetes", series=OLD, question="What is wrong in the cluster?")
+def _() -> World:
+    made = node()
+    made["status"]["nodeInfo"] = {"kubeletVersion": "v1.33.4"}
+    return [*app("web"), made], []
 
 
 @case("cluster-ca-expired", "ConfigMap/kube-root-ca.crt")

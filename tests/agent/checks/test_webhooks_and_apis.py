@@ -7,11 +7,28 @@ import pytest
 from agent.checks import run
 from agent.reasoning.offline import OfflineReasoner
 from agent.topology.certificates import all_over, read_bundle, read_pem
-from tests.agent.builders import NOW, active, ago, app, asked, deployment, event, lines, log, obj, observed, replica_set, topology
+from tests.agent.builders import (
+    NOW,
+    active,
+    ago,
+    app,
+    asked,
+    custom,
+    deployment,
+    event,
+    lines,
+    log,
+    obj,
+    observed,
+    replica_set,
+    told,
+    topology,
+)
 from tests.agent.certificates import bundle, pem
-from tests.agent.checks.cases import refused
+from tests.agent.checks.cases import CASES, refused
 from tests.agent.checks.cases_network import policy
 from tests.agent.checks.cases_webhooks import LATE, REFUSED, UNKNOWN, api_service, failing, scaler, unready, webhook
+from tests.agent.series import measured
 
 
 def found(objects, logs=()):
@@ -167,6 +184,52 @@ def test_a_kind_that_is_served_by_now_or_was_never_installed():
     assert "serves v1" in asked_for("example.com/v1beta1")["api-version-removed"].statement
     assert asked_for("example.com/v1") == {}
     assert "no CustomResourceDefinition" in asked_for("other.com/v1")["api-version-removed"].statement
+
+
+NO_KIND = 'resource mapping not found for name: "web": no matches for kind "Ingress" in version "extensions/v1beta1"'
+ARGO = "The Kubernetes API could not find policy/PodSecurityPolicy for requested resource shop/web. Make sure the CRD is there"
+
+
+def _application(phase, words):
+    result = {"resources": [{"kind": "Ingress", "name": "web", "status": "SyncFailed", "message": words}]}
+    operation = {"phase": phase, "finishedAt": ago(9), "message": "failed", "syncResult": result}
+    spec = {"source": {"repoURL": "https://git.example.com"}}
+    status = {"sync": {"status": "OutOfSync"}, "operationState": operation}
+    return obj("Application", "shop", api="argoproj.io/v1alpha1", spec=spec, status=status)
+
+
+def _flux(kind, api, words, status="False"):
+    return custom(kind, "shop", told("Ready", status, "ReconciliationFailed", words), api=api)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        _application("Failed", NO_KIND),
+        _application("Failed", ARGO),
+        _flux("Kustomization", "kustomize.toolkit.fluxcd.io/v1", NO_KIND),
+        _flux("HelmRelease", "helm.toolkit.fluxcd.io/v2", NO_KIND),
+        _flux("Object", "kubernetes.crossplane.io/v1alpha2", NO_KIND),
+    ],
+    ids=lambda one: one["kind"],
+)
+def test_what_applies_manifests_says_that_a_version_is_not_served(manifest):
+    found = OfflineReasoner().diagnose(asked("what is wrong in shop?"), observed(*app("web"), manifest)).causes
+    assert [one.finding.cause for one in found] == ["api-version-removed"]
+    assert found[0].finding.subject.name == "shop"
+
+
+@pytest.mark.parametrize("manifest", [_application("Succeeded", NO_KIND),
+                                      _flux("Kustomization", "kustomize.toolkit.fluxcd.io/v1", NO_KIND, "True")])  # fmt: skip
+def test_what_was_applied_in_the_end_asks_for_nothing(manifest):
+    assert "api-version-removed" not in found([*app("web"), manifest])
+
+
+@pytest.mark.parametrize(("removed", "value"), [("1.36", 1), ("1.34", 0), ("", 1)])
+def test_a_version_that_stays_for_now_is_no_finding(removed, value):
+    objects, _ = CASES["api-version-going-away"][1]()
+    series = measured("apiserver_requested_deprecated_apis", *[value] * 3, group="x", version="v1", removed_release=removed)
+    assert active(run(topology(*objects, series=[series]))) == []
 
 
 # Certificates.
