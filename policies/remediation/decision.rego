@@ -32,14 +32,14 @@ decision := {
 	"verdict": "review",
 	"reasons": [reason | some reason in grounds],
 	"approvals": approvals,
-	"lease_seconds": data.platform.lease.seconds,
+	"lease_seconds": data.remediation.lasting.seconds,
 	"environment": data.remediation.environment.of_plan,
 } if {
 	passes
 	count(grounds) > 0
 }
 
-decision := {"verdict": "allow", "reasons": [], "approvals": null, "lease_seconds": data.platform.lease.seconds} if {
+decision := {"verdict": "allow", "reasons": [], "approvals": null, "lease_seconds": data.remediation.lasting.seconds} if {
 	passes
 	count(grounds) == 0
 }

@@ -21,7 +21,8 @@ class Right(Message):
 
 
 class Lease(Message):
-    """Rights that can do exactly this plan, until `expires_at`. The credential itself never leaves the sidecar."""
+    """Rights that can do exactly this plan, until `expires_at`, no later than a freeze begins or a window closes.
+    `granted_at`: when the approval was claimed for it. The credential itself never leaves the sidecar."""
 
     id: DnsLabel
     plan: Sha256

@@ -140,7 +140,6 @@ def move(
     becomes: LeaseState,
     outcome: str | None = None,
     settlement: Settlement | None = None,
-    granted_at: datetime | None = None,
 ) -> bool:
     """Compare-and-set of the state; False when it was another."""
     values: dict[str, object] = {"state": becomes}
@@ -148,8 +147,6 @@ def move(
         values["outcome"] = outcome
     if settlement is not None:
         values["settlement"] = settlement.model_dump_json()
-    if granted_at is not None:
-        values["granted_at"] = granted_at.timestamp()
     changed = connection.execute(update(_leases).where(_leases.c.id == lease, _leases.c.state.in_(was)).values(**values))
     return changed.rowcount == 1
 

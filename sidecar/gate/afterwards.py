@@ -129,7 +129,7 @@ def _minted(late: leases.Entry, *, desk: Desk) -> leases.Entry | No:
         revoke(late, outcome="not-performed", desk=desk, actor="sidecar", why=minted.detail)
         return No(status="refused", reason="forbidden", message=f"the API server does not grant these rights: {minted.detail}")
     with desk.ledger.write() as transaction:
-        if leases.move(transaction.connection, lease.id, was=("minting",), becomes="live", granted_at=transaction.now):
+        if leases.move(transaction.connection, lease.id, was=("minting",), becomes="live"):
             body = {"identity": lease.identity, "undoes": late.undoes}
             transaction.record("lease-granted", actor="sidecar", plan=lease.plan, lease=lease.id, body=body)
         return leases.get(transaction.connection, lease.id) or late

@@ -6,11 +6,11 @@ mint that a crash or a silent API server cut short.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
-from sidecar.contract import ApprovalsWanted, Json, Lease, ObjectRef, Problem, target_of
+from sidecar.contract import ApprovalsWanted, Decision, Json, Lease, ObjectRef, Problem, target_of
 from sidecar.contract import digest as digest_of
 from sidecar.credentials import Refused, rights_for
 from sidecar.credentials import store as leases
@@ -94,6 +94,7 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
     if (no := _taken(entry, desk=desk)) is not None:
         return no
     looks = Looks(desk.cluster, desk.silencer)
+    judged_at = desk.ledger.now()  # looks are no older
     history = history_of(digest, desk=desk)
     facts = desk.facts.gather(entry.plan, history, through=looks)  # first: it looks at all of it at once
     objections, _, effects = examine(entry.plan, through=looks)
@@ -102,8 +103,9 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
     if objections or effects != entry.effects:
         detail = objections[0].message if objections else "an object is no longer as it was when the plan was judged"
         return void(digest, "target-changed", detail, desk=desk)
-    if (no := _by_policy(entry, facts, desk=desk)) is not None:
-        return no
+    said = _by_policy(entry, facts, desk=desk)
+    if isinstance(said, Problem):
+        return said
     if desk.issuer.plan_bound is not None and (missing := desk.issuer.plan_bound.missing()):
         return problem(409, "admission-not-in-place", f"leases could not be held to their plans: {missing}", fix=INSTALL)
     with desk.turns.alone(CLAIMS):
@@ -111,8 +113,16 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
             return no
         lately = history_of(digest, desk=desk)
         if lately != history:
-            no = _by_policy(entry, desk.facts.gather(entry.plan, lately, through=looks), desk=desk)
-        return no or _claim(entry, desk=desk, actor=actor)
+            said = _by_policy(entry, desk.facts.gather(entry.plan, lately, through=looks), desk=desk)
+            if isinstance(said, Problem):
+                return said
+        return _claim(entry, holds_until=_holds_until(said, judged_at), desk=desk, actor=actor)
+
+
+def _holds_until(said: Decision, judged_at: datetime) -> datetime:
+    """When a freeze begins, say, or a window closes: the verdict gives no lease a longer time. Facts tell the time in whole
+    seconds, so it may have been nearly one later."""
+    return judged_at + timedelta(seconds=said.lease_seconds - 1)
 
 
 def _taken(entry: approvals.Entry, *, desk: Desk) -> Problem | None:
@@ -133,8 +143,8 @@ def _targets(entry: approvals.Entry) -> list[ObjectRef]:
     return [target for step in entry.plan.steps for target in target_of(step.action)]
 
 
-def _by_policy(entry: approvals.Entry, facts: Facts, *, desk: Desk) -> Problem | None:
-    """Whether the policy would have it so now, with no more people, or others."""
+def _by_policy(entry: approvals.Entry, facts: Facts, *, desk: Desk) -> Decision | Problem:
+    """What the policy says now, if it would have it so with no more people, or others."""
     digest = entry.plan.digest
     again = desk.judge.decide(entry.plan, facts)
     if again.verdict == "deny" and any(reason.rule == "policy-unavailable" for reason in again.reasons):
@@ -147,7 +157,7 @@ def _by_policy(entry: approvals.Entry, facts: Facts, *, desk: Desk) -> Problem |
         return void(digest, "policy-denies", detail, desk=desk)
     if again.verdict == "review" and not _as_strict(entry.decision.approvals, again.approvals):
         return void(digest, "policy-denies", "the policy wants more people, or others, to look at it now", desk=desk)
-    return None
+    return again
 
 
 def _as_strict(given: ApprovalsWanted | None, wanted: ApprovalsWanted | None) -> bool:
@@ -165,7 +175,7 @@ def void(digest: str, code: str, detail: str, *, desk: Desk) -> Problem:
     return problem(409, code, detail, fix="propose the plan again")
 
 
-def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | Problem:
+def _claim(entry: approvals.Entry, *, holds_until: datetime, desk: Desk, actor: str) -> leases.Entry | Problem:
     """One transaction: the approval is used, the targets are taken, and the record says what will be made."""
     digest = entry.plan.digest
     identifier = f"{digest[:12]}-{secrets.token_hex(3)}"
@@ -178,6 +188,11 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
             return problem(409, "expired", "the plan was not leased in time")
         if desk.judge.revision != entry.decision.revision:  # the last look; each step looks again
             return problem(409, "policy-changed", "the policy is another one since the plan was judged", fix="ask again")
+        expires_at = min(holds_until, transaction.now + timedelta(seconds=entry.decision.lease_seconds))
+        if expires_at <= transaction.now:
+            return problem(
+                409, "policy-denies", "the time for changes ends at this moment", fix="ask again: the policy says when"
+            )
         made = Lease(
             id=identifier,
             plan=digest,
@@ -185,7 +200,7 @@ def _claim(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry | 
             identity=desk.issuer.identity(identifier),
             rights=rights_for(entry.plan.steps),
             granted_at=transaction.now,
-            expires_at=transaction.now + timedelta(seconds=entry.decision.lease_seconds),
+            expires_at=expires_at,
         )
         try:
             leases.put(transaction.connection, made, incident=entry.plan.incident, targets=_targets(entry))
@@ -218,7 +233,7 @@ def _minted(held: leases.Entry, entry: approvals.Entry, *, desk: Desk) -> Lease 
             return problem(403, "beyond-ceiling", f"the API server does not grant these rights: {minted.detail}")
         return problem(409, minted.code, minted.detail, fix="propose the plan again")
     with desk.ledger.write() as transaction:
-        if leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live", granted_at=transaction.now):
+        if leases.move(transaction.connection, lease_.id, was=("minting",), becomes="live"):
             transaction.record(
                 "lease-granted", actor="sidecar", plan=lease_.plan, lease=lease_.id, body={"identity": lease_.identity}
             )

@@ -55,8 +55,7 @@ def concrete(approved: Effect, step: Step, held: leases.Entry, entry: approvals.
     """The effect without placeholders: a restart is dated by the lease, so that it is known before, and is one restart."""
     if approved.after.get(RESTARTED_AT) != WHEN_PERFORMED:
         return approved
-    claimed = held.lease.expires_at - timedelta(seconds=entry.decision.lease_seconds)
-    at = claimed + timedelta(seconds=entry.plan.steps.index(step))  # two restarts of one object are two values
+    at = held.lease.granted_at + timedelta(seconds=entry.plan.steps.index(step))  # two restarts of one object are two values
     return replace(approved, after={RESTARTED_AT: at.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
 

@@ -34,7 +34,7 @@ def _answered(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
     eviction = call.path.endswith("/eviction")
     refusals, throttled, stale = 0, 0, 0
     while True:
-        over = why_over(task.held.lease, desk=desk)
+        over = why_over(task.held.lease, taking_back=task.direction == "undo", desk=desk)
         if over:
             return No(status="refused", reason="lease-over", message=over)
         try:
@@ -61,7 +61,7 @@ def _answered(call: ApiCall, task: Task, *, desk: Desk) -> ApiAnswer | No:
 def _credential(task: Task, *, desk: Desk) -> Credential | No:
     minted = desk.issuer.credential(task.held.lease.id)
     if isinstance(minted, Refused):
-        over = why_over(task.held.lease, desk=desk)  # its account goes when it ends
+        over = why_over(task.held.lease, taking_back=task.direction == "undo", desk=desk)  # its account goes when it ends
         if over:
             return No(status="refused", reason="lease-over", message=over)
         raise ClusterUnavailable(f"no token for the lease: the API server says {minted.status}: {minted.detail}")

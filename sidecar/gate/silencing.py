@@ -37,7 +37,7 @@ def known_silence(task: Task, *, desk: Desk) -> Stored | None:
 
 def carry_silence(task: Task, *, desk: Desk) -> Stored | No:
     """Make it, or end it. Raises ClusterUnavailable where nobody can tell what became of it: the step stays begun."""
-    if over := why_over(task.held.lease, desk=desk):
+    if over := why_over(task.held.lease, taking_back=task.direction == "undo", desk=desk):
         return No(status="refused", reason="lease-over", message=over)
     if desk.silencer.absent:
         return No(status="failed", reason="unsupported", message=desk.silencer.absent)

@@ -144,8 +144,9 @@ def _lifting(stopped: switch.Stop, now: datetime, *, desk: Desk) -> set[str]:
     return {known_as(person.name) for person in lately if person is not None and LIFTERS in person.roles and not person.bot}
 
 
-def why_over(lease: Lease, *, desk: Desk) -> str:
-    """Why nothing more may be written under this lease, "" while it may: asked before every request of a step.
+def why_over(lease: Lease, *, taking_back: bool, desk: Desk) -> str:
+    """Why nothing more may be written under this lease, "" while it may: asked before every request of a step. What is done
+    wants the policy that it was judged by; what is taken back does not.
 
     Raises JournalUnavailable when another process may be at work on the lease by now.
     """
@@ -160,7 +161,10 @@ def why_over(lease: Lease, *, desk: Desk) -> str:
     if held is None or held.lease.state != "live" or desk.ledger.now() >= held.lease.expires_at:
         return "the lease is over"
     still = ("leased", "settled") if held.undoes else ("leased",)  # what takes back outlives the plan's own lease
-    return "" if entry is not None and entry.state in still else "the plan is no longer approved"
+    if entry is None or entry.state not in still:
+        return "the plan is no longer approved"
+    replaced = not taking_back and desk.judge.revision != entry.decision.revision
+    return "the policy is another one since the plan was judged" if replaced else ""
 
 
 def end_lease(held: leases.Entry, *, desk: Desk, actor: str, why: str) -> Settlement:

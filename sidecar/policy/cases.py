@@ -7,7 +7,8 @@ A case, in a `*_cases.yaml` beside the rules:
   copy       {JSON Pointer: JSON Pointer}, done before `edit`: a value put at another place too
   remove     [JSON Pointer], done last
   data       merged over platform/data.yaml, lists replaced
-  expect     verdict; rule: the only rule that speaks, or rules: [all that speak]; step; fix (what it holds at least); approvals
+  expect     verdict; rule: the only rule that speaks, or rules: [all that speak]; step; fix (what it holds at least); approvals;
+             lease_seconds
 """
 
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class Expected(_Strict):
     step: str | None = None
     fix: dict[str, Json] | None = None
     approvals: dict[str, Json] | None = None
+    lease_seconds: int | None = None
 
 
 class CaseText(_Strict):
@@ -97,6 +99,8 @@ def failure(case: Case, engine: Engine) -> str:
         return f"no reason has the fix {expected.fix}, but {[reason.get('fix') for reason in reasons]}"
     if expected.approvals is not None and not _holds(answer.get("approvals"), expected.approvals):
         return f"approvals are {answer.get('approvals')} instead of {expected.approvals}"
+    if expected.lease_seconds is not None and answer.get("lease_seconds") != expected.lease_seconds:
+        return f"the lease lasts {answer.get('lease_seconds')} s instead of {expected.lease_seconds}"
     return ""
 
 

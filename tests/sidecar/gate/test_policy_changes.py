@@ -5,9 +5,13 @@ import pytest
 from sidecar.contract import Lease, Problem, Reason
 from sidecar.gate.answer import answer
 from sidecar.gate.lease import lease
+from sidecar.gate.perform import perform
 from sidecar.gate.standing import standing
 from sidecar.gate.submit import submit
+from sidecar.ports import ApiAnswer
 from tests.fakes.sidecar_gate import FakeJudge, World, deployment, make_world, plan, scale
+
+WEB = ("apps", "deployments", "shop", "web")
 
 
 class ReplacedMeanwhile(FakeJudge):
@@ -57,3 +61,50 @@ def test_an_engine_that_is_away_at_the_lease_costs_no_approval(world):
 
     world.judge.verdict, world.judge.reasons = "review", ()
     assert isinstance(lease(digest, desk=world.desk), Lease)
+
+
+def test_a_lease_lasts_no_longer_than_the_verdict_at_its_claim_holds(world):
+    person = world.people.known["ada"]
+    digest = submit(plan(scale(5), scale(6)), desk=world.desk).plan
+    answer(digest, person=person, verdict="approve", plan=digest, revision="rev-1", via="test", desk=world.desk)
+    world.judge.lease_seconds = 40  # a freeze is near: the policy says how near
+    held = lease(digest, desk=world.desk)
+    assert (held.expires_at - world.clock.now()).total_seconds() == 39
+
+    first = perform(held.id, "step-1", desk=world.desk)
+    world.clock.advance(seconds=39)
+    second = perform(held.id, "step-2", desk=world.desk)
+
+    assert (first.status, second.status, second.reason) == ("performed", "refused", "lease-over")
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 5
+
+
+def test_where_the_time_for_changes_ends_at_the_claim_nothing_is_lent_and_the_approval_stays(world):
+    digest = approved(world)
+    world.judge.lease_seconds = 1
+
+    came = lease(digest, desk=world.desk)
+
+    assert isinstance(came, Problem)
+    assert came.code == "policy-denies"
+    assert standing(digest, desk=world.desk).state == "approved"
+    assert world.cluster.writes() == []
+
+
+def test_a_policy_replaced_between_two_requests_of_a_step_stops_the_second(world):
+    digest = approved(world)
+    held = lease(digest, desk=world.desk)
+
+    def replaced_after_the_first(call, identity):
+        if identity == held.identity and world.judge.revision == "rev-1":
+            world.judge.revision = "rev-2"
+            return ApiAnswer(status=403, body={"message": "not there yet"})
+        return None
+
+    world.cluster.before = replaced_after_the_first
+
+    came = perform(held.id, "step-1", desk=world.desk)
+
+    assert (came.status, came.reason) == ("refused", "lease-over")
+    assert "another one since the plan was judged" in came.message
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
