@@ -1,5 +1,5 @@
-"""The same failure in several clusters at once, seen from where all of them are managed: what was changed for all of them is the
-cause, and one incident is enough."""
+"""The same failure in several clusters at once, seen from where all of them are managed (Argo CD, Flux, Azure Fleet, Karmada,
+Open Cluster Management, Rancher Fleet): what was changed for all of them is the cause, and one incident is enough."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ TOGETHER = timedelta(hours=2)  # from the first to the last of them
 _OF_ONE = re.compile(r"[0-9a-f]{8,}|\d+|\"[^\"]*\"|'[^']*'")  # what differs from cluster to cluster: hashes, counts, names
 
 
-@check("same-failure-in-many-clusters", weight=0.9)
+@check("same-failure-in-many-clusters", weight=0.98)
 def of_one_source(topology: Topology) -> Iterator[Finding]:
     """Argo CD Applications of one source and revision fail alike in two or more destinations."""
     failing: dict[tuple[str, str, str, str, str], list[tuple[Manifest, datetime | None]]] = {}
@@ -58,7 +58,7 @@ def _destination(one: Manifest) -> str:
     return text(one, "spec", "destination", "name") or text(one, "spec", "destination", "server")
 
 
-@check("same-failure-in-many-clusters", weight=0.9)
+@check("same-failure-in-many-clusters", weight=0.98)
 def of_one_placement(topology: Topology) -> Iterator[Finding]:
     """A placement of a fleet whose resource is refused in two or more member clusters in the same words."""
     for placement in topology.of_kind("ClusterResourcePlacement", "ResourcePlacement"):
@@ -78,6 +78,78 @@ def of_one_placement(topology: Topology) -> Iterator[Finding]:
                 quotes = [quote_field(ref, "status.placementStatuses", f"{', '.join(sorted(set(clusters)))}: {what}: {words}")]
                 yield _alike(ref, [], sorted(set(clusters)), what, words, None, quotes)
                 break
+
+
+@check("same-failure-in-many-clusters", weight=0.98)
+def of_one_binding(topology: Topology) -> Iterator[Finding]:
+    """Karmada: a binding whose object is not applied, or is unhealthy, in two or more members for the same reason."""
+    for binding in topology.of_kind("ResourceBinding", "ClusterResourceBinding"):
+        if not group_of(binding).endswith("karmada.io"):
+            continue
+        alike: dict[str, list[str]] = {}
+        for member in items(binding, "status", "aggregatedStatus"):
+            if member.get("applied") is False:
+                said = _common(text(member, "appliedMessage")) or "it is not applied"
+            elif text(member, "health") == "Unhealthy":
+                said = "it is unhealthy"
+            else:
+                continue
+            alike.setdefault(said, []).append(text(member, "clusterName"))
+        resource = mapping(binding, "spec", "resource")
+        what = f"{text(resource, 'kind')} {text(resource, 'namespace')}/{text(resource, 'name')}".replace(" /", " ")
+        yield from _first_alike(ref_of(binding), what, alike)
+
+
+def _first_alike(ref: Ref, what: str, alike: dict[str, list[str]]) -> Iterator[Finding]:
+    """One finding at most, for the words that most clusters share."""
+    said, clusters = max(sorted(alike.items()), key=lambda one: len(set(one[1])), default=("", []))
+    names = sorted(set(clusters))
+    if len(names) >= 2:
+        quotes = [quote_field(ref, "status", f"{', '.join(names)}: {what}: {said}")]
+        yield _alike(ref, [], names, what, said, None, quotes)
+
+
+# What is one object for each cluster: kind, API group, the field that names the cluster ("" : its namespace is the cluster), and
+# what all objects of one source have in common.
+_EACH = (
+    ("ManifestWork", "open-cluster-management.io", (), ()),
+    ("BundleDeployment", "fleet.cattle.io", (), ()),
+    ("Kustomization", "toolkit.fluxcd.io", ("spec", "kubeConfig", "secretRef", "name"), ("spec", "path")),
+    ("HelmRelease", "toolkit.fluxcd.io", ("spec", "kubeConfig", "secretRef", "name"), ("spec", "chart", "spec", "chart")),
+)
+
+
+@check("same-failure-in-many-clusters", weight=0.98)
+def of_one_for_each(topology: Topology) -> Iterator[Finding]:
+    """What is delivered by one object for each cluster, and fails in the same words in two or more: works of Open Cluster
+    Management, bundles of Rancher's Fleet, Flux objects that reach other clusters by a kubeconfig."""
+    for kind, group, cluster_at, common in _EACH:
+        failing: dict[tuple[str, str], list[tuple[Manifest, str, datetime | None]]] = {}
+        for one in topology.of_kind(kind):
+            found = _untrue(one) if group_of(one).endswith(group) and not held(one) else None
+            cluster = text(one, *cluster_at) if cluster_at else ref_of(one).namespace
+            if found is None or not cluster:
+                continue
+            said, since = found
+            source = f"{text(one, 'spec', 'sourceRef', 'name')} {text(one, *common)}".strip() if common else ref_of(one).name
+            failing.setdefault((source, said), []).append((one, cluster, since))
+        for (source, said), ones in sorted(failing.items()):
+            clusters = sorted({cluster for _, cluster, _ in ones})
+            times = [when for _, _, when in ones if when is not None]
+            if len(clusters) < 2 or not source or (times and max(times) - min(times) > TOGETHER):
+                continue
+            refs = sorted(ref_of(one) for one, _, _ in ones)
+            quotes = [quote_field(ref, "status.conditions", said) for ref in refs[:3]]
+            yield _alike(refs[0], refs[1:], clusters, f"{kind} {source}", said, earliest(*times), quotes)
+
+
+def _untrue(one: Manifest) -> tuple[str, datetime | None] | None:
+    """(what its first condition that is False says, without what is of one cluster only; since when)."""
+    for said in items(one, "status", "conditions"):
+        if text(said, "status") == "False" and text(said, "type") in ("Applied", "Available", "Ready", "Installed", "Deployed"):
+            words = _common(f"{text(said, 'reason')}: {text(said, 'message')}".strip(": "))
+            return f"{text(said, 'type')}=False {words}".strip(), time_at(said, "lastTransitionTime")
+    return None
 
 
 def _alike(

@@ -1,6 +1,6 @@
 """Several clusters: members that are lost, placements that do not arrive, staged updates that stick, exported Services in
 conflict (Azure Fleet, Karmada, Open Cluster Management, the Multi-Cluster Services API). Seen from the hub, one cluster at a
-time: the same failure in many clusters is not seen here. An update run that waits for an approval is by design."""
+time; what fails alike in many of them is for `alike` to see. An update run that waits for an approval is by design."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Nodes' vital signs, the way out, the same failure in many clusters: what is near to them and is none of them."""
+"""Nodes' vital signs, packets that do not fit, the way out: what is near to them and is none of them."""
 
 import pytest
 
@@ -7,10 +7,8 @@ from agent.checks.images import classify
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import (
     active,
-    ago,
     app,
     asked,
-    custom,
     deployment,
     ended,
     lines,
@@ -187,33 +185,6 @@ def test_a_policy_that_lets_dns_answers_be_read_has_learned_the_name():
     dns = {"toPorts": [{"ports": [{"port": "53"}], "rules": {"dns": [{"matchPattern": "*"}]}}]}
     objects[-1]["spec"]["egress"].append(dns)
     assert "cilium-name-not-learned" not in causes(objects, logs)
-
-
-def test_applications_that_fail_each_in_its_own_way_are_each_their_own():
-    objects, _ = CASES["same-failure-in-many-clusters"][1]()
-    objects[1]["status"]["operationState"]["message"] = "namespace shop not found"
-    assert "same-failure-in-many-clusters" not in causes(objects)
-
-
-def test_a_placement_that_two_members_refuse_alike_is_one_incident():
-    refused = {
-        "kind": "Deployment",
-        "namespace": "shop",
-        "name": "web",
-        "condition": told("Applied", "False", "ApplyFailed", "no kind Gadget"),
-    }
-    placement = custom(
-        "ClusterResourcePlacement",
-        "shop",
-        told("Applied", "False", "ApplyFailed", minutes=30),
-        api="placement.kubernetes-fleet.io/v1",
-    )
-    placement["status"]["placementStatuses"] = [{"clusterName": name, "failedPlacements": [refused]} for name in ("eu", "us")]
-    placement["metadata"]["creationTimestamp"] = ago(90)
-    found = [one for one in run(topology(placement)) if one.cause == "same-failure-in-many-clusters"]
-    assert [one.params["clusters"] for one in found] == [["eu", "us"]]
-    placement["status"]["placementStatuses"].pop()
-    assert "same-failure-in-many-clusters" not in causes([placement])
 
 
 def test_conditions_of_nodes_that_say_well_are_no_trouble_and_those_that_nobody_knows_neither():
