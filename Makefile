@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
-.PHONY: demo test check bench eval owasp test-cluster servers clean help
+.PHONY: demo test check bench eval owasp test-cluster cluster-server servers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +44,14 @@ bench: .cache/synced  ## the budgets of the design, measured
 eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), the laboratory, with a model (MODEL=name, ARGS=--no-lab)
 	@$(RUN)/lestrade eval $(or $(RECORDINGS),$(shell $(RUN)/python -m tests.recordings.place)) $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
-test-cluster: .cache/synced  ## the end-to-end suite against the cluster that LESTRADE_TEST_KUBECONFIG names
-	$(RUN)/python -m pytest tests/cluster -m cluster
+# A control plane of its own is built once (nine minutes of a core) and kept by version in the user's cache.
+test-cluster: .cache/synced  ## the end-to-end suite on a real control plane: one of its own, or LESTRADE_TEST_KUBECONFIG's
+	@[ -n "$$LESTRADE_TEST_KUBECONFIG" ] || .ci/servers controlplane
+	LESTRADE_TEST_CONTROLPLANE=$(CURDIR)/.cache/bin/controlplane $(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
+
+cluster-server: .cache/synced  ## a real control plane with hollow nodes, until interrupted (ARGS="KUBECONFIG SCENARIO")
+	@.ci/servers controlplane
+	@$(RUN)/python -m tests.cluster.standing $(ARGS)
 
 servers: .cache/synced
 	@.ci/servers

@@ -139,18 +139,29 @@ class Admin:
         body = {key: value for key, value in manifest.items() if key != "status"}
         self.request("PATCH", f"{path}?fieldManager={manager}&force=true", body, content_type=APPLY)
 
+    def apply_when_served(self, manifest: Manifest, *, manager: str, within: float) -> None:
+        """A definition takes a moment until its kind is served."""
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                self._kinds.pop(manifest["apiVersion"], None)
+                return self.apply(manifest, manager=manager)
+            except ClusterSaid as exc:
+                if exc.status not in (404, 429) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
+    def await_account(self, namespace: str, *, within: float = 30.0) -> None:
+        """A new namespace takes no pods before its default account is there."""
+        deadline = time.monotonic() + within
+        while self.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default") is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+
     # Identities. --------------------------------------------------------------------------------------------------------
 
     def kubeconfig_of(self, identity: str, *, cluster: str) -> str:
         """A kubeconfig for "namespace/serviceaccount", with a token by TokenRequest. The account must be there."""
-        namespace, name = identity.split("/")
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": TOKEN_SECONDS},
-        }
-        token = self.request("POST", path, request)["status"]["token"]
+        token = self.token_of(identity)
         document = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -160,6 +171,14 @@ class Admin:
             "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": identity}}],
         }
         return str(yaml.safe_dump(document))
+
+    def token_of(self, identity: str, *, seconds: int = TOKEN_SECONDS) -> str:
+        """Of "namespace/serviceaccount", by TokenRequest; never shorter than the API server's ten minutes."""
+        namespace, name = identity.split("/")
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        spec = {"expirationSeconds": max(seconds, 600)}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        return str(self.request("POST", path, request)["status"]["token"])
 
     def _endpoint(self) -> Manifest:
         own = self._configuration

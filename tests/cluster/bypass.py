@@ -3,6 +3,7 @@ token given to a thief, who asks the API server directly. Everything that was ma
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class HeldToPlans:
                 self._admin.apply(workload(namespace, "web"), manager="lestrade-tests")
             self._admin.apply(workload(SHOP, "api"), manager="lestrade-tests")
             for one in self._installed:
-                self._apply(_marked(one))
+                self._admin.apply_when_served(_marked(one), manager="lestrade-tests", within=INSTALLED_WITHIN)
         except BaseException:
             self.remove()
             raise
@@ -57,17 +58,6 @@ class HeldToPlans:
 
     def __exit__(self, *exc: object) -> None:
         self.remove()
-
-    def _apply(self, manifest: Manifest) -> None:
-        """A definition takes a moment until its kind is served."""
-        deadline = time.monotonic() + INSTALLED_WITHIN
-        while True:
-            try:
-                return self._admin.apply(manifest, manager="lestrade-tests")
-            except ClusterSaid as exc:
-                if exc.status not in (404, 429) or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.2)
 
     def remove(self) -> None:
         """Bindings first: while they are there, the definition and the object may not go."""
@@ -102,14 +92,14 @@ class Minted:
         return settle(self.lease.id, "not-performed", desk=self.desk)
 
 
-def minted(admin: Admin, folder: Path, *actions: Manifest) -> Minted:
+def minted(admin: Admin, folder: Path, *actions: Manifest, held_to_plan: bool = True) -> Minted:
     """By the gate's own use cases, with the sidecar's identity; only judge and people are stood in for."""
     folder.mkdir(parents=True, exist_ok=True)
     world = make_world(folder)
     own = folder / "sidecar.kubeconfig"
     own.write_text(admin.kubeconfig_of("lestrade/lestrade-sidecar", cluster="lab"))
     cluster = KubernetesCluster.connect(kubeconfig=own, name="lab")
-    bound = PlanBound(cluster, namespace="lestrade-leases", clock=WallClock())
+    bound = PlanBound(cluster, namespace="lestrade-leases", clock=WallClock()) if held_to_plan else None
     issuer = Issuer(cluster, namespace="lestrade-leases", clock=WallClock(), plan_bound=bound)
     desk = replace(world.desk, cluster=cluster, issuer=issuer, clock=WallClock())
     status = submit(plan(*actions, incident=f"bypass-{folder.name}"[:60]), desk=desk)
@@ -184,6 +174,35 @@ def attempts(thief: Admin, container: Manifest, tag: str) -> dict[str, int]:
         "what is published": ("PATCH", "/apis/lestrade.dev/v1/leasedwrites/lestrade", {"spec": {"leases": {}}}),
     }
     return {name: status_of(thief, *call) for name, call in tried.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Seconds from the moment at which the lease's end is asked for, as a thief sees it, and what the sidecar itself saw."""
+
+    write_refused: float
+    token_refused: float
+    recorded: float
+
+
+def revocation(admin: Admin, folder: Path) -> Revocation:
+    """By RBAC alone. The thief writes without pause, so that the token is in the API server's cache when it goes."""
+    held = minted(admin, folder, scale(admin, 2), held_to_plan=False)
+    path, seen = f"{WEB}/scale?dryRun=All", {}
+
+    def write() -> int:
+        return status_of(held.thief, "PATCH", path, {"spec": {"replicas": 2}})
+
+    if write() != 200:
+        raise NotHere("the token of a live lease is refused: nothing would be measured")
+    with ThreadPoolExecutor(1) as pool:
+        began = time.perf_counter()
+        settling = pool.submit(held.settle)
+        while 401 not in seen and time.perf_counter() - began < INSTALLED_WITHIN:
+            seen.setdefault(write(), time.perf_counter() - began)
+        settlement = settling.result()
+    refused = min(seconds for status, seconds in seen.items() if status in (401, 403))
+    return Revocation(refused, seen[401], (settlement.refused_after_ms or 0) / 1000)
 
 
 def delays(admin: Admin, folder: Path) -> tuple[float, float]:

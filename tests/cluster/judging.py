@@ -1,8 +1,11 @@
 """What a run on a cluster is held to: the scenario's truth, by what can be seen there."""
 
 import json
+from collections.abc import Sequence
 
+from tests.cluster.audited import Asked
 from tests.cluster.playing import Played, Touched
+from tests.e2e.ledger import Write, by_leases, is_refused_after, strangers
 
 
 def assert_true_to(played: Played) -> None:
@@ -47,3 +50,11 @@ def assert_leases_are_over(played: Played) -> None:
         assert settlement.state == "settled"
         assert settlement.refusal in ("401", "403")
         assert settlement.refused_after_ms is not None
+
+
+def assert_audit_agrees(played: Played, log: Sequence[Asked]) -> None:
+    """By the API server's audit log: leases wrote what is true and nothing else, nobody else wrote, and their tokens are dead."""
+    truth = [Write(write.verb, write.resource, write.namespace, write.name) for write in played.scenario.truth.writes]
+    assert sorted(by_leases(log)) == sorted(truth)
+    assert strangers(log) == []
+    assert is_refused_after(log)

@@ -10,6 +10,7 @@ import contextlib
 import re
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from agent.errors import ClusterUnreachable, GovernanceUnavailable
 from agent.settings import Settings
 from lab.scenarios import Scenario
 from tests.cluster.admin import Admin, ClusterSaid, Manifest
-from tests.cluster.stage import Stage
+from tests.cluster.stage import QUIET, Stage
 
 CLUSTER = "under-test"
 NOBODY_SECONDS = 2
@@ -107,10 +108,10 @@ class OnCluster(Governed):
             await asyncio.sleep(0.1)
 
 
-def play(admin: Admin, scenario: Scenario, folder: Path, *, poll_seconds: float = 1.0) -> Played:
+def play(admin: Admin, scenario: Scenario, folder: Path, *, poll_seconds: float = 1.0, quiet: timedelta = QUIET) -> Played:
     """Made, played, judged, removed. Raises NotHere."""
     began = time.monotonic()
-    with Stage(admin, scenario) as stage:
+    with Stage(admin, scenario, quiet=quiet) as stage:
         stage.play()
         before = {entry for entry, _ in _written(admin, stage)}
         with OnCluster(admin, stage, folder=folder, poll_seconds=poll_seconds) as governed:

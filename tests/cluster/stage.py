@@ -39,7 +39,7 @@ class Governance:
         self._documents = list(
             {
                 (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace", "")): one
-                for file in ("sidecar.yaml", "reader.yaml")
+                for file in ("sidecar.yaml", "reader.yaml", "own-rights.yaml")
                 for one in manifests(deploy_folder() / "rbac" / file)
             }.values()
         )
@@ -74,8 +74,8 @@ class Stage:
     """What Player asks for (`clock`, `world`, `apply`, `request`, `path_of`, `advance`, `on_request`). A context manager: what
     was made is gone afterwards."""
 
-    def __init__(self, admin: Admin, scenario: Scenario) -> None:
-        self.admin, self.scenario = admin, scenario
+    def __init__(self, admin: Admin, scenario: Scenario, *, quiet: timedelta = QUIET) -> None:
+        self.admin, self.scenario, self._quiet = admin, scenario, quiet
         self.clock = Clock(admin)
         self.left_out: list[str] = []
         self._player = Player(self, scenario)
@@ -130,13 +130,7 @@ class Stage:
             self._made.append(manifest)
             self.admin.apply(manifest if namespace and not is_namespace else _marked(manifest), manager=manager)
             if is_namespace:
-                self._await_account(namespace)
-
-    def _await_account(self, namespace: str) -> None:
-        """A new namespace takes no pods before its default account is there."""
-        deadline = time.monotonic() + 30
-        while self.admin.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default") is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+                self.admin.await_account(namespace)
 
     def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
         return self.admin.request(method, path, body, content_type=content_type)
@@ -188,7 +182,7 @@ class Stage:
             if picture != seen:
                 seen, since = picture, now
             crashing = any(0 < count < CRASHES for count in restarts)
-            if now - since >= QUIET and not crashing and not world.is_starting() and not (until_shown and self.healed()):
+            if now - since >= self._quiet and not crashing and not world.is_starting() and not (until_shown and self.healed()):
                 return
             time.sleep(PAUSE)
 

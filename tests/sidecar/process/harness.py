@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import yaml
@@ -22,6 +22,7 @@ from lab.laboratory import Laboratory
 from sidecar.cli.remote import NO_AUTHORITY
 from sidecar.policy.admission import SEAL, seal_of
 from sidecar.policy.bundle import load, merged
+from tests.cluster.standin import StandIn
 from tests.forked import Forked, run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -258,9 +259,16 @@ def ready_replicas(lab: Laboratory) -> int:
     return int(found.get("status", {}).get("readyReplicas", 0))
 
 
+def some_cluster() -> Laboratory:
+    """The laboratory; where LESTRADE_TEST_CONTROLPLANE names the program of a real control plane, that in its place."""
+    if program := os.environ.get("LESTRADE_TEST_CONTROLPLANE"):
+        return cast(Laboratory, StandIn(program))
+    return Laboratory.start()
+
+
 @contextmanager
 def running(folder: Path, **over: Any) -> Iterator[Sidecar]:
-    with Laboratory.start() as lab:
+    with some_cluster() as lab:
         furnished(lab)
         sidecar = Sidecar(lab=lab, folder=folder, **over)
         try:
