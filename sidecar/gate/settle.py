@@ -9,9 +9,11 @@ import structlog
 
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, PlanState, Problem, Settlement
+from sidecar.credentials import Proof
 from sidecar.credentials import store as leases
 from sidecar.errors import JournalUnavailable
 from sidecar.execution import store as steps
+from sidecar.execution.pointer import value_at
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.observation import observe
 from sidecar.gate.silenced import end_silences
@@ -61,6 +63,10 @@ def revoke(
     desk.streams.end_of(held.incident)  # they outlive every revocation: an open watch goes on by itself
     proof = desk.issuer.revoke(lease, incident=held.incident, prove=was_live)
     pending = (*proof.pending, *end_silences(held, current.outcome or outcome, desk=desk, actor=actor))
+    known = _as_before(current, proof, pending, desk=desk)
+    if known is not None:
+        log.error("revocation still pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(pending))
+        return known
     seen = observe(held, current.outcome or outcome, desk=desk)
     earlier = current.settlement if not proof.refusal else None  # seen before, when something else was still pending
     with desk.ledger.write() as transaction:
@@ -95,6 +101,16 @@ def revoke(
     if pending:  # somebody has to know before the next incident: rights may still be there
         log.error("revocation pending", lease=lease.id, plan=lease.plan, identity=lease.identity, left=list(pending))
     return settlement
+
+
+def _as_before(current: leases.Entry, proof: Proof, pending: tuple[str, ...], *, desk: Desk) -> Settlement | None:
+    """What is on record already, where this try came to the same: the reaper tries each minute, for days if need be."""
+    earlier = current.settlement
+    if not pending or earlier is None or earlier.state != "revocation_pending" or proof.refusal not in ("", earlier.refusal):
+        return None
+    on_record = desk.ledger.latest(limit=1, about=current.lease.id)
+    same = on_record and value_at(on_record[0], ("body", "pending")) == [*pending]
+    return earlier if same else None
 
 
 def _ending(held: leases.Entry, outcome: Outcome, *, desk: Desk, actor: str, why: str) -> leases.Entry:

@@ -50,8 +50,8 @@ def stopped(world: World) -> None:
         switch.stop(transaction.connection, by="ada", at=transaction.now, reason="")
 
 
-def kinds(world: World) -> list[str]:
-    return [record["kind"] for record in world.desk.ledger.documents()]
+def kinds(world: World, about: str = "") -> list[str]:
+    return [record["kind"] for record in world.desk.ledger.documents(about=about)]
 
 
 def test_people_see_every_alert_that_would_be_muted_and_by_which_labels(world):
@@ -118,11 +118,16 @@ def test_while_alertmanager_is_silent_itself_the_lease_is_not_settled(world):
     repair = submit(plan(scale(5), incident="inc-2"), desk=world.desk).plan
     answer(repair, person=world.people.known["ada"], verdict="approve", plan=repair, revision="rev-1", via="t", desk=world.desk)
     assert isinstance(lease(repair, desk=world.desk), Lease), "what it was about can be repaired meanwhile"
+    for _ in range(3):
+        world.clock.advance(seconds=61)
+        reap(desk=world.desk)
+    assert settle(granted.id, "unknown", desk=world.desk).state == "revocation_pending"
     world.alerts.down = False
-    world.clock.advance(seconds=61)
     reap(desk=world.desk)
     assert world.alerts.standing() == []
     assert settle(granted.id, "unknown", desk=world.desk).state == "settled"
+    assert kinds(world, granted.id).count("lease-revocation-pending") == 1, "the reaper tries each minute, and says it once"
+    assert kinds(world, granted.id).count("lease-settled") == 1
 
 
 @pytest.mark.parametrize("where", ["before it is sent", "after it was made", "the answer is lost"])
