@@ -1,103 +1,33 @@
 """What each stage takes of a run's state, what it leaves there, and where the run goes next. Knows nothing of langgraph.
 
-State is plain JSON and ids. Every stage may run again after a crash: what must not happen twice is asked of the sidecar by
-digest, lease and step, and the plan is in the state before it is sent.
-
 Back edges, each counted: diagnose -> gather (the reasoner wants to see more), verify -> diagnose (it did not help, or not
 everything), authorize -> propose (denied, with or without a fix), authorize/execute -> gather (the target is not what the
 plan said).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from agent.domain.document import from_document, to_document
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.outcome import Round
 from agent.errors import ClusterUnreachable, ReadRefused
 from agent.inquest import Inquest, advice_in
-from agent.ports import Clock, ClusterReader, EventLog, Governance, Metrics, Reasoner, Runbooks, RunRow, RunStore
-from agent.reasoning.model.case import Investigator
+from agent.ports import RunRow
 from agent.stages.ask import ask
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
+from agent.stages.consult import consult
 from agent.stages.diagnose import diagnose, heeding, remembering
 from agent.stages.execute import execute
-from agent.stages.gather import Limits, Sight, gather
+from agent.stages.gather import Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
 from agent.stages.relate import reach
 from agent.stages.telling import Tell, verdict, what
 from agent.stages.verify import verify
+from agent.state import Bounds, Means, State, diagnosis_in, rounds_in
 from sidecar.contract import Json, Plan
-
-
-class State(TypedDict, total=False):
-    """What a run knows between two stages. `then` is the node to go to; documents are those of agent.domain."""
-
-    version: int
-    run: str
-    namespaces: list[str]
-    readings: int
-    replans: int
-    diagnosis: dict[str, Any] | None
-    latest: str
-    rounds: list[dict[str, Any]]
-    performed_at: str
-    mended: list[dict[str, Any]]
-    humans: list[str]
-    page: str
-    suggestion: dict[str, Any]
-    gaps: list[str]
-    failure: str
-    inquest: dict[str, Any]
-    advice: dict[str, Any]
-    same_as: str
-    then: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What an unfinished run has come to: for whoever looks at it."""
-
-    diagnosis: Diagnosis | None = None
-    rounds: tuple[Round, ...] = ()
-
-
-def progress_of(values: Mapping[str, Any]) -> Progress:
-    """From the values of a checkpoint; nothing where there is none yet."""
-    state = cast(State, values)
-    return Progress(diagnosis=_diagnosis(state), rounds=tuple(_rounds(state)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """How often a back edge may be taken in one run, and how patient a run is."""
-
-    readings: int = 3
-    rounds: int = 5
-    replans: int = 4
-    poll_seconds: float = 2.0
-    approval_wait_seconds: int = 20
-    cluster_patience_seconds: float = 0.0  # how long one stage waits for a cluster that does not answer
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What a run works with. `governance` None: nothing may be changed, diagnosis only."""
-
-    reader: ClusterReader
-    metrics: Metrics | None
-    reasoner: Reasoner
-    runbooks: Runbooks
-    governance: Governance | None
-    store: RunStore
-    events: EventLog
-    clock: Clock
-    investigator: Investigator | None = None  # a language model beside the checks
 
 
 class Course:
@@ -148,19 +78,20 @@ class Course:
 
     async def diagnose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
-        sight = await self._sight(state)
         known = await means.store.evidence(row.id)
-        found, fresh = await diagnose(row.incident, sight, known, reasoner=means.reasoner)
+        found, fresh = await diagnose(row.incident, await self._sight(state), known, reasoner=means.reasoner)
+        if not self._unread(state, found) and await self._consulted(state, row, found, tell):
+            found, fresh = await diagnose(row.incident, await self._sight(state), known, reasoner=means.reasoner)
         if any(entry["undo"] for entry in state["rounds"]):
-            found = remembering(found, _diagnosis(state))
-        if (earlier := _diagnosis(state)) is not None:
+            found = remembering(found, diagnosis_in(state))
+        if (earlier := diagnosis_in(state)) is not None:
             found = heeding(found, earlier, acted=any(entry["lease"] for entry in state["rounds"]))
         await means.store.put_evidence(row.id, fresh)
-        more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
-        if more and state.get("readings", 0) < self._bounds.readings:
+        more = self._unread(state, found)
+        if more:
             await tell(f"has to see more: {', '.join(more)}")
             return {"namespaces": [*state["namespaces"], *more], "then": "gather"}
-        asked = await ask(row.incident, found, sight, (*known, *fresh), runbooks=means.runbooks)
+        asked = await ask(row.incident, found, await self._sight(state), (*known, *fresh), runbooks=means.runbooks)
         await means.store.put_evidence(row.id, asked.fresh)
         await tell(found.statement, {"outcome": found.outcome, "causes": [cause.finding.id for cause in found.causes]})
         if row.incident.group_key and not state["rounds"]:  # later the newest change is our own
@@ -174,6 +105,22 @@ class Course:
         if "diagnosis" in update and self._inquest is not None and self._inquest.is_wanted(state, found.outcome):
             return {**update, "then": "investigate"}
         return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
+
+    def _unread(self, state: State, found: Diagnosis) -> list[str]:
+        """Namespaces that the diagnosis still wants to see, as long as it may."""
+        more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
+        return more if state.get("readings", 0) < self._bounds.readings else []
+
+    async def _consulted(self, state: State, row: RunRow, found: Diagnosis, tell: Tell) -> bool:
+        """Whether other sources told anything, gaps included. Not after a repair: what they say is of the time before it."""
+        if any(entry["lease"] for entry in state["rounds"]):
+            return False
+        sight = await self._sight(state)
+        wider, whom = await consult(row.incident, found, sight, witnesses=self._means.witnesses)
+        self._sights[row.id] = wider
+        if whom:
+            await tell(f"asked beside the cluster: {whom}")
+        return wider.observed is not sight.observed
 
     async def investigate(self, state: State, row: RunRow, tell: Tell) -> State:
         if self._inquest is None:  # begun by a process that had a model; this one has none
@@ -192,7 +139,7 @@ class Course:
 
     async def propose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
-        rounds = _rounds(state)
+        rounds = rounds_in(state)
         if len(rounds) >= self._bounds.rounds + self._bounds.replans:
             return {"then": "conclude"}
         if rounds and rounds[-1].end is None:  # a crash after the plan was stored: that plan stands
@@ -230,7 +177,7 @@ class Course:
         means, bounds = self._means, self._bounds
         assert means.governance is not None
         judged = await authorize(
-            _rounds(state)[-1],
+            rounds_in(state)[-1],
             governance=means.governance,
             clock=means.clock,
             wait_seconds=bounds.approval_wait_seconds,
@@ -251,7 +198,7 @@ class Course:
     async def execute(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
         assert means.governance is not None
-        done = await execute(_rounds(state)[-1], governance=means.governance, tell=tell)
+        done = await execute(rounds_in(state)[-1], governance=means.governance, tell=tell)
         self._sights.pop(row.id, None)
         update = _with_round(state, done)
         match done.end:
@@ -267,7 +214,7 @@ class Course:
     async def verify(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
         assert means.governance is not None
-        round_ = _rounds(state)[-1]
+        round_ = rounds_in(state)[-1]
         await tell("looking whether it helps: " + "; ".join(check.description for check in round_.plan.verification))
         ended = await verify(
             round_,
@@ -294,8 +241,8 @@ class Course:
         means = self._means
         report = await conclude(
             row,
-            _diagnosis(state),
-            _rounds(state),
+            diagnosis_in(state),
+            rounds_in(state),
             latest=state.get("latest", ""),
             mended=[from_document(RankedCause, cast(Json, entry)) for entry in state.get("mended", [])],
             humans=state.get("humans", []),
@@ -330,15 +277,6 @@ class Course:
 
     def _may_go_on(self, state: State) -> bool:
         return sum(entry["lease"] is not None for entry in state["rounds"]) < self._bounds.rounds
-
-
-def _diagnosis(state: State) -> Diagnosis | None:
-    document = state.get("diagnosis")
-    return from_document(Diagnosis, cast(Json, document)) if document else None
-
-
-def _rounds(state: State) -> list[Round]:
-    return [from_document(Round, cast(Json, entry)) for entry in state.get("rounds", [])]
 
 
 def _is_of(round_: Round, cause: dict[str, Any]) -> bool:

@@ -24,13 +24,15 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerLog:
-    """The text of one container's log as the API returned it. `previous`: of the run before the last restart."""
+    """The text of one container's log as the API returned it. `previous`: of the run before the last restart. `keeper`: who
+    else kept it, such as Loki, where the cluster has it no more."""
 
     namespace: str
     pod: str
     container: str
     previous: bool
     text: str
+    keeper: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

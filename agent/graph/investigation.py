@@ -12,13 +12,14 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from agent.course import Bounds, Course, Means, Progress, State, progress_of
+from agent.course import Course
 from agent.errors import ClusterUnreachable, LestradeError, StoreUnavailable
 from agent.graph.keeping import kept_or_unavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
 from agent.ports.tracing import span
 from agent.stages.telling import Tell
+from agent.state import Bounds, Means, Progress, State, progress_of
 from sidecar.contract import Json
 
 GRAPH_VERSION = 1

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.domain.objects import ContainerLog, Manifest, Ref
+from agent.domain.testimony import UNTOLD, Testimony
 
 BY_NATURE = "the dump holds none of this kind"  # why of a gap that says nothing about the cluster, only about the source
 
@@ -21,12 +22,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What one reading saw. `now` is the cluster's time (the API server's Date header, or the snapshot's), aware UTC."""
+    """What one reading saw. `now` is the cluster's time (the API server's Date header, or the snapshot's), aware UTC.
+    `testimony` is what sources beside the cluster told of it."""
 
     now: datetime
     objects: tuple[Manifest, ...] = ()
     logs: tuple[ContainerLog, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    testimony: Testimony = UNTOLD
 
 
 READING_FOR: ContextVar[str] = ContextVar("the incident that the cluster is read for", default="")

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from agent.checks import weight_of
+from agent.checks.traced import cleared
 from agent.domain.finding import Changed, Finding, RankedCause
 from agent.domain.objects import Ref, Series
+from agent.reasoning.testifying import also_seen
 from agent.signals.changes import Change, changes
 from agent.signals.golden import unit_of
 from agent.signals.masking import safe
@@ -62,6 +64,8 @@ def because(
     if users:
         reasons.append(f"these depend on {finding.subject}: {', '.join(map(str, users))}")
     reasons += _needs_are_well(finding, topology, active)
+    if answers := cleared(topology).get(topology.unit(finding.subject), ""):
+        reasons.append(f"against it: {answers}")
     change = change_before(finding, topology)
     if change is not None:
         reasons.append(f"changed before it began: {change.about}, {change.what}, by {change.who}, {change.at:%Y-%m-%d %H:%M:%S}Z")
@@ -94,7 +98,7 @@ def explained_by(finding: Finding, by: Finding, topology: Topology) -> str:
     return safe(f"explained by {by.id} ({how})")
 
 
-def less_likely(finding: Finding, first: RankedCause, near: float, nearest: float) -> str:
+def less_likely(finding: Finding, first: RankedCause, near: float, nearest: float, topology: Topology) -> str:
     """Why a finding that nothing explains is not among the causes."""
     if near < nearest - 0.15:
         why = "it has less to do with what was asked"
@@ -102,7 +106,8 @@ def less_likely(finding: Finding, first: RankedCause, near: float, nearest: floa
         why = "it says less by itself"
     else:
         why = "more has been found for others"
-    return f"less likely than {first.finding.id}: {why}"
+    answers = cleared(topology).get(topology.unit(finding.subject), "")
+    return f"less likely than {first.finding.id}: {why}{f'; {safe(answers)}' if answers else ''}"
 
 
 def stale(finding: Finding, begun: str) -> str:
@@ -120,7 +125,7 @@ def _spoken(span: timedelta) -> str:
 def looked_at(topology: Topology, units: Sequence[Ref], findings: Sequence[Finding]) -> tuple[str, ...]:
     """What was looked at around these workloads and is well, in sentences: an answer is worth what was ruled out for it."""
     told = [*_nodes(topology), *_changes(topology, findings), *_metrics(topology, set(units)), *_logs(topology)]
-    return tuple(safe(one) for one in told)
+    return (*(safe(one) for one in told), *also_seen(topology))
 
 
 def _nodes(topology: Topology) -> Iterator[str]:

@@ -31,6 +31,7 @@ from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.questions import understand
 from agent.reasoning.ranking import Ranking, rank, relevance, victims
 from agent.reasoning.spaces import namespaces_named
+from agent.reasoning.testifying import onset, testified
 from agent.reasoning.ties import ties
 from agent.reasoning.topics import of_topic, unheard_of
 from agent.signals.masking import mask, safe
@@ -58,16 +59,15 @@ class OfflineReasoner:
         return namespaces_named(incident, known) or known
 
     def topology(self, observed: Observed, series: tuple[Series, ...] = ()) -> Topology:
-        return build(
-            observed.now, observed.objects, observed.logs, series, {gap.what.split()[0]: gap.why for gap in observed.gaps}
-        )
+        unseen = {gap.what.split()[0]: gap.why for gap in observed.gaps}
+        return build(observed.now, observed.objects, observed.logs, series, unseen, observed.testimony)
 
     def look(self, observed: Observed, series: tuple[Series, ...] = ()) -> tuple[Topology, tuple[Finding, ...]]:
         """Everything that the checks see, before anybody asks what it is about."""
         topology = self.topology(observed, series)
         found = {one.id: one for one in (self._own(topology) if self._own is not None else ())}
         found.update((one.id, one) for one in run(topology))
-        return topology, tuple(_safe(found[name]) for name in sorted(found))
+        return topology, tuple(_safe(one) for one in testified([found[name] for name in sorted(found)], topology))
 
     def diagnose(self, incident: Incident, observed: Observed, series: tuple[Series, ...] = ()) -> Diagnosis:
         topology, findings = self.look(observed, series)
@@ -190,6 +190,8 @@ def _judged(case: _Case) -> Diagnosis:
     starts = [alert.starts_at for alert in case.incident.alerts if alert.starts_at is not None]
     if not starts and case.asked.period is not None and case.asked.period.begun is not None:
         starts = [case.asked.period.begun]
+    if not starts and (fired := onset(focus, topology)) is not None:
+        starts = [fired]
     ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
     wants = tuple(f"ns:{name}" for name in namespaces_beyond(topology, focus.objects))
     beside = _is_well_itself(ranking, case)

@@ -1,4 +1,5 @@
-"""What changed, when, and by whom: edits dated by managedFields, new revisions, scalings, node events. Pure."""
+"""What changed, when, and by whom: edits dated by managedFields, new revisions, scalings, node events, and what the tools that
+bring things into a cluster tell. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from agent.domain.objects import Ref
+from agent.signals import releases
 from agent.topology import Topology
 from agent.topology.fields import created_at, field_writes, mapping, ref_of
 from agent.topology.workloads import revisions, tag
@@ -42,18 +44,20 @@ _TOLD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """`who` is a field manager, or the component that reported; `what` is short, such as "edit of data"."""
+    """`who` is a field manager, or the component that reported; `what` is short, such as "edit of data". `source`: where a
+    tool's or a person's own word of it stands; "" for what the object itself shows."""
 
     at: datetime
     about: Ref
     what: str
     who: str
+    source: str = ""
 
 
 def changes(topology: Topology, *, before: datetime | None = None, within: timedelta = timedelta(hours=2)) -> list[Change]:
     """Changes by people and tools (not the cluster's own controllers) up to `before`, newest first."""
     end = before or topology.now
-    found = [*_edits(topology), *_revisions(topology), *_told(topology)]
+    found = [*_edits(topology), *_revisions(topology), *_told(topology), *_released(topology)]
     return sorted(
         (one for one in found if end - within <= one.at <= end), key=lambda one: (-one.at.timestamp(), str(one.about), one.what)
     )
@@ -87,3 +91,8 @@ def _told(topology: Topology) -> Iterator[Change]:
         for event in events:
             if event.reason in _TOLD and event.last is not None:
                 yield Change(at=event.last, about=about, what=event.message[:160], who=event.reason)
+
+
+def _released(topology: Topology) -> Iterator[Change]:
+    for when, about, what, who, source in releases.told(topology):
+        yield Change(at=when, about=about, what=what, who=who, source=source)

@@ -94,11 +94,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """One reading of the cluster. It is never stored: only what is cited of it is."""
+    """One reading of the cluster. It is never stored: only what is cited of it is. `is_whole`: other sources were asked too."""
 
     observed: Observed
     series: tuple[Series, ...]
     window: Window
+    is_whole: bool = False
 
 
 async def gather(namespaces: Sequence[str], *, reader: ClusterReader, metrics: Metrics | None, limits: Limits) -> Sight:

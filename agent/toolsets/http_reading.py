@@ -1,6 +1,7 @@
 """Reading requests to one configured server: bounded in time and size, never off its host. Every failure is a ReadRefused."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import quote
@@ -62,6 +63,11 @@ class HttpSource:
 def segment(raw: str) -> str:
     """One segment of a path, whatever stands in it."""
     return quote(raw, safe="")
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A regular expression for one of these names, without a backslash: every query language escapes those its own way."""
+    return "|".join(re.sub(r"[^\w-]", lambda found: f"[{found[0]}]" if found[0] == "." else ".", name) for name in names)
 
 
 def _token(name: str, path: Path) -> str:

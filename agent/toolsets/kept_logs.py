@@ -46,9 +46,9 @@ class ReaderWithKeptLogs:
         missing = [one for one in pods if (one[0].namespace, one[0].name, one[1], one[2]) not in here]
         if not missing:
             return seen
-        namespaces = sorted({pod.namespace for pod, _, _ in missing})
+        asked = sorted({pod for pod, _, _ in missing})
         try:
-            kept = await self._loki.of_namespaces(namespaces, Window(start=seen.now - BACK, end=seen.now))
+            kept = await self._loki.of_pods(asked, Window(start=seen.now - BACK, end=seen.now))
         except ReadRefused as exc:
             return replace(seen, gaps=(*seen.gaps, Gap(what="logs in Loki", why=str(exc))))
         texts = {(log.namespace, log.pod, log.container): log.text for log in kept}
@@ -59,7 +59,9 @@ class ReaderWithKeptLogs:
             text = _cut(texts.get((pod.namespace, pod.name, container), ""), now, tail)
             if text:
                 found.append(
-                    ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=text)
+                    ContainerLog(
+                        namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=text, keeper="Loki"
+                    )
                 )
                 gaps = [gap for gap in gaps if not _is_of(gap, pod, container, previous)]
         return replace(seen, logs=(*seen.logs, *found), gaps=tuple(gaps))

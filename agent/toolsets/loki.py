@@ -1,15 +1,15 @@
 """Logs from Loki, where the kubelet has none any more: pods that are gone, runs before the last one."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
 import httpx
 
 from agent.domain.incident import Window
-from agent.domain.objects import ContainerLog
+from agent.domain.objects import ContainerLog, Ref
 from agent.errors import ReadRefused
 from agent.signals.masking import mask
+from agent.toolsets.http_reading import any_of
 from agent.topology.fields import items, mapping, text
 
 TIMEOUT = 15.0  # seconds
@@ -23,15 +23,18 @@ class LokiLogs:
         self._url = url.rstrip("/")
         self._http = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
 
-    async def of_namespaces(self, namespaces: Sequence[str], window: Window) -> tuple[ContainerLog, ...]:
-        """What the containers of these namespaces wrote in the window, oldest line first, one entry a container."""
-        chosen = "|".join(re.escape(name).replace("\\", "\\\\") for name in namespaces)
-        return await self.query(f'{{namespace=~"{chosen}"}}', window)
+    async def of_pods(self, pods: Sequence[Ref], window: Window) -> tuple[ContainerLog, ...]:
+        """The last that the containers of these pods wrote in the window, oldest line first, one entry a container."""
+        spaces, names = (any_of(sorted(set(ones))) for ones in ([one.namespace for one in pods], [one.name for one in pods]))
+        found = await self.query(f'{{namespace=~"{spaces}",pod=~"{names}"}}', window, last=True)
+        wanted = set(pods)
+        return tuple(log for log in found if Ref("Pod", log.namespace, log.pod) in wanted)
 
-    async def query(self, logql: str, window: Window) -> tuple[ContainerLog, ...]:
+    async def query(self, logql: str, window: Window, *, last: bool = False) -> tuple[ContainerLog, ...]:
+        """`last`: of too many lines the newest, else the oldest."""
         params = {
             "query": logql, "start": _nanoseconds(window.start), "end": _nanoseconds(window.end), "limit": str(LIMIT),
-            "direction": "forward",
+            "direction": "backward" if last else "forward",
         }  # fmt: skip
         try:
             answer = await self._http.get(f"{self._url}/loki/api/v1/query_range", params=params)
@@ -45,10 +48,12 @@ class LokiLogs:
         for stream in items(document, "data", "result"):
             labels = mapping(stream, "stream")
             key = (text(labels, "namespace"), text(labels, "pod"), text(labels, "container"))
-            found.setdefault(key, []).extend((pair[0], pair[1]) for pair in items(stream, "values") if len(pair) >= 2)
+            found.setdefault(key, []).extend(
+                (text(pair, 0), text(pair, 1)) for pair in items(stream, "values") if text(pair, 0).isdigit()
+            )
         return tuple(
             ContainerLog(
-                namespace=namespace, pod=pod, container=container, previous=False,
+                namespace=namespace, pod=pod, container=container, previous=False, keeper="Loki",
                 text="\n".join(line for _, line in sorted(lines, key=lambda pair: int(pair[0]))),
             )
             for (namespace, pod, container), lines in sorted(found.items())

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
+from agent.domain.testimony import UNTOLD, Testimony
 from agent.topology.calls import addresses_in_config, addresses_in_environment, hosts_in_log
 from agent.topology.events import happening
 from agent.topology.extensions import edges as edges_of_extensions
@@ -15,6 +16,7 @@ from agent.topology.namesakes import told_apart
 from agent.topology.references import WORKLOADS, Relation, named_by, pod_spec_of
 from agent.topology.selectors import matches, matches_labels
 from agent.topology.surroundings import edges as edges_of_surroundings
+from agent.topology.traced import calls
 
 
 def build(
@@ -23,9 +25,11 @@ def build(
     logs: Sequence[ContainerLog] = (),
     series: tuple[Series, ...] = (),
     unseen: dict[str, str] | None = None,
+    testimony: Testimony = UNTOLD,
 ) -> Topology:
     """The graph of what was read. Order of the input does not matter to any answer."""
     topology = Topology(now=now, objects={}, events=defaultdict(list), logs=defaultdict(list), series=series, unseen=unseen or {})
+    topology.testimony = testimony
     for manifest in told_apart(sorted(objects, key=_in_order)):
         if kind_of(manifest) == "Event":
             one = happening(manifest)
@@ -72,6 +76,8 @@ def _connect(topology: Topology) -> None:
     for source, target, relation in (*edges_of_extensions(topology.objects), *edges_of_surroundings(topology.objects)):
         add(source, target, relation)
     _add_spoken_calls(topology, add)
+    for caller, called in calls(topology, topology.testimony.journeys):
+        add(caller, called, "calls")
     for edge in edges.values():
         topology.edges.setdefault(edge.source, []).append(edge)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.domain.objects import ContainerLog, Manifest, Ref, Series
+from agent.domain.testimony import UNTOLD, Testimony
 from agent.topology.calls import Address, service_of
 from agent.topology.events import Happening
 from agent.topology.fields import controller_of, labels_of, mapping, ref_of, text
@@ -38,6 +39,7 @@ class Topology:
     events: dict[Ref, list[Happening]]
     logs: dict[Ref, list[ContainerLog]]
     series: tuple[Series, ...] = ()
+    testimony: Testimony = UNTOLD
     unseen: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, list[Manifest]] = field(default_factory=dict)
     local: dict[tuple[str, str], list[Manifest]] = field(default_factory=dict)
@@ -173,8 +175,16 @@ class Topology:
         return ref
 
     def logs_of(self, unit: Ref) -> list[ContainerLog]:
-        """Logs of a workload's pods; the kubelet's "unable to retrieve" is no log."""
-        return [log for pod in self.pods_of(unit) for log in self.logs.get(ref_of(pod), ()) if not log.text.startswith(_NOT_LOGS)]
+        """Logs of a workload's pods, those that somebody kept of pods that are gone behind; the kubelet's "unable to retrieve"
+        is no log."""
+        gone: dict[Ref, list[ContainerLog]] | None = self.derived.get("logs-of-the-gone")
+        if gone is None:
+            gone = self.derived["logs-of-the-gone"] = {}
+            for pod, logs in self.logs.items():
+                if pod not in self.objects:
+                    gone.setdefault(self.unit_of_name(pod), []).extend(log for log in logs if log.keeper)
+        here = [log for pod in self.pods_of(unit) for log in self.logs.get(ref_of(pod), ()) if not log.text.startswith(_NOT_LOGS)]
+        return [*here, *gone.get(unit, ())]
 
     def depends_on(self, ref: Ref) -> frozenset[Ref]:
         """Everything this object's unit needs, directly or through others, as units. Itself left out."""

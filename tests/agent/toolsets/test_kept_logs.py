@@ -29,8 +29,8 @@ class Loki:
     def __init__(self, *kept: ContainerLog, broken: bool = False) -> None:
         self.kept, self.broken, self.asked = kept, broken, []
 
-    async def of_namespaces(self, namespaces, window):
-        self.asked.append(list(namespaces))
+    async def of_pods(self, pods, window):
+        self.asked.append(list(pods))
         if self.broken:
             raise ReadRefused("Loki at http://loki does not answer: ConnectError")
         return self.kept

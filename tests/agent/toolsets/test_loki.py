@@ -7,11 +7,13 @@ import pytest
 import respx
 
 from agent.domain.incident import Window
+from agent.domain.objects import Ref
 from agent.errors import ReadRefused
 from agent.toolsets.loki import LokiLogs
 from tests.agent.builders import NOW
 
 WINDOW = Window(start=NOW - timedelta(minutes=5), end=NOW)
+POD = Ref("Pod", "shop", "web-1")
 STREAM = {"stream": {"namespace": "shop", "pod": "web-1", "container": "app"}, "values": [["2", "second"], ["1", "first"]]}
 
 
@@ -19,10 +21,14 @@ STREAM = {"stream": {"namespace": "shop", "pod": "web-1", "container": "app"}, "
 async def test_streams_become_logs_in_order():
     route = respx.get("http://loki/loki/api/v1/query_range").respond(json={"data": {"result": [STREAM]}})
 
-    logs = await LokiLogs("http://loki").of_namespaces(["shop"], WINDOW)
+    logs = await LokiLogs("http://loki").of_pods([POD], WINDOW)
 
     assert [(one.pod, one.container, one.text) for one in logs] == [("web-1", "app", "first\nsecond")]
-    assert route.calls[0].request.url.params["query"] == '{namespace=~"shop"}'
+    asked = route.calls[0].request.url.params
+    assert (asked["query"], asked["direction"]) == (
+        '{namespace=~"shop",pod=~"web-1"}',
+        "backward",
+    )  # the last words, not the first
 
 
 @respx.mock
@@ -30,4 +36,4 @@ async def test_streams_become_logs_in_order():
 async def test_no_usable_answer_is_refused(answer):
     respx.get("http://loki/loki/api/v1/query_range").mock(return_value=answer)
     with pytest.raises(ReadRefused, match="Loki at http://loki"):
-        await LokiLogs("http://loki").of_namespaces(["shop"], WINDOW)
+        await LokiLogs("http://loki").of_pods([POD], WINDOW)
