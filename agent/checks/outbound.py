@@ -26,12 +26,12 @@ HOSTS, CALLERS = 3, 2  # that fail at once, from which it is the way out and not
 # Counters of NAT gateways and load balancers as exporters of clouds name them; "port allocation" is AWS'
 # ErrorPortAllocation; a metric of desti-nat-ions is none of theirs.
 _NO_PORTS = re.compile(
-    r"(?:(?:^|_)s?nat_?(?:gateway_)?(?:\w*_)?(?:port_?allocation|fail|drop|exhaust)|error_?port_?allocation)\w*",
+    r"(?:(?:^|[_:])s?nat_?(?:gateway_)?(?:\w*_)?(?:port_?allocation|fail|drop|exhaust)|error_?port_?allocation)\w*",
     re.I,
 )
 _FAILED = re.compile(r"(?:^|_)snat_?connection_?count", re.I)  # Azure: by connection state, of which one is Failed
-_USED = re.compile(r"used_?snat_?ports|(?:^|_)nat_(?:\w*_)?port_?usage", re.I)
-_MOST = re.compile(r"allocated_?snat_?ports|(?:^|_)nat_(?:\w*_)?allocated_?ports", re.I)
+_USED = re.compile(r"used_?snat_?ports|(?:^|[_:])nat_(?:\w*_)?port_?usage", re.I)
+_MOST = re.compile(r"allocated_?snat_?ports|(?:^|[_:])nat_(?:\w*_)?allocated_?ports", re.I)
 _WAY_OUT = ("nat_gateway_id", "natgatewayid", "gateway_name", "loadbalancer", "resource_name", "resourcename", "router_id")
 FULL = 0.98  # of the ports of an address in use
 ALONE = 10.0  # failures in ten minutes that say something though nobody complains

@@ -33,7 +33,11 @@ def healthy(
     where = f" in {', '.join(spaces)}" if spaces else ""
     names = ", ".join(sorted(name_of(one) for one in up)[:6])
     sentences = [f"No active fault{where}: {len(up)} of {len(asked)} workloads are fully ready{f' ({names})' if names else ''}."]
-    over = [one for one in findings if one.state == "recovered" and (not spaces or one.subject.namespace in spaces)]
+    over = [
+        one
+        for one in findings
+        if one.state == "recovered" and (not spaces or any(it.namespace in spaces for it in _of(one, topology)))
+    ]
     sentences += [one.statement for one in over[:3]]
     finished = sorted({_runner(topology, pod) for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)})
     if finished and all(phase(pod) == "Succeeded" for pod in topology.of_kind("Pod") if is_finished(pod) and _in(pod, spaces)):
@@ -55,13 +59,17 @@ def _one_is_healthy(
     units = list(dict.fromkeys(topology.unit(one) for one in focus.objects))
     sentences = [f"No active fault. {how_it_stands(focus, topology)}"]
     near = {need for one in units for need in (one, *topology.depends_on(one))}
-    over = [one for one in findings if one.state == "recovered" and topology.unit(one.subject) in near]
+    over = [one for one in findings if one.state == "recovered" and near.intersection(_of(one, topology))]
     sentences += [one.statement for one in over[:3]]
     sentences += held_on_purpose(topology, tuple(sorted({one.namespace for one in units if one.namespace})))
     others = [*(one.finding for one in ranking.causes), *ranking.elsewhere]
     if others:
         sentences.append(f"Not related to the question, but seen: {' '.join(one.statement for one in others[:2])}")
     return Diagnosis(outcome="healthy", statement=" ".join(sentences), ruled_out=ranking.ruled_out, missing=missing, wants=wants)
+
+
+def _of(finding: Finding, topology: Topology) -> set[Ref]:
+    return {topology.unit(one) for one in (finding.subject, *finding.affects)}
 
 
 def _in(pod: object, spaces: tuple[str, ...]) -> bool:

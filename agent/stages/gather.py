@@ -62,7 +62,7 @@ OF_PLATFORM = (
         "metrics of the control plane",
         "etcd_server_has_leader|etcd_mvcc_db_total_size_in_bytes|etcd_server_quota_backend_bytes"
         "|etcd_disk_wal_fsync_duration_seconds_bucket|apiserver_flowcontrol_rejected_requests_total"
-        "|apiserver_client_certificate_expiration_seconds_bucket",
+        "|apiserver_client_certificate_expiration_seconds_bucket|apiserver_requested_deprecated_apis",
     ),
     ("metrics of DNS", "coredns_dns_responses_total|coredns_forward_healthcheck_broken_total"),
     (
@@ -70,8 +70,15 @@ OF_PLATFORM = (
         "node_timex_offset_seconds|node_timex_sync_status|node_nf_conntrack_stat_insert_failed"
         "|kubelet_pleg_relist_duration_seconds_bucket",
     ),
-    ("metrics of packet sizes of nodes", "node_network_mtu_bytes"),  # one for each pod's interface: many on large nodes
-    ("metrics of the way out", "(.+_)?s?nat_(.+_)?(port_allocation|exhaust|fail|drop).*|.*error_?port_?allocation.*"),
+    (  # one for each pod's interface: many on large nodes
+        "metrics of packet sizes of nodes",
+        "node_network_mtu_bytes|node_netstat_Ip6?_(FragFails|ReasmFails)",
+    ),
+    (
+        "metrics of the way out",
+        "(.+[_:])?s?nat_?(gateway_)?(.+_)?(port_?allocation|exhaust|fail|drop).*|.*error_?port_?allocation.*"
+        "|.*snat_?connection_?count.*|.*(used|allocated)_?snat_?ports.*|(.+[_:])?nat_(.+_)?(port_?usage|allocated_?ports).*",
+    ),
     ("metrics of certificates", "nginx_ingress_controller_ssl_expire_time_seconds|x509_cert_not_after"),
 )
 API_SERVERS = (

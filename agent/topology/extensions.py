@@ -127,7 +127,7 @@ def edges(objects: Mapping[Ref, Manifest]) -> Iterator[tuple[Ref, Ref, Relation]
             for target, relation in _named(ref, manifest, objects):
                 if target.name and target != ref:
                     yield ref, target, relation
-            for hurt in injected_into(manifest):
+            for hurt in injected_into(manifest, objects):
                 yield hurt, ref, "limited-by"
             made = secret_made_by(manifest)
             if made is not None:
