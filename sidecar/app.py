@@ -42,7 +42,8 @@ from sidecar.people_api.seal import Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
-from sidecar.settings import Settings, check_certificate, secret_from
+from sidecar.secret_files import Secret, SecretFile, check_certificate, secret_from
+from sidecar.settings import Settings
 from sidecar.telemetry import Correlated, Tracing, configure_log, open_tracing
 
 if TYPE_CHECKING:
@@ -114,10 +115,10 @@ def _planbound(settings: Settings, cluster: Cluster, clock: Clock) -> PlanBound 
     return plan_bound
 
 
-def opa_token_of(settings: Settings) -> str:
+def opa_token_of(settings: Settings) -> Secret | None:
     """Raises SettingsError."""
     file = settings.opa_token_file
-    return secret_from(file, file, what="the token for the OPA server") if file is not None and settings.opa_url else ""
+    return SecretFile(file, what="the token for the OPA server", plain=True) if file is not None and settings.opa_url else None
 
 
 def check_rights(cluster: Cluster, namespace: str) -> None:
@@ -254,11 +255,10 @@ def slack_channel(access: Access, desk: Desk) -> "SlackChannel":
 def doorway_of(settings: Settings, people: Directory) -> Doorway:
     """How browsers come in. Raises SettingsError."""
     key = secret_from(None, settings.state / "session.key", what="the key of the page's sessions")
-    secret = ""
-    if (file := settings.oidc_client_secret_file) is not None:
-        secret = secret_from(file, file, what="the page's client secret", least=8)
-    client = Client(id=settings.oidc_client_id, secret=secret) if settings.oidc_issuer and settings.oidc_client_id else None
-    return Doorway(directory=people, seal=Seal(key.encode()), url=settings.page_url, client=client)
+    file = settings.oidc_client_secret_file
+    secret = SecretFile(file, what="the page's client secret", least=8) if file is not None else None
+    client = Client(id=settings.oidc_client_id) if settings.oidc_issuer and settings.oidc_client_id else None
+    return Doorway(directory=people, seal=Seal(key.encode()), url=settings.page_url, client=client, client_secret=secret)
 
 
 def why_not_ready(desk: Desk) -> str:

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from sidecar.errors import SettingsError
+from sidecar.secret_files import check_certificate
 from sidecar.settings import host_and_port
 from sidecar.straight import Ways, protocol_of
 
+log = structlog.get_logger("sidecar")
+_TICKS = 100  # of a tenth of a second, between two looks at a certificate
 LINGER_SECONDS = 5  # for requests under way when the process is asked to end
 
 
@@ -95,11 +99,46 @@ def _unix(path: Path, group: bool) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: there are two servers in this process."""
+    """Leaves signals to us: there are two servers in this process. A certificate that is replaced is shown to whoever comes
+    next; one that is not whole changes nothing."""
+
+    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
+        super().__init__(config)
+        self._files = (listener.certificate, listener.key)
+        self._shown = _state_of(*self._files)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS == 0:
+            self._look_at_certificate()
+        return await super().on_tick(counter)
+
+    def _look_at_certificate(self) -> None:
+        found = _state_of(*self._files)
+        certificate, key = self._files
+        if found == self._shown or certificate is None or key is None or self.config.ssl is None:
+            return
+        self._shown = found
+        try:
+            check_certificate(certificate, key)
+            self.config.ssl.load_cert_chain(certificate, key, password=lambda: b"")
+        except (SettingsError, OSError) as exc:
+            log.warning("the last good certificate stays", reason=str(exc))
+        else:
+            log.info("a certificate was replaced", file=str(certificate))
+
+
+def _state_of(*files: Path | None) -> list[tuple[int, int, int]]:
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            if file is not None:
+                stat = file.stat()
+                found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return found
 
 
 def run(listeners: list[Listener]) -> None:
@@ -119,7 +158,8 @@ def run(listeners: list[Listener]) -> None:
                 lifespan="off",
                 ssl_certfile=listener.certificate,
                 ssl_keyfile=listener.key,
-            )
+            ),
+            listener,
         )
         for listener in listeners
     ]

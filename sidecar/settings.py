@@ -7,8 +7,6 @@ which other programs share); in the file it is the key itself, lower case.
 import json
 import os
 import re
-import secrets
-import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -274,23 +272,6 @@ def describe(settings: Settings, config: Path | None = None, environ: Mapping[st
     ]
 
 
-def check_certificate(certificate: Path | None, key: Path | None) -> None:
-    """Before anything listens: a listener without its certificate would end the process. Raises SettingsError."""
-    if certificate is None or key is None:
-        return
-    for file in (certificate, key):
-        if not os.access(file, os.R_OK) or not file.is_file():
-            raise SettingsError(f"TLS file {file} cannot be read")
-    try:
-        # A key that wants a pass phrase is refused: there is nobody to ask.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
-    except (ssl.SSLError, OSError, ValueError) as exc:
-        reason = getattr(exc, "reason", None) or "not usable"
-        raise SettingsError(
-            f"TLS files {certificate} and {key} are no certificate (PEM) with its key, unencrypted: {reason}"
-        ) from None
-
-
 def _without_password(text: str) -> str:
     return _PASSWORD.sub(lambda found: f"{found['before'] or found['name']}***", text)
 
@@ -301,27 +282,6 @@ def host_and_port(address: str) -> tuple[str, int]:
     if not separator or not host or not port.isdigit() or int(port) > 65_535:
         raise SettingsError(f"{address} is no host:port")
     return host.strip("[]"), int(port)
-
-
-def secret_from(path: Path | None, default: Path, *, what: str, least: int = 16) -> str:
-    """The one line of a secret's file. The default file is made when it is missing; one that was named must be there.
-
-    Raises SettingsError, which names the file and never its content.
-    """
-    chosen = path or default
-    try:
-        if path is None and not chosen.exists():
-            chosen.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-        text = chosen.read_text().strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = getattr(exc, "strerror", None) or "is not text"
-        raise SettingsError(f"{what}: {chosen}: {reason}; make it with: openssl rand -hex 32 > {chosen}") from None
-    if len(text) < least or not text.isprintable() or " " in text:
-        raise SettingsError(f"{what}: {chosen} must hold one line of at least {least} printable characters")
-    return text
 
 
 def _config_path(config: Path | None, environment: Mapping[str, str]) -> Path | None:

@@ -7,6 +7,7 @@ labels, ids, states and times is taken, and none of it goes into a log.
 import re
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from sidecar.contract import Json, Matcher
 from sidecar.errors import AlertmanagerRefused, AlertmanagerUnavailable, SettingsError
 from sidecar.execution.pointer import value_at
 from sidecar.ports import FiringAlert, NewSilence, Silence
+from sidecar.secret_files import Secret
 
 CREATOR = "lestrade-sidecar"
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 10.0
@@ -30,11 +32,19 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/@ -]{1,256}")  # values that Alertmanager's 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How Alertmanager is told who asks. Its repr hides what is secret."""
+    """How Alertmanager is told who asks: each request asks anew what the secrets are. Its repr hides them."""
 
-    token: str = field(default="", repr=False)
+    token: Secret | None = field(default=None, repr=False)
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: Secret | None = field(default=None, repr=False)
+
+    def sign(self, request: httpx.Request) -> httpx.Request:
+        if self.token is not None:
+            request.headers["Authorization"] = f"Bearer {self.token()}"
+        elif self.user and self.password is not None:
+            pair = b64encode(f"{self.user}:{self.password()}".encode()).decode()
+            request.headers["Authorization"] = f"Basic {pair}"
+        return request
 
 
 class Alertmanager:
@@ -53,13 +63,11 @@ class Alertmanager:
         address = _address(url)
         login = login or Login()
         headers = {"User-Agent": CREATOR, "Accept": "application/json"}
-        if login.token:
-            headers["Authorization"] = f"Bearer {login.token}"
         self._place = f"Alertmanager at {address.scheme}://{address.netloc.decode()}"
         self._seconds = seconds
         self._http = httpx.Client(
             base_url=address,
-            auth=httpx.BasicAuth(login.user, login.password) if login.user and not login.token else None,
+            auth=login.sign,
             headers=headers,
             timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
             verify=_trusting(authority),

@@ -2,7 +2,8 @@
 
 from sidecar.execution.alertmanager import Alertmanager, Login
 from sidecar.ports import NoAlertmanager, Silencer
-from sidecar.settings import Settings, secret_from
+from sidecar.secret_files import SecretFile
+from sidecar.settings import Settings
 
 
 def open_silencer(settings: Settings) -> Silencer:
@@ -11,8 +12,8 @@ def open_silencer(settings: Settings) -> Silencer:
         return NoAlertmanager()
     token, password = settings.alertmanager_token_file, settings.alertmanager_password_file
     login = Login(
-        token=secret_from(token, token, what="the token for Alertmanager", least=1) if token is not None else "",
+        token=SecretFile(token, what="the token for Alertmanager", least=1, plain=True) if token is not None else None,
         user=settings.alertmanager_user,
-        password=secret_from(password, password, what="the password for Alertmanager", least=1) if password is not None else "",
+        password=SecretFile(password, what="the password for Alertmanager", least=1) if password is not None else None,
     )
     return Alertmanager(settings.alertmanager_url, login=login, authority=settings.alertmanager_ca_file)

@@ -12,7 +12,8 @@ from sidecar.gate import binding
 from sidecar.gate.database import engine_for, sole_use
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import ApiCall, Cluster
-from sidecar.settings import Settings, secret_from
+from sidecar.secret_files import secret_from
+from sidecar.settings import Settings
 
 
 class WallClock:

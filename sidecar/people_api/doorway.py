@@ -6,7 +6,7 @@ Cookies are HttpOnly and SameSite=Lax, so that a link in a message still finds t
 
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +16,7 @@ from fastapi.responses import RedirectResponse
 from identity import LOG_IN_LASTS, Client, Guesses, LogIn
 from sidecar.approvals import Directory, Person
 from sidecar.people_api.seal import SESSION_LASTS, Seal, Session
+from sidecar.secret_files import Secret
 
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|policy|stop|reviews)?")
@@ -23,12 +24,14 @@ _OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|policy|stop|revi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doorway:
-    """`url`: where browsers find us, "" to take it from each request; `client` None: no log-in at an identity provider."""
+    """`url`: where browsers find us, "" to take it from each request; `client` None: no log-in at an identity provider;
+    `client_secret`: what it is now, None for a public client."""
 
     directory: Directory
     seal: Seal
     url: str = ""
     client: Client | None = None
+    client_secret: Secret | None = field(default=None, repr=False)
     guesses: Guesses = field(default_factory=Guesses)
 
     def session(self, request: Request, now: datetime) -> Session | None:
@@ -94,7 +97,8 @@ class Doorway:
     def _log_in(self) -> LogIn | None:
         if self.client is None or self.directory.outside is None:
             return None
-        return LogIn(seal=self.seal, client=self.client, verifier=self.directory.outside.verifier)
+        secret = self.client_secret() if self.client_secret is not None else ""
+        return LogIn(seal=self.seal, client=replace(self.client, secret=secret), verifier=self.directory.outside.verifier)
 
     def _back(self, request: Request) -> str:
         return f"{self.url.rstrip('/') or self.origin(request)}/login/callback"

@@ -25,6 +25,7 @@ from sidecar.policy.engine import RULE, SECONDS, Meanwhile, Patience
 from sidecar.policy.tokens import in_order, moved
 from sidecar.policy.wire import Wire
 from sidecar.ports import nothing
+from sidecar.secret_files import Secret
 
 _FAMILY = "lestrade"
 _MOST_REVISIONS = 4
@@ -35,7 +36,9 @@ _LOAD_SECONDS = 15.0
 class OpaEngine:
     """Implements Engine; safe to be asked from several threads."""
 
-    def __init__(self, bundle: PolicyBundle, url: str, *, rule: str = RULE, seconds: float = SECONDS, token: str = "") -> None:
+    def __init__(
+        self, bundle: PolicyBundle, url: str, *, rule: str = RULE, seconds: float = SECONDS, token: Secret | None = None
+    ) -> None:
         """Does not need the server yet. `token`: of a server that asks for one. Raises SettingsError for no address."""
         self._bundle = bundle
         self._root = f"{_FAMILY}.r{bundle.revision[:32]}"
@@ -45,6 +48,7 @@ class OpaEngine:
         self._patience = Patience(seconds)
         self._loading = threading.Lock()
         self._token = token
+        self._known_as = token() if token is not None else ""
         self._wire = Wire(self._host, self._port, tls=self._tls, token=token)
         self._loader = self._connect(_LOAD_SECONDS)
 
@@ -137,6 +141,7 @@ class OpaEngine:
     def _put_there(self) -> None:
         """Data, modules, and last what is asked. Goes on when the one who asked has given up; the next finds it there."""
         root = self._root.replace(".", "/")
+        self._introduce()
         try:
             for name, value in self._bundle.data.items():
                 self._loader.update_or_create_data(value, f"{root}/{name}")
@@ -150,6 +155,14 @@ class OpaEngine:
             if _is_objection(exc):
                 raise BundleRefused(f"the OPA server does not take the policy: {_why(exc)}") from exc
             raise PolicyUnavailable(f"the OPA server could not be given the policy: {_why(exc)}") from exc
+
+    def _introduce(self) -> None:
+        """The library is told a token once: for another one it is opened anew."""
+        now = self._token() if self._token is not None else ""
+        if now != self._known_as:
+            self._loader.close_connection()
+            self._known_as = now
+            self._loader = self._connect(_LOAD_SECONDS)
 
     def _put(self, endpoint: str, text: str) -> None:
         self._loader.update_policy_from_string(text, endpoint, rego_compat=False)  # as it was admitted, not rewritten
@@ -171,7 +184,9 @@ class OpaEngine:
             self._loader.delete_data(f"{_FAMILY}/{revision}")
 
     def _connect(self, seconds: float) -> OpaClient:
-        client = OpaClient(host=self._host, port=self._port, ssl=self._tls, retries=0, timeout=seconds, token=self._token or None)
+        client = OpaClient(
+            host=self._host, port=self._port, ssl=self._tls, retries=0, timeout=seconds, token=self._known_as or None
+        )
         session: requests.Session = client._session
         session.max_redirects = 1  # OPA itself redirects /policies/ to /policies; nothing else is followed
         session.trust_env = self._tls  # for REQUESTS_CA_BUNDLE; a proxy has no business between us and a plain address

@@ -13,6 +13,7 @@ from sidecar.policy.engine import Engine
 from sidecar.policy.judge import RegoJudge
 from sidecar.policy.portrait import portrait_of
 from sidecar.policy.signature import key_from
+from sidecar.secret_files import Secret
 
 _ALSO = (".signatures.json", ".manifest", "admitted.txt")
 
@@ -27,11 +28,16 @@ class PolicySource:
     overlay: Path | None = None
     opa_url: str = ""
     key_file: Path | None = None
-    opa_token: str = field(default="", repr=False)
+    opa_token: Secret | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls, directory: Path | None, overlay: Path | None, opa_url: str, key_file: Path | None = None, opa_token: str = ""
+        cls,
+        directory: Path | None,
+        overlay: Path | None,
+        opa_url: str,
+        key_file: Path | None = None,
+        opa_token: Secret | None = None,
     ) -> "PolicySource":
         """Raises SettingsError for what can never be a source: a mistyped path should not pass for a refused bundle."""
         chosen = directory or policies_folder()

@@ -21,6 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from sidecar.errors import PolicyUnavailable, SettingsError
 from sidecar.policy.engine import Meanwhile, Patience
 from sidecar.ports import nothing
+from sidecar.secret_files import Secret
 
 _MOST_ANSWER = 4_194_304
 _MOST_IDLE = 8
@@ -29,15 +30,14 @@ _MOST_IDLE = 8
 class Wire:
     """Safe to be used from several threads: each question has a connection to itself."""
 
-    def __init__(self, host: str, port: int, *, tls: bool, token: str = "") -> None:
+    def __init__(self, host: str, port: int, *, tls: bool, token: Secret | None = None) -> None:
         self._host, self._port = host.strip("[]"), port
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
         self._tls = ssl.create_default_context(cafile=bundle) if tls else None
         self._patience = Patience()  # a name that is not resolved has no deadline of its own
-        if not (token.isascii() and token.isprintable()):
-            raise SettingsError("the token for the OPA server is not one line of plain characters")
-        known = f"Authorization: Bearer {token}\r\n" if token else ""
-        self._head = f"Host: {host}:{port}\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\n{known}"
+        self._token = token
+        self._plain = f"Host: {host}:{port}\r\nContent-Type: application/json\r\nAccept-Encoding: identity\r\n"
+        self._head()
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
 
@@ -65,6 +65,13 @@ class Wire:
         for connection in idle:
             connection.close()
 
+    def _head(self) -> str:
+        """Of every request, but for its path and length. Raises SettingsError for a token that would be more than a header."""
+        token = self._token() if self._token is not None else ""
+        if not (token.isascii() and token.isprintable()):
+            raise SettingsError("the token for the OPA server is not one line of plain characters")
+        return f"{self._plain}Authorization: Bearer {token}\r\n" if token else self._plain
+
     def _kept(self) -> "_Connection | None":
         while True:
             with self._lock:
@@ -83,11 +90,11 @@ class Wire:
         except BaseException:
             plain.close()
             raise
-        return _Connection(reached, self._head)
+        return _Connection(reached)
 
     def _exchange(self, connection: "_Connection", path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         try:
-            answer = connection.exchange(path, body, until, meanwhile)
+            answer = connection.exchange(path, self._head(), body, until, meanwhile)
         except BaseException:
             connection.close()
             raise
@@ -102,15 +109,13 @@ class Wire:
 class _Connection:
     """Connected from the beginning, and never again. `kept`: whether another question may be put over it."""
 
-    def __init__(self, reached: socket.socket, head: str) -> None:
-        """`head`: of every request, but for its path and length."""
-        self._head = head
+    def __init__(self, reached: socket.socket) -> None:
         self._timed = _Timed(reached)
         self.kept = True
 
-    def exchange(self, path: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
+    def exchange(self, path: str, head: str, body: bytes, until: float, meanwhile: Callable[[], None]) -> bytes:
         self._timed.deadline = until
-        self._timed.sendall(f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body)
+        self._timed.sendall(f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body)
         began = time.monotonic()
         meanwhile()
         self._timed.deadline += time.monotonic() - began

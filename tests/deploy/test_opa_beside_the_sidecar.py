@@ -80,7 +80,7 @@ def test_who_has_no_token_can_neither_ask_nor_put_nor_read(url, headers):
 
 
 def test_the_sidecar_puts_its_rules_there_and_is_answered(url, bundle):
-    engine = OpaEngine(bundle, url, token=TOKEN)
+    engine = OpaEngine(bundle, url, token=lambda: TOKEN)
     try:
         engine.load()
         assert engine.why_not() == ""
@@ -89,7 +89,7 @@ def test_the_sidecar_puts_its_rules_there_and_is_answered(url, bundle):
 
 
 def test_a_sidecar_with_another_token_has_no_verdicts(url, bundle):
-    engine = OpaEngine(bundle, url, token="not-the-token-but-long-enough-as-well")
+    engine = OpaEngine(bundle, url, token=lambda: "not-the-token-but-long-enough-as-well")
     try:
         with pytest.raises(PolicyUnavailable):
             engine.load()

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from sidecar.approvals.slack.ports import Access
 from sidecar.errors import SettingsError
-from sidecar.settings import PREFIX, Settings, secret_from
+from sidecar.secret_files import secret_from
+from sidecar.settings import PREFIX, Settings
 
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,20}")
 _NEEDED = ("slack_bot_token_file", "slack_channel", "slack_team", "slack_app_id")

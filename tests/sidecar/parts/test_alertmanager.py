@@ -30,7 +30,7 @@ def silence(comment: str, state: str = "active", by: str = "lestrade-sidecar", i
 
 @pytest.fixture
 def alerts():
-    found = Alertmanager(URL, login=Login(token=CANARY))
+    found = Alertmanager(URL, login=Login(token=lambda: CANARY))
     with respx.mock:
         yield found
     found.close()
@@ -68,7 +68,9 @@ def test_no_answer_and_no_usable_one_are_one_failure_that_repeats_nothing_secret
     respx.get(f"{API}/alerts").mock(side_effect=[answer])
     with pytest.raises(AlertmanagerUnavailable, match=r"Alertmanager at https://alerts\.example:9093") as said:
         alerts.firing(SHOP)
-    assert CANARY not in str(said.value) + repr(said.value.__cause__) + repr(Login(token=CANARY, user="u", password=CANARY))
+    assert CANARY not in str(said.value) + repr(said.value.__cause__) + repr(
+        Login(token=lambda: CANARY, user="u", password=lambda: CANARY)
+    )
 
 
 def test_an_answer_that_comes_a_byte_at_a_time_is_not_waited_for_for_ever():

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.approvals import PeopleFile
 from sidecar.errors import SettingsError
-from sidecar.settings import secret_from
+from sidecar.secret_files import secret_from
 
 
 def test_a_token_is_shown_once_and_only_its_hash_is_kept(tmp_path):

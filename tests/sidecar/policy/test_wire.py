@@ -122,4 +122,4 @@ def test_what_comes_later_and_unasked_is_never_the_answer_to_the_next_question(l
 @pytest.mark.parametrize("token", ["one\r\nX-Admin: yes", "zwölf", "\x00"])
 def test_a_token_that_would_be_more_than_one_header_is_refused(token):
     with pytest.raises(SettingsError, match="token for the OPA server"):
-        Wire("127.0.0.1", 8181, tls=False, token=token)
+        Wire("127.0.0.1", 8181, tls=False, token=lambda: token)
