@@ -1,6 +1,9 @@
 """The whole way from objects to an answer: victims and causes, stale alerts, gaps, questions, further namespaces."""
 
 from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 
 from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Ref
@@ -168,3 +171,23 @@ def test_a_kind_that_health_does_not_rest_on_may_be_missing():
 
     assert diagnosis.outcome == "healthy"
     assert diagnosis.missing == ("Event objects in shop: 403",)
+
+
+def _alert(cluster, minutes=5, **more):
+    return Alert(name="KubePodCrashLooping", labels={"namespace": "shop", "cluster": cluster, **more},
+                 starts_at=NOW - timedelta(minutes=minutes))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("alerts", "says"),
+    [
+        ((_alert("eu"), _alert("us", 9), _alert("ap")), "KubePodCrashLooping fires in 3 clusters at once (ap, eu, us)"),
+        ((_alert("eu"), _alert("eu", pod="x")), ""),
+        ((_alert("eu"), _alert("us", 600)), ""),
+    ],
+)
+def test_an_alert_of_many_clusters_says_that_what_all_of_them_share_comes_first(alerts, says):
+    incident = Incident(id="i", cluster="eu", opened_at=NOW, alerts=alerts)
+    found = OfflineReasoner().diagnose(incident, observed(*app("web")))
+    assert found.statement.startswith(says)
+    assert ("clusters at once" in found.statement) == bool(says)
