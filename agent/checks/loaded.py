@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from agent.checks.degradation import degraded
-from agent.checks.registry import check, quote_event
+from agent.checks.registry import check, quote_event, quote_field
 from agent.checks.saturation import WINDOW, began, measured
+from agent.checks.used import Use, nodes_at_limit
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.curves import Curve, gauge, rate, ratio, shift, total
@@ -51,7 +52,7 @@ def node_of(topology: Topology, one: Series) -> Ref | None:
 @check("node-overloaded", weight=0.7)
 def carries_too_much(topology: Topology) -> Iterator[Finding]:
     """CPU that is used up, or that work waits for, while workloads on the node suffer; or next to no memory left."""
-    used = _cpu(topology)
+    used, at_limit = _cpu(topology), {one.about: one for one in nodes_at_limit(topology)}
     pressure = nodes_of(topology, ("node_pressure_cpu_waiting_seconds_total",))
     memory = nodes_of(topology, ("node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes"))
     for manifest in topology.of_kind("Node"):
@@ -64,6 +65,9 @@ def carries_too_much(topology: Topology) -> Iterator[Finding]:
         ):
             if curve is not None and curve.size >= 3 and curve.after(topology.now.timestamp() - WINDOW).late(9) >= bound:
                 told.append((words.format(curve.late()), began(curve, bound)))
+        now = at_limit.get(ref) if ref not in used else None
+        if now is not None:
+            told.append((now.words, now.at or topology.now))
         suffers = _sufferers(topology, ref) if told else []
         left = memory.get(ref, {})
         free = ratio(_gauges(left.get("node_memory_MemAvailable_bytes", [])), _gauges(left.get("node_memory_MemTotal_bytes", [])))
@@ -79,9 +83,15 @@ def carries_too_much(topology: Topology) -> Iterator[Finding]:
             subject=ref,
             since=since,
             affects=units,
-            quotes=(*(measured(ref, "load", words, when) for words, when in told), *(quote for _, quote in suffers[:2])),
+            quotes=(*(_shown(ref, words, when, now) for words, when in told), *(quote for _, quote in suffers[:2])),
             statement=f"{ref} {' and '.join(words for words, _ in told)} since {since:%H:%M:%SZ}{also}.",
         )
+
+
+def _shown(node: Ref, words: str, when: datetime, now: Use | None) -> Quote:
+    if now is not None and words == now.words:
+        return quote_field(node, "metrics.k8s.io", words, when)
+    return measured(node, "load", words, when)
 
 
 def _cpu(topology: Topology) -> dict[Ref, Curve]:

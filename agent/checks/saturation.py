@@ -12,6 +12,7 @@ from agent.checks.complaints import complaints
 from agent.checks.containers import began_words, ended_containers, rollback_params
 from agent.checks.degradation import degraded
 from agent.checks.registry import check, quote_event, quote_field
+from agent.checks.used import containers_at_limit
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref, Series
 from agent.signals.curves import Curve, gauge, growth, rate, ratio, total
@@ -35,13 +36,26 @@ _SLOW = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttling:
-    """A container, or a whole pod where cAdvisor shows its cgroup only (container "")."""
+    """A container, or a whole pod where cAdvisor shows its cgroup only (container ""). `use`: there are no metrics of throttling,
+    and this is what it uses of its limit just now."""
 
     unit: Ref
     pod: Ref
     container: str
     share: float
     since: datetime
+    use: str = ""
+
+
+def _used_up(topology: Topology) -> dict[Ref, Throttling]:
+    """Workloads with a container that uses all the CPU that it may, by the metrics API."""
+    return {
+        unit: Throttling(
+            unit=unit, pod=one.about, container=one.container, share=one.share, since=one.at or topology.now, use=one.words
+        )
+        for unit, one in containers_at_limit(topology)
+        if unit in topology.objects
+    }
 
 
 def throttling(topology: Topology) -> dict[Ref, Throttling]:
@@ -83,9 +97,9 @@ def began(curve: Curve, bound: float) -> datetime:
 @check("cpu-throttled", weight=0.7)
 def held_back(topology: Topology) -> Iterator[Finding]:
     """Throttled in a quarter of the periods with somebody who suffers from it, or in most of them. Jobs may take their time."""
-    for unit, one in sorted(throttling(topology).items()):
+    for unit, one in sorted({**_used_up(topology), **throttling(topology)}.items()):
         effect = _effect(topology, unit)
-        if unit.kind in ("Job", "CronJob") or (effect is None and one.share < HEAVILY):
+        if unit.kind in ("Job", "CronJob") or (effect is None and (one.share < HEAVILY or one.use)):
             continue
         spec = pod_spec_of(topology.objects[unit])
         boxes = [box for box in items(spec, "containers") if at(box, "resources", "limits", "cpu") is not None]
@@ -97,22 +111,29 @@ def held_back(topology: Topology) -> Iterator[Finding]:
             prefix = "/spec/template/spec" if unit.kind != "Pod" else "/spec"
             pointer = f"{prefix}{container_path(spec, text(box, 'name'))}/resources/limits/cpu"
             params |= {"limit": str(limit), "suggested_limit": spoken(amount * 2, limit), "limit_path": pointer}
-        back = rollback(topology, unit, one.since)
+        back = rollback(topology, unit, None if one.use else one.since)
         at_limit = f" at its CPU limit of {limit}" if limit is not None else ""
         yield Finding(
             cause="cpu-throttled",
             subject=unit,
-            since=one.since,
+            since=None if one.use else one.since,  # one look says nothing of the beginning
             affects=(one.pod,),
             params={**params, **rollback_params(back)},
             quotes=(
-                measured(one.pod, "CFS throttling", f"{one.share:.0%} of periods throttled in the last minutes", one.since),
+                quote_field(one.pod, "metrics.k8s.io", one.use, one.since)
+                if one.use
+                else measured(one.pod, "CFS throttling", f"{one.share:.0%} of periods throttled in the last minutes", one.since),
                 *((quote_field(unit, "spec", f"container {text(box, 'name')}: resources.limits.cpu {limit}"),) if limit else ()),
                 *((effect,) if effect is not None else ()),
             ),
-            statement=f"{unit} is held back{at_limit}: CPU throttling in {one.share:.0%} of its periods since"
-            f" {one.since:%H:%M:%SZ}, which makes it slow{began_words(back)}.",
+            statement=f"{unit} is held back{at_limit}: {_held(one)}, which makes it slow{began_words(back)}.",
         )
+
+
+def _held(one: Throttling) -> str:
+    if one.use:
+        return f"it uses {one.share:.0%} of that at {one.since:%H:%M:%SZ}, by the metrics API (CPU throttling is not measured)"
+    return f"CPU throttling in {one.share:.0%} of its periods since {one.since:%H:%M:%SZ}"
 
 
 def _effect(topology: Topology, unit: Ref) -> Quote | None:

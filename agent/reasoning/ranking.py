@@ -169,6 +169,8 @@ def explains(a: Finding, b: Finding, topology: Topology) -> bool:
         return False
     if theirs in topology.depends_on(ours):  # each needs the other: the more telling, then the earlier
         return strength_a > strength_b or (strength_a == strength_b and _earlier(a, b))
+    if strength_a <= VAGUE and ours in cleared(topology):  # it answered the very requests that went wrong
+        return False
     if b.symptom_only:
         return True
     if max(strength_a, strength_b) <= VAGUE:  # both only show that something is wrong: it comes from further down
