@@ -1,6 +1,7 @@
 """Signed cookies: who is logged in, and how far a log-in is. Nothing is kept on our side; what is signed runs out by itself.
 
-HMAC-SHA-256 over purpose and content; a cookie of one purpose is none of another. Signed, not secret: it holds no token.
+HMAC-SHA-256 over program, purpose and content; a cookie of one purpose is none of another, and one of the agent's pages is
+none of the sidecar's, should both be given the same key. Signed, not secret: it holds no token.
 """
 
 import base64
@@ -19,7 +20,10 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Seal:
+    """`program`: whose cookies these are."""
+
     key: bytes = field(repr=False)
+    program: str
 
     def close(self, purpose: str, content: Mapping[str, str], *, until: datetime) -> str:
         document = {**content, "until": until.timestamp(), "once": secrets.token_urlsafe(8)}
@@ -39,4 +43,4 @@ class Seal:
         return document if isinstance(until, float) and now.timestamp() < until else None
 
     def mac(self, purpose: str, body: str) -> str:
-        return hmac.new(self.key, f"{purpose}\n{body}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.key, f"{self.program}\n{purpose}\n{body}".encode(), hashlib.sha256).hexdigest()

@@ -28,6 +28,8 @@ from sidecar.gate.channel import SlackDesk
 from sidecar.gate.checkpoints import carry_over_for_ever
 from sidecar.gate.database import turns_of
 from sidecar.gate.desk import CardLimits, Desk, Turns
+from sidecar.gate.halt import NAME as HALT
+from sidecar.gate.halt import Halt
 from sidecar.gate.identity import directory_of, open_people
 from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
@@ -38,7 +40,7 @@ from sidecar.listening import LINGER_SECONDS, bound, run
 from sidecar.people_api import people_api
 from sidecar.people_api.doorway import Doorway
 from sidecar.people_api.pages import Pages
-from sidecar.people_api.seal import Seal
+from sidecar.people_api.seal import PROGRAM, Seal
 from sidecar.policy import CurrentPolicy, PolicySource, PolicyWatch
 from sidecar.ports import ApiCall, Clock, Cluster
 from sidecar.reading import ReadBudget, Runs, rules_from
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from sidecar.approvals.slack.channel import SlackChannel
 
 log = structlog.get_logger("sidecar")
+HALTED_SECONDS = 5.0  # between two tries to put a stop on record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ def build(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger, traci
         ),
         issuer=Issuer(cluster, namespace=settings.lease_namespace, clock=clock, plan_bound=_planbound(settings, cluster, clock)),
         clock=clock,
+        halt=Halt.found(settings.state / HALT),
         turns=Turns(elsewhere=turns),
         intake=Intake(settings.most_plans_a_minute),
         runs=Runs(ReadBudget(requests=settings.read_requests_per_run, read_bytes=settings.read_megabytes_per_run * 1_048_576)),
@@ -258,7 +262,7 @@ def doorway_of(settings: Settings, people: Directory) -> Doorway:
     file = settings.oidc_client_secret_file
     secret = SecretFile(file, what="the page's client secret", least=8) if file is not None else None
     client = Client(id=settings.oidc_client_id) if settings.oidc_issuer and settings.oidc_client_id else None
-    return Doorway(directory=people, seal=Seal(key.encode()), url=settings.page_url, client=client, client_secret=secret)
+    return Doorway(directory=people, seal=Seal(key.encode(), PROGRAM), url=settings.page_url, client=client, client_secret=secret)
 
 
 def why_not_ready(desk: Desk) -> str:
@@ -280,5 +284,6 @@ def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
                 log.info("reaped", done=done)
         except Exception as exc:  # noqa: BLE001  a thread that dies would leave rights lying about
             log.error("the reaper failed, it goes on", error=type(exc).__name__)
-        if ended.wait(pause):
+        # A stop that is not on record yet: other processes on the same database do not know of it.
+        if ended.wait(pause if desk.halt.by is None else min(pause, HALTED_SECONDS)):
             return

@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from sidecar.approvals import People, Person
+from sidecar.approvals import People
 from sidecar.contract import Answer, Problem
 from sidecar.credentials import Issuer
 from sidecar.execution import Recent
+from sidecar.gate.halt import Halt
 from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.tallies import Tallies
@@ -57,14 +58,6 @@ class Turns:
         """Before each write to the cluster; raises JournalUnavailable when somebody else may have the turn by now."""
         if self.elsewhere is not None:
             self.elsewhere.assure()
-
-
-@dataclass(slots=True)
-class Halt:
-    """A stop that could not be put on record: it holds in this process, until it can be."""
-
-    by: Person | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,14 +39,15 @@ class Stopped:
 
 def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
     """Raises JournalUnavailable: then no lease has any right left, as far as the cluster could be reached, and this process
-    lends and performs nothing until it is on record, which the reaper sees to; a restart would forget it."""
+    lends and performs nothing until it is on record, which the reaper sees to; nor does one that is started meanwhile."""
     reason = escaped(reason)[:500]
     try:
         waiting, open_leases = _stopped(person, reason, desk=desk)
     except JournalUnavailable as exc:
-        desk.halt.by, desk.halt.reason = person, reason
-        raise JournalUnavailable(f"{exc}; {_unbound(desk)}; the stop will be on record as soon as there is one") from exc
-    desk.halt.by = None
+        forgotten = desk.halt.hold(person, reason)
+        said = "the stop will be on record as soon as there is one" + (f"; {forgotten}" if forgotten else "")
+        raise JournalUnavailable(f"{exc}; {_unbound(desk)}; {said}") from exc
+    desk.halt.on_record()
     desk.streams.end_all()  # nobody goes on watching a cluster that was taken out of their hands
 
     def end(held: leases.Entry) -> Settlement | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import identity
 from sidecar.approvals import People, Person
 
+PROGRAM = "lestrade-sidecar"
 SESSION_LASTS = timedelta(minutes=30)
 
 

@@ -12,6 +12,8 @@ from sidecar.contract import ApprovalsWanted, Decision, Plan, Reason
 from sidecar.credentials import Issuer
 from sidecar.gate.database import engine_for, turns_of
 from sidecar.gate.desk import Desk, Turns
+from sidecar.gate.halt import NAME as HALT
+from sidecar.gate.halt import Halt
 from sidecar.gate.ledger import Ledger
 from sidecar.ports import Cluster, Facts, History, nothing
 from tests.fakes.sidecar_alertmanager import FakeAlertmanager
@@ -162,6 +164,7 @@ def make_desk(world: World, make_ledger: Callable[..., Ledger] = Ledger) -> Desk
         issuer=Issuer(world.cluster, namespace="lestrade-leases", clock=world.clock),
         clock=world.clock,
         silencer=world.alerts,
+        halt=Halt.found(world.folder / HALT),
         turns=Turns(elsewhere=turns),
     )
 

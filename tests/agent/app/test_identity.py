@@ -198,7 +198,7 @@ async def test_a_host_that_is_shared_with_the_approvals_is_complained_about(ask,
 async def test_a_cookie_that_was_not_sealed_here_or_has_run_out_is_nobodys(people, tmp_path):
     file, _ = people
     at = [datetime(2026, 3, 2, 9, tzinfo=UTC)]
-    identity = Identity(seal=Seal(b"k" * 32), people=file, now=lambda: at[0])
+    identity = Identity(seal=Seal(b"k" * 32, "a program"), people=file, now=lambda: at[0])
 
     def known(cookie: str):
         scope = {"type": "http", "scheme": "http", "headers": [(b"cookie", f"lestrade-agent-session={cookie}".encode())]}
@@ -211,7 +211,7 @@ async def test_a_cookie_that_was_not_sealed_here_or_has_run_out_is_nobodys(peopl
     for cookie in (
         f"{forged}.{mac}",
         f"{body}.{mac[:-1]}0" if mac[-1] != "0" else f"{body}.{mac[:-1]}1",
-        Identity(seal=Seal(b"x" * 32), people=file, now=identity.now).sealed(file.by_name("ada"), "file"),
+        Identity(seal=Seal(b"x" * 32, "a program"), people=file, now=identity.now).sealed(file.by_name("ada"), "file"),
         identity.sealed(file.by_name("ada"), "https://provider.example"),
         identity.seal.close("log-in", {"name": "ada", "by": "file"}, until=at[0] + timedelta(hours=1)),
         identity.seal.close("session", {}, until=at[0] + timedelta(hours=1)),

@@ -9,6 +9,7 @@ import pytest
 from sidecar.contract import Lease, Plan
 from sidecar.errors import ClusterUnavailable, JournalUnavailable
 from sidecar.gate.desk import CardLimits
+from sidecar.gate.halt import NAME as HALT
 from sidecar.gate.intake import Intake
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
@@ -338,6 +339,26 @@ def test_a_stop_that_could_not_be_recorded_holds_and_is_recorded_as_soon_as_it_c
     last = world.desk.ledger.documents()[-1]
     assert (last["kind"], last["actor"], last["body"]["reason"]) == ("stopped", "ada", "enough")
     assert state_of_stop(desk=world.desk).stopped
+
+
+@pytest.mark.parametrize("note", ["whole", "spoilt"])
+def test_a_stop_that_could_not_be_recorded_outlives_its_process(world, note):
+    digest = submit(plan(scale(5)), desk=world.desk).plan
+    approve(world, digest)
+    full_disk(world)
+    with pytest.raises(JournalUnavailable):
+        stop(world.people.known["ada"], reason="enough", desk=world.desk)
+    if note == "spoilt":
+        (world.folder / HALT).write_text('{"by"')
+    world.restart()
+    assert code(lease(digest, desk=world.desk)) == "not-approved"
+    stopped = state_of_stop(desk=world.desk)
+    assert stopped.stopped
+    assert note == "spoilt" or (stopped.by, stopped.reason) == ("ada", "enough")
+    assert not (world.folder / HALT).exists()
+    world.restart()
+    assert world.desk.halt.by is None
+    assert state_of_stop(desk=world.desk).stopped, "as any other stop"
 
 
 def test_a_lease_that_is_over_loses_its_rights_though_nothing_can_be_recorded(world):

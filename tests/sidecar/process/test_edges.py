@@ -119,7 +119,7 @@ OPEN_TO_ALL = {
 @pytest.mark.parametrize("side", ["agent", "people"])
 def test_every_route_but_the_few_that_are_open_wants_to_know_who_asks(world, tmp_path, side, accept):
     """Read from the applications: a route that is added tomorrow is asked too."""
-    doorway = Doorway(directory=Directory(PeopleFile(tmp_path / "nobody.toml")), seal=Seal(b"k" * 32))
+    doorway = Doorway(directory=Directory(PeopleFile(tmp_path / "nobody.toml")), seal=Seal(b"k" * 32, "a program"))
     app = (
         agent_api(world.desk, token="agent-token-1234567", ready=lambda: "", version="0")
         if side == "agent"
