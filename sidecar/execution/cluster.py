@@ -14,12 +14,13 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
-from urllib3 import Timeout
+from urllib3 import ProxyManager, Timeout
+from urllib3.exceptions import HTTPError
 
 from sidecar.contract import Json
 from sidecar.errors import ClusterUnavailable, SettingsError
@@ -45,6 +46,7 @@ class KubernetesCluster:
         self._own = ApiClient(own)
         self._lent = ApiClient(_without_credentials(own))
         self._address = str(own.host).rstrip("/")
+        self._ways = {client: _way_of(client, self._address) for client in (self._own, self._lent)}
         self._token: tuple[str, float] = ("", float("-inf"))
 
     @classmethod
@@ -116,14 +118,16 @@ class KubernetesCluster:
             if authorization:
                 headers["Authorization"] = authorization
             connect, read = timeout
-            return client.rest_client.pool_manager.urlopen(
+            way, before = self._ways[client]
+            return way.urlopen(
                 call.method,
-                f"{self._address}{call.path}{query}",
+                f"{before}{call.path}{query}",
                 body=body,
                 headers=headers,
                 preload_content=False,
                 redirect=False,
                 retries=False,
+                assert_same_host=False,
                 timeout=Timeout(connect=connect, read=read),
             )
         except Exception as exc:
@@ -144,6 +148,18 @@ class KubernetesCluster:
         said = getattr(reason, "__cause__", None) or reason
         # The class says enough; texts of HTTP libraries repeat headers and addresses with tokens in them.
         return ClusterUnavailable(f"cluster {self._name}: no answer from {_host(self._own)} ({type(said).__name__})")
+
+
+def _way_of(client: ApiClient, address: str) -> tuple[Any, str]:
+    """What requests are put to, and what their paths begin with. The connections to the one address there is, found once and
+    not for every request anew; a proxy's own manager knows how a request goes through it."""
+    manager: Any = client.rest_client.pool_manager
+    if isinstance(manager, ProxyManager):
+        return manager, address
+    try:
+        return manager.connection_from_url(address), urlsplit(address).path
+    except (HTTPError, ValueError):
+        return manager, address  # no address: each request says so
 
 
 def _without_credentials(own: Configuration) -> Configuration:
@@ -167,7 +183,7 @@ def _in_cluster(own: Configuration) -> bool:
 
 
 def _head(raw: Any) -> ApiAnswer:
-    headers = tuple((name.lower(), value) for name, value in raw.headers.items() if name.lower() in SHOWN)
+    headers = tuple([(lower, value) for name, value in raw.headers.items() if (lower := name.lower()) in SHOWN])
     return ApiAnswer(status=raw.status, body=None, date=_date(dict(headers).get("date", "")), headers=headers)
 
 
