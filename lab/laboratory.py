@@ -25,6 +25,7 @@ from lab.telemetry.serving import Server
 from lab.world import World
 from lab.world.kinds import key_of
 from lab.world.logbook import LogBook, Stream
+from lab.world.measuring import Measuring
 
 VERSION = "v1.36.2"
 
@@ -81,6 +82,7 @@ class Laboratory:
             asides=scenario.asides if scenario else (),
         )
         logs.source = ContainerLogs(self.world.logbook, self.clock)
+        self.server.cluster.measurer = Measuring(self.world.cluster, self.world.kubelet, self.clock)
         self.series = SeriesStore()
         self.sampler = Sampler(
             self.world.cluster, self.world.kubelet, self.series, scenario.metrics if scenario else (), self.world.logbook.prune

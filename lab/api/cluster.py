@@ -44,6 +44,14 @@ class NoLogs:
         return None if query.previous else []
 
 
+class Measurer(Protocol):
+    """Who knows what pods and nodes use: the part of another server, which a cluster may do without."""
+
+    def measured(self, plural: str) -> list[Object]:
+        """All PodMetrics ("pods") or NodeMetrics ("nodes"), ordered by namespace and name."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Cluster:
     store: Store
@@ -55,6 +63,7 @@ class Cluster:
     ca_pem: str = ""
     address: str = "127.0.0.1:0"
     compacted: int = 0  # revisions up to here are gone
+    measurer: Measurer | None = None  # without one, what of metrics.k8s.io is in the store
     tokens: Tokens = field(init=False)
     authorizer: Authorizer = field(init=False)
 

@@ -59,10 +59,17 @@ def get(cluster: Cluster, call: Call, resource: Resource) -> Answer:
     revision = revision_param(call)
     if revision is not None and revision > cluster.store.revision:
         raise TooNew
-    obj = cluster.find(resource, call.target.namespace, call.target.name)
+    obj = _found(cluster, call, resource)
     if obj is None:
         raise not_found(resource.plural, "" if resource.group == METRICS else resource.group, call.target.name)
     return Answer(body=_measured(outward(resource, obj)) if resource.group == METRICS else outward(resource, obj))
+
+
+def _found(cluster: Cluster, call: Call, resource: Resource) -> Object | None:
+    if resource.group != METRICS or cluster.measurer is None:
+        return cluster.find(resource, call.target.namespace, call.target.name)
+    known = objects(cluster, resource, call.target.namespace, None)
+    return next((one for one in known if one["metadata"]["name"] == call.target.name), None)
 
 
 def _measured(obj: Object) -> Object:
@@ -165,6 +172,8 @@ def _item(resource: Resource, obj: Object) -> Object:
 def objects(cluster: Cluster, resource: Resource, namespace: str, at: int | None) -> list[Object]:
     """As stored, now or at an older revision (changes since then are taken back)."""
     where = namespace or None
+    if resource.group == METRICS and cluster.measurer is not None:
+        return [one for one in cluster.measurer.measured(resource.plural) if where in (None, one["metadata"].get("namespace"))]
     if at is None or at == cluster.store.revision:
         return cluster.store.list(resource.store_group, resource.plural, where if resource.namespaced else None)
     known = {

@@ -14,7 +14,18 @@ WEB = Ref("Deployment", "shop", "web")
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("128Mi", 134217728), ("250m", 0.25), ("1.5", 1.5), ("1e3", 1000), ("2G", 2e9), (4, 4), ("", None), ("x", None)],
+    [
+        ("128Mi", 134217728),
+        ("552Ki", 565248),
+        ("9K", None),
+        ("250m", 0.25),
+        ("1.5", 1.5),
+        ("1e3", 1000),
+        ("2G", 2e9),
+        (4, 4),
+        ("", None),
+        ("x", None),
+    ],
 )
 def test_quantities(text, value):
     assert quantity(text) == value

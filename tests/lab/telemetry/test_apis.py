@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.toolsets.kubernetes import connect
+from agent.topology.quantities import quantity
 from lab import scenarios
 from lab.laboratory import Laboratory
 
@@ -157,3 +159,25 @@ def test_the_pods_own_log_is_the_same_text(lab: Laboratory) -> None:
     _, text = lab.server.call("GET", f"/api/v1/namespaces/shop/pods/{name}/log?tailLines=5")
     streams = result(loki(lab, "query_range", query=f'{{pod="{name}"}}', limit=5))
     assert sorted(text.split("\n")[:-1]) == sorted(line for _, line in streams[0]["values"])
+
+
+async def test_the_metrics_api_says_of_running_containers_and_nodes_what_the_series_say(lab: Laboratory) -> None:
+    reader = connect(kubeconfig=lab.kubeconfig())
+    try:
+        seen = await reader.usage(("shop",))
+        everywhere = await reader.usage(())
+    finally:
+        reader.close()
+
+    used = result(prometheus(lab, "query", query='container_memory_working_set_bytes{namespace="shop",container="cart"}'))
+    pods = {one["metadata"]["name"]: one for one in seen.objects if one["kind"] == "PodMetrics"}
+    assert {one["metric"]["pod"] for one in used} == {name for name in pods if name.startswith("cart-")}
+    for one in used:
+        (box,) = pods[one["metric"]["pod"]]["containers"]
+        assert quantity(box["usage"]["memory"]) == pytest.approx(float(one["value"][1]), rel=0.2)
+        assert (quantity(box["usage"]["cpu"]) or 0) > 0
+    nodes = [one for one in seen.objects if one["kind"] == "NodeMetrics"]
+    assert {one["metadata"]["name"] for one in nodes} == {one["metadata"]["name"] for one in lab.world.cluster.of("Node")}
+    assert {one["metadata"]["namespace"] for one in pods.values()} == {"shop"}
+    assert len(everywhere.objects) >= len(seen.objects)
+    assert seen.gaps == ()
