@@ -3,7 +3,7 @@ beyond metadata (uid, resourceVersion, generation, creationTimestamp)."""
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -35,7 +35,8 @@ class Change:
 
 
 class Store:
-    """Hold `lock` for a read-modify-write. Everything given out and taken in is copied."""
+    """Hold `lock` for a read-modify-write. Everything given out and taken in is copied, but for what `seen` and `all_seen`
+    give to those who only look."""
 
     def __init__(self, clock: LabClock) -> None:
         self.clock = clock
@@ -54,11 +55,21 @@ class Store:
             found = self._objects.get(key)
             return copied(found) if found is not None else None
 
+    def seen(self, key: Key) -> Mapping[str, Any] | None:
+        """The stored object itself: nobody changes it, the store neither, which puts another in its place."""
+        with self.lock:
+            return self._objects.get(key)
+
+    def all_seen(self, group: str, resource: str, namespace: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """As `list` has them, the stored objects themselves."""
+        with self.lock:
+            keys = [k for k in self._objects if (k.group, k.resource) == (group, resource) and namespace in (None, k.namespace)]
+            return [self._objects[k] for k in sorted(keys, key=lambda k: (k.namespace, k.name))]
+
     def list(self, group: str, resource: str, namespace: str | None = None) -> list[Object]:
         """Of one namespace, or of all when it is None; ordered by namespace and name, as a real server does."""
         with self.lock:
-            keys = [k for k in self._objects if (k.group, k.resource) == (group, resource) and namespace in (None, k.namespace)]
-            return [copied(self._objects[k]) for k in sorted(keys, key=lambda k: (k.namespace, k.name))]
+            return [copied(dict(found)) for found in self.all_seen(group, resource, namespace)]
 
     def create(self, key: Key, obj: Object) -> Object:
         """Fill uid, creationTimestamp, resourceVersion; KeyError when it exists."""

@@ -97,14 +97,14 @@ class Authorizer:
             if ref["kind"] == "ClusterRole"
             else Key(GROUP, "roles", namespace, ref["name"])
         )
-        role = self._store.get(key)
+        role = self._store.seen(key)
         return None if role is None else role.get("rules") or []
 
     def _grants(self, who: Identity, namespace: str, missing: list[str]) -> Iterator[_Grant]:
-        for binding in self._store.list(GROUP, "clusterrolebindings"):
+        for binding in self._store.all_seen(GROUP, "clusterrolebindings"):
             yield from self._grant("ClusterRoleBinding", binding, who, "", missing)
         if namespace:
-            for binding in self._store.list(GROUP, "rolebindings", namespace):
+            for binding in self._store.all_seen(GROUP, "rolebindings", namespace):
                 yield from self._grant("RoleBinding", binding, who, namespace, missing)
 
     def _grant(
