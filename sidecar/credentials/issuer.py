@@ -35,9 +35,10 @@ from sidecar.credentials.manifests import (
 )
 from sidecar.credentials.planbound import PlanBound, by_admission
 from sidecar.credentials.refusals import Refused, decided, message_of
+from sidecar.credentials.removal import Removal, is_of_lease
 from sidecar.credentials.together import at_once, pool
 from sidecar.errors import ClusterUnavailable
-from sidecar.ports import ApiAnswer, ApiCall, Clock, Cluster, Credential, Resource, collection_path
+from sidecar.ports import ApiCall, Clock, Cluster, Credential, Resource, collection_path
 
 __all__ = ["Issuer", "Minted", "Proof", "Refused", "message_of"]
 log = structlog.get_logger("sidecar.leases")
@@ -75,6 +76,7 @@ class Issuer:
         self._cluster = cluster
         self._clock = clock
         self._tokens: dict[str, _Held] = {}
+        self._removal = Removal(cluster, clock)
         self._lock = threading.Lock()
         self.namespace = namespace
 
@@ -112,8 +114,9 @@ class Issuer:
             answer = decided(self._cluster.send(piece.create))
             if answer.status == 409:
                 answer = decided(self._cluster.send(piece.read))
-                if _label(answer, LABEL_LEASE) != lease.id:
+                if answer.status == 200 and not is_of_lease(answer.body, piece):
                     return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
+            self._removal.seen(piece, answer)
             return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
 
         return next((refused for refused in at_once(make, wanted) if refused is not None), None)
@@ -188,20 +191,7 @@ class Issuer:
 
     def _removed(self, unwanted: Sequence[Piece]) -> list[str]:
         """Remove them at once; the names of those that may still be there."""
-        return [name for name in at_once(self._remove, unwanted) if name]
-
-    def _remove(self, piece: Piece) -> str:
-        """Delete, and look whether it is gone; the name of what may still be there, "" when it is gone."""
-        name = f"{piece.resource.plural} {piece.namespace}/{piece.name}"
-        for attempt in range(3):
-            if attempt:
-                self._clock.sleep(0.05 * attempt)
-            try:
-                if self._cluster.send(piece.delete).status == 404 or self._cluster.send(piece.read).status == 404:
-                    return ""
-            except ClusterUnavailable:
-                continue
-        return name
+        return [name for name in at_once(self._removal.remove, unwanted) if name]
 
     def _probe(self, credential: Credential, lease: Lease, began: float) -> tuple[float | None, Literal["401", "403", ""]]:
         refusal: Literal["401", "403", ""] = ""
@@ -265,7 +255,7 @@ class Issuer:
         """Remove one leftover; whether it is gone."""
         if piece.resource is WRITES:
             return self.plan_bound is not None and not self.plan_bound.withdraw(piece.name)
-        return not self._remove(piece)
+        return not self._removal.remove(piece)
 
 
 def _leased(item: Json, resource: Resource) -> tuple[str, int, Piece] | None:
@@ -278,10 +268,5 @@ def _leased(item: Json, resource: Resource) -> tuple[str, int, Piece] | None:
     lease, expires = str(labels.get(LABEL_LEASE)), str(labels.get(LABEL_EXPIRES))
     if name != account_name(lease) or not expires.isdecimal():
         return None
-    return lease, int(expires), Piece(resource=resource, namespace=namespace, name=name, manifest={})
-
-
-def _label(answer: ApiAnswer, name: str) -> str:
-    metadata = answer.body.get("metadata") if isinstance(answer.body, dict) else None
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return str(labels.get(name, "")) if isinstance(labels, dict) else ""
+    uid = str(metadata.get("uid") or "")
+    return lease, int(expires), Piece(resource=resource, namespace=namespace, name=name, manifest={}, uid=uid)

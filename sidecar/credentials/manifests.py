@@ -12,10 +12,11 @@ from sidecar.contract import Json, Lease, Right
 from sidecar.ports import ApiCall, Resource, collection_path, object_path
 
 MANAGED_BY = "lestrade-sidecar"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_LEASE = "lestrade.dev/lease"
 LABEL_PLAN = "lestrade.dev/plan"
 LABEL_EXPIRES = "lestrade.dev/expires"
-SELECTOR = f"app.kubernetes.io/managed-by={MANAGED_BY},{LABEL_LEASE}"
+SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_LEASE}"
 TOKEN_SECONDS = 600  # the least that a real API server takes
 
 RBAC = "rbac.authorization.k8s.io"
@@ -28,12 +29,13 @@ CLUSTER_BINDINGS = Resource(group=RBAC, version="v1", plural="clusterrolebinding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One object of a lease: where it is, and what it holds."""
+    """One object of a lease: where it is, and what it holds. `uid`: of the object as it was seen, "" where it was not."""
 
     resource: Resource
     namespace: str
     name: str
     manifest: dict[str, Json]
+    uid: str = ""
 
     @property
     def create(self) -> ApiCall:
@@ -44,9 +46,13 @@ class Piece:
     def read(self) -> ApiCall:
         return ApiCall(method="GET", path=object_path(self.resource, self.namespace, self.name))
 
-    @property
-    def delete(self) -> ApiCall:
-        return ApiCall(method="DELETE", path=object_path(self.resource, self.namespace, self.name))
+    def delete(self, uid: str) -> ApiCall:
+        """Of that very object: not of one that somebody else made under its name."""
+        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        return ApiCall(method="DELETE", path=object_path(self.resource, self.namespace, self.name), body=body)
+
+    def __str__(self) -> str:
+        return f"{self.resource.plural} {self.namespace}/{self.name}"
 
 
 def account_name(lease: str) -> str:
@@ -136,7 +142,7 @@ _VERSIONS = {"autoscaling": "v2"}
 
 def _metadata(lease: Lease, incident: str) -> dict[str, Json]:
     labels: dict[str, Json] = {
-        "app.kubernetes.io/managed-by": MANAGED_BY,
+        LABEL_MANAGED_BY: MANAGED_BY,
         LABEL_LEASE: lease.id,
         LABEL_PLAN: lease.plan[:63],
         LABEL_EXPIRES: expiry_label(lease.expires_at),

@@ -1,9 +1,10 @@
 """Leases and the targets they hold, in the database. Works inside the caller's transaction; holds no token, ever."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import (
@@ -11,7 +12,6 @@ from sqlalchemy import (
     Connection,
     Float,
     MetaData,
-    RowMapping,
     Table,
     Text,
     UniqueConstraint,
@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sidecar.contract import Lease, ObjectRef, Right, Settlement
 from sidecar.contract.lease import LeaseState
 from sidecar.contract.wire import Json
+from sidecar.statements import Statement
 
 metadata = MetaData()
 
@@ -62,8 +63,10 @@ _suspended = Table(
     Column("reason", Text, nullable=False),
 )
 # Made once: verdicts, leases and steps ask for these.
-_GET = select(_leases).where(_leases.c.id == bindparam("wanted"))
-_OF_PLAN = select(_leases).where(_leases.c.plan == bindparam("wanted"), _leases.c.undoes == bindparam("taking_back"))
+_GET = Statement(select(_leases).where(_leases.c.id == bindparam("wanted")))
+_OF_PLAN = Statement(select(_leases).where(_leases.c.plan == bindparam("wanted"), _leases.c.undoes == bindparam("taking_back")))
+_TAKEN = Statement(select(_held.c.lease).where(_held.c.target == bindparam("wanted")))
+_TAKE, _PUT = Statement(insert(_held)), Statement(insert(_leases))
 HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
 
 
@@ -87,39 +90,39 @@ def put(connection: Connection, lease: Lease, *, incident: str, targets: Sequenc
         for key, target in {_key(target): target for target in targets}.items():
             document = json.dumps(target.document())
             try:
-                connection.execute(insert(_held).values(target=key, lease=lease.id, plan=lease.plan, document=document))
+                _TAKE.change(connection, {"target": key, "lease": lease.id, "plan": lease.plan, "document": document})
             except IntegrityError as exc:
                 raise TargetHeld(str(target)) from exc
-        connection.execute(
-            insert(_leases).values(
-                id=lease.id,
-                plan=lease.plan,
-                undoes=undoes,
-                incident=incident,
-                state=lease.state,
-                identity=lease.identity,
-                rights=json.dumps([right.document() for right in lease.rights]),
-                granted_at=lease.granted_at.timestamp(),
-                expires_at=lease.expires_at.timestamp(),
-            )
-        )
+        values = {
+            "id": lease.id,
+            "plan": lease.plan,
+            "undoes": undoes,
+            "incident": incident,
+            "state": lease.state,
+            "identity": lease.identity,
+            "rights": json.dumps([right.document() for right in lease.rights]),
+            "outcome": None,
+            "granted_at": lease.granted_at.timestamp(),
+            "expires_at": lease.expires_at.timestamp(),
+            "settlement": None,
+        }
+        _PUT.change(connection, values)
 
 
 def check_free(connection: Connection, targets: Sequence[ObjectRef]) -> None:
     """Raises TargetHeld where a lease holds one of them."""
-    by_key = {_key(target): target for target in targets}
-    taken = connection.execute(select(_held.c.target).where(_held.c.target.in_(by_key))).first()
-    if taken is not None:
-        raise TargetHeld(str(by_key[taken.target]))
+    for key, target in {_key(target): target for target in targets}.items():
+        if _TAKEN.first(connection, {"wanted": key}) is not None:
+            raise TargetHeld(str(target))
 
 
 def get(connection: Connection, lease: str) -> Entry | None:
-    row = connection.execute(_GET, {"wanted": lease}).mappings().first()
+    row = _GET.mapping(connection, {"wanted": lease})
     return _entry(row) if row is not None else None
 
 
 def of_plan(connection: Connection, plan: str, *, undoes: str = "") -> Entry | None:
-    row = connection.execute(_OF_PLAN, {"wanted": plan, "taking_back": undoes}).mappings().first()
+    row = _OF_PLAN.mapping(connection, {"wanted": plan, "taking_back": undoes})
     return _entry(row) if row is not None else None
 
 
@@ -199,7 +202,7 @@ def overdue(connection: Connection, now: datetime) -> int:
     return connection.execute(query).scalar_one()
 
 
-def _entry(row: RowMapping) -> Entry:
+def _entry(row: Mapping[str, Any]) -> Entry:
     return Entry(
         lease=Lease(
             id=row["id"],

@@ -8,6 +8,7 @@ import pytest
 from sidecar.contract import Lease, Problem
 from sidecar.errors import ClusterUnavailable
 from sidecar.gate.lease import lease
+from sidecar.gate.settle import settle
 from sidecar.gate.submit import submit
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
@@ -91,3 +92,39 @@ def test_no_token_is_kept_of_a_lease_that_is_half_made(world):
 
 def tokens(world):
     return [request for request in world.cluster.requests if request.verb == "POST" and request.path.endswith("/token")]
+
+
+THEIRS = {"app": "theirs"}
+
+
+def theirs(world, piece: str, name: str) -> dict:
+    namespace = "lestrade-leases" if piece == "serviceaccounts" else "shop"
+    group = "" if piece == "serviceaccounts" else "rbac.authorization.k8s.io"
+    uid = f"uid-of-somebody-elses-{piece}"
+    return world.cluster.put(piece, {"metadata": {"name": name, "namespace": namespace, "uid": uid, "labels": THEIRS}}, group)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_where_somebody_elses_object_has_the_name_nothing_is_lent_and_theirs_stays(world, piece):
+    digest = allowed(world)
+
+    def faster(call, identity):
+        if made(call) == piece and not world.cluster.names(piece):
+            theirs(world, piece, call.body["metadata"]["name"])
+
+    world.cluster.before = faster
+    came = lease(digest, desk=world.desk)
+    assert isinstance(came, Problem)
+    assert "is somebody else's" in came.detail
+    left = {kind: world.cluster.names(kind) for kind in PIECES if world.cluster.names(kind)}
+    assert list(left) == [piece]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_somebody_else_put_in_the_place_of_a_role_meanwhile_is_left_alone(world, restarted):
+    held = lease(allowed(world), desk=world.desk)
+    theirs(world, "roles", f"lestrade-{held.id}")
+    if restarted:
+        world.restart()
+    assert settle(held.id, "unknown", desk=world.desk).state == "settled"
+    assert [world.cluster.names(kind) for kind in PIECES] == [[], [f"lestrade-{held.id}"], []]
