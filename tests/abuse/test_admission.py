@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.sidecar.process.harness import AGENT_TOKEN, IDENTITY, ROOT, Sidecar, good, running
+from tests.sidecar.process.harness import AGENT_TOKEN, IDENTITY, ROOT, Sidecar, good, running, wait_for
 
 LEASES = "lestrade-leases"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -342,6 +342,9 @@ def test_E2_with_its_own_rights_policy_the_sidecars_token_makes_and_deletes_leas
     thief = Thief(bound, held)
     thief.identity = IDENTITY
     thief.http.headers["Authorization"] = f"Bearer {bound.lab.server.mint(IDENTITY)}"
+    tried = f"{api}/clusterrolebindings/lestrade-ceiling?dryRun=All"
+    # A real API server begins to enforce a new policy up to a second after it has taken it.
+    wait_for(lambda: thief.http.delete(tried).status_code == 403, seconds=30, what="the policy is enforced")
 
     def binding(**changed) -> dict:
         account = {"kind": "ServiceAccount", "name": "lestrade-lease-x", "namespace": LEASES}

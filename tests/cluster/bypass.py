@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from agent.cli.governed import deploy_folder, manifests
 from sidecar.contract import Lease
@@ -27,19 +27,18 @@ INSTALLED_WITHIN = 30.0
 REFUSED = (401, 403, 405, 422)
 
 
-class HeldToPlans:
-    """`deploy/admission` and two namespaces with a workload, for as long as this is entered."""
+class Shops:
+    """Two namespaces with a workload, for as long as this is entered."""
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
-        files = [list(manifests(path)) for path in sorted((deploy_folder() / "admission").glob("*.yaml"))]
-        self._installed = [one for file in files for one in file]
+        self._installed: list[Manifest] = []
         self._shops = [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {OURS: "true"}}}
             for name in (SHOP, OTHER)
         ]
 
-    def __enter__(self) -> "HeldToPlans":
+    def __enter__(self) -> Self:
         for one in (*self._shops, *self._installed):
             if one["kind"] != "LeasedWrites":
                 _refuse_if_anothers(self._admin, one)
@@ -71,6 +70,15 @@ class HeldToPlans:
                 if exc.status != 403 or time.monotonic() > deadline:
                     raise
             time.sleep(0.5)
+
+
+class HeldToPlans(Shops):
+    """And `deploy/admission`."""
+
+    def __init__(self, admin: Admin) -> None:
+        super().__init__(admin)
+        files = [list(manifests(path)) for path in sorted((deploy_folder() / "admission").glob("*.yaml"))]
+        self._installed = [one for file in files for one in file]
 
 
 def workload(namespace: str, name: str) -> Manifest:
@@ -194,6 +202,7 @@ def revocation(admin: Admin, folder: Path) -> Revocation:
         return status_of(held.thief, "PATCH", path, {"spec": {"replicas": 2}})
 
     if write() != 200:
+        held.settle()
         raise NotHere("the token of a live lease is refused: nothing would be measured")
     with ThreadPoolExecutor(1) as pool:
         began = time.perf_counter()

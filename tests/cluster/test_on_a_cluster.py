@@ -12,7 +12,7 @@ import pytest
 from lab.scenarios import load, names
 from tests.cluster import holding
 from tests.cluster.audited import AuditLog
-from tests.cluster.bypass import HeldToPlans, delays, revocation
+from tests.cluster.bypass import HeldToPlans, delays
 from tests.cluster.judging import assert_audit_agrees, assert_true_to
 from tests.cluster.playing import play
 from tests.cluster.under_test import GIVEN, WHY_NOT
@@ -68,13 +68,3 @@ def test_how_long_publishing_and_withdrawing_take(held_to_plans, tmp_path):
     for name, found in zip(("published to enforced", "withdrawn to refused"), zip(*times, strict=True), strict=True):
         warnings.warn(f"{name}: median {sorted(found)[6]:.1f} ms, at most {max(found):.1f} ms", stacklevel=1)
         assert max(found) < 3000
-
-
-def test_E4_on_a_cluster_writes_are_refused_at_once_and_the_token_soon_after(held_to_plans, tmp_path):
-    found = [revocation(held_to_plans, tmp_path / str(number)) for number in range(5)]
-
-    for name in ("write_refused", "token_refused", "recorded"):
-        seconds = sorted(getattr(one, name) for one in found)
-        warnings.warn(f"revocation, {name}: median {seconds[2]:.3f} s, at most {seconds[-1]:.3f} s", stacklevel=1)
-    assert max(one.write_refused for one in found) <= 1.0
-    assert max(one.token_refused for one in found) <= 11.0
