@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, description="kubeconfig file to read the cluster with; empty: read through the sidecar")
     context: str = Field("", description="context of the kubeconfig; empty: its current one")
     prometheus_url: str = Field("", description="Prometheus to read metrics from; empty: no metrics")
-    loki_url: str = Field("", description="Loki, asked for logs that the cluster no longer gives; empty: the cluster only")
+    loki_url: str = Field(
+        "", description="Loki, asked for logs that the cluster has no more, of pods that are gone too; empty: none"
+    )
     sidecar_url: str = Field("", description="the sidecar: unix:///path or http://host:port; empty: diagnosis only")
     sidecar_token_file: Path | None = Field(None, description="file with the bearer token for the sidecar")
     sidecar_patience_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
@@ -123,10 +125,10 @@ class Settings(BaseSettings):
     max_queued_runs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         50, description="runs that may wait; alerts beyond that go to one run together (critical ones: a fifth more may wait)"
     )
-    alertmanager_url: str = Field("", description="Alertmanager, asked what is silenced; empty: silences are not looked at")
-    tempo_url: str = Field("", description="Tempo, asked for traces by a model; empty: none")
-    jaeger_url: str = Field("", description="Jaeger, asked for traces by a model; empty: none")
-    grafana_url: str = Field("", description="Grafana, asked for annotations by a model; empty: none")
+    alertmanager_url: str = Field("", description="Alertmanager, asked what is silenced and what else fires; empty: none")
+    tempo_url: str = Field("", description="Tempo, asked for requests that failed or took long; empty: none")
+    jaeger_url: str = Field("", description="Jaeger, asked for requests that failed or took long; empty: none")
+    grafana_url: str = Field("", description="Grafana, asked for annotations: what was marked as deployed; empty: none")
     grafana_token_file: Path | None = Field(None, description="file with a Grafana token that may read annotations")
     endpoints_file: Path | None = Field(None, description="YAML file with HTTP endpoints that a model may read, allow-listed")
     mcp_file: Path | None = Field(None, description="YAML file with MCP servers whose reading tools a model may use, pinned")

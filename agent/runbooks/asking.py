@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from agent.domain.finding import Finding
 from agent.domain.objects import ContainerLog, Manifest, Ref
 from agent.domain.runbook import Ask, Lookup, Page
+from agent.runbooks import others
 from agent.signals.changes import changes
 from agent.signals.masking import safe
 from agent.topology import Happening, Topology
@@ -20,7 +21,10 @@ _KIND_LABELS = {
     "horizontalpodautoscaler": "HorizontalPodAutoscaler", "persistentvolumeclaim": "PersistentVolumeClaim", "service": "Service",
     "poddisruptionbudget": "PodDisruptionBudget", "resourcequota": "ResourceQuota", "node": "Node",
 }  # fmt: skip
-_READS = {"metrics": "metrics", "logs": "logs", "previous_logs": "logs", "events": "Event", "endpoints": "EndpointSlice"}
+_READS = {
+    "metrics": "metrics", "logs": "logs", "previous_logs": "logs", "events": "Event", "endpoints": "EndpointSlice",
+    "alerts": "alerts", "traces": "traces", "top": "PodMetrics",
+}  # fmt: skip
 Tool = Callable[[Ref, Topology], Iterator[str]]
 
 
@@ -166,6 +170,10 @@ _TOOLS: Mapping[str, Tool] = {
     "endpoints": endpoints,
     "dependents": dependents,
     "list": listed,
+    "alerts": others.alerts,
+    "traces": others.traces,
+    "brought": others.brought,
+    "top": others.top,
 }
 
 

@@ -19,7 +19,22 @@ LOOKED_AT = ("object", "namespaceObject", "pods", "events", "logs", "others", "n
 """What a page's own cause is told of: the object, its Namespace, its pods, what the events about it and its pods say, the
 last lines of its logs, other objects of its namespace by kind, and the time."""
 TOOLS = frozenset(
-    {"rollout_history", "describe", "logs", "previous_logs", "events", "metrics", "changes", "endpoints", "dependents", "list"}
+    {
+        "rollout_history",
+        "describe",
+        "logs",
+        "previous_logs",
+        "events",
+        "metrics",
+        "changes",
+        "endpoints",
+        "dependents",
+        "list",
+        "alerts",
+        "traces",
+        "brought",
+        "top",
+    }
 )
 _MODELS: Mapping[str, Any] = {model.model_fields["kind"].default: model for model in get_args(get_args(Action)[0])}
 ACTIONS = frozenset(_MODELS)

@@ -9,6 +9,7 @@ from typing import Any
 from agent.domain.finding import Finding
 from agent.domain.incident import Incident
 from agent.domain.objects import ContainerLog, Series
+from agent.domain.testimony import UNTOLD, Testimony
 from agent.ports.cluster import Gap, Observed
 from agent.topology import Topology, build
 
@@ -212,10 +213,11 @@ def topology(
     logs: Sequence[ContainerLog] = (),
     unseen: dict[str, str] | None = None,
     series: Sequence[Series] = (),
+    testimony: Testimony = UNTOLD,
 ) -> Topology:
     base = [node()] if not any(one["kind"] == "Node" for one in objects) else []
     account = obj("ServiceAccount", "default")
-    return build(NOW, [*base, account, *objects], logs, tuple(series), unseen)
+    return build(NOW, [*base, account, *objects], logs, tuple(series), unseen, testimony)
 
 
 def observed(*objects: Object, logs: Sequence[ContainerLog] = (), gaps: Sequence[Gap] = ()) -> Observed:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from agent.domain.finding import Finding
 from agent.domain.incident import Alert
 from agent.domain.objects import Ref, Series
 from agent.domain.runbook import Ask
+from agent.domain.testimony import Journey, Span, Testimony
 from agent.runbooks import about_alert, about_finding, load_library
 from agent.runbooks.asking import _TOOLS
 from agent.runbooks.reading import TOOLS
@@ -198,3 +200,30 @@ def test_an_alert_that_objects_cannot_explain_ends_with_what_to_look_at(tmp_path
     assert any(piece.source.startswith("runbook: describe of Node node-1") for piece in clock.evidence)
     assert stale.runbook == ""
     assert stale.follow_ups == ()
+
+
+def test_what_other_sources_told_is_asked_for_by_name():
+    objects = app("web")
+    one = next(found for found in objects if found["kind"] == "Pod")
+    used = obj(
+        "PodMetrics", one["metadata"]["name"], api="metrics.k8s.io/v1beta1", timestamp=ago(1),
+        containers=[{"name": "app", "usage": {"cpu": "250m", "memory": "90Mi"}}],
+    )  # fmt: skip
+    release = obj("Secret", "v4", metadata={"labels": {"owner": "helm", "name": "web", "version": "4", "status": "failed"}})
+    objects[0]["metadata"]["labels"]["app.kubernetes.io/instance"] = "web"
+    journey = Journey(
+        id="4bf", source="tempo: trace 4bf", spans=(Span(id="1", parent="", service="web", name="GET /", begin=NOW,
+                                                         took=timedelta(seconds=3), failed=True, said="no money"),),
+    )  # fmt: skip
+    alerts = (Alert(name="Down", labels={"namespace": "shop", "pod": one["metadata"]["name"]}), Alert(name="Far", labels={}))
+    told = Testimony(alerts=alerts, journeys=(journey,))
+
+    found = {tool: asked(tool, [*objects, used, release], testimony=told).text for tool in ("alerts", "traces", "brought", "top")}
+
+    assert found["alerts"] == "Down"
+    assert "GET / of web failed (3.0 s)" in found["traces"]
+    assert "no money" in found["traces"]
+    assert "Helm release web, revision 4: failed, by helm" in found["brought"]
+    assert "cpu 250m, memory 90Mi" in found["top"]
+    silent = asked("traces", objects, unseen={"traces": "neither Tempo nor Jaeger is configured"})
+    assert (silent.text, silent.missing) == ("", "neither Tempo nor Jaeger is configured")
