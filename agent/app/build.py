@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from agent.app.apart import Apart
 from agent.app.book import add_book
 from agent.app.callers import Callers
 from agent.app.chat import add_chat
 from agent.app.completions import add_completions
 from agent.app.console import add_console
+from agent.app.crew import Crew
 from agent.app.deliveries import delivering
 from agent.app.health import NO_TELEMETRY, add_health
 from agent.app.identity import add_identity
@@ -44,8 +46,9 @@ from agent.telemetry import heard
 SHORT_TURNS = 0.001
 
 
-def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]]) -> FastAPI:
-    """`open_shop` is entered when the server starts, so that what cannot start says so then."""
+def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]], apart: Apart | None = None) -> FastAPI:
+    """`open_shop` is entered when the server starts, so that what cannot start says so then. `apart`: where runs are worked on
+    (agent.app.labour); in this process without it."""
     meters = Meters()
 
     @asynccontextmanager
@@ -57,7 +60,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             shop = await stack.enter_async_context(open_shop())
             await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
             orders = read_orders(shop.settings.deliveries)
-            workers = Workers(shop, meters)
+            workers = Crew(apart, shop, meters) if apart is not None else Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
             conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)

@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from agent.app.crew import Crew
 from agent.app.meters import Meters
 from agent.errors import StoreUnavailable
 
@@ -19,9 +20,12 @@ def add_health(app: FastAPI, meters: Meters) -> None:
 
     @app.get("/readyz")
     async def readyz(request: Request) -> Response:
-        """Ready when runs can be kept; a cluster or sidecar that is away is told, and is no reason to lose alerts."""
+        """Ready when runs can be kept: nothing else is a reason to lose alerts. `runs` says how the process fares that works on
+        them, where that is another."""
         await request.app.state.shop.store.rows(limit=1)
-        return JSONResponse({"status": "ready"})
+        workers = getattr(request.app.state, "workers", None)
+        apart = {"runs": workers.state} if isinstance(workers, Crew) else {}
+        return JSONResponse({"status": "ready", **apart})
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:

@@ -31,6 +31,7 @@ class Meters:
             "lestrade_deliveries", "Tries to deliver a report, by how they ended", ["place", "end"], registry=self.registry
         )
         self.working = Gauge("lestrade_runs_working", "Runs being worked on now", registry=to)
+        self.deaths = Counter("lestrade_worker_deaths", "Deaths of the process that works on runs", registry=to)
         self.seconds = Histogram("lestrade_run_seconds", "Time from start to end of a run", registry=to, buckets=LONG)
         self.waiting = Gauge("lestrade_runs_waiting", "Runs that nobody works on yet", ["severity"], registry=to)
         self.oldest = Gauge(
@@ -54,6 +55,13 @@ class Meters:
             self.governance.labels(call)
         for source in ("cluster", "logs", "metrics"):
             self.tool_gaps.labels(source)
+
+    def at_work(self, runs: int) -> None:
+        self.working.set(runs)
+
+    def worked(self, outcome: str, seconds: float) -> None:
+        self.seconds.observe(seconds)
+        self.runs.labels(outcome).inc()
 
     def heard(self, noted: Noted) -> None:
         """A listener of agent.ports.tracing."""

@@ -5,8 +5,8 @@ import contextlib
 import logging
 import time
 from functools import partial
+from typing import Protocol
 
-from agent.app.meters import Meters
 from agent.bootstrap import Workshop
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports.jobs import Jobs
@@ -16,13 +16,26 @@ LOOK_SECONDS = 5.0  # between two looks for runs that another process left behin
 logger = logging.getLogger(__name__)
 
 
+class Tally(Protocol):
+    """What is counted of the work."""
+
+    def at_work(self, runs: int) -> None:
+        """So many are worked on now."""
+        ...
+
+    def worked(self, outcome: str, seconds: float) -> None:
+        """One has ended."""
+        ...
+
+
 class Workers:
     """Bounded: at most `settings.workers` runs at a time, what goes first first. Runs that wait are looked for when somebody says
     that there are some, and every few seconds; where processes share them, the queue brings them instead."""
 
-    def __init__(self, shop: Workshop, meters: Meters) -> None:
+    def __init__(self, shop: Workshop, tally: Tally) -> None:
         self._shop = shop
-        self._meters = meters
+        self._tally = tally
+        self._at_work = 0
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[bool]] = {}
         self._broke: set[str] = set()  # runs whose last try broke: others go first, or they would be all that is ever tried
@@ -109,12 +122,14 @@ class Workers:
             if row is None or row.state == "finished":
                 return False
             began = time.monotonic()
-            with self._meters.working.track_inprogress():
+            self._count(1)
+            try:
                 worked = await self._shop.work(row)
+            finally:
+                self._count(-1)
             finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
-                self._meters.seconds.observe(time.monotonic() - began)
-                self._meters.runs.labels(finished.outcome).inc()
+                self._tally.worked(finished.outcome, time.monotonic() - began)
             return finished is not None and finished.state == "finished"
         except LestradeError as exc:
             logger.error("run %s: %s", run, exc)
@@ -123,6 +138,10 @@ class Workers:
         if self._shop.jobs is None:
             self._broke.add(run)
         return False
+
+    def _count(self, more: int) -> None:
+        self._at_work += more
+        self._tally.at_work(self._at_work)
 
     def _done(self, run: str, task: "asyncio.Task[bool]") -> None:
         """Room for another. A run that another process holds, or that could not go on, is looked at again after a while."""

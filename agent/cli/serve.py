@@ -1,14 +1,18 @@
 """`lestrade serve`: the service on one address."""
 
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from agent.app import create_app
+from agent.app.apart import Apart, fork_apart
+from agent.app.labour import labour
 from agent.bootstrap import Workshop, workshop
 from agent.cli.terminal import console, run, settings_from
 from agent.errors import InputError, LestradeError
@@ -18,11 +22,20 @@ from agent.telemetry import log_as_json
 
 def serve(*, listen: str, config: Path | None) -> int:
     settings = settings_from(config)
-    return run(_serve(settings, listen or settings.listen), interrupted="")
-
-
-async def _serve(settings: Settings, listen: str) -> int:
     log_as_json(settings.log_level)
+    # What was imported stays as long as the process: the search for garbage would go through all of it again and again, up to
+    # some tenths of a second each time, and alerts would wait for that. Nor does it then copy what is shared with a fork.
+    gc.freeze()
+    apart = _workers_of(settings)
+    return run(_serve(settings, listen or settings.listen, apart), interrupted="")
+
+
+def _workers_of(settings: Settings) -> Apart | None:
+    """In a process of their own, where there are any."""
+    return fork_apart(partial(labour, partial(workshop, settings, unattended=True))) if settings.workers else None
+
+
+async def _serve(settings: Settings, listen: str, apart: Apart | None) -> int:
     bound = bind(listen)
     failed: list[LestradeError] = []
 
@@ -30,13 +43,14 @@ async def _serve(settings: Settings, listen: str) -> int:
     async def shop() -> AsyncIterator[Workshop]:
         try:
             async with workshop(settings, unattended=True) as opened:
+                gc.freeze()
                 yield opened
         except LestradeError as exc:
             failed.append(exc)
             raise
 
     logging.getLogger("uvicorn.error").addFilter(lambda record: not (failed and "Traceback" in record.getMessage()))
-    server = uvicorn.Server(uvicorn.Config(create_app(shop), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    server = uvicorn.Server(uvicorn.Config(create_app(shop, apart), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
     console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
     try:
         await server.serve(sockets=[bound])

@@ -1,6 +1,6 @@
 """Runs, evidence and events, durable. State is plain JSON and ids; large text lies by content hash."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -59,6 +59,10 @@ class RunStore(Protocol):
 
     async def release(self, run: str, owner: str) -> None: ...
 
+    async def let_go(self, owner: str) -> int:
+        """All that a process had claimed which is known to be gone; how many."""
+        ...
+
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
         """Those of one cluster, or all; what goes first stands first."""
         ...
@@ -103,6 +107,14 @@ class EventLog(Protocol):
 
     async def told(self, run: str) -> Sequence[RunEvent]:
         """What there is now, without waiting for more."""
+        ...
+
+    def wake(self) -> None:
+        """Followers look again: another process has appended."""
+        ...
+
+    def heard_by(self, listener: Callable[[], None]) -> None:
+        """Who is told of every append of this process."""
         ...
 
     def follow(self, run: str, *, after: int = 0) -> AsyncIterator[RunEvent]:

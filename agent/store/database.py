@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from agent.errors import InputError, StoreUnavailable
-from agent.store.line import Line
+from agent.store.line import Doorway, Line
 from agent.store.tables import metadata
 
 EXPECTED = "expected sqlite:///path or postgresql://user@host/database"
@@ -47,7 +47,8 @@ class Database:
         self._engine = engine
         self.place = place  # the SQLite file, or PostgreSQL's URL as its own driver takes it: checkpoints lie beside the runs
         self.now = now
-        self.line = Line()  # of those that write to the SQLite file in this process, the checkpoints too
+        self._doorway = None if self.is_shared else Doorway(Path(f"{place}-line"))
+        self.line = Line(self._doorway)  # of those that write to the SQLite file, the checkpoints too
         self._writing = writing  # what waits for the disk, and what does not
         self._threads = ThreadPoolExecutor(WRITERS if self.is_shared else 1, thread_name_prefix="lestrade-store")
 
@@ -145,6 +146,8 @@ class Database:
         for engine in self._writing:
             await asyncio.get_running_loop().run_in_executor(self._threads, engine.dispose)
         self._threads.shutdown()
+        if self._doorway is not None:
+            self._doorway.close()
 
 
 def is_away(exc: BaseException) -> bool:

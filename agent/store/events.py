@@ -1,7 +1,7 @@
 """The event log of runs, numbered within each run, so that a stream can be taken up again where it broke."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ class SqlEventLog:
         self._database = database
         self._look_seconds = look_seconds  # other processes append too; our own appends wake followers at once
         self._appended = asyncio.Event()
+        self._listener: Callable[[], None] | None = None
 
     async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent:
         def work(connection: Connection) -> RunEvent:
@@ -39,8 +40,13 @@ class SqlEventLog:
         return appended
 
     def wake(self) -> None:
-        """Followers look again: something was appended in another transaction of this process."""
+        """Followers look again: something was appended in another transaction, or by another process that says so."""
         self._appended.set()
+        if self._listener is not None:
+            self._listener()
+
+    def heard_by(self, listener: Callable[[], None]) -> None:
+        self._listener = listener
 
     async def told(self, run: str) -> list[RunEvent]:
         """What there is now, without waiting for more."""

@@ -90,6 +90,10 @@ class SqlRunStore:
         statement = update(runs).where(runs.c.id == run, runs.c.owner == owner).values(owner=None, claimed_until=None)
         await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
+    async def let_go(self, owner: str) -> int:
+        statement = update(runs).where(runs.c.owner == owner, NOT_FINISHED).values(owner=None, claimed_until=None)
+        return await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
+
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
         query = select(*_ROW).where(NOT_FINISHED).order_by(runs.c.priority, runs.c.created_at, runs.c.id)
         async with self._database.transaction() as connection:

@@ -4,16 +4,20 @@ of it; its settings come from the environment.
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from agent.app import create_app
+from agent.app.apart import fork_apart
+from agent.app.labour import labour
 from agent.app.meters import Meters
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
@@ -123,7 +127,11 @@ async def work(folder: Path) -> None:
 
 
 def serve(folder: Path, port: int) -> None:
-    app = create_app(lambda: fleet_shop(folder, Settings()))
+    gc.freeze()  # as agent.cli.serve does
+    settings = Settings()
+    open_shop = partial(fleet_shop, folder, settings)
+    apart = fork_apart(partial(labour, open_shop)) if settings.workers else None
+    app = create_app(open_shop, apart)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

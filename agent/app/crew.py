@@ -1,0 +1,131 @@
+"""The workers of a service, in a process of their own: an investigation computes, and Python lets one thread compute at a time,
+so that alerts would wait for it. Seen from the service they are as those in it (agent.app.workers).
+
+Runs and their events travel through the database, as between any two processes; the stream between the two says only that there
+is something to look for, and what is to be counted.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from typing import Literal, cast
+
+import orjson
+
+from agent.app.apart import Apart
+from agent.app.meters import Meters
+from agent.app.workers import Workers
+from agent.bootstrap import Workshop
+from agent.errors import StoreUnavailable
+from agent.ports.tracing import Kind, Noted
+from sidecar.contract import Json
+
+END_SECONDS = 5.0  # for what is under way to be put down, when the service ends
+OFTEN = 60.0  # seconds: of two deaths within them, a run may be the reason
+
+logger = logging.getLogger(__name__)
+State = Literal["starting", "working", "died", "gone"]
+
+
+class Crew:
+    """`state`: "died" until it was begun again; "gone" where nothing begins it again: then runs are worked on in this process."""
+
+    def __init__(self, apart: Apart, shop: Workshop, meters: Meters) -> None:
+        self._apart = apart
+        self._shop = shop
+        self._meters = meters
+        self._here = Workers(shop, meters)
+        self._writer: asyncio.StreamWriter | None = None
+        self._owner = ""
+        self._died_at = float("-inf")
+        self.state: State = "starting"
+
+    def wake(self) -> None:
+        self._say(b"wake")
+        self._here.wake()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        reader, self._writer = await asyncio.open_connection(sock=self._apart.channel)
+        try:
+            while line := await reader.readline():
+                await self._hear(line)
+            logger.error("the process that works on runs is gone, and nobody begins it again: they are worked on in this one")
+            self.state = "gone"
+            self._meters.at_work(0)
+            await self._let_go()
+            await self._here.run()
+        finally:
+            await self._end(reader)
+
+    async def _hear(self, line: bytes) -> None:
+        match _read(line):
+            case {"hello": int()}:
+                self._say(b"go")
+            case {"owner": str(owner)}:
+                self._owner, self.state = owner, "working"
+            case {"told": _}:
+                self._shop.events.wake()
+            case {
+                "noted": str(kind),
+                "name": str(name),
+                "attributes": dict(about),
+                "failed": str(failed),
+                "seconds": float(took),
+            }:
+                attributes = {key: value for key, value in about.items() if isinstance(value, str | int | float)}
+                self._meters.heard(Noted(kind=cast(Kind, kind), name=name, attributes=attributes, failed=failed, seconds=took))
+            case {"at_work": int(runs)}:
+                self._meters.at_work(runs)
+            case {"worked": str(outcome), "seconds": float(seconds)}:
+                self._meters.worked(outcome, seconds)
+            case {"died": str(how), "again_in": float(pause)}:
+                await self._died(how, pause)
+
+    async def _died(self, how: str, pause: float) -> None:
+        """What it had claimed is free for the next one at once: it is known to be gone. But not where it died a moment ago too:
+        then one of its runs may be what kills it, and others shall have their turn until the claims lapse."""
+        logger.error("the process that works on runs died %s; it is begun again in %.1f s", how, pause)
+        self.state = "died"
+        self._meters.deaths.inc()
+        self._meters.at_work(0)
+        now = asyncio.get_running_loop().time()
+        if now - self._died_at > OFTEN:
+            await self._let_go()
+        self._died_at, self._owner = now, ""
+
+    async def _let_go(self) -> None:
+        if not self._owner:
+            return
+        try:
+            await self._shop.store.let_go(self._owner)
+        except StoreUnavailable as exc:
+            logger.error("what it worked on waits until its claims lapse: %s", exc)
+
+    def _say(self, word: bytes) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(word + b"\n")
+
+    async def _end(self, reader: asyncio.StreamReader) -> None:
+        """In order, if that takes no longer than is allowed for it."""
+        self._say(b"end")
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(END_SECONDS):
+                while await reader.read(65_536):
+                    pass
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._apart.keeper, signal.SIGKILL)  # it has ended, or takes with it what has not
+        if self._writer is not None:
+            self._writer.close()
+        with contextlib.suppress(ChildProcessError):
+            await asyncio.to_thread(os.waitpid, self._apart.keeper, 0)
+
+
+def _read(line: bytes) -> Json:
+    """Half a line, of one that was killed, is nothing."""
+    try:
+        return cast(Json, orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,106 @@
+"""What is done in the process beside the service: work on runs, and tell the service what happens there. Takes no request.
+
+It tells, a line of JSON each: `hello` (that it is there; it waits for `go` before it opens anything), `owner` (by what name it
+claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import orjson
+
+from agent.app.workers import Workers
+from agent.bootstrap import Workshop
+from agent.domain.document import acquaint
+from agent.domain.evidence import Evidence
+from agent.domain.finding import Diagnosis, RankedCause
+from agent.domain.incident import Incident
+from agent.domain.outcome import Round
+from agent.domain.report import Report
+from agent.ports.tracing import Noted, listening
+from agent.telemetry import heard
+from sidecar.contract import Json
+
+NICER = 5  # an alert is taken in before a run goes on where both want the same core; but a run may be writing, and is waited for
+
+
+class Told:
+    """The Tally of workers whose service is another process, and what else that one wants to know."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def tell(self, **words: Json) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(orjson.dumps(words) + b"\n")
+
+    def at_work(self, runs: int) -> None:
+        self.tell(at_work=runs)
+
+    def worked(self, outcome: str, seconds: float) -> None:
+        self.tell(worked=outcome, seconds=seconds)
+
+    def noted(self, noted: Noted) -> None:
+        attributes: dict[str, Json] = dict(noted.attributes)
+        self.tell(noted=noted.kind, name=noted.name, attributes=attributes, failed=noted.failed, seconds=noted.seconds)
+
+    def appended(self) -> None:
+        self.tell(told=True)
+
+
+def labour(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], channel: socket.socket) -> None:
+    """The work of a process apart (agent.app.apart)."""
+    os.nice(NICER)
+    asyncio.run(_labour(open_shop, channel))
+
+
+async def _labour(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], channel: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=channel)
+    told = Told(writer)
+    writer.write(b"\n")  # one that died may have left half a line
+    told.tell(hello=os.getpid())
+    if not await _is_let_go(reader):
+        return
+    async with open_shop() as shop:
+        await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
+        told.tell(owner=shop.owner)
+        shop.events.heard_by(told.appended)
+        with listening(told.noted), listening(heard):
+            await _until_told(Workers(shop, told), reader)
+
+
+async def _is_let_go(reader: asyncio.StreamReader) -> bool:
+    """False where the service is gone, or ends."""
+    with contextlib.suppress(ConnectionError):
+        async for line in reader:
+            if line.strip() in (b"go", b"end"):
+                return line.strip() == b"go"
+    return False
+
+
+async def _until_told(workers: Workers, reader: asyncio.StreamReader) -> None:
+    """Raises what the workers end with by themselves."""
+    working, hearing = asyncio.create_task(workers.run()), asyncio.create_task(_hear(workers, reader))
+    try:
+        await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (hearing, working):
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+    if not working.cancelled():
+        working.result()
+
+
+async def _hear(workers: Workers, reader: asyncio.StreamReader) -> None:
+    """Until we are told to end, or nobody is there who would."""
+    with contextlib.suppress(ConnectionError):
+        async for line in reader:
+            if line.strip() == b"end":
+                return
+            workers.wake()

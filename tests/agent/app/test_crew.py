@@ -1,0 +1,166 @@
+"""Runs that are worked on in a process beside the service: either may die; nothing is lost, and nobody is left."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agent.app.apart import Apart
+from agent.app.crew import Crew
+from agent.app.meters import Meters
+from agent.settings import Settings
+from agent.store import Database, SqlEventLog
+from tests.agent.app.test_meters import value
+from tests.e2e import storm
+from tests.fakes.agent_shop import fake_shop
+from tests.fakes.agent_world import Script
+from tests.servers import free_port
+
+
+@asynccontextmanager
+async def crew_of(folder: Path, **settings):
+    """A crew, its shop, and the other end of its stream."""
+    ours, theirs = socket.socketpair()
+    keeper = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220
+    async with fake_shop(folder, Script(), settings=Settings(**settings)) as shop:
+        crew = Crew(Apart(ours, keeper.pid), shop, Meters())
+        task = asyncio.create_task(crew.run())
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        try:
+            yield crew, shop, reader, writer
+        finally:
+            writer.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            keeper.poll()  # the crew has ended it
+
+
+def tell(writer: asyncio.StreamWriter, **words: object) -> None:
+    writer.write(json.dumps(words).encode() + b"\n")
+
+
+async def until(true) -> None:
+    async with asyncio.timeout(30):
+        while not await true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_told_of_another_process_is_counted_and_half_a_line_is_nothing(tmp_path):
+    async with crew_of(tmp_path) as (crew, _, reader, writer):
+        tell(writer, hello=1)
+        assert await reader.readline() == b"go\n"
+        writer.write(b'{"worked": "repai')  # killed in the middle of it
+        writer.write(b"\n")
+        tell(writer, owner="somebody")
+        tell(writer, at_work=2)
+        tell(writer, noted="stage", name="gather", attributes={"run": "run-1"}, failed="", seconds=0.5)
+        tell(writer, worked="repaired", seconds=1.5)
+
+        async def counted() -> bool:
+            return value(crew._meters, "runs_finished_total", outcome="repaired") == 1
+
+        await until(counted)
+        assert crew.state == "working"
+        assert value(crew._meters, "runs_working") == 2
+        assert value(crew._meters, "stage_seconds_count", stage="gather") == 1
+
+
+async def test_whoever_follows_a_run_hears_at_once_what_another_process_has_appended(tmp_path):
+    async with crew_of(tmp_path) as (_, shop, _, writer):
+        row, _ = await shop.take(question="why?")
+        shop.events._look_seconds = 600  # it is told, or the test waits for too long
+        followed = shop.events.follow(row.id, after=1)
+        heard = asyncio.create_task(anext(followed))
+        await asyncio.sleep(0.05)
+        other = await Database.open(f"sqlite:///{shop.database.place}")
+        await SqlEventLog(other).append(row.id, "gather", "read 3 objects")
+        await other.close()
+        tell(writer, told=True)
+
+        async with asyncio.timeout(30):
+            assert (await heard).text == "read 3 objects"
+        await followed.aclose()
+
+
+async def test_what_a_dead_process_had_claimed_is_free_at_once_but_not_when_it_dies_again_and_again(tmp_path):
+    async with crew_of(tmp_path) as (crew, shop, _, writer):
+        rows = [(await shop.take(question=f"why {number}?"))[0] for number in range(2)]
+
+        async def die(owner: str, deaths: int) -> bool:
+            """Whether its run is free."""
+            run = rows[deaths - 1].id
+            assert await shop.store.claim(run, owner, lease_seconds=600)
+            tell(writer, owner=owner)
+            tell(writer, died="by signal 9", again_in=0.5)
+
+            async def told() -> bool:
+                return value(crew._meters, "worker_deaths_total") == deaths
+
+            await until(told)
+            await asyncio.sleep(0.05)
+            return run in [run for run, _ in await shop.store.waiting(shop.reader.name, limit=9)]
+
+        assert await die("first", 1)
+        assert not await die("second", 2)  # it may be the run that kills it: others go first, until the claim lapses
+
+
+async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tmp_path):
+    async with crew_of(tmp_path) as (crew, shop, _, writer):
+        row, _ = await shop.take(question="why is checkout slow?")
+        writer.close()
+
+        async def finished() -> bool:
+            return (await shop.store.row(row.id)).state == "finished"
+
+        await until(finished)
+        assert crew.state == "gone"
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux only: who is whose child is read from /proc")
+async def test_a_service_whose_workers_are_killed_goes_on_and_leaves_nobody_behind_when_it_is_killed_itself(tmp_path):
+    url, port = f"sqlite:///{tmp_path / 'agent.sqlite'}", free_port()
+    service = storm.Process("serve", tmp_path, str(port), **storm.settings_of(url, workers=2) | {"claim_seconds": 3600})
+    sent: Counter[str] = Counter()
+    with storm.processes(service):
+        await storm.up(service, port)
+        assert service.running is not None
+        (keeper,) = children(service.running.pid)
+        (worker,) = children(keeper)
+        pouring = asyncio.create_task(storm.pour(port, 0.3, sent, []))
+        await asyncio.sleep(0.2)
+        os.kill(worker, signal.SIGKILL)
+        await pouring
+        await storm.drained(url, within=60)  # what it held is not waited for: a claim would last an hour
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            ready, counted = (await http.get("/readyz")).json(), (await http.get("/metrics")).text
+        left = [*children(keeper), keeper]
+        service.kill()
+
+        async def nobody() -> bool:
+            return not any(map(is_alive, left))
+
+        await until(nobody)
+    await storm.assert_accounted_for(url, tmp_path, sent)
+
+    assert ready == {"status": "ready", "runs": "working"}
+    assert "lestrade_worker_deaths_total 1.0" in counted
+    assert len(left) == 2
