@@ -1,4 +1,5 @@
-"""The few statements that every verdict needs, put together once for each database and handed to its driver as they are.
+"""The few statements that every verdict and every lease needs, put together once for each database and handed to its driver
+as they are.
 
 SQLAlchemy's own way through a statement takes ten times as long as the database, several times for each verdict. What it
 does for every other statement is done here as well: the driver's errors come out as SQLAlchemy's, and a text with NUL is
@@ -32,6 +33,19 @@ class Statement:
         row: tuple[Any, ...] | None = cursor.fetchone()
         cursor.close()  # an open one would keep SQLite's view of the database as it was
         return row
+
+    def mapping(self, connection: Connection, given: dict[str, Any]) -> dict[str, Any] | None:
+        """The first row by the names of its columns, None when there is none."""
+        cursor = self._executed(connection, given)
+        names, row = [column[0] for column in cursor.description], cursor.fetchone()
+        cursor.close()
+        return dict(zip(names, row, strict=True)) if row is not None else None
+
+    def all(self, connection: Connection, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+        cursor = self._executed(connection, given)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        cursor.close()
+        return rows
 
     def change(self, connection: Connection, given: dict[str, Any]) -> int:
         """How many rows were changed."""

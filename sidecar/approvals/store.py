@@ -4,7 +4,7 @@ Knows no rule: it keeps what it is given. Times are seconds since the epoch, doc
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,9 +66,9 @@ def _put(statement: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sq
 
 
 _PUT = Statement({"postgresql": _put(postgresql.insert(PLANS)), "sqlite": _put(sqlite.insert(PLANS))})
-_GET = select(PLANS).where(PLANS.c.digest == bindparam("wanted"))
+_GET = Statement(select(PLANS).where(PLANS.c.digest == bindparam("wanted")))
 STATE = select(PLANS.c.state).where(PLANS.c.digest == bindparam("wanted"))
-_ANSWERS = select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at)
+_ANSWERS = Statement(select(_answers.c.document).where(_answers.c.plan == bindparam("wanted")).order_by(_answers.c.at))
 ON_MODEL = select(PLANS.c.document).where(PLANS.c.incident == bindparam("incident"), PLANS.c.document.contains('"basis":'))
 
 
@@ -123,7 +123,7 @@ def put(connection: Connection, entry: Entry) -> None:
 
 
 def get(connection: Connection, digest: str) -> Entry | None:
-    row = connection.execute(_GET, {"wanted": digest}).mappings().first()
+    row = _GET.mapping(connection, {"wanted": digest})
     return _entry(row) if row is not None else None
 
 
@@ -193,8 +193,8 @@ def shorten(connection: Connection, digest: str, *, lease_seconds: int) -> None:
 
 
 def answers_to(connection: Connection, digest: str) -> tuple[Answer, ...]:
-    found = connection.execute(_ANSWERS, {"wanted": digest})
-    return tuple(Answer.model_validate_json(row.document) for row in found)
+    found = _ANSWERS.all(connection, {"wanted": digest})
+    return tuple(Answer.model_validate_json(document) for (document,) in found)
 
 
 def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
@@ -205,7 +205,7 @@ def put_answer(connection: Connection, digest: str, answer: Answer) -> None:
         connection.execute(insert(_answers).values(plan=digest, person=answer.person, **values))
 
 
-def _entry(row: RowMapping) -> Entry:
+def _entry(row: Mapping[str, Any] | RowMapping) -> Entry:
     plan = Plan.model_validate_json(row["document"])
     if row["cleared"]:
         plan.__dict__["digest"] = row["digest"]  # a cached property: of what was written, not of what is left of it

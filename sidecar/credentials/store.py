@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Float,
     MetaData,
+    RowMapping,
     Table,
     Text,
     UniqueConstraint,
@@ -202,7 +203,7 @@ def overdue(connection: Connection, now: datetime) -> int:
     return connection.execute(query).scalar_one()
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: Mapping[str, Any] | RowMapping) -> Entry:
     return Entry(
         lease=Lease(
             id=row["id"],
