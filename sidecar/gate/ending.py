@@ -8,6 +8,7 @@ from sidecar.execution import Live
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, UID
 from sidecar.execution.pointer import differences, joined, parts, value_at
+from sidecar.facts.managing import managers_of
 from sidecar.gate.concealment import result_left
 from sidecar.gate.ledger import Transaction
 from sidecar.gate.task import No, Task
@@ -60,7 +61,7 @@ def _result(task: Task, came: Stored | Found | No, *, at: datetime) -> StepResul
     if task.direction == "undo":
         before, after = after, before
     elif isinstance(came, Found):
-        after |= _made(after, came.live)
+        after |= _rewritten(task, came.live) | _made(after, came.live)
     else:
         after |= _as_stored(after, came.shown)
         for place in _along(task, came.was, came.shown):
@@ -96,6 +97,29 @@ def _as_stored(after: dict[str, Json], shown: Json) -> dict[str, Json]:
     if shown is None:
         return {}
     return {p: value_at(shown, parts(p)) for p in after if p not in ("", "/pods", REPLICAS)} | _made(after, shown)
+
+
+def _rewritten(task: Task, live: Json) -> dict[str, Json]:
+    """The values of the write as they are kept (1000m as 1), where the API server says that nobody else's hand has been on
+    them since: whoever writes a field over takes it away from the field manager of this one write. A value of another shape
+    is let be: what somebody took out of it is in nobody's hands."""
+    document = live if isinstance(live, dict) else {}
+    found = {pointer: value_at(live, parts(pointer)) for pointer in task.effect.after if pointer not in ("", "/pods", REPLICAS)}
+    return {
+        pointer: value
+        for pointer, value in found.items()
+        if _alike(value, task.effect.after[pointer])
+        and {value_at(hand, ("manager",)) for hand in managers_of(document, list(parts(pointer)))} == {task.manager}
+    }
+
+
+def _alike(one: Json, other: Json) -> bool:
+    """Two values of the same shape: names in objects, length of lists, kind of everything else."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return one is not None and other is not None and not isinstance(one, dict | list) and not isinstance(other, dict | list)
 
 
 def _made(after: dict[str, Json], shown: Json) -> dict[str, Json]:

@@ -196,6 +196,48 @@ def test_a_value_that_somebody_put_over_a_write_whose_answer_was_lost_stays(worl
     assert image(world) == "shop/web:3"
 
 
+@pytest.mark.parametrize("hand", ["nobody's", "somebody's", "somebody's, who took a part out"])
+def test_what_the_api_server_made_of_a_lost_write_is_taken_back_unless_another_hand_was_on_it(world, hand):
+    resources = "/spec/template/spec/containers/0/resources"
+    limits = f"{resources}/limits"
+    wanted = {"cpu": "1000m", "memory": "1Gi"}
+    granted = leased(world, change(limits, None, wanted))
+
+    def written_and_lost(call, identity):
+        if call.method != "PATCH" or identity != granted.identity:
+            return
+        found = world.cluster.objects[WEB]
+        kept = {"cpu": "1", "memory": "1Gi"} if hand != "somebody's, who took a part out" else {"cpu": "1"}
+        found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = kept
+        mine = {"f:memory": {}} if hand == "somebody's" else {f"f:{name}": {} for name in kept}
+        hands = [(f"lestrade-{granted.id}-step-1", mine)]
+        hands += [("kubectl-edit", {"f:cpu": {}})] if hand == "somebody's" else []
+        found["metadata"]["managedFields"] = [
+            {"manager": manager, "operation": "Update", "fieldsV1": below(limits, fields)} for manager, fields in hands
+        ]
+        raise ClusterUnavailable("no answer in time")
+
+    world.cluster.after = written_and_lost
+    result = perform(granted.id, "step-1", desk=world.desk)
+    world.cluster.after = lambda *_: None
+    container = world.cluster.objects[WEB]["spec"]["template"]["spec"]["containers"][0]
+    assert result.status == "performed"
+    if hand == "nobody's":
+        assert result.after[resources]["limits"] == {"cpu": "1", "memory": "1Gi"}
+        assert undo(granted.id, desk=world.desk).complete
+    else:
+        assert result.after[resources]["limits"] == wanted
+        assert [step.reason for step in undo(granted.id, desk=world.desk).steps] == ["target-changed"]
+        assert container["resources"]["limits"]["cpu"] == "1"
+
+
+def below(pointer, fields):
+    """As fieldsV1 says it, of a container by its name."""
+    for segment in reversed(pointer.split("/")[1:]):
+        fields = {'k:{"name":"main"}' if segment == "0" else f"f:{segment}": fields}
+    return fields
+
+
 def test_the_one_change_since_the_write_is_the_write(world):
     """What the API server made of it is known, then, though its answer was lost."""
     world.cluster.put("deployments", deployment("many"), "apps")
