@@ -1,7 +1,8 @@
 """Names of the cluster by stable aliases and back, where names are to stay in the house. Pure.
 
 Two ways a name is known: it stands in what was read where a name is wanted (`learn`), or the text itself shows that it is one: an
-address, a host, a word with a hyphen, the value of a key such as `namespace=`. What is left as it is, is VOCABULARY.
+address, a host, a word with a hyphen, the value of a key such as `namespace=`. What is left as it is, is VOCABULARY; a name that is one
+ordinary word of it (`data`, `order`) is hidden where a name stands, and stays in prose, which would be unreadable otherwise.
 """
 
 import hashlib
@@ -13,13 +14,14 @@ from ipaddress import AddressValueError, IPv6Address
 
 import orjson
 
-from agent.reasoning.model.neutral import VOCABULARY
+from agent.reasoning.model.neutral import ORDINARY, VOCABULARY
 
 SHORTEST_NAME = 2
 _FLAT = str.maketrans("._", "--")
 MOST_PARTS = 24  # of one name
 DIGITS = 12  # of an alias: two names of a cluster have the same one about never
 _WORD = r"\w(?:[\w.-]*\w)?"
+_PLAIN = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
 _PIECES = re.compile(
     r"(?P<mail>[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]*\w)"
     r"|(?P<six>(?<![0-9A-Fa-f:])(?=[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,40}(?:\d{0,2}(?:\.\d{1,3}){3})?(?![\w]))"
@@ -57,6 +59,14 @@ _KEYS = (
 )
 _KEYED = re.compile(rf"(?<![A-Za-z])(?:[\w.-]{{0,20}}[._])?{_KEYS}[\"']?\s?[:=]\s?[\"']?([A-Za-z][\w./-]{{1,252}})", re.I)
 _QUOTED = re.compile(rf"\b{_KEYS}s?\s[\"'`]([A-Za-z][\w./-]{{1,252}})[\"'`]", re.I)
+# Where a name stands: behind a kind, on either side of a slash, as a value of a key or label, in a host or URL.
+_KIND = (
+    r"(?:pod|deployment|statefulset|daemonset|replicaset|job|cronjob|service|configmap|secret|ingress|node|namespace|container|claim"
+    r"|persistentvolumeclaim|persistentvolume|serviceaccount|role|rolebinding|clusterrole|application|release|kustomization"
+    r"|helmrelease|horizontalpodautoscaler|endpoints|volume)s?"
+)
+_BEHIND_KIND = re.compile(rf"\b{_KIND}[ /:]\s?[\"'`]?([A-Za-z][\w./-]{{1,252}})", re.I)
+_BESIDE_SLASH = re.compile(r"(?<![\w./:-])([A-Za-z][\w.-]{0,252}/[A-Za-z][\w.-]{0,252})(?![\w/])")
 _ASKED = re.compile(r"\blookup\s([\w.-]{2,253})")
 # Pairs as Prometheus writes them: every value of a label may be a name, but those of labels that everybody has.
 _PAIR = re.compile(r'\b([A-Za-z_]\w*)=~?"([^"\s{}]{2,253})"')
@@ -76,35 +86,57 @@ class Aliases:
     spared: frozenset[str] = frozenset()  # words of our own, beside VOCABULARY
     names: dict[str, str] = field(default_factory=dict)  # alias -> the letters that it stands for
     _known: set[str] = field(default_factory=set)
+    _ordinary: set[str] = field(default_factory=set)  # names that are ordinary words too
 
     def learn(self, names: Iterable[str]) -> None:
+        """Names of objects and of what else is called something in them."""
         if not self.is_on:
             return
-        for name in names:
-            for token in re.findall(_WORD, name):
-                if len(token) >= SHORTEST_NAME and not self._is_common(token):
-                    self._known.add(_flat(token))
+        for token in (token for name in names for token in re.findall(_WORD, name)):
+            self._know(token)
+            if token.lower() in ORDINARY and token.lower() not in self.spared:
+                self._ordinary.add(token.lower())
+
+    def _know(self, token: str) -> None:
+        if len(token) >= SHORTEST_NAME and not self._is_common(token):
+            self._known.add(_flat(token))
 
     def hide(self, raw: str) -> str:
         if not self.is_on:
             return raw
-        return "".join(part if part in self.names else self._without_names(part) for part in _ALIAS.split(raw))
+        placed = self._without_ordinary(raw) if self._ordinary else raw
+        return "".join(part if part in self.names else self._without_names(part) for part in _ALIAS.split(placed))
 
     def _without_names(self, raw: str) -> str:
-        self.learn(self._shown_in(raw))
+        for token in (token for name in self._shown_in(raw) for token in re.findall(_WORD, name)):
+            self._know(token)
         return _PIECES.sub(self._hidden, raw)
+
+    def _without_ordinary(self, raw: str) -> str:
+        """Without the names that are ordinary words, where they stand as names."""
+        spans: set[tuple[int, int]] = set()
+        for pattern in (_BEHIND_KIND, _BESIDE_SLASH, _KEYED, _QUOTED, _ASKED, _WITH_PORT, _IN_URL, _PAIR):
+            for match in pattern.finditer(raw):
+                start, end = match.span(match.re.groups)
+                for word in _PLAIN.finditer(raw, start, end) if start >= 0 else ():
+                    if word[0].lower() in self._ordinary:
+                        spans.add(word.span())
+        for start, end in sorted(spans, reverse=True):
+            raw = f"{raw[:start]}{self._given(raw[start:end])}{raw[end:]}"
+        return raw
 
     def show(self, told: str) -> str:
         return _ALIAS.sub(lambda match: self.names.get(match[0], match[0]), told) if self.is_on else told
 
     def document(self) -> str:
         """Everything that an alias was given to, as JSON text, to know it again (`resume`)."""
-        return orjson.dumps([sorted(self.names.values()), sorted(self._known)]).decode()
+        return orjson.dumps([sorted(self.names.values()), sorted(self._known), sorted(self._ordinary)]).decode()
 
     def resume(self, document: str) -> None:
-        given, known = orjson.loads(document)
+        given, known, *more = orjson.loads(document)
         self.names |= {self._alias(one): one for one in given}
         self._known |= set(known)
+        self._ordinary |= {word for words in more for word in words}
 
     def _hidden(self, match: re.Match[str]) -> str:
         piece = match[0]

@@ -1,5 +1,5 @@
 """Words that say nothing about whose cluster it is, and stay as they are where names are hidden: plain English of logs and
-events, and Kubernetes' own words. An object that is called by one of them alone is not hidden."""
+events, and Kubernetes' own words. Where one of them is what an object is called, it is hidden in the places of names only."""
 
 _ENGLISH = """
 a about above abort aborted absent accept accepted access action active actual add added address addresses after again
@@ -70,4 +70,8 @@ keep-alive cache-control if-none-match first-party third-party one-off not-ready
 post-start roll-back start-up shut-down self-signed dry-run as-is key-value long-running single-node multi-node
 high-cpu low-memory utf-8 sha-256 x86-64
 """
+_EVERYBODYS = "default system http https local kube kubernetes"  # objects of every cluster are called so
+ORDINARY = frozenset(f"{_ENGLISH} api apis app apps operator prod production staging dev workload".split()) - {
+    *_EVERYBODYS.split()
+}
 VOCABULARY = frozenset(f"{_ENGLISH} {_KUBERNETES} {_WITH_HYPHENS}".split())

@@ -91,11 +91,36 @@ def test_what_text_shows_to_be_a_name_is_hidden_without_being_known():
     assert aliases.show(hidden) == raw
 
 
+def test_a_name_that_is_an_ordinary_word_is_hidden_where_a_name_stands_and_stays_in_prose():
+    aliases = Aliases(secret="s", is_on=True)
+    aliases.learn(["data", "orders", "api", "default", "zq-shop"])
+    raw = "\n".join(
+        [
+            "Deployment zq-shop/data is not ready, and no data was read",
+            'Pod "data": the api is slow; {"kind":"Service","name":"api","namespace":"default"}',
+            "http://api:8080/x and api.zq-shop.svc and data:5432",
+            "Deployment/zq-shop/api, ConfigMap orders",
+        ]
+    )
+
+    hidden = aliases.hide(raw)
+    again = Aliases(secret="s", is_on=True)
+    again.resume(aliases.document())
+
+    assert "no data was read" in hidden
+    assert "the api is slow" in hidden
+    assert "default" in hidden
+    left = hidden.replace("no data was read", "").replace("the api is slow", "")
+    assert not {"data", "orders", "api", "zq-shop"} & set(words_of(re.sub(r"name-[0-9a-f]{12}", " ", left))), left
+    assert aliases.show(hidden) == again.show(again.hide(hidden)) == raw
+
+
 def test_a_long_hostile_line_takes_no_time_to_speak_of():
     aliases = Aliases(secret="s", is_on=True)
     aliases.learn(["a-b"])
 
-    for line in ("_0" * 3000, "a." * 3000, "a:" * 3000, "f:" * 3000, "x@" * 3000, 'a="' * 3000):
+    aliases.learn(["data"])
+    for line in ("_0" * 3000, "a." * 3000, "a:" * 3000, "f:" * 3000, "x@" * 3000, 'a="' * 3000, "a/" * 3000, "pod data " * 1000):
         assert aliases.show(aliases.hide(line)) == line
 
 
