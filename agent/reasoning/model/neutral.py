@@ -71,7 +71,8 @@ post-start roll-back start-up shut-down self-signed dry-run as-is key-value long
 high-cpu low-memory utf-8 sha-256 x86-64
 """
 _EVERYBODYS = "default system http https local kube kubernetes"  # objects of every cluster are called so
-ORDINARY = frozenset(f"{_ENGLISH} api apis app apps operator prod production staging dev workload".split()) - {
+_ALSO = "api apis app apps operator prod production staging dev workload"
+ORDINARY = frozenset(f"{_ENGLISH} {_ALSO}".split()) - frozenset(_EVERYBODYS.split())
     *_EVERYBODYS.split()
 }
 VOCABULARY = frozenset(f"{_ENGLISH} {_KUBERNETES} {_WITH_HYPHENS}".split())
