@@ -1,8 +1,8 @@
 """Names of the cluster by stable aliases and back, where names are to stay in the house. Pure.
 
 Two ways a name is known: it stands in what was read where a name is wanted (`learn`), or the text itself shows that it is one: an
-address, a host, a word with a hyphen, the value of a key such as `namespace=`. What is left as it is, is VOCABULARY; a name that is one
-ordinary word of it (`data`, `order`) is hidden where a name stands, and stays in prose, which would be unreadable otherwise.
+address, a host, a word with a hyphen, the value of a key such as `namespace=`. What is left as it is, is VOCABULARY; a name
+that is one ordinary word of it (`data`, `order`) is hidden where a name stands, and stays in prose, which nobody could read else.
 """
 
 import hashlib

@@ -73,6 +73,4 @@ high-cpu low-memory utf-8 sha-256 x86-64
 _EVERYBODYS = "default system http https local kube kubernetes"  # objects of every cluster are called so
 _ALSO = "api apis app apps operator prod production staging dev workload"
 ORDINARY = frozenset(f"{_ENGLISH} {_ALSO}".split()) - frozenset(_EVERYBODYS.split())
-    *_EVERYBODYS.split()
-}
 VOCABULARY = frozenset(f"{_ENGLISH} {_KUBERNETES} {_WITH_HYPHENS}".split())
