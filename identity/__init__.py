@@ -5,6 +5,17 @@ What is the same on both sides and nothing else: who is known, what they may do,
 Nothing is shared at run time: each process has its own key, its own file and its own client at the provider. Imports neither.
 """
 
+from identity.browser import (
+    PAGE_HEADERS,
+    Form,
+    came_from,
+    cookie_name,
+    cookie_terms,
+    form_from,
+    is_form,
+    is_meant,
+    origin_of,
+)
 from identity.errors import IdentityUnavailable
 from identity.guesses import Guesses
 from identity.login import LOG_IN_LASTS, Arrival, Client, LogIn
@@ -15,10 +26,12 @@ from identity.tokens import Claims, Verifier, is_token
 
 __all__ = [
     "LOG_IN_LASTS",
+    "PAGE_HEADERS",
     "SHORTEST_KEY",
     "Arrival",
     "Claims",
     "Client",
+    "Form",
     "Guesses",
     "IdentityUnavailable",
     "LogIn",
@@ -26,8 +39,15 @@ __all__ = [
     "Roll",
     "Seal",
     "Verifier",
+    "came_from",
+    "cookie_name",
+    "cookie_terms",
+    "form_from",
     "hash_of",
+    "is_form",
+    "is_meant",
     "is_safe",
     "is_token",
+    "origin_of",
     "quoted",
 ]

@@ -208,12 +208,7 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         ]
         ended = threading.Event()
         stack.callback(ended.set)
-        if slack is not None:
-            threading.Thread(target=slack.run, args=(ended,), name="slack", daemon=True).start()
-        reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
-        reaper.start()
-        threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
-        threading.Thread(target=carry_over_for_ever, args=(desk.ledger, ended), name="checkpoints", daemon=True).start()
+        reaper = _begun_beside(built, desk, slack, settings, ended)
         signal.signal(signal.SIGHUP, lambda *_: built.watch.wake())
         _set_apart_what_stays()
         log.info("listening", agent=listeners[0].address, people=listeners[1].address)
@@ -221,6 +216,19 @@ def serve(settings: Settings, make_ledger: Callable[..., Ledger] = Ledger) -> No
         ended.set()
         reaper.join(LINGER_SECONDS)
         log.info("ended")
+
+
+def _begun_beside(
+    built: Built, desk: Desk, slack: "SlackChannel | None", settings: Settings, ended: threading.Event
+) -> threading.Thread:
+    """Everything that goes on beside the listeners, until `ended`. The reaper's thread, which is waited for at the end."""
+    if slack is not None:
+        threading.Thread(target=slack.run, args=(ended,), name="slack", daemon=True).start()
+    reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
+    reaper.start()
+    threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
+    threading.Thread(target=carry_over_for_ever, args=(desk.ledger, ended), name="checkpoints", daemon=True).start()
+    return reaper
 
 
 def _of_agents(desk: Desk, url: str) -> Desk:

@@ -26,12 +26,22 @@ from agent.app.people import PeopleFile, Person
 from agent.app.seal import SESSION_LASTS, seal_of
 from agent.errors import InputError
 from agent.settings import Settings
-from identity import Client, IdentityUnavailable, Provider, Seal, Verifier, is_safe, is_token
+from identity import (
+    Client,
+    IdentityUnavailable,
+    Provider,
+    Seal,
+    Verifier,
+    came_from,
+    cookie_name,
+    is_safe,
+    is_token,
+    origin_of,
+)
 
 __all__ = ["Identity", "NotKnown", "Person", "Session", "Visit", "Who", "add_identity", "known"]
 
 logger = logging.getLogger(__name__)
-_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHERE = (
     "nobody has to log in here, so only this machine is answered: set LESTRADE_PEOPLE_FILE (lestrade people add NAME) or "
@@ -147,26 +157,18 @@ class Identity:
         return self.seal.close("session", content, until=self.now() + SESSION_LASTS)
 
     def is_ours(self, request: Request) -> bool:
-        """Whether a form was sent from a page of ours: every browser says so on a POST."""
-        origin = request.headers.get("origin")
-        if origin is not None:
-            return origin == self.origin(request)
-        return request.headers.get("sec-fetch-site") == "same-origin"
+        """Whether a form was sent from a page of ours."""
+        return came_from(self.origin(request), request.headers)
 
     def origin(self, request: Request) -> str:
-        """Scheme and host; without a host that is one, nothing is ours."""
-        if self.public_url:
-            found = urlsplit(self.public_url)
-            return f"{found.scheme}://{found.netloc}"
-        host = request.headers.get("host", "")
-        return f"{request.scope['scheme']}://{host if _HOST.fullmatch(host) else ''}"
+        return origin_of(self.public_url, str(request.scope["scheme"]), request.headers)
 
     def is_secure(self, request: Request) -> bool:
         return self.origin(request).startswith("https://")
 
     def cookie(self, name: str, request: Request) -> str:
         """Its name. Not the sidecar's: a browser gives cookies of a host to every port of it."""
-        return f"{'__Host-' if self.is_secure(request) else ''}lestrade-agent-{name}"
+        return cookie_name(f"lestrade-agent-{name}", secure=self.is_secure(request))
 
     def close(self) -> None:
         if self.outside is not None:

@@ -4,21 +4,19 @@ come from. Knows no page.
 Cookies are HttpOnly and SameSite=Lax, so that a link in a message still finds the session, and no form of another site does.
 """
 
-import hmac
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from identity import LOG_IN_LASTS, Client, Guesses, LogIn
+from identity import LOG_IN_LASTS, Client, Guesses, LogIn, came_from, cookie_name, cookie_terms, origin_of
 from sidecar.approvals import Directory, Person
 from sidecar.people_api.seal import SESSION_LASTS, Seal, Session
 from sidecar.secret_files import Secret
 
-_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OURS = re.compile(r"/(approvals(/[0-9a-f]{64})?|leases|journal|policy|stop|reviews)?")
 
 
@@ -39,22 +37,11 @@ class Doorway:
         return self.seal.who(cookie, self.directory, now=now) if cookie else None
 
     def is_ours(self, request: Request) -> bool:
-        """Whether a form was sent from a page of ours: every browser says so on a POST."""
-        origin = request.headers.get("origin")
-        if origin is not None:
-            return origin == self.origin(request)
-        return request.headers.get("sec-fetch-site") == "same-origin"
-
-    def is_meant(self, session: Session, given: str) -> bool:
-        return hmac.compare_digest(session.csrf, given if given.isascii() else "")
+        """Whether a form was sent from a page of ours."""
+        return came_from(self.origin(request), request.headers)
 
     def origin(self, request: Request) -> str:
-        """Scheme and host; without a host that is one, no form is ours."""
-        if self.url:
-            found = urlsplit(self.url)
-            return f"{found.scheme}://{found.netloc}"
-        host = request.headers.get("host", "")
-        return f"{request.scope['scheme']}://{host if _HOST.fullmatch(host) else ''}"
+        return origin_of(self.url, str(request.scope["scheme"]), request.headers)
 
     def let_in(self, person: Person, request: Request, now: datetime, goes_to: str) -> Response:
         response = RedirectResponse(ours(goes_to), 303)
@@ -104,21 +91,13 @@ class Doorway:
         return f"{self.url.rstrip('/') or self.origin(request)}/login/callback"
 
     def _cookie(self, name: str, request: Request) -> str:
-        return f"{'__Host-' if self._is_secure(request) else ''}lestrade-{name}"
+        return cookie_name(f"lestrade-{name}", secure=self._is_secure(request))
 
     def _is_secure(self, request: Request) -> bool:
         return self.origin(request).startswith("https://")
 
     def _set(self, response: Response, name: str, value: str, request: Request, lasts: int) -> None:
-        response.set_cookie(
-            self._cookie(name, request),
-            value,
-            max_age=lasts,
-            path="/",
-            httponly=True,
-            samesite="lax",
-            secure=self._is_secure(request),
-        )
+        response.set_cookie(self._cookie(name, request), value, **cookie_terms(lasts, secure=self._is_secure(request)))
 
 
 def ours(path: str) -> str:

@@ -11,19 +11,13 @@ from typing import Any, cast
 import jinja2
 from fastapi import Response
 
+from identity import PAGE_HEADERS
 from sidecar.edge import CODE_HEADER
 from sidecar.execution import escaped
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; script-src 'none'"
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser would not say where a form comes from
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_HEADERS = PAGE_HEADERS | {"Content-Security-Policy": _POLICY}
 
 
 def rendered(template: str, status: int, code: str, **content: Any) -> Response:

@@ -7,7 +7,7 @@ Every text is escaped for HTML by the templates, and for control and bidirection
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,7 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from identity import IdentityUnavailable
+from identity import Form, IdentityUnavailable, form_from, is_form, is_meant
 from sidecar.contract import Problem
 from sidecar.edge import known_as, whole_body
 from sidecar.errors import SidecarError
@@ -30,8 +30,6 @@ from sidecar.people_api.layout import asset, rendered
 from sidecar.people_api.seal import Session
 from sidecar.people_api.shown import NO_POLICY, Policy
 from sidecar.people_api.verifying import Verifying
-
-Form = dict[str, str]
 
 
 class _Digest(Convertor[str]):
@@ -222,7 +220,7 @@ class Pages:
                 return self._door(request, 401, "Log in first; nothing was done.", "not-authenticated")
             known_as(request, session.person.name)
             form = await _form(request)
-            if not self.doorway.is_ours(request) or not self.doorway.is_meant(session, form.get("csrf", "")):
+            if not self.doorway.is_ours(request) or not is_meant(session.csrf, form):
                 return self._no(request, session, 403, "foreign-form", "The form did not come from this page. Nothing was done.")
             return await run_in_threadpool(self._guarded, lambda: do(request, session, form), request, session)
 
@@ -264,10 +262,9 @@ class Pages:
 
 async def _form(request: Request) -> Form:
     """application/x-www-form-urlencoded; raises a 413 or 415."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+    if not is_form(request.headers):
         raise HTTPException(415, "a form is wanted")
-    body = await whole_body(request)
-    try:
-        return dict(parse_qsl(body.decode("ascii"), max_num_fields=20, keep_blank_values=True))
-    except (UnicodeDecodeError, ValueError):
-        raise HTTPException(400, "not a form") from None
+    form = form_from(await whole_body(request))
+    if form is None:
+        raise HTTPException(400, "not a form")
+    return form

@@ -15,7 +15,7 @@ from agent.app.console.layout import page
 from agent.app.identity import Identity, Visit
 from agent.app.people import Person
 from agent.app.seal import SESSION_LASTS
-from identity import LOG_IN_LASTS, Guesses, IdentityUnavailable
+from identity import LOG_IN_LASTS, Guesses, IdentityUnavailable, cookie_terms
 
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~?=&%+-]{0,500}")
 
@@ -135,12 +135,5 @@ def _back(request: Request) -> str:
 
 def _set(request: Request, response: Response, name: str, value: str, lasts: int) -> None:
     identity = _identity(request)
-    response.set_cookie(
-        identity.cookie(name, request),
-        value,
-        max_age=lasts,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=identity.is_secure(request),
-    )
+    terms = cookie_terms(lasts, secure=identity.is_secure(request))
+    response.set_cookie(identity.cookie(name, request), value, **terms)

@@ -15,20 +15,14 @@ from markupsafe import Markup
 from agent.app.identity import Identity, Session
 from agent.rendering import wording
 from agent.rendering.safety import one_line, visible
+from identity import PAGE_HEADERS
 
 HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser would not say where a form comes from
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS = PAGE_HEADERS | {"Content-Security-Policy": POLICY}
 
 
 def wants_page(request: Request) -> bool:

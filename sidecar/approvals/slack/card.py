@@ -40,9 +40,10 @@ def card(asked: Asked, *, page_url: str = "") -> Card:
     """The most needed first: long messages are folded by Slack."""
     view = asked.view
     risk, unsaid = _risk(view)
+    small = kit.context(f"plan {view.plan} · policy {view.revision[:12]} · asked {view.requested_at:%Y-%m-%d %H:%M} UTC")
     for squeeze in (1, 3, 10):  # of what surrounds the changes, less where it would leave no room for them
         top = [kit.header(_title(asked)), kit.rich(*_facts(asked, squeeze)), risk]
-        end = [*([] if asked.is_over else _notes(view, squeeze)), _small_print(view)]
+        end = [*([] if asked.is_over else _notes(view, squeeze)), small]
         if kit.size([*top, *end]) <= _MOST_AROUND:
             break
     reserve = kit.size([*top, *end, *_buttons(asked, page_url, whole=True), _cut(view, 10**6, "0" * 64, page_url)])
@@ -255,10 +256,6 @@ def _notes(view: ApprovalView, squeeze: int) -> list[Block]:
         runs.append(kit.section(kit.words(f"The agent's words{behind}, checked by nobody:", italic=True)))
         runs.append(kit.quote(view.hypothesis, 600 // squeeze))
     return [kit.rich(*runs)] if runs else []
-
-
-def _small_print(view: ApprovalView) -> Block:
-    return kit.context(f"plan {view.plan} · policy {view.revision[:12]} · asked {view.requested_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _cut(view: ApprovalView, hidden: int, digest: str, page_url: str) -> Block:
