@@ -14,6 +14,10 @@ from agent.reasoning.questions import understand, words_of
 from agent.reasoning.vocabulary import ENGLISH, GENERIC, KIND_WORDS
 
 _PARTS_OF_SUBJECT = frozenset(["pod", "pods", "replica", "replicas", "container", "containers", "instance", "instances"])
+_ELSE = re.compile(
+    r"^(?:and )?(?:is |are |what |has |does )?(?:there )?(?:anything |something |any ?thing |nothing )?else (?:is |that is )?"
+    r"(?:wrong|broken|failing|down|not ok|on fire|red|bad|hurt|in trouble)\b"
+)
 LONGEST_ELLIPSIS = 5  # words
 _WHENEVER = datetime(2000, 1, 10, tzinfo=UTC)  # whether words name a time does not hang on what time it is
 
@@ -38,6 +42,14 @@ def ask_about(intent: Intent, name: str) -> str:
             return f"what would be affected if {name} goes down?"
         case "needs":
             return f"what does {name} depend on?"
+        case "when":
+            return f"since when is {name} failing?"
+        case "which":
+            return f"which pods of {name} are failing?"
+        case "runs":
+            return f"which version of {name} is running?"
+        case "owner":
+            return f"who owns {name}?"
         case "why":
             return f"what is wrong in {name}?" if name.startswith("namespace ") else f"why is {name} failing?"
 
@@ -50,6 +62,11 @@ def question_of(said: str, bare: str, thread: Thread) -> Meaning:
         return _of_own(bare, own, thread)
     behind = AND.match(bare)
     rest = behind["rest"] if behind else bare
+    if _ELSE.search(rest):
+        spoken_of = (*thread.suspects, *((thread.subject,) if thread.subject else ()))
+        known = list(dict.fromkeys(one.name for one in spoken_of if one.kind != "Namespace"))
+        if known:
+            return Ask(question=f"is anything wrong besides {' and '.join(known)}?")
     elliptic = _ellipsis(rest, thread, is_and=behind is not None)
     if elliptic is not None:
         return elliptic

@@ -11,6 +11,10 @@ Intent = Literal[
     "access",  # who can do Z; what can X do
     "impact",  # what would be affected if ...
     "needs",  # what X depends on
+    "when",  # when did it begin, what came first
+    "which",  # which pods are failing, how many nodes are down
+    "runs",  # which version of X runs
+    "owner",  # who owns X, whom to call
 ]
 
 Symptom = Literal[
@@ -65,3 +69,5 @@ class Question:
     namespaces: tuple[str, ...] = ()  # words that stand where a namespace's name stands
     period: Period | None = None
     access: Access | None = None
+    besides: tuple[str, ...] = ()  # names of what is known already: "is anything wrong besides web?"
+    guess: str = ""  # what the question takes for the cause: "is it the database?"

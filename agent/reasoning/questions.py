@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from agent.domain.question import Access, Intent, Mention, Question
+from agent.domain.question import Access, Mention, Question
+from agent.reasoning.intents import ACTING, intent_of
 from agent.reasoning.periods import period_of
 from agent.reasoning.vocabulary import ENGLISH, GENERIC, KIND_WORDS, SYMPTOMS, VERBS
 from agent.topology.resources import resource_named
@@ -16,93 +17,6 @@ from agent.topology.resources import resource_named
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _KIND = "|".join(sorted(map(re.escape, KIND_WORDS), key=len, reverse=True))
-_ACTING = (
-    r"(?:delet|remov|restart|drain|cordon|stop|kill|scal|roll|evict|chang|edit|updat|upgrad|reboot|los|shut|take|tak|turn|switch|"
-    r"unplug|renam|mov)\w*"
-)
-_ACCESS = (
-    re.compile(
-        r"\bwho(?:'s| is)? (?:can|may|could|has (?:the )?(?:rights?|permissions?|access)|have (?:access|rights?)|"
-        r"(?:is )?(?:allowed|able|permitted) to)\b"
-    ),
-    re.compile(
-        r"\b(?:which|what) (?:users?|people|groups?|(?:service ?)?accounts?|subjects?|roles?|teams?)\b.{0,20}\b(?:can|"
-        r"may|could|have|has|are allowed|is allowed)\b"
-    ),
-    re.compile(r"\bwhat (?:can|may|could|is|are)\b.{1,80}\b(?:do|access|allowed to(?: do)?)\s*(?:in\b.*)?[?.!]*$"),
-    re.compile(r"\b(?:can|may|could|is|are) (?:the )?(?:service ?account|user|group|sa) "),
-    re.compile(
-        r"^(?:can|may) (?!i\b|we\b|you\b|somebody\b|anybody\b|anyone\b|it\b)[a-z0-9][-a-z0-9.:]* "
-        r"(?:read|get|list|watch|create|delete|patch|update|edit|exec|see|view) (?:into )?\w+"
-    ),
-    re.compile(r"\b(?:rights|permissions|privileges) (?:of|does|do|has|have)\b|\bwho has (?:cluster-?)?admin\b"),
-)  # fmt: skip
-_IMPACT = (
-    re.compile(
-        r"\b(?:would|will|could|might) (?:be |get )?(?:affected|impacted|broken|break|hit|fail|happen|stop|"
-        r"suffer|go down|lose)\b"
-    ),
-    re.compile(
-        r"\bwhat (?:else )?(?:happens|breaks|fails|stops|dies|is affected|gets hit|goes down|suffers)\b.{0,20}\b(?:if|"
-        r"when|without|once)\b"
-    ),
-    re.compile(
-        r"\b(?:what|who|which [\w-]+|anything|anyone|something|does anything) (?:else )?(?:still )?(?:depends?|"
-        r"rel(?:y|ies)) (?:up)?on\b"
-    ),
-    re.compile(
-        r"\b(?:what|who|which [\w-]+) (?:else )?(?:uses?|calls?|consumes?|mounts?|needs?|(?:talks?|connects?|speaks?) to"
-        r"|is using|are using|(?:is|are) (?:calling|talking to))\b(?! "
-        r"(?:so much|more|most|too))"
-    ),
-    re.compile(
-        r"\bblast radius\b|\bdepend(?:s|ents|encies) (?:on|of)\b|\b(?:is|would) it (?:be )?(?:safe|ok|okay|"
-        r"fine) (?:to|if)\b"
-    ),
-    re.compile(rf"\b(?:can|may|could|should) (?:i|we) (?:safely )?{_ACTING}\b"),
-    re.compile(r"\bwhat (?:else |pods |workloads )?(?:runs|is running|are running|lives) on\b"),
-    re.compile(
-        r"\b(?:impact|effect|consequences?) of (?:a |the )?(?:loss|losing|delet\w+|remov\w+|restart\w+|drain\w+|"
-        r"failure|outage)\b"
-    ),
-)  # fmt: skip
-_NEEDS = (
-    re.compile(r"\bwhat (?:else )?(?:does|do) .{1,60}\b(?:depends?|rel(?:y|ies)) (?:up)?on\b"),
-    re.compile(r"\bwhat (?:else )?(?:does|do) .{1,60}\b(?:calls?|uses?|needs?|talks? to|connects? to|reads?|mounts?)\W*$"),
-    re.compile(r"\b(?:dependencies|upstreams?) of\b"),
-)
-_CHANGED = (
-    re.compile(
-        r"\bwhat(?:'s| is| has| was| have| were| all)? (?:been )?(?:chang|different|new\b|deployed|rolled "
-        r"out|released|updated|edited|modified)"
-    ),
-    re.compile(r"\b(?:who|what) (?:has |have )?(?:chang|edit|deploy|modif|touch|scal|updat|delet)(?:ed)\b"),
-    re.compile(
-        r"\b(?:which|any|list(?: the| all)?|show(?: me)?(?: the| all)?|recent|latest|last|w(?:as|ere) there(?: an?y?)?|"
-        r"when was(?: the)?) (?:recent |latest |last )?(?:changes?|deploy(?:ment)?s?|rollouts?|releases?|edits|"
-        r"updates|last change)\b"
-    ),
-    re.compile(
-        r"\b(?:did|has|have) (?:anything|something|anyone|somebody|someone|anybody)\b.{0,20}\b(?:chang|deploy|"
-        r"edit|touch|modif)"
-    ),
-    re.compile(
-        r"\bwhen (?:was|were|did) .{1,60}\b(?:deployed|changed|rolled out|updated|scaled|edited|released)\b|"
-        r"\bchange ?log\b"
-    ),
-)  # fmt: skip
-_HEALTH = (
-    re.compile(
-        r"\b(?:is|are) .{1,80}\b(?:healthy|ok|okay|fine|well|up|alive|ready|running|working|broken|down|degraded|"
-        r"all right|alright|in order)\b"
-    ),
-    re.compile(
-        r"\bis (?:something|anything|everything|all)\b|\bhow (?:is|are|healthy)\b|\b(?:health|status|state|"
-        r"condition) (?:of|check)\b"
-    ),
-    re.compile(r"\bdoes .{1,60}\bwork\b|\b(?:anything|something) (?:wrong|broken)\b"),
-)  # fmt: skip
-_WHY = re.compile(r"\bwhy\b|\bwhat(?:'s| is) (?:the )?(?:cause|reason|wrong|broken|going on)\b|\broot cause\b|\bhow come\b")
 _SUBJECT = (
     re.compile(
         rf"\bwhy (?:is|are|was|were|does|do|did|has|have|can(?:'t|not)?|won't|isn't|aren't|doesn't|don't|didn't) "
@@ -116,11 +30,15 @@ _SUBJECT = (
         rf"\b(?:is|are|how is|how are|does|health of|status of|state of) (?:the |our |my )?({_NAME}) (?:healthy|"
         rf"ok|okay|fine|well|up|alive|ready|running|working|broken|down|degraded|doing|work|all right)\b"
     ),
-    re.compile(rf"\b(?:health|status|state) of (?:the |our |my )?({_NAME})"),
+    re.compile(rf"\b(?:health|status|state|timeline|version|image|owners?|history) of (?:the |our |my )?({_NAME})"),
+    re.compile(rf"\b(?:when|since when|how long(?: ago)?) (?:did|has|have|was|were|is|are) (?:the |our |my )?({_NAME})"),
+    re.compile(rf"\bfirst (?:error|failure|symptom|sign|warning|event)s? (?:of|in|on|from) (?:the |our |my )?({_NAME})"),
+    re.compile(rf"\bwho (?:owns|maintains|is responsible for|looks after) (?:the |our |my )?({_NAME})"),
+    re.compile(rf"\bwho (?:do|should|can|must) (?:i|we) \w+ (?:for|about) (?:the |our |my )?({_NAME})"),
     re.compile(
         rf"\b(?:depends? on|rely on|relies on|uses?|calls?|(?:talks?|talking|connects?|speaks?) to|(?:dependencies|upstreams?) of"
         r"|if|without|losing|loss of|restart|delete|drain|remove|cordon|stop|kill|evict) "
-        rf"(?:i |we |you |someone |somebody |the |our |my |a )*(?:{_ACTING} )?(?:the |our |my )?(?:(?:{_KIND}) )?({_NAME})"
+        rf"(?:i |we |you |someone |somebody |the |our |my |a )*(?:{ACTING} )?(?:the |our |my )?(?:(?:{_KIND}) )?({_NAME})"
     ),
     re.compile(
         rf"\b(?:changed|changes|different|deployed|edited|new|happened) (?:in|on|to|with|for|of) (?:the |our "
@@ -148,20 +66,48 @@ _IN_SPACE = (
 _NUMBERS = re.compile(r"v?\d+(?:[._-]\d+)*|\d+(?:s|m|h|d|mi|gi|ki|mb|gb|%)?")
 
 
+# Apostrophes that people in a hurry leave out; "its" and "were" are words of their own.
+_SHORT = (
+    (re.compile(r"\b(what|who|where|how|when|why|that|there)s\b", re.I), r"\1's"),
+    (re.compile(r"\b(is|are|do|does|did|was|has|have|had|would|could|should|ca|wo)nt\b", re.I), r"\1n't"),
+)
+_WORD_OF_NAME = r"[a-z0-9][-a-z0-9._/]*"
+_BESIDES = re.compile(
+    r"\s*,?\b(?:besides|beside|other than|apart from|aside from|except(?:ing)?(?: for)?|not counting|outside(?: of)?)\s+"
+    rf"(?:the |our |my )?(?P<names>{_WORD_OF_NAME}(?:(?:\s*,\s*(?:and )?|\s+and\s+)(?:the )?{_WORD_OF_NAME})*)(?:\s+namespace)?",
+    re.I,
+)
+_GUESS = re.compile(
+    r"^(?:so |and |but |hm+,? |ok,? )*(?:is|was|could|can|might|may|isn't) (?:it|this|that) "
+    r"(?:be |have been |just |only |really |maybe |perhaps |caused by |due to |because of |about )*(?:the |a |an |our |some )?"
+    r"(?P<guess>[a-z][a-z0-9 -]{1,30}?)(?: (?:problem|problems|issue|issues|thing|fault|trouble|again|that's down|then))*\W*$"
+)
+
+
 def understand(text: str, now: datetime) -> Question:
     """The same words, the same understanding. `now` is the cluster's time: what "an hour ago" is counted from."""
     flat = " ".join(text.replace("’", "'").split())
-    low = flat.lower()
-    intent = _intent(low)
+    said = flat
+    for pattern, written_out in _SHORT:
+        said = pattern.sub(written_out, said)
+    apart = _BESIDES.search(said)
+    besides = tuple(one for one in re.split(r"\s*,\s*|\s+and\s+", apart["names"].lower()) if one not in ENGLISH) if apart else ()
+    if apart is not None and besides:
+        said = f"{said[: apart.start()]} {said[apart.end() :]}".strip()
+    low = said.lower()
+    intent = intent_of(low)
+    guess = _GUESS.match(low)
     return Question(
         text=flat,
         intent=intent,
-        words=words_of(flat),
+        words=words_of(said),
         symptoms=tuple(name for name, pattern in SYMPTOMS.items() if pattern.search(low)),
-        mentions=tuple(dict.fromkeys(_mentions(flat, low))),
-        namespaces=tuple(dict.fromkeys(_spaces(flat))),
-        period=period_of(flat, now),
+        mentions=tuple(dict.fromkeys(_mentions(said, low))),
+        namespaces=tuple(dict.fromkeys(_spaces(said))),
+        period=period_of(said, now),
         access=_access(low) if intent == "access" else None,
+        besides=tuple(one.removeprefix("the ") for one in besides),
+        guess=guess["guess"] if guess is not None else "",
     )
 
 
@@ -173,21 +119,6 @@ def _spaces(flat: str) -> Iterator[str]:
 
 def words_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
-
-
-def _intent(low: str) -> Intent:
-    if any(one.search(low) for one in _ACCESS) and not re.search(r"\bcan(?:not|'t)\b", low):
-        return "access"
-    asks_why = _WHY.search(low) is not None
-    if not asks_why and any(one.search(low) for one in _NEEDS):
-        return "needs"
-    if not asks_why and any(one.search(low) for one in _IMPACT):
-        return "impact"
-    if not asks_why and any(one.search(low) for one in _CHANGED):
-        return "changed"
-    if not asks_why and any(one.search(low) for one in _HEALTH):
-        return "health"
-    return "why"
 
 
 def _mentions(flat: str, low: str) -> Iterator[Mention]:
@@ -260,6 +191,9 @@ def _whose(low: str) -> tuple[str, str]:
     if match and not _is_ordinary(match[2]):
         kind = {"user": "User", "group": "Group"}.get(match[1], "ServiceAccount")
         return kind, match[2]
+    match = re.search(rf"^(?:can|may|could|is|are) (?:the )?({_NAME}) (service ?account|sa|user|group)\b", low)
+    if match and (match[1] == "default" or not _is_ordinary(match[1])):
+        return {"user": "User", "group": "Group"}.get(match[2], "ServiceAccount"), match[1]
     match = re.search(
         rf"\bwhat (?:can|may|could|is|are) (?:the )?({_NAME}(?:[:/]{_NAME})*)(?: (?:service ?account|user|group))? "
         r"(?:do|access|allowed)",

@@ -31,10 +31,10 @@ _AREAS: dict[Symptom, tuple[str, ...]] = {
 
 
 @cache
-def _areas_of(cause: str) -> frozenset[str]:
+def areas_of(cause: str) -> frozenset[str]:
     """The files of checks that report the cause."""
     return frozenset(one.look.__module__.rpartition(".")[2] for one in registered() if one.cause == cause)
 
 
 def suits(symptoms: Sequence[Symptom], cause: str) -> float:
-    return FITS if any(_areas_of(cause) & set(_AREAS[one]) for one in symptoms) else 0.0
+    return FITS if any(areas_of(cause) & set(_AREAS[one]) for one in symptoms) else 0.0

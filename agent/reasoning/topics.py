@@ -49,3 +49,27 @@ def unheard_of(asked: Question) -> str:
     word = match[1] if match is not None else ""
     ordinary = word in ENGLISH or word in GENERIC or word in COMMON or word in KIND_WORDS or word in VERBS
     return "" if ordinary or len(word) < 3 else word
+
+
+def of_kind(asked: Question, topology: Topology, namespaces: tuple[str, ...]) -> tuple[Ref, ...]:
+    """Every object of the one kind that is spoken of without a name: "if the node goes away"."""
+    kinds = list(
+        dict.fromkeys(KIND_WORDS[word] for word in asked.words if word in KIND_WORDS and KIND_WORDS[word] != "Namespace")
+    )
+    named = topology.of_kind(kinds[0]) if len(kinds) == 1 else []
+    return tuple(sorted(ref for ref in map(ref_of, named) if not ref.namespace or not namespaces or ref.namespace in namespaces))
+
+
+_PLACE = re.compile(r"\bin (?:the )?([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\W*$")
+
+
+def no_such_place(asked: Question, known: tuple[str, ...]) -> str:
+    """The word that stands where a namespace stands at the end of the question, and is none; "" where there is none."""
+    match = _PLACE.search(asked.text.lower())
+    word = match[1] if match is not None else ""
+    ordinary = word in ENGLISH or word in GENERIC or word in COMMON or word in KIND_WORDS or word in VERBS
+    return "" if not word or ordinary or word in known or word in {one.name for one in asked.mentions} or len(word) < 3 else word
+
+
+def speaks_of_dns(asked: Question) -> bool:
+    return any(word in _DNS for word in asked.words)

@@ -17,6 +17,7 @@ from agent.topology.pods import is_ready
 from agent.topology.workloads import CONTROLLED, live_pods, wanted
 
 MOST = 8
+_FEW = ("Node", "StorageClass", "Namespace")  # kinds of which a cluster has so few that all can be named
 _ASKED_FOR = (*CONTROLLED, "Job", "CronJob", "Service", "Pod", "Node", "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim")
 
 
@@ -79,6 +80,9 @@ def not_there(
     said = f"There is no {_words(named)} in {where(focus.namespaces)}."
     if near:
         said += f" Is {listed(near, most=3)} meant?"
+    elif named.kind in _FEW:
+        there = sorted(map(name_of, topology.of_kind(named.kind)))
+        said += f" There {'is' if len(there) == 1 else 'are'} {listed(there)}." if there else ""
     if seen_elsewhere:
         said += f" What is wrong there now, whatever was meant: {' '.join(one.statement for one in seen_elsewhere[:2])}"
     answer = Answer(intent="clarify", choices=tuple(str(one) for one in near))

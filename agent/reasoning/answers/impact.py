@@ -14,6 +14,7 @@ from agent.domain.objects import Ref
 from agent.domain.question import Question
 from agent.reasoning.answers.reply import answered, counted, listed, table, where
 from agent.reasoning.focus import Focus
+from agent.reasoning.topics import of_kind
 from agent.topology import Edge, Topology
 from agent.topology.fields import number, ref_of, text
 from agent.topology.pods import is_ready
@@ -41,10 +42,15 @@ def what_suffers(question: Question, focus: Focus, topology: Topology, missing: 
     gone = list(dict.fromkeys(topology.unit(one) for one in focus.objects))
     if not gone and "namespace" in question.words:
         gone = [Ref("Namespace", "", name) for name in focus.namespaces]
+    meant = of_kind(question, topology, focus.namespaces) if not gone else ()
+    if len(meant) == 1:  # "the node", where there is one
+        gone = [meant[0]]
     if not gone:
         said = f"Understood as a question about what depends on something, but not on what in {where(focus.namespaces)}."
+        choices = tuple(f"what would be affected if {one} goes down?" for one in meant[:8])
         hints = ("for example: what would be affected if db in namespace shop goes down?", "for example: what if I drain node-3?")
-        return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=Answer(intent="clarify", notes=hints))
+        answer = Answer(intent="clarify", notes=() if choices else hints, choices=choices)
+        return Diagnosis(outcome="unclear", statement=said, missing=missing, answer=answer)
     hits = sorted(_hits(gone, topology), key=lambda one: (_ORDER.index(one.effect), len(one.way), one.ref))
     rows, left = table((str(one.ref), one.effect, one.how, " <- ".join(map(str, reversed(one.way[:-1])))) for one in hits)
     about = listed(gone, most=3)

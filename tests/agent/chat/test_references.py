@@ -29,6 +29,10 @@ THREAD = Thread(
         ("and in staging?", "why is Deployment checkout in namespace staging failing?"),
         ("is there anything wrong there?", "is there anything wrong in namespace shop?"),
         ("who can delete pods?", "who can delete pods in namespace shop?"),
+        ("when did it start?", "when did Deployment checkout in namespace shop start?"),
+        ("is anything else broken?", "is anything wrong besides checkout?"),
+        ("what else is wrong", "is anything wrong besides checkout?"),
+        ("who owns it?", "who owns Deployment checkout in namespace shop?"),
     ],
 )
 def test_what_cannot_stand_by_itself_is_filled_in(said, asks):
