@@ -67,6 +67,29 @@ class OneRowSaver(AsyncSqliteSaver):
         """Nothing: see above. What a node wrote is in the checkpoint after it."""
 
 
+# Only what is older goes: a process that lost its claim and did not know it yet must not take away what its successor kept.
+_PRUNE = """DELETE FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id COLLATE "C" < %s"""
+_PRUNE_VALUES = """DELETE FROM checkpoint_blobs WHERE thread_id = %s AND checkpoint_ns = %s
+AND version COLLATE "C" < (%s::jsonb ->> channel)"""
+
+
+def _lean(saver: type[BaseCheckpointSaver[str]]) -> type[Any]:
+    """langgraph's saver for PostgreSQL, whose class is known only where it is installed: it keeps the latest checkpoint of a run
+    and no notes beside it."""
+
+    async def aput(
+        self: Any, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
+    ) -> RunnableConfig:
+        place = await saver.aput(self, config, checkpoint, metadata, new_versions)
+        thread = (place["configurable"]["thread_id"], place["configurable"]["checkpoint_ns"])
+        async with self._cursor(pipeline=True) as cursor:
+            await cursor.execute(_PRUNE, (*thread, checkpoint["id"]))
+            await cursor.execute(_PRUNE_VALUES, (*thread, json.dumps(checkpoint["channel_versions"])))
+        return place
+
+    return type("LeanSaver", (saver,), {"aput": aput, "aput_writes": _not_kept})
+
+
 async def _not_kept(
     _: object, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
 ) -> None:
@@ -130,8 +153,7 @@ async def _shared_checkpoints(url: str) -> AsyncIterator[BaseCheckpointSaver[str
                     await postgres.AsyncPostgresSaver(connection).setup()
                 finally:
                     await connection.execute(_UNLOCK)
-            saver = type("LeanSaver", (postgres.AsyncPostgresSaver,), {"aput_writes": _not_kept})
-            yield saver(pool)
+            yield _lean(postgres.AsyncPostgresSaver)(pool)
         finally:
             await pool.close(timeout=5)
     except (psycopg.Error, pools.PoolTimeout) as exc:

@@ -191,3 +191,36 @@ async def test_days_are_those_of_the_settings(house, settings, left):
 
     assert await house.rows("runs") == left
     assert (removed.runs, removed.timelines, removed.alerts) == (1 - left, left, 1)
+
+
+def checkpoint(number: int, **values):
+    versions = dict.fromkeys(values, f"{number:032}.0.1")
+    return {
+        "v": 1, "id": f"{number:04}", "ts": "", "channel_values": values, "channel_versions": versions, "versions_seen": {},
+    }  # fmt: skip
+
+
+async def test_of_a_run_the_latest_checkpoint_is_kept_whatever_the_database(house):
+    place = {"configurable": {"thread_id": "run-1", "checkpoint_ns": ""}}
+    before = place
+    for number, step in enumerate(("a", "b", "c")):
+        one = checkpoint(number, diagnosis={"step": step}, then="gather")
+        before = await house.saver.aput(before, one, {}, one["channel_versions"])
+
+    kept = await house.saver.aget_tuple(place)
+
+    assert kept.checkpoint["channel_values"] == {"diagnosis": {"step": "c"}, "then": "gather"}
+    assert await house.rows("checkpoints") == 1
+    if house.database.is_shared:
+        assert await house.rows("checkpoint_blobs") == 1
+
+
+async def test_a_checkpoint_that_comes_late_takes_nothing_of_a_later_one_away(house):
+    place = {"configurable": {"thread_id": "run-1", "checkpoint_ns": ""}}
+    for number, step in ((2, "conclude"), (1, "gather")):
+        one = checkpoint(number, then={"step": step})
+        await house.saver.aput(place, one, {}, one["channel_versions"])
+
+    kept = await house.saver.aget_tuple(place)
+
+    assert kept.checkpoint["channel_values"] == {"then": {"step": "conclude"}}
