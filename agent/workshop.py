@@ -22,7 +22,7 @@ from agent.ports.jobs import Jobs
 from agent.ports.listing import AlertList, RunList
 from agent.settings import Settings
 from agent.signals.masking import mask
-from agent.stages.place import IntakeBounds, place
+from agent.stages.place import IntakeBounds, folded, place
 from agent.stages.receive import Notification
 from agent.stages.silence import Wish, silence, silences
 from agent.stages.telling import Tell
@@ -130,7 +130,7 @@ class Workshop:
 
     async def _work(self, row: RunRow) -> bool:
         seconds = self.settings.claim_seconds
-        if await self._is_silenced(row):
+        if await self._is_silenced(row) or await self._is_folded(row):
             return True
         if not await self.store.claim(row.id, self._owner, lease_seconds=seconds, most=self.settings.cluster_runs):
             return False
@@ -166,6 +166,13 @@ class Workshop:
         if not firing or not firing <= await self._silences.look():
             return False
         return await self.book.close_unasked(row.id, "silenced", "Silenced in Alertmanager before it was looked into")
+
+    async def _is_folded(self, row: RunRow) -> bool:
+        """Whether another run has found, while it waited, the change that is behind all of it: then it is that one's."""
+        alerts = row.incident.alerts
+        if row.state != "queued" or not row.incident.group_key or not alerts:
+            return False
+        return bool(await self.book.fold(row.id, self.reader.name, lambda runs: folded(alerts, runs, row.created_at)))
 
     async def report(self, run: str) -> Report | None:
         document = await self.store.report(run)

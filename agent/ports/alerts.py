@@ -11,6 +11,10 @@ from agent.domain.incident import Alert
 Decide = Callable[[Sequence[Alert], Mapping[str, KnownAlert], Sequence[OpenRun] | None, datetime], Sequence[Placement] | None]
 
 
+# The alerts of a run that waits, given the other open runs; none where they stay.
+Fold = Callable[[Sequence[OpenRun]], Sequence[Placement]]
+
+
 class AlertBook(Protocol):
     async def take(self, cluster: str, alerts: Sequence[Alert], group_key: str, decide: Decide) -> Taken:
         """Durable before it returns. `decide` is given the alerts (each fingerprint once), what is known of them by fingerprint,
@@ -25,6 +29,10 @@ class AlertBook(Protocol):
 
     async def close_unasked(self, run: str, outcome: str, headline: str) -> bool:
         """End a run that nobody began: False when somebody has."""
+        ...
+
+    async def fold(self, run: str, cluster: str, decide: Fold) -> str:
+        """The alerts of a run that nobody began go to another one, which is told, and the run is closed. The other run, or ""."""
         ...
 
 

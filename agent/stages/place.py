@@ -56,6 +56,20 @@ def place(
     return placed
 
 
+def folded(alerts: Sequence[Alert], runs: Sequence[OpenRun], since: datetime) -> list[Placement]:
+    """What becomes of the alerts of a run that still waits, taken in `since`: they go to an open run that has found out meanwhile
+    which change is behind all of them that fire. Nothing where there is none."""
+    firing = [(alert, neighbourhood(alert.labels)) for alert in alerts if not alert.resolved]
+    for run in runs:
+        if run.outcome or run.group_key == OVERFLOW:
+            continue
+        whys = [_same_change(alert, about, run, since) for alert, about in firing]
+        if whys and all(whys):
+            placed = [_placed(alert, "joined", run=run.id, why=whys[0]) for alert in alerts]
+            return [replace(one, place=neighbourhood(one.alert.labels)) for one in placed]
+    return []
+
+
 def severity_of(labels: Mapping[str, str]) -> str:
     return (labels.get("severity") or labels.get("priority") or "").strip().lower()[:40]
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -15,18 +15,17 @@ from sqlalchemy import Connection, func, select, update
 from agent.domain.alerting import NEW, OVERFLOW, KnownAlert, Placement, Taken
 from agent.domain.document import from_document, to_document
 from agent.domain.incident import Alert, Incident
-from agent.ports.alerts import Decide
+from agent.ports.alerts import Decide, Fold
 from agent.store.alert_rows import PORTION, ROWS, alert_of, known_of, open_runs, place_of
+from agent.store.alert_words import HELD, lines_of, names_of
 from agent.store.database import Database, is_away
 from agent.store.events import SqlEventLog, append_in
 from agent.store.tables import alerts as book
 from agent.store.tables import runs
 
-HELD = 200  # alerts that an incident itself carries; the book has them all
 TOGETHER = 64  # notifications of one transaction
 UNHEARD = 2  # tries, one after the other, that the database does not answer
 TOLD = 50  # events of one run that tell of alerts; then one says that the book has the rest
-NAMES = 8  # of alerts, in one event
 KEYS = 300  # words that say where a run's alerts are
 
 _TOLD_OF = select(runs.c.state, runs.c.told, runs.c.incident, runs.c.place, runs.c.priority)
@@ -145,6 +144,25 @@ class SqlAlertBook:
         self._events.wake()
         return closed
 
+    async def fold(self, run: str, cluster: str, decide: Fold) -> str:
+        def work(connection: Connection) -> str:
+            now = self._database.now()
+            placed = decide([one for one in open_runs(connection, cluster, now) if one.id != run])
+            if not placed:
+                return ""
+            into, why = placed[0].run, placed[0].why
+            headline = f"Run {into} works on it: {why}"
+            if not _close_queued(connection, run, "joined", headline, now):
+                return ""
+            append_in(connection, run, "conclude", headline, {"outcome": "joined", "run": into}, at=now)
+            connection.execute(update(book).where(book.c.run == run).values(run=into, done="joined", why=why))
+            _tell_run(connection, into, placed, now, is_new=False)
+            return into
+
+        into = await self._database.perform(work, alone=True)
+        self._events.wake()
+        return into
+
     def _write(self, connection: Connection, taken: Sequence[tuple["_Asked", Sequence[Placement]]], now: datetime) -> None:
         rows = [
             {
@@ -219,32 +237,16 @@ def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now
             values["priority"] = min(row.priority, *(one.priority for one in firing))
     connection.execute(update(runs).where(runs.c.id == run).values(values))
     if row.told < TOLD:
-        for text, data in _lines(firing, resolved, has_ended=row.state == "finished", is_new=is_new):
+        for text, data in lines_of(firing, resolved, has_ended=row.state == "finished", is_new=is_new):
             append_in(connection, run, "intake", text, data, at=now)
     elif row.told == TOLD:
         append_in(connection, run, "intake", "more alerts come and go; the book of alerts has them all", {}, at=now)
     if resolved and row.state == "queued":
         query = select(func.count()).select_from(book).where(book.c.run == run, book.c.state == "firing")
         if not connection.execute(query).scalar():
-            headline = f"Resolved by itself before it was looked into: {_names(resolved)}"
+            headline = f"Resolved by itself before it was looked into: {names_of(resolved)}"
             if _close_queued(connection, run, "resolved", headline, now):
                 append_in(connection, run, "conclude", headline, {"outcome": "resolved"}, at=now)
-
-
-def _lines(
-    firing: Sequence[Placement], resolved: Sequence[Placement], *, has_ended: bool, is_new: bool
-) -> Iterable[tuple[str, dict[str, Any]]]:
-    if is_new:
-        count = f"{len(firing)} alerts" if len(firing) > 1 else "alert"
-        yield f"taken in: {count} {_names(firing)}", {"alerts": [one.alert.fingerprint for one in firing][:HELD]}
-    elif firing:
-        for why in dict.fromkeys(one.why for one in firing):
-            of_why = [one for one in firing if one.why == why]
-            said = "fires" if of_why[0].done == "settled" else "joins"
-            yield f"{_names(of_why)} {said}: {why}", {"alerts": [one.alert.fingerprint for one in of_why][:HELD]}
-    if resolved:
-        when = " after the run had ended" if has_ended else ""
-        yield f"resolved{when}: {_names(resolved)}", {"alerts": [one.alert.fingerprint for one in resolved][:HELD]}
 
 
 def _close_queued(connection: Connection, run: str, outcome: str, headline: str, now: datetime) -> bool:
@@ -279,12 +281,6 @@ def _taken(placed: Sequence[Placement], opened: tuple[str, ...]) -> Taken:
     words = ["resolved" if one.alert.resolved else "again" if one.repeats else one.done for one in placed]
     why = tuple(dict.fromkeys(one.why for one in placed if not one.alert.resolved or not one.run))[:5]
     return Taken(run=run, is_new=run in opened, counts=dict(Counter(words)), why=why, opened=opened)
-
-
-def _names(placed: Sequence[Placement]) -> str:
-    names = Counter(one.alert.name for one in placed)
-    shown = [f"{name} ({count})" if count > 1 else name for name, count in list(names.items())[:NAMES]]
-    return ", ".join(shown) + (f" and {len(names) - NAMES} more kinds" if len(names) > NAMES else "")
 
 
 def _stamp(at: datetime) -> str:

@@ -9,7 +9,7 @@ from agent.domain.alerting import NEW, OVERFLOW, ChangeReach, KnownAlert, OpenRu
 from agent.domain.finding import Changed, Diagnosis, Finding, RankedCause
 from agent.domain.incident import Alert
 from agent.domain.objects import Ref
-from agent.stages.place import IntakeBounds, place
+from agent.stages.place import IntakeBounds, folded, place
 from agent.stages.relate import neighbourhood, reach, relation
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -241,6 +241,14 @@ def test_what_one_change_explains_is_one_incident_and_the_change_is_told(labels)
 )
 def test_what_a_change_does_not_explain_is_an_incident_of_its_own(labels, minutes):
     assert told(alert(**labels), runs=[after_a_change(minutes=minutes)]) == [("opened", NEW)]
+
+
+def test_a_run_that_waits_goes_to_the_one_that_has_found_the_change_behind_all_of_it():
+    front, ledger = alert(namespace="web", deployment="front"), alert(namespace="bank", service="ledger")
+
+    assert [(one.run, one.done) for one in folded([front, ledger], [after_a_change()], NOW)] == [("run-1", "joined")] * 2
+    assert folded([front, alert(namespace="web", deployment="other")], [after_a_change()], NOW) == []
+    assert folded([front], [replace(after_a_change(), outcome="repaired")], NOW) == []
 
 
 def test_a_change_of_a_run_that_has_ended_joins_nothing():

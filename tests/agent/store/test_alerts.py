@@ -12,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import event
 
-from agent.domain.alerting import ChangeReach
+from agent.domain.alerting import ChangeReach, Neighbourhood, Placement
 from agent.domain.incident import Alert, Incident
 from agent.errors import StoreUnavailable
 from agent.stages.place import IntakeBounds, place
@@ -310,6 +310,33 @@ async def test_an_alert_that_the_change_of_an_open_run_explains_joins_it_and_its
     why = "Down joins: same change as namespace team-2 suffers from: ConfigMap shop/db, edit of data"
     assert (await texts(events, first.run))[-1] == why
     assert third.is_new
+
+
+async def test_a_run_that_nobody_began_goes_to_another_with_all_its_alerts_and_one_that_was_begun_does_not(book, store, events):
+    first, second, third = [await take(book, alert(number=number), group=str(number)) for number in range(3)]
+
+    def into_first(runs):
+        assert first.run in [run.id for run in runs]
+        return [Placement(**placement, alert=alert(number=1))]
+
+    placement = {
+        "done": "joined",
+        "run": first.run,
+        "why": "same change",
+        "severity": "",
+        "priority": 1,
+        "place": Neighbourhood(),
+    }
+    assert await store.claim(third.run, "somebody", lease_seconds=60)
+
+    assert await book.fold(second.run, "lab", into_first) == first.run
+    assert await book.fold(third.run, "lab", into_first) == ""
+    gone = await store.row(second.run)
+    assert (gone.state, gone.outcome, gone.headline) == ("finished", "joined", f"Run {first.run} works on it: same change")
+    assert len(await book.of_run(first.run)) == 2
+    assert len((await store.row(first.run)).incident.alerts) == 2
+    assert "joins: same change" in (await texts(events, first.run))[-1]
+    assert (await texts(events, second.run))[-1] == gone.headline
 
 
 async def test_what_is_under_way_is_found_without_going_through_what_has_ended(tmp_path):
