@@ -7,8 +7,9 @@ live in the memory of this object only. The journal is the caller's duty, before
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -92,34 +93,40 @@ class Issuer:
             if refused is not None:
                 return refused
         made = pieces(lease, incident, self.namespace)
-        # Account and roles give no right by themselves; a binding wants them there, and a token wants the account.
-        if refused := self._made(lease, [piece for piece in made if piece.resource not in _BINDINGS]):
-            return refused
-        token = pool.submit(self._granted, lease.id)
+        bindings = [piece for piece in made if piece.resource in _BINDINGS]
+        account, *roles = (piece for piece in made if piece.resource not in _BINDINGS)
+        # Account and roles give no right by themselves; a binding wants all of them there, and a token the account alone.
+        making = [pool.submit(self._make, lease, role) for role in roles]
+        token: list[Future[Minted | Refused]] = []
         try:
-            refused = self._made(lease, [piece for piece in made if piece.resource in _BINDINGS])
+            refused = self._make(lease, account)
+            if refused is None:
+                token.append(pool.submit(self._granted, lease.id))
+            others = [task.result() for task in making]
+            refused = refused or next((no for no in others if no is not None), None) or self._made(lease, bindings)
         finally:
-            wait([token])
+            wait(making)
+            wait(token)
         if refused is not None:
             return refused
-        minted = self._kept(lease.id, token.result())  # of a lease that is half made, none is kept
+        minted = self._kept(lease.id, token[0].result())  # of a lease that is half made, none is kept
         if self.plan_bound is None or isinstance(minted, Refused):
             return minted
         return self.plan_bound.enforced(minted.credential, writes) or minted
 
     def _made(self, lease: Lease, wanted: Sequence[Piece]) -> Refused | None:
-        """Make them at once, keep what is there. The first refusal; raises ClusterUnavailable."""
+        """Make them at once. The first refusal; raises ClusterUnavailable."""
+        return next((refused for refused in at_once(partial(self._make, lease), wanted) if refused is not None), None)
 
-        def make(piece: Piece) -> Refused | None:
-            answer = decided(self._cluster.send(piece.create))
-            if answer.status == 409:
-                answer = decided(self._cluster.send(piece.read))
-                if answer.status == 200 and not is_of_lease(answer.body, piece):
-                    return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
-            self._removal.seen(piece, answer)
-            return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
-
-        return next((refused for refused in at_once(make, wanted) if refused is not None), None)
+    def _make(self, lease: Lease, piece: Piece) -> Refused | None:
+        """Make it, or keep what is there of this lease. Raises ClusterUnavailable."""
+        answer = decided(self._cluster.send(piece.create))
+        if answer.status == 409:
+            answer = decided(self._cluster.send(piece.read))
+            if answer.status == 200 and not is_of_lease(answer.body, piece):
+                return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
+        self._removal.seen(piece, answer)
+        return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
 
     def credential(self, lease: str) -> Minted | Refused:
         """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""
