@@ -69,7 +69,8 @@ def show(
         told = stories(about, ledger=ledger)
         _, fault = ledger.verify()
         if not told:
-            fail(1, f"nothing is recorded about {about}")
+            of_run = ": of a run the name of its incident is wanted (inc-...)" if about.startswith("run-") else ""
+            fail(1, f"nothing is recorded about {about}{of_run}")
         if as_json:
             pages = [{"story": asdict(story), "records": [dict(record) for record in records]} for story, records in told]
             say({"about": about, "whole": fault is None, "fault": asdict(fault) if fault else None, "plans": pages})
