@@ -9,13 +9,14 @@ from agent.domain.finding import Finding, FindingState, Quote
 from agent.domain.objects import Manifest, Ref
 from agent.signals.logs import last_dated, last_words
 from agent.topology import Topology, pod_spec_of
-from agent.topology.fields import at, text
+from agent.topology.fields import at, text, time_at
 from agent.topology.pods import ContainerState, begun_at, container_named, container_path
 from agent.topology.quantities import quantity, spoken
 from agent.topology.workloads import Rollback, current_pods, is_serving, rollback, tag, troubled_containers
 from sidecar.contract import Json
 
 RECENT = timedelta(minutes=30)
+LONGEST_WAIT = timedelta(minutes=10)  # between two runs: twice the back-off, as runs may be longer than the last
 NOT_STARTED = ("CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun")
 _PROGRAM = (
     re.compile(r'exec: \\?"([^"\\]+)\\?": (?:executable file not found|(?:stat|lstat) [^:]+: no such file|no such file)'),
@@ -58,8 +59,14 @@ def state_of(topology: Topology, unit: Ref, pod: Manifest, one: ContainerState) 
 
 
 def since_of(topology: Topology, pod: Manifest, one: ContainerState) -> datetime | None:
-    """When the first fall was: with several restarts the pod fell soon after its start."""
-    return begun_at(pod) if one.restarts > 1 else one.ended_at
+    """When the first fall was: with several restarts the pod fell soon after its start, unless so many runs as short as the last
+    one, and the waits between them, are over too soon for that."""
+    if one.restarts <= 1:
+        return one.ended_at
+    begun, last = begun_at(pod), time_at(one.ended, "startedAt")
+    if begun is None or last is None or one.ended_at is None:
+        return begun
+    return max(begun, one.ended_at - one.restarts * (2 * (one.ended_at - last) + LONGEST_WAIT))
 
 
 def end_quote(one: ContainerState) -> Quote:

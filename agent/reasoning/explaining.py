@@ -35,9 +35,14 @@ def change_before(finding: Finding, topology: Topology, *, within: timedelta = t
     unit = topology.unit(finding.subject)
     read = {one.to for one in topology.names.get(unit, ()) if one.to.kind in ("ConfigMap", "Secret")}
     units = {unit, finding.subject, *read}
-    return next(
-        (one for one in known_changes(topology) if begun - within <= one.at <= begun and topology.unit(one.about) in units), None
-    )
+    found = [one for one in known_changes(topology) if begun - within <= one.at <= begun and topology.unit(one.about) in units]
+    at_once = [one for one in found if found[0].at - one.at <= timedelta(minutes=1)]  # one deed, told by several
+    return min(at_once, key=_how_plain, default=None)
+
+
+def _how_plain(change: Change) -> int:
+    """A revision says more than the edit that made it, and that more than what controllers tell of it."""
+    return {"revision": 0, "edit": 1}.get(change.what.partition(" ")[0], 2)
 
 
 def changed(finding: Finding, topology: Topology) -> Changed | None:

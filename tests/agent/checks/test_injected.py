@@ -219,3 +219,17 @@ def test_without_an_experiment_only_what_shows_it_is_named(said, right):
         "node-not-ready",
         "fault-injected",
     }
+
+
+@pytest.mark.parametrize(("restarts", "lasted", "began"), [(2, 1, ""), (2, 60 * 24 * 5, "began with"), (400, 1, "began with")])
+def test_a_container_that_begins_to_fall_long_after_its_release_did_not_begin_with_it(restarts, lasted, began):
+    """Two runs of a minute each do not reach back twelve days; two of five days, or four hundred, may."""
+    age = 60 * 24 * (12 if restarts == 2 else 2)
+    owner = deployment("web", replicas=1)
+    new, old = replica_set(owner, 2, minutes=age), replica_set(owner, 1, minutes=age * 3, ready=0, image="app:0.9")
+    one = ended(137, "OOMKilled", restarts=restarts, minutes=2, up=True)
+    one["lastState"]["terminated"]["startedAt"] = ago(2 + lasted)
+    objects = [owner, new, old, pod(new, statuses=[one], minutes=age)]
+    found = OfflineReasoner().diagnose(asked("why does web restart?"), observed(*objects)).causes[0].finding
+    assert found.cause == "oom-killed"
+    assert ("it began with" in found.statement) == bool(began)
