@@ -84,6 +84,9 @@ def test_a_copy_with_another_value_has_a_digest_of_its_own():
     ("bytes_", "says"),
     [
         (b'{"a": 1, "a": 2}', "same key twice"),
+        (b'{"a": 1, "\\u0061": 2}', "same key twice"),
+        (b'{":": {"b": 1, "b": 1}, "c": ":"}', "same key twice"),
+        (b'{"a": 01}', "not JSON"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": Infinity}', "Infinity"),
         (b'{"a": 1e400}', "out of range"),
@@ -111,6 +114,25 @@ def test_what_readers_could_understand_differently_is_refused(bytes_, says):
 
 def test_brackets_inside_strings_are_not_nesting():
     assert parse(json.dumps({"a": "[" * 200 + '\\"' + "{" * 200}).encode()) == {"a": "[" * 200 + '\\"' + "{" * 200}
+
+
+@given(JSON_VALUES)
+def test_what_is_read_is_what_any_reader_of_json_reads(value):
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1), json.dumps(value, separators=(",", ":"))):
+        assert parse(text.encode()) == json.loads(text)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", ":", '"', "\\", "\n", "é", "{"]), st.integers(0, 3)), max_size=6), st.booleans()
+)
+def test_a_key_that_comes_twice_is_refused_however_it_is_written(pairs, escaped):
+    members = [f"{json.dumps(key, ensure_ascii=escaped)} : {value}" for key, value in pairs]
+    text = '[{"x": {' + ", ".join(members) + "}}]"
+    if len(dict(pairs)) == len(pairs):
+        assert parse(text.encode()) == [{"x": dict(pairs)}]
+    else:
+        with pytest.raises(MalformedMessage, match="same key twice"):
+            parse(text.encode())
 
 
 @given(JSON_VALUES)
