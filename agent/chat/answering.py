@@ -104,7 +104,8 @@ class Answering:
             return _said(await self._waits(before), thread)
         first = await shop.store.row(thread.faulty)
         if first is None:
-            return _said(Reply(text=SAID["nothing-to-repair"], outcome="told"), thread)
+            gone = _kept_no_longer(thread.faulty) if thread.faulty else Reply(text=SAID["nothing-to-repair"], outcome="told")
+            return _said(gone, thread)
         under_way = await repair_under_way(shop, first.incident.id)
         if under_way is not None:  # asked for elsewhere
             return _said(await self._waits(under_way), replace(thread, repair=under_way.id))
@@ -116,6 +117,8 @@ class Answering:
         """People may take longer than a turn: then it goes on, and the run's own lines say what came of it."""
         shop, run = self._shop, thread.run
         report = await shop.report(run)
+        if report is None and shop.governed and run and await shop.store.row(run) is None:
+            return _said(_kept_no_longer(run), thread)
         if not shop.governed or report is None:
             return _said(
                 Reply(text=SAID["no-silence" if report is not None else "nothing-yet"], outcome="no-sidecar", run=run), thread
@@ -191,8 +194,10 @@ class Answering:
         run = thread.run if meant.what in ("report", "not-seen") else thread.faulty or thread.run
         report = await self._shop.report(run) if run else None
         if report is None:
-            row = await self._shop.store.row(run) if run else None
-            return _said(await self._waits(row) if row else Reply(text=SAID["nothing-yet"], outcome="told"), thread)
+            if not run:
+                return _said(Reply(text=SAID["nothing-yet"], outcome="told"), thread)
+            row = await self._shop.store.row(run)
+            return _said(await self._waits(row) if row else _kept_no_longer(run), thread)
         return _said(Reply(text=self._shown(meant, report), outcome="shown", run=report.run), thread)
 
     def _shown(self, meant: Show, report: Report) -> str:
@@ -274,6 +279,11 @@ class Answering:
 
 def _said(reply: Reply, thread: Thread) -> Outcome:
     return Outcome(reply=reply, thread=thread)
+
+
+def _kept_no_longer(run: str) -> Reply:
+    words = f"Run {run} was looked into, but is kept no longer, nor what it found. Ask again, and it is looked into anew."
+    return Reply(text=words, outcome="told")
 
 
 def _can_be_asked(thread: Thread) -> tuple[str, ...]:

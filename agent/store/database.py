@@ -247,7 +247,14 @@ def _as_ours(connection: Connection, shown: str) -> None:
 
 def _pragmas(connection: Any, _record: object, *, synchronous: str = "FULL") -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", f"synchronous={synchronous}"):
+    # The first is heeded only by a file that is made just now: one of before gives space back by VACUUM alone.
+    for pragma in (
+        "auto_vacuum=INCREMENTAL",
+        "journal_mode=WAL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        f"synchronous={synchronous}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

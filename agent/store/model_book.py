@@ -3,9 +3,7 @@ fingerprint."""
 
 from datetime import datetime
 
-from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select, text
 
 from agent.ports.model import PaidCall, Spent
 from agent.store.database import Database
@@ -35,39 +33,42 @@ class SqlModelBook:
             "cost": call.cost,
             "at": _stamp(self._database.now()),
         }
-        async with self._database.transaction() as connection:
-            await connection.execute(model_reservations.delete().where(model_reservations.c.run == call.run))
-            try:
-                async with connection.begin_nested():
-                    await connection.execute(model_calls.insert().values(values))
-            except IntegrityError:
-                return  # entered before: the first answer stands
+        keep = self._database.insert(model_calls).values(values).on_conflict_do_nothing()  # the first answer stands
+
+        def work(connection: Connection) -> None:
+            connection.execute(model_reservations.delete().where(model_reservations.c.run == call.run))
+            connection.execute(keep)
+
+        await self._database.perform(work)
 
     async def spent_since(self, since: datetime) -> Spent:
         async with self._database.transaction() as connection:
-            return await _spent(connection, since)
+            return await connection.run_sync(_spent, since)
 
     async def reserve(self, run: str, wanted: Spent, *, most: Spent, since: datetime, until: datetime) -> bool:
         theirs = model_reservations.c
         over = (theirs.run == run) | (theirs.until <= _stamp(self._database.now()))
-        async with self._database.transaction() as connection:
+        row = {"run": run, "tokens": wanted.tokens, "cost": wanted.cost, "until": _stamp(until)}
+
+        def work(connection: Connection) -> bool:
             if self._database.is_shared:
-                await connection.execute(_ALONE)
+                connection.execute(_ALONE)
             # SQLite lets one write at a time, and whoever has begun to write reads what nobody changes until the end.
-            await connection.execute(model_reservations.delete().where(over))
-            spent = await _spent(connection, since)
-            tokens, cost = (await connection.execute(select(func.sum(theirs.tokens), func.sum(theirs.cost)))).one()
+            connection.execute(model_reservations.delete().where(over))
+            spent = _spent(connection, since)
+            tokens, cost = connection.execute(select(func.sum(theirs.tokens), func.sum(theirs.cost))).one()
             if spent.tokens + int(tokens or 0) + wanted.tokens > most.tokens:
                 return False
             if spent.cost + float(cost or 0.0) + wanted.cost > most.cost:
                 return False
-            row = {"run": run, "tokens": wanted.tokens, "cost": wanted.cost, "until": _stamp(until)}
-            await connection.execute(model_reservations.insert().values(row))
-        return True
+            connection.execute(model_reservations.insert().values(row))
+            return True
+
+        return await self._database.perform(work)
 
     async def give_back(self, run: str) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(model_reservations.delete().where(model_reservations.c.run == run))
+        statement = model_reservations.delete().where(model_reservations.c.run == run)
+        await self._database.perform(lambda connection: connection.execute(statement).rowcount)
 
     async def concluded(self, fingerprint: str, since: datetime) -> str | None:
         query = select(model_conclusions.c.text).where(
@@ -79,18 +80,15 @@ class SqlModelBook:
 
     async def conclude(self, fingerprint: str, text: str) -> None:
         values = {"fingerprint": fingerprint, "text": text, "at": _stamp(self._database.now())}
-        async with self._database.transaction() as connection:
-            await connection.execute(model_conclusions.delete().where(model_conclusions.c.fingerprint == fingerprint))
-            try:
-                async with connection.begin_nested():
-                    await connection.execute(model_conclusions.insert().values(values))
-            except IntegrityError:
-                return  # another process concluded the same at the same time
+        insert = self._database.insert(model_conclusions).values(values)
+        kept = {name: insert.excluded[name] for name in ("text", "at")}
+        statement = insert.on_conflict_do_update(index_elements=["fingerprint"], set_=kept)
+        await self._database.perform(lambda connection: connection.execute(statement).rowcount)
 
 
-async def _spent(connection: AsyncConnection, since: datetime) -> Spent:
+def _spent(connection: Connection, since: datetime) -> Spent:
     query = select(func.sum(model_calls.c.tokens), func.sum(model_calls.c.cost)).where(model_calls.c.at >= _stamp(since))
-    tokens, cost = (await connection.execute(query)).one()
+    tokens, cost = connection.execute(query).one()
     return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
 
 

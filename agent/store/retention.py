@@ -48,6 +48,8 @@ PORTION = 10  # runs of one transaction: each may hold some megabytes
 MANY = 400  # rows of one transaction, where they are small
 ANSWERING = timedelta(days=1)  # longer than this nobody works on an answer: whoever did has died
 SPENDING = timedelta(days=1)  # what models cost for so long stands in their budget, whosever run it was
+INCREMENTAL = 2  # of SQLite's kinds of auto_vacuum, the one that waits until it is told to
+PAGES, SPARE = 500, 0.25  # of 4 KB, given back in one transaction; the share of the file's pages that may be free
 # Of langgraph's savers, by thread (for us: a run): https://github.com/langchain-ai/langgraph/tree/main/libs
 _CHECKPOINTS = ("writes", "checkpoint_writes", "checkpoint_blobs", "checkpoints")
 
@@ -90,6 +92,7 @@ class SqlRetention:
         }
         if not only_count:
             await self._rest(before, raw_before)
+            await self._shrink()
         return Pruned(**found)
 
     async def _checkpoint_tables(self) -> tuple[str, ...]:
@@ -192,6 +195,13 @@ class SqlRetention:
         for statement in statements:
             await self._execute(statement)
 
+    async def _shrink(self) -> None:
+        """A SQLite file gives back what it has too much of, in portions too. A part of it stays free, for the next runs."""
+        given = 0 if self._database.is_shared else 1
+        while given:
+            given = await self._database.perform(_given_back, soon=True)
+            await asyncio.sleep(0)
+
     async def _execute(self, statement: Delete) -> int:
         return await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
@@ -224,6 +234,21 @@ def _delete_texts(which: Select[str], connection: Connection) -> int:
     """As with alerts: what is being put there again just now stays."""
     names = list(connection.execute(which).scalars())
     return connection.execute(delete(blobs).where(blobs.c.sha256.in_(names))).rowcount if names else 0
+
+
+def _given_back(connection: Connection) -> int:
+    """Pages. https://www.sqlite.org/pragma.html#pragma_incremental_vacuum"""
+    pages, free, kind = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
+        for name in ("page_count", "freelist_count", "auto_vacuum")
+    )
+    if kind != INCREMENTAL or free <= max(PAGES, pages * SPARE):
+        return 0
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA incremental_vacuum({PAGES})")
+    cursor.fetchall()  # a page each: it goes on for as long as it is asked
+    cursor.close()
+    return free - int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
 
 
 def _ended(before: datetime | None) -> ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Conversations on the fake world: follow-ups, repairs that are asked for, turns that end whatever happens."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +16,7 @@ from agent.errors import Busy, InputError, LestradeError, NotThere
 from agent.rendering.silences import silence_lines
 from agent.settings import Settings
 from agent.stages.silence import Wish
+from agent.store import SqlRetention
 from tests.fakes.agent_shop import crowd, fake_shop
 from tests.fakes.agent_world import HEALS, TOO_LOW, Script, World
 
@@ -66,6 +67,16 @@ async def test_a_question_changes_nothing_where_it_could(conversations, tmp_path
 
     assert World(tmp_path / "world.json").writes == []
     assert "submit" not in World(tmp_path / "world.json").calls
+
+
+async def test_of_a_run_that_is_kept_no_longer_that_is_said_and_not_that_there_was_none(conversations, shop):
+    _, first = await said(conversations, "why does checkout restart?")
+    await SqlRetention(shop.database).prune(before=datetime.now(UTC) + timedelta(hours=1), raw_before=None)
+    thread = Thread(run=first.run, faulty=first.run, question="why does checkout restart?")
+
+    for words in ("why?", "fix it"):
+        exchange = await conversations.begin(words, thread=thread)
+        assert (await exchange.answer()).text.startswith(f"Run {first.run} was looked into, but is kept no longer")
 
 
 async def test_fix_it_has_the_same_incident_repaired_through_the_sidecar(conversations, shop, tmp_path):

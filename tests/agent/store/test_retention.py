@@ -183,6 +183,27 @@ async def test_more_than_one_portion_goes_in_one_call(house):
     assert (await house.prune()).sessions == 25
 
 
+async def test_a_file_of_which_much_is_free_becomes_smaller_and_keeps_what_is_kept(tmp_path):
+    clock = Time()
+    database = await Database.open(f"sqlite:///{tmp_path / 'agent.sqlite'}", now=clock)
+    store = SqlRunStore(database)
+
+    async def pages() -> int:
+        return await database.perform(lambda one: int(one.exec_driver_sql("PRAGMA page_count").scalar()))
+
+    await store.put_blob("what was seen long ago " * 500_000)
+    before = await pages()
+    clock.at += 100 * DAY
+    young = await store.put_blob("what was seen today")
+    await SqlRetention(database).prune(before=clock.at - 90 * DAY, raw_before=None)
+    after, kept = await pages(), await store.blob(young)
+    await database.close()
+
+    assert kept == "what was seen today"
+    assert before > 2500
+    assert after < before / 2
+
+
 @pytest.mark.parametrize(("settings", "left"), [({"keep_days": 10}, 0), ({"keep_days": 0, "keep_raw_days": 5}, 1)])
 async def test_days_are_those_of_the_settings(house, settings, left):
     await house.run("old", seen="seen")
