@@ -28,7 +28,7 @@ from sidecar.contract import (
     Reason,
 )
 from sidecar.credentials import BeyondCeiling, rights_for
-from sidecar.execution import Looks, masked
+from sidecar.execution import Looks, hides_nothing, masked
 from sidecar.gate.basis import changed_its_word
 from sidecar.gate.card import card_of
 from sidecar.gate.concealment import concealed, discreet
@@ -178,8 +178,16 @@ def _noted(plan: Plan, facts: Facts) -> dict[str, Json | Written]:
         _ = facts.digest  # reckoned once: the decision will name it
     return {
         "plan": _beforehand(discreet(document), whole=document, form=lambda: plan.canonical_form),
-        "facts": _beforehand(masked(facts.document), whole=facts.document, form=lambda: facts.canonical_form),
+        "facts": _beforehand(_fit(facts), whole=facts.document, form=lambda: facts.canonical_form),
     }
+
+
+def _fit(facts: Facts) -> Json:
+    """Facts without values that look secret."""
+    with suppress(MalformedMessage):
+        if hides_nothing(facts.canonical_form):
+            return facts.document
+    return masked(facts.document)
 
 
 def _beforehand(value: Json, *, whole: Json = None, form: Callable[[], bytes] | None = None) -> Json | Written:

@@ -1,11 +1,39 @@
-"""Masking: what it keeps in memory of what it has seen."""
+"""Masking: what it keeps in memory of what it has seen, and when it need not look."""
 
 import tracemalloc
 
-from sidecar.execution import masked
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.contract import canonical
+from sidecar.execution import hides_nothing, masked
 from sidecar.reading.shapes import names_a_credential
 
 LONG = 200_000
+NAMES = st.sampled_from(
+    [
+        *(
+            "kind",
+            "name",
+            "value",
+            "data",
+            "stringData",
+            "image",
+            "Secret",
+            "ConfigMap",
+            "dbPassword",
+            "API-KEY",
+            "apiKey",
+            "api_key",
+        ),
+        *("PRIVATE_KEY", "to\u212aen", "toKen", "\u017fecret", "DSN", "secretName", "credentials", "/spec/env/0/value", "é", "p"),
+    ]
+)
+DOCUMENTS = st.recursive(
+    NAMES | st.integers(0, 3) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
 
 
 def test_names_of_any_length_that_a_plan_makes_up_do_not_stay_in_memory():
@@ -21,3 +49,15 @@ def test_names_of_any_length_that_a_plan_makes_up_do_not_stay_in_memory():
         tracemalloc.stop()
 
     assert kept < 5 * LONG
+
+
+@given(DOCUMENTS)
+def test_what_is_said_to_hide_nothing_hides_nothing(document):
+    if hides_nothing(canonical(document)):
+        assert masked(document) is document
+
+
+def test_most_documents_are_known_to_hide_nothing():
+    assert hides_nothing(
+        canonical({"kind": "Deployment", "labels": {"app": "web"}, "fields": {"/spec/env/0/value": {"managers": []}}})
+    )
