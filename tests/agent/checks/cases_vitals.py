@@ -1,6 +1,6 @@
 """Nodes' vital signs, the way out of the cluster, and the same failure in several clusters."""
 
-from tests.agent.builders import ago, app, custom, lines, log, measured, node, obj, owned_by
+from tests.agent.builders import ago, app, custom, lines, log, measured, node, obj, owned_by, pod
 from tests.agent.checks.cases import World, case
 
 KUBELET = "kubelet_pleg_relist_duration_seconds_bucket"
@@ -89,3 +89,29 @@ def _() -> World:
 def _() -> World:
     objects = app("web")
     return objects, [log(objects[2], lines(*["ERROR dial tcp 10.0.0.9:6379: connect: cannot assign requested address"] * 4))]
+
+
+@case("workload-lookups-failing", "Deployment/web")
+def _() -> World:
+    objects = app("web")
+    said = [f"ERROR dial tcp: lookup {host} on 10.96.0.10:53: server misbehaving" for host in ("api", "pay.example.com") * 4]
+    return [*objects, *app("api")], [log(objects[2], lines(*said))]
+
+
+@case("workload-clock-off", "Deployment/web")
+def _() -> World:
+    objects = app("web")
+    said = "ERROR x509: certificate is not yet valid: current time 2024-05-04T08:00:00Z is before 2026-01-01T00:00:00Z"
+    return objects, [log(objects[2], lines(*[said] * 4))]
+
+
+@case("image-changed-in-place", "Pod/web-00001abcde-axyz0")
+def _() -> World:
+    objects = app("web")
+    objects[2] = pod(objects[1], ready=False, since=4)
+    objects[2]["spec"] = {
+        **objects[2]["spec"],
+        "containers": [{**objects[2]["spec"]["containers"][0], "image": "k8s.io/pause:3.9"}],
+    }
+    objects[0]["status"] |= {"readyReplicas": 1, "availableReplicas": 1}
+    return objects, []
