@@ -3,10 +3,10 @@ what its owner wants. What only sits in one network or time namespace shows nowh
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agent.checks.dns import dns_pods, dns_troubles
-from agent.checks.registry import check, quote_field
+from agent.checks.registry import check, earliest, quote_field
 from agent.checks.told import sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Ref
@@ -84,6 +84,7 @@ def _span(off: timedelta) -> str:
 def runs_another_program(topology: Topology) -> Iterator[Finding]:
     """A pod that is not ready and whose image is another program than its owner's template says: somebody changed it in the pod.
     A mirror of the registry, or another tag, is the same program."""
+    found: dict[Ref, list[tuple[Ref, str, str, datetime | None]]] = {}
     for pod in topology.of_kind("Pod"):
         owner = controller_of(pod)
         template = pod_spec_of(topology.objects.get(owner, {})) if owner is not None else None
@@ -92,20 +93,22 @@ def runs_another_program(topology: Topology) -> Iterator[Finding]:
         wanted = {text(one, "name"): text(one, "image") for one in containers(template)}
         for one in containers(pod_spec_of(pod)):
             image, want = text(one, "image"), wanted.get(text(one, "name"), "")
-            if not want or not image or _program(image) == _program(want):
-                continue
-            ref, unit = ref_of(pod), topology.unit(ref_of(pod))
-            yield Finding(
-                cause="image-changed-in-place",
-                subject=ref,
-                affects=(unit,),
-                since=unready_since(pod),
-                params={"image": image, "wanted": want, "container": text(one, "name")},
-                quotes=(quote_field(ref, "spec", f"container {text(one, 'name')} runs {image}, {owner} wants {want}"),),
-                statement=f"{ref} runs {image} in container {text(one, 'name')}, while {unit} wants {want}: somebody changed the"
-                " image in the pod itself, so it runs another program.",
-            )
-            break
+            if want and image and _program(image) != _program(want):
+                found.setdefault(topology.unit(ref_of(pod)), []).append((ref_of(pod), image, want, unready_since(pod)))
+                break
+    for unit, ones in sorted(found.items()):
+        ref, image, want, _ = ones[0]
+        many = f"{len(ones)} pods of {unit} run" if len(ones) > 1 else f"{ref} runs"
+        yield Finding(
+            cause="image-changed-in-place",
+            subject=ref,
+            affects=(unit, *(pod for pod, _, _, _ in ones[1:])),
+            since=earliest(*(since for _, _, _, since in ones)),
+            params={"image": image, "wanted": want, "pods": [f"Pod/{one.namespace}/{one.name}" for one, _, _, _ in ones[:10]]},
+            quotes=tuple(quote_field(one, "spec", f"runs {has}, its owner wants {wants}") for one, has, wants, _ in ones[:3]),
+            statement=f"{many} {image}, while {unit} wants {want}: somebody changed the image in the pod itself, so another"
+            " program runs.",
+        )
 
 
 def _program(image: str) -> str:
