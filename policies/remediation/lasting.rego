@@ -2,8 +2,8 @@
 # title: How long a verdict holds
 # description: >-
 #   The time of a lease, or what is left until the next freeze begins or the window closes: a lease never outlasts what the
-#   calendar allows. Undefined where that cannot be reckoned; then there is no verdict. Wall clocks are taken to run on
-#   evenly: in the night when one is set forward, a window that ends within the hour left out closes for leases as if not.
+#   calendar allows. Undefined where that cannot be reckoned; then there is no verdict. Where a window's clock is set before
+#   that (summer time), nothing is reckoned beyond it.
 package remediation.lasting
 
 import data.remediation.environment
@@ -33,7 +33,8 @@ closings(window, windows) := {left |
 	local.minute >= window.from_minute
 	local.minute < window.until_minute
 	some until in {window.until_minute} | onward(window, local.weekday, windows)
-	left := ((until - local.minute) * 60) - (input.facts.now_epoch - (floor(input.facts.now_epoch / 60) * 60))
+	closes := ((until - local.minute) * 60) - (input.facts.now_epoch - (floor(input.facts.now_epoch / 60) * 60))
+	left := plan.smallest([closes, object.get(local, "set_in", closes)])
 }
 
 onward(window, weekday, windows) := {until |

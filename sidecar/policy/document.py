@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sidecar.contract import ApprovalsWanted, Decision, Json, Plan, Reason, canonical
 from sidecar.ports import Facts
 
+_HOUR = 3600.0
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = {"verdict", "reasons", "approvals", "lease_seconds"}
 _MAY = {"environment"}  # what the rules took the plan's targets for; shown to people
@@ -20,7 +21,8 @@ class MalformedVerdict(ValueError):
 
 
 def to_input(plan: dict[str, Json], facts: dict[str, Json], zones: Sequence[str]) -> dict[str, Json]:
-    """`clock` holds, for each zone that a window names, the wall-clock time there, reckoned from facts.now_epoch."""
+    """`clock` holds, for each zone that a window names, the wall-clock time there, reckoned from facts.now_epoch; `set_in`:
+    seconds until the clock is set there, where that is within the hour."""
     return {"plan": plan, "facts": facts, "clock": _clock(facts.get("now_epoch"), zones)}
 
 
@@ -93,12 +95,25 @@ def _check_consistent(decision: Decision) -> None:
 def _clock(now_epoch: Json, zones: Sequence[str]) -> dict[str, Json]:
     if isinstance(now_epoch, bool) or not isinstance(now_epoch, int | float):
         return {}
+    clock: dict[str, Json] = {}
     try:
         now = datetime.fromtimestamp(now_epoch, UTC)
+        for zone in zones:
+            local = now.astimezone(ZoneInfo(zone))
+            clock[zone] = {"weekday": _WEEKDAYS[local.weekday()], "minute": local.hour * 60 + local.minute, **_set_in(local)}
     except (OverflowError, OSError, ValueError):
         return {}
-    clock: dict[str, Json] = {}
-    for zone in zones:
-        local = now.astimezone(ZoneInfo(zone))
-        clock[zone] = {"weekday": _WEEKDAYS[local.weekday()], "minute": local.hour * 60 + local.minute}
     return clock
+
+
+def _set_in(local: datetime) -> dict[str, Json]:
+    """Summer time begins or ends on a whole minute; no lease lasts longer than an hour."""
+    into = local.second + local.microsecond / 1_000_000
+    ahead = (minute * 60 - into for minute in range(1, 62))
+    if _offset(local, _HOUR) == local.utcoffset():
+        return {}
+    return next(({"set_in": int(seconds)} for seconds in ahead if _offset(local, seconds) != local.utcoffset()), {})
+
+
+def _offset(local: datetime, seconds: float) -> timedelta | None:
+    return (local.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(local.tzinfo).utcoffset()
