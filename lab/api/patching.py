@@ -7,6 +7,7 @@ import jsonpatch
 
 from lab.api.status import ApiError, bad_request, internal
 from lab.api.types import Json, ListShape, Types, scalar_name
+from lab.api.verbatim import is_as_written
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -14,8 +15,10 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
-def json_patch(document: dict[str, Any], operations: Json) -> dict[str, Any]:
-    """ApiError 400 for no list, 422 without causes for anything that does not go through (a failed `test` included)."""
+def json_patch(document: dict[str, Any], operations: Json, sent: bytes = b"[]") -> dict[str, Any]:
+    """ApiError 400 for no list, 422 without causes for anything that does not go through (a failed `test` included).
+
+    `sent` is the body as it came: a `test` compares strings by how they are written, see lab/api/verbatim.py."""
     if not isinstance(operations, list):
         raise bad_request(
             f"error decoding patch: json: cannot unmarshal {scalar_name(operations)} into Go value of type []handlers.jsonPatchOp"
@@ -24,7 +27,7 @@ def json_patch(document: dict[str, Any], operations: Json) -> dict[str, Any]:
         patched = jsonpatch.apply_patch(document, operations, in_place=False)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, KeyError, TypeError, ValueError) as exc:
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={}) from exc
-    if not isinstance(patched, dict):
+    if not isinstance(patched, dict) or not is_as_written(sent):
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
     return patched
 

@@ -127,7 +127,7 @@ def patched_document(cluster: Cluster, call: Call, document: Object, root: str, 
     except ValueError as exc:
         raise bad_request(f"error decoding patch: {exc}") from exc
     if media == JSON_PATCH:
-        return json_patch(document, body)
+        return json_patch(document, body, call.body)
     if not isinstance(body, dict):
         raise bad_request("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}")
     if media == STRATEGIC_PATCH:

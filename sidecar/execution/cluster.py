@@ -7,7 +7,6 @@ credential of its own, so that nothing but the lease can act.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -24,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from sidecar.contract import Json
 from sidecar.errors import ClusterUnavailable, SettingsError
+from sidecar.execution.wire import written
 from sidecar.ports import ApiAnswer, ApiCall, Credential
 from sidecar.ports.cluster import ApiStream
 
@@ -108,7 +108,7 @@ class KubernetesCluster:
     def _request(self, call: ApiCall, credential: Credential | None, timeout: tuple[float, float]) -> Any:
         client = self._own if credential is None else self._lent
         headers = {"Accept": call.accept, "User-Agent": "lestrade-sidecar"}
-        body = None if call.body is None else json.dumps(call.body).encode()
+        body = None if call.body is None else written(call.body)
         if body is not None:
             headers["Content-Type"] = call.content_type
         query = f"?{urlencode(call.query)}" if call.query else ""
