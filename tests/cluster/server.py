@@ -87,6 +87,8 @@ class ControlPlane:
         while self._parts:
             part = self._parts.pop()
             part.process.terminate()
+            assert part.process.stdin is not None
+            part.process.stdin.close()
             try:
                 part.process.wait(3)  # the API server would wait longer for its watches
             except subprocess.TimeoutExpired:
@@ -209,7 +211,7 @@ class ControlPlane:
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [self._program, name, *flags], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder
+                [self._program, name, *flags], stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=self.folder
             )
         self._parts.append(Part(name, process, log))
 

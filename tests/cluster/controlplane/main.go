@@ -1,8 +1,10 @@
-// The control plane of a real Kubernetes cluster in one program: the first argument says which part of it is to run.
+// The control plane of a real Kubernetes cluster in one program: the first argument says which part of it is to run. Each ends
+// when its standard input does: whoever started it cannot die and leave it behind.
 package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	_ "time/tzdata" // time zones of CronJobs
 
@@ -27,6 +29,10 @@ func main() {
 	if len(os.Args) > 1 {
 		name := os.Args[1]
 		os.Args = os.Args[1:]
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
 		if name == "etcd" {
 			etcdmain.Main(os.Args)
 			return
