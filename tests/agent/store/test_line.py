@@ -1,8 +1,9 @@
 """Who writes next: one at a time, what is waited for first, and nobody who went away holds up the rest."""
 
 import asyncio
+import sys
 
-from agent.store.line import Line
+from agent.store.line import Doorway, Line
 
 
 async def through(line: Line, name: str, order: list[str], *, first: bool = False) -> None:
@@ -44,3 +45,56 @@ async def test_who_gives_up_waiting_holds_up_nobody():
         await through(line, "next", order)
 
     assert order == ["next"]
+
+
+HOLDING = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 1)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_another_process_is_waited_for_until_it_has_written_or_has_died(tmp_path):
+    path = tmp_path / "runs.sqlite-line"
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", HOLDING, path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert await other.stdout.readline() == b"held\n"
+    doorway, order = Doorway(path), []
+    waits = asyncio.create_task(through(Line(doorway), "ours", order))
+    await asyncio.sleep(0.05)
+    before = list(order)
+    other.kill()
+    async with asyncio.timeout(30):
+        await waits
+    await other.wait()
+    doorway.close()
+
+    assert before == []
+    assert order == ["ours"]
+
+
+async def test_a_process_that_was_stopped_in_the_middle_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.store.line.PATIENCE", 0.01)
+    path = tmp_path / "runs.sqlite-line"
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", HOLDING, path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert await other.stdout.readline() == b"held\n"
+    doorway, order = Doorway(path), []
+    async with asyncio.timeout(30):
+        await through(Line(doorway), "ours", order)
+    other.kill()
+    await other.wait()
+    doorway.close()
+
+    assert order == ["ours"]
+
+
+async def test_where_no_lock_file_can_be_made_nobody_is_held_up(tmp_path):
+    order: list[str] = []
+    await through(Line(Doorway(tmp_path / "none" / "runs.sqlite-line")), "ours", order)
+
+    assert order == ["ours"]
