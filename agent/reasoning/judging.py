@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from agent.domain.finding import Diagnosis, Finding
 from agent.domain.incident import Incident
+from agent.domain.objects import Ref
 from agent.domain.question import Question
 from agent.ports.cluster import BY_NATURE
+from agent.reasoning.answers.reply import listed
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus
 from agent.reasoning.healthy import healthy, how_it_stands
@@ -16,11 +18,14 @@ from agent.reasoning.ranking import Ranking, rank, relevance, victims
 from agent.reasoning.testifying import onset
 from agent.signals.masking import safe
 from agent.topology import Topology
-from agent.topology.fields import name_of
+from agent.topology.fields import name_of, ref_of
+from agent.topology.workloads import CONTROLLED, workloads
 
 CLOSE = 0.65  # relevance from which a finding is about what was asked or what it needs; below, about what needs it
 # Without these nobody can say that all is well: what runs, and what was meant to run.
 NEEDED_FOR_HEALTH = ("Pod", "Deployment", "StatefulSet", "DaemonSet")
+
+_HEARD = frozenset({"unreachable", "slow", "rights", "config"})  # complaints of what a program says, and its objects may not show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,36 @@ def judge(case: Case) -> Diagnosis:
     blind = [kind for kind in NEEDED_FOR_HEALTH if topology.unseen.get(kind, BY_NATURE) != BY_NATURE]
     if blind:
         return _blind(blind, ranking, topology, missing, wants)
+    unheard = _unheard(case)
+    if unheard:
+        return _not_heard(unheard, ranking, case, wants)
     return healthy(case.findings, ranking, topology, focus, missing, wants)
+
+
+def _unheard(case: Case) -> list[Ref]:
+    """Where somebody complains of what only logs show: the running workloads asked about, if none of their logs could be read."""
+    if case.asked.intent not in ("why", "health") or not _HEARD & set(case.asked.symptoms):
+        return []
+    topology, spaces = case.topology, case.focus.namespaces
+    asked = [topology.unit(one) for one in case.focus.objects]
+    if not asked:
+        asked = [one for one in map(ref_of, workloads(topology)) if not spaces or one.namespace in spaces]
+    units = [one for one in dict.fromkeys(asked) if one.kind in CONTROLLED and topology.pods_of(one)]
+    told = [words for words in case.missing if words.startswith("logs of Pod ")]
+    lost = [one for one in units if any(f" {one.namespace}/{one.name}-" in words for words in told)]
+    return lost if lost and not any(topology.logs_of(one) for one in units) else []
+
+
+def _not_heard(unheard: list[Ref], ranking: Ranking, case: Case, wants: tuple[str, ...]) -> Diagnosis:
+    near = [one for one in ranking.elsewhere if one.subject.namespace in {unit.namespace for unit in unheard}]
+    beside = f" What is wrong in the same namespace: {' '.join(one.statement for one in near[:2])}" if near else ""
+    words = (
+        f"Nothing wrong can be seen in the objects of {listed(unheard, most=3)}, but none of their logs could be read, and what a"
+        f" program fails at stands there.{beside}"
+    )
+    return Diagnosis(
+        outcome="unknown", statement=words, ruled_out=ranking.ruled_out, missing=case.missing, wants=wants, victims=tuple(unheard)
+    )
 
 
 def _is_well_itself(ranking: Ranking, case: Case) -> bool:

@@ -3,6 +3,7 @@ what else is wrong."""
 
 import pytest
 
+from agent.ports import Gap
 from agent.reasoning.offline import OfflineReasoner
 from agent.reasoning.questions import understand
 from tests.agent.builders import (
@@ -13,6 +14,8 @@ from tests.agent.builders import (
     deployment,
     ended,
     event,
+    lines,
+    log,
     node,
     obj,
     observed,
@@ -211,3 +214,24 @@ def test_a_place_that_is_not_there_is_said():
 
 def test_dns_that_nobody_can_see_is_said_to_be_unseen():
     assert "The cluster's own DNS is not among what could be seen." in answer("is dns ok?", *app("web")).statement
+
+
+LOST = Gap(what="logs of Pod shop/web-00001abcde-axyz0 container app", why="403: pods/log is forbidden")
+
+
+@pytest.mark.parametrize(
+    ("question", "logs", "gaps", "outcome"),
+    [
+        ("why does web answer 502?", (), (LOST,), "unknown"),
+        ("web is slow, is it running?", (), (LOST,), "unknown"),
+        ("why does web answer 502?", ("INFO all is well",), (LOST,), "healthy"),
+        ("why does web answer 502?", (), (), "healthy"),  # nobody tried to read one
+        ("is web healthy?", (), (LOST,), "healthy"),  # its objects say so, and the gap stands beside
+    ],
+)
+def test_errors_that_only_a_log_would_show_are_not_denied_where_no_log_could_be_read(question, logs, gaps, outcome):
+    objects = app("web")
+    seen = observed(*objects, logs=[log(objects[3], lines(one)) for one in logs], gaps=gaps)
+    found = REASONER.diagnose(asked(question), seen)
+    assert found.outcome == outcome
+    assert not gaps or any("pods/log is forbidden" in words for words in found.missing)
