@@ -43,11 +43,15 @@ def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[s
     """
     state = dict(live)
     found: dict[str, Json] = {}
-    for step in steps:
-        key = key_of(step.action.target)
+    keys = [key_of(step.action.target) for step in steps]
+    for later, (step, key) in enumerate(zip(steps, keys, strict=True), start=1):
         try:
             now = state.get(key, {})
             before = _demand(now, scaled.get(key))
+            if _counts_nothing(step) and key not in keys[later:]:
+                _check_places(step, now)
+                found[step.id] = Demand().document()
+                continue
             state[key] = _after(step, now)
             if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
                 before = _whole(scaled[key])
@@ -56,6 +60,18 @@ def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[s
         except (UnreadableQuantity, KeyError, ValueError):
             continue
     return found
+
+
+def _check_places(step: Step, live: Document) -> None:
+    """Raises ValueError where `_after` would: for a step of which nobody asks what it leaves."""
+    match step.action:
+        case ChangeFields(changes=(change,)):
+            *way, last = segments_of(change.path)
+            node, _ = _reached(live, way)
+            if not _takes_another(node, last):
+                _replaced(node, last, change.after)
+        case _:
+            _after(step, live)
 
 
 def _counts_nothing(step: Step) -> bool:
@@ -127,6 +143,17 @@ def _with(live: Document, pointer: str, value: Json) -> Document:
     """The object with one value put in its place; missing parents appear, as the step makes them. What is not on the way is
     shared with the object that came in. Raises ValueError."""
     *way, last = segments_of(pointer)
+    node, passed = _reached(live, way)
+    changed: Json = [*node, value] if isinstance(node, list) and _takes_another(node, last) else _replaced(node, last, value)
+    for node, segment in reversed(passed):
+        changed = _replaced(node, segment, changed)
+    if not isinstance(changed, dict):
+        raise ValueError("no such place")
+    return changed
+
+
+def _reached(live: Document, way: list[str]) -> tuple[Json, list[tuple[Json, str]]]:
+    """What is at the end of the way, and what was passed by, each with the segment that was taken. Raises ValueError."""
     passed: list[tuple[Json, str]] = []
     node: Json = live
     for segment in way:
@@ -138,15 +165,12 @@ def _with(live: Document, pointer: str, value: Json) -> Document:
             node = node[int(segment)]
         else:
             raise ValueError("no such place")
-    if isinstance(node, list) and (last == "-" or (last.isdecimal() and int(last) == len(node))):
-        changed: Json = [*node, value]
-    else:
-        changed = _replaced(node, last, value)
-    for node, segment in reversed(passed):
-        changed = _replaced(node, segment, changed)
-    if not isinstance(changed, dict):
-        raise ValueError("no such place")
-    return changed
+    return node, passed
+
+
+def _takes_another(node: Json, segment: str) -> bool:
+    """Whether it is a list, and the segment the place after its end."""
+    return isinstance(node, list) and (segment == "-" or (segment.isdecimal() and int(segment) == len(node)))
 
 
 def _replaced(node: Json, segment: str, value: Json) -> Json:
