@@ -176,10 +176,11 @@ def test_B15_what_a_webhook_stamps_at_every_write_is_shown_and_no_denial(sidecar
 
 
 def test_B15_what_the_api_server_refuses_is_denied_with_its_words(sidecar):
-    grace = change(sidecar, "/spec/template/spec/terminationGracePeriodSeconds", 30, -1)
-    reason = denied(sidecar, plan(sidecar, grace))
+    more_than_allowed = memory(sidecar, "64Mi")
+    more_than_allowed["changes"] += change(sidecar, f"{MAIN}/resources/requests", None, {"memory": "128Mi"})["changes"]
+    reason = denied(sidecar, plan(sidecar, more_than_allowed))
     assert (reason["rule"], reason["step"]) == ("dry-run-refused", "step-1")
-    assert "must be greater than or equal to 0" in reason["message"]
+    assert "must be less than or equal to memory limit of 64Mi" in reason["message"]
     assert len(reason["message"]) <= 500
 
 

@@ -32,9 +32,6 @@ def pod_spec(spec: dict[str, Any], path: str) -> list[Cause]:
             out += _container(container, f"{path}.{kind}[{i}]", volumes, names)
     if spec.get("restartPolicy") not in RESTART_POLICIES:
         out.append(unsupported_value(f"{path}.restartPolicy", quoted(spec.get("restartPolicy")), RESTART_POLICIES))
-    grace = spec.get("terminationGracePeriodSeconds")
-    if isinstance(grace, int) and grace < 0:
-        out.append(non_negative(f"{path}.terminationGracePeriodSeconds", grace))
     return out
 
 
