@@ -44,10 +44,16 @@ bench: .cache/synced  ## the budgets of the design, measured
 eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), the laboratory, with a model (MODEL=name, ARGS=--no-lab)
 	@$(RUN)/lestrade eval $(or $(RECORDINGS),$(shell $(RUN)/python -m tests.recordings.place)) $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
+CONTROLPLANE = $(CURDIR)/.cache/bin/controlplane
+# What asks the laboratory's API server elsewhere asks the real one here: the abuse of leases, rules and plans, and kubectl.
+OF_THE_API_SERVER = $(addprefix tests/abuse/test_,admission.py leases.py gateway.py dry_run.py rules.py plan_documents.py) \
+	$(addprefix tests/sidecar/process/test_,kubectl.py lab_way.py kill.py edges.py)
+
 # A control plane of its own is built once (nine minutes of a core) and kept by version in the user's cache.
 test-cluster: .cache/synced  ## the end-to-end suite on a real control plane: one of its own, or LESTRADE_TEST_KUBECONFIG's
 	@[ -n "$$LESTRADE_TEST_KUBECONFIG" ] || .ci/servers controlplane
-	LESTRADE_TEST_CONTROLPLANE=$(CURDIR)/.cache/bin/controlplane $(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
+	LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
+	@[ -n "$$LESTRADE_TEST_KUBECONFIG" ] || LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest $(OF_THE_API_SERVER) $(ARGS)
 
 cluster-server: .cache/synced  ## a real control plane with hollow nodes, until interrupted (ARGS="KUBECONFIG SCENARIO")
 	@.ci/servers controlplane
