@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Integer, Row, and_, func, literal, not_, select
+from sqlalchemy import Connection, Insert, Integer, Row, String, and_, bindparam, func, literal, not_, select
 from sqlalchemy.sql.expression import exists
 
 from agent.ports.store import RunEvent
@@ -29,11 +29,10 @@ class SqlEventLog:
 
     async def append(self, run: str, stage: str, text: str, data: Mapping[str, Json] | None = None) -> RunEvent:
         def work(connection: Connection) -> RunEvent:
-            # Two appends at once would both take the next number; of SQLite's transactions there are no two.
-            connection.execute(select(runs.c.id).where(runs.c.id == run).with_for_update())
+            if self._database.is_shared:  # two appends at once would both take the next number; SQLite has no two
+                connection.execute(_HELD, {"of": run})
             append_in(connection, run, stage, text, data or {}, at=self._database.now())
-            query = select(events).where(events.c.run == run).order_by(events.c.seq.desc()).limit(1)
-            return event_of(connection.execute(query).one())
+            return event_of(connection.execute(_LATEST, {"of": run}).one())
 
         appended = await self._database.perform(work, soon=True)
         self.wake()
@@ -78,19 +77,25 @@ class SqlEventLog:
             return
 
 
+def _appending() -> Insert:
+    """Put together once: to do so took longer than to carry it out, while nobody else may write."""
+    of, by, words = (bindparam(name, type_=String) for name in ("of", "by", "words"))
+    last = select(func.max(events.c.seq)).where(events.c.run == of).scalar_subquery()
+    told = exists().where(and_(events.c.run == of, events.c.seq == last, events.c.stage == by, events.c.text == words))
+    at, kept = bindparam("told_at", type_=String), bindparam("kept", type_=String)
+    row = select(of, func.coalesce(last, literal(0, Integer)) + 1, at, by, words, kept).where(not_(told))
+    return events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row)
+
+
+_APPEND = _appending()
+_LATEST = select(events).where(events.c.run == bindparam("of")).order_by(events.c.seq.desc()).limit(1)
+_HELD = select(runs.c.id).where(runs.c.id == bindparam("of")).with_for_update()
+
+
 def append_in(connection: Connection, run: str, stage: str, text: str, data: Mapping[str, Json], *, at: datetime) -> None:
     """Within a transaction of somebody who has the run for themselves."""
-    last = select(func.max(events.c.seq)).where(events.c.run == run).scalar_subquery()
-    told = exists().where(and_(events.c.run == run, events.c.seq == last, events.c.stage == stage, events.c.text == text))
-    row = select(
-        literal(run),
-        func.coalesce(last, literal(0, Integer)) + 1,
-        literal(at.isoformat(timespec="microseconds")),
-        literal(stage),
-        literal(text),
-        literal(orjson.dumps(dict(data)).decode()),
-    ).where(not_(told))
-    connection.execute(events.insert().from_select(["run", "seq", "at", "stage", "text", "data"], row))
+    stamp, kept = at.isoformat(timespec="microseconds"), orjson.dumps(dict(data)).decode()
+    connection.execute(_APPEND, {"of": run, "told_at": stamp, "by": stage, "words": text, "kept": kept})
 
 
 def event_of(found: Row[Any]) -> RunEvent:
