@@ -169,13 +169,22 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
             working = written(working, segments, change.after)
         except KeyError:
             return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
+    if len(changes) == 1 and roots[0] == segments:  # one field, turned round by itself
+        before, after = {change.path: way[-1]}, {change.path: change.after}
+    else:
+        before, after = _turned(live, working, roots)
+    if same(before, after):
+        return Unfit(code="nothing-to-do", detail="the changes come to nothing")
+    return Effect(before=before, after=after, reckoned=(live, working))
+
+
+def _turned(live: Json, working: Json, roots: list[tuple[str, ...]]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """What was and what becomes of each of the places, but for those that are below another."""
     kept = [root for root in dict.fromkeys(roots) if not any(root != other and root[: len(other)] == other for other in roots)]
     pointers = {joined(root): root for root in kept}
     before = {pointer: value_at(live, root) for pointer, root in pointers.items()}
     after = {pointer: value_at(working, root) for pointer, root in pointers.items()}
-    if same(before, after):
-        return Unfit(code="nothing-to-do", detail="the changes come to nothing")
-    return Effect(before=before, after=after, reckoned=(live, working))
+    return before, after
 
 
 def _placed(working: Json, change: FieldChange) -> tuple[tuple[str, ...], FieldChange]:
