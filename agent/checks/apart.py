@@ -86,10 +86,10 @@ def runs_another_program(topology: Topology) -> Iterator[Finding]:
     A mirror of the registry, or another tag, is the same program."""
     found: dict[Ref, list[tuple[Ref, str, str, datetime | None]]] = {}
     for pod in topology.of_kind("Pod"):
-        owner = controller_of(pod)
-        template = pod_spec_of(topology.objects.get(owner, {})) if owner is not None else None
-        if not template or is_ready(pod) or is_finished(pod):
+        if is_ready(pod) or is_finished(pod):
             continue
+        owner = controller_of(pod)
+        template = pod_spec_of(topology.objects.get(owner, {})) if owner is not None else {}
         wanted = {text(one, "name"): text(one, "image") for one in containers(template)}
         for one in containers(pod_spec_of(pod)):
             image, want = text(one, "image"), wanted.get(text(one, "name"), "")

@@ -55,7 +55,7 @@ _IMPACT = (
         r"fine) (?:to|if)\b"
     ),
     re.compile(rf"\b(?:can|may|could|should) (?:i|we) (?:safely )?{ACTING}\b"),
-    re.compile(r"\bwhat (?:else |pods |workloads )?(?:runs|is running|are running|lives) on\b"),
+    re.compile(r"\bwhat (?:else |pods |workloads )?(?:runs?|is running|are running|are|is|sits?|lives?) on\b"),
     re.compile(
         r"\b(?:impact|effect|consequences?) of (?:a |the )?(?:loss|losing|delet\w+|remov\w+|restart\w+|drain\w+|"
         r"failure|outage)\b"
@@ -78,7 +78,7 @@ _CHANGED = (
         r"updates|last change)\b"
     ),
     re.compile(
-        r"\b(?:did|has|have) (?:anything|something|anyone|somebody|someone|anybody)\b.{0,20}\b(?:chang|deploy|"
+        r"\b(?:did|has|have) (?:anything|something|sth|smth|anyone|somebody|someone|anybody)\b.{0,20}\b(?:chang|deploy|"
         r"edit|touch|modif)"
     ),
     re.compile(
@@ -109,6 +109,8 @@ _STATES = (
 _WHICH = (
     re.compile(rf"\b(?:which|what|how many|list|show|give|name)\b.{{0,24}}\b{_THINGS}\b.{{0,24}}\b{_STATES}\b"),
     re.compile(rf"\b(?:which|what|how many|list|show|give|name)\b.{{0,24}}\b{_STATES} {_THINGS}\b"),
+    re.compile(rf"\b(?:are|is|were) there (?:any |some |still |more )*{_STATES} {_THINGS}\b|\bany {_STATES} {_THINGS}\b"),
+    re.compile(r"\b(?:any|how many) (?:oom(?:[ -]?kill(?:s|ed)?)?|evictions?|restarts|crashes)\b"),
 )
 _STARTED = (
     r"(?:start|begin|beg[au]n|br[eo]ak|broke|broken|fail|crash|stop|go (?:down|bad|wrong)|g[oe]t (?:slow|bad|worse|stuck|broken)|"
@@ -151,7 +153,10 @@ def intent_of(low: str) -> Intent:
         return "access"
     if _WHY.search(low) is not None and not low.startswith(("when ", "since when")):
         return "why"
+    changes = "chang" in low and any(one.search(low) for one in _CHANGED)  # "list the changes of pods that fail"
     for patterns, intent in _IN_TURN:
+        if intent == "which" and changes:
+            continue
         if any(one.search(low) for one in patterns):
             return intent
     return "why"
@@ -161,8 +166,8 @@ _IN_TURN: tuple[tuple[tuple[re.Pattern[str], ...], Intent], ...] = (
     (_NEEDS, "needs"),
     (_IMPACT, "impact"),
     (_WHEN, "when"),
+    (_WHICH, "which"),
     (_CHANGED, "changed"),
     (_RUNS, "runs"),
-    (_WHICH, "which"),
     (_HEALTH, "health"),
 )

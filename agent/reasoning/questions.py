@@ -78,9 +78,12 @@ _BESIDES = re.compile(
     re.I,
 )
 _GUESS = re.compile(
-    r"^(?:so |and |but |hm+,? |ok,? )*(?:is|was|could|can|might|may|isn't) (?:it|this|that) "
-    r"(?:be |have been |just |only |really |maybe |perhaps |caused by |due to |because of |about )*(?:the |a |an |our |some )?"
-    r"(?P<guess>[a-z][a-z0-9 -]{1,30}?)(?: (?:problem|problems|issue|issues|thing|fault|trouble|again|that's down|then))*\W*$"
+    r"^(?:so |and |but |hm+,? |ok,? )*(?:is|was|could|can|might|may|isn't) (?:"
+    r"(?:it|this|that) (?:be |have been |just |only |really |maybe |perhaps |caused by |due to |because of |about )*"
+    r"(?:the |a |an |our |some )?"
+    r"(?P<guess>[a-z][a-z0-9 -]{1,30}?)(?: (?:problem|problems|issue|issues|thing|fault|trouble|again|that's down|then))*"
+    r"|(?:the |our )?(?P<named>[a-z][a-z0-9 -]{1,30}?) (?:be )?(?:the |to )(?:problem|(?:root )?cause|reason|culprit|issue|blame)"
+    r")\W*$"
 )
 
 
@@ -107,7 +110,7 @@ def understand(text: str, now: datetime) -> Question:
         period=period_of(said, now),
         access=_access(low) if intent == "access" else None,
         besides=tuple(one.removeprefix("the ") for one in besides),
-        guess=guess["guess"] if guess is not None else "",
+        guess=(guess["guess"] or guess["named"] or "") if guess is not None else "",
     )
 
 

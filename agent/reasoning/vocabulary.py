@@ -152,6 +152,7 @@ ENGLISH = _words(
     roll-out roll-outs rollout rollouts start-up start-ups shut-down set-up end-to-end long-running short-lived well-known
     real-time built-in root-cause e.g i.e etc non-ready not-ready self-healing auto-scaling auto-scaler multi-tenant
     cluster-wide cluster-scoped kube-system-wide high-level low-level user-facing customer-facing cluster-admin port-forward
+    suspended cordoned dying dead orphaned idle flapping sth smth pls plz asap culprit blame
     adds lying piling step-by-step so-called half-open in-cluster out-of-disk out-of-date five hundred
     """
 )
