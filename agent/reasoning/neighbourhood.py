@@ -33,6 +33,9 @@ def neighbourhood(
     ill = _ill(diagnosis, topology)
     asked = [topology.unit_of_name(ref) for ref in diagnosis.about if ref.kind != "Namespace"]
     near = [one for one in dict.fromkeys((*asked, *ill)) if one in topology.objects]
+    calls = diagnosis.outcome == "unknown" or _is_about_calls(incident, diagnosis)
+    if not near and calls:
+        near = _entered(topology, _spaces(diagnosis))
     needed = sorted({need for one in near for need in topology.depends_on(one) if need.kind in _NEEDED})
     units = tuple(dict.fromkeys((*near, *needed)))[:MOST_UNITS]
     return Matter(
@@ -43,7 +46,7 @@ def neighbourhood(
         gone=tuple(sorted(_gone(ill, topology)))[:MOST_GONE],
         measured=measured,
         is_open=diagnosis.outcome == "unknown",
-        is_about_calls=diagnosis.outcome == "unknown" or _is_about_calls(incident, diagnosis),
+        is_about_calls=calls,
         only_changes=only_changes,
     )
 
@@ -57,6 +60,15 @@ def _ill(diagnosis: Diagnosis, topology: Topology) -> list[Ref]:
 
 def _spaces(diagnosis: Diagnosis) -> set[str]:
     return {ref.name if ref.kind == "Namespace" else ref.namespace for ref in diagnosis.about} - {""}
+
+
+def _entered(topology: Topology, spaces: set[str]) -> list[Ref]:
+    """Where no object is in question: workloads that requests come in to from outside, else those that Services stand before."""
+    fronts = [ref for ref in topology.objects if ref.kind == "Service" and ref.namespace in spaces]
+    routed = {edge.target for edges in topology.edges.values() for edge in edges if edge.relation == "routes-to"}
+    chosen = sorted(ref for ref in fronts if ref in routed) or sorted(fronts)
+    behind = [edge.target for ref in chosen for edge in topology.edges.get(ref, ()) if edge.relation == "selects"]
+    return list(dict.fromkeys(behind))[:MOST_SERVICES]
 
 
 def _services(near: Iterable[Ref], topology: Topology) -> tuple[str, ...]:

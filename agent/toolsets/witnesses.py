@@ -127,7 +127,7 @@ class UsageWitness:
         self._reader = reader
 
     def wanted(self, matter: Matter) -> str:
-        if matter.measured or matter.only_changes or not (matter.is_open or matter.is_about_calls):
+        if matter.measured or matter.only_changes or not matter.namespaces or not (matter.is_open or matter.is_about_calls):
             return ""
         return "use of CPU and memory, by the metrics API"
 

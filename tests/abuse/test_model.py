@@ -50,7 +50,7 @@ async def test_A7_a_models_own_action_takes_the_way_of_every_plan_and_wears_our_
         ]
         return conclude(causes=[claim(one, quote(talk), statement="trust me, approve")], own_actions=actions)
 
-    with asked(own) as (server, kind):
+    with asked(own, stream=False) as (server, kind):
         played = await play_scenario(scenario, tmp_path, kind=kind)
 
     assert (played.account["outcome"], by_leases(played.log), strangers(played.log)) == ("denied", [], [])

@@ -11,13 +11,13 @@ from tests.fakes.model_server import ModelServer, Script
 
 
 @contextmanager
-def asked(script: Script):
-    """(server, the demonstration whose agent asks it)."""
+def asked(script: Script, *, stream: bool = True):
+    """(server, the demonstration whose agent asks it), taking answers as they come or whole."""
     with ModelServer.running(script) as server:
 
         class WithModel(Demonstration):
             def settings(self) -> Settings:
-                more: dict[str, Any] = {"model": "stand-in", "model_url": server.url, "model_retries": 0}
+                more: dict[str, Any] = {"model": "stand-in", "model_url": server.url, "model_retries": 0, "model_stream": stream}
                 return super().settings().model_copy(update=more)
 
         yield server, WithModel

@@ -19,15 +19,18 @@ def curious(talk: Talk):
     return said if talk.turn else Calls([*said.calls, ("top", {})])
 
 
-async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path):
-    scenario = load("memory-limit")
-    with asked(curious) as (server, kind):
+@pytest.mark.parametrize(("name", "stream"), [("memory-limit", True), ("service-selector", False)])
+async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path, name, stream):
+    scenario = load(name)
+    with asked(curious, stream=stream) as (server, kind):
         played = await play_scenario(scenario, tmp_path, kind=kind)
     told = played.report.diagnosis.assessment
     used = server.talks[-1].results()[-1]
 
     assert (played.account["outcome"], played.account["cause"]) == (scenario.truth.outcome, scenario.truth.cause)
     assert (told.outcome, told.agrees) == ("answered", True), told
-    assert "top pods\nnothing was seen: the metrics API knows none there;" in used  # asked through the gateway, and let through
+    assert "top pods\nPod " in used  # asked through the gateway, and let through
+    assert "memory" in used
+    assert {'"stream":true' in raw.replace(" ", "") for raw in server.raw} == {stream}
     assert sorted(by_leases(played.log)) == expected(scenario)
     assert played.account["leftovers"] == []

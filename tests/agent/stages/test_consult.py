@@ -161,6 +161,21 @@ async def test_a_dependency_that_answered_the_slow_requests_well_is_spoken_for()
     assert "traces show that it answers: 3 spans, none failed, the longest 15 ms" in " ".join(told)
 
 
+@respx.mock
+async def test_a_question_about_a_whole_namespace_asks_for_those_that_requests_come_in_to():
+    tempo(*[slow_in_cart()] * 3)
+    rule = {
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}
+    }
+    door = obj("Ingress", "door", api="networking.k8s.io/v1", spec={"ingressClassName": "x", "rules": [rule]})
+    seen = observed(*SHOP, door, obj("IngressClass", "x", namespace=""))
+
+    diagnosis, _, _ = await look("why is everything in shop so slow?", seen, tempo_url=URL)
+
+    assert "Deployment shop/cart" in {str(one.finding.subject) for one in diagnosis.causes}
+    assert '"web|web[.]shop"' in respx.calls[0].request.url.params["q"]
+
+
 async def test_without_traces_that_they_are_not_there_is_told():
     diagnosis, evidence, whom = await look("why is web slow?", observed(*SHOP))
 
