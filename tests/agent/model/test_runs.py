@@ -212,10 +212,10 @@ def test_killed_and_started_again_no_answer_is_paid_for_twice(tmp_path):
         environment = {**os.environ, "MODEL_URL": server.url, "PYTHONPATH": str(REPOSITORY)}
         command = [sys.executable, str(Path(__file__).with_name("mortal.py")), str(tmp_path)]
         killed = subprocess.run(
-            command, env={**environment, "DIE_AT": "reply"}, capture_output=True, text=True, check=False, timeout=60
+            command, env={**environment, "DIE_AT": "reply"}, capture_output=True, text=True, check=False, timeout=240
         )
         asked = len(server.talks)
-        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert again.returncode == 0, again.stderr
