@@ -7,6 +7,7 @@ import signal
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -288,24 +289,36 @@ def test_E4_the_old_credential_is_refused_within_a_second_and_gone_within_eleven
     if end == "killed":
         sidecar.kill()
         sidecar.start()
+    second = a_second(lambda: direct(sidecar, copied, "PATCH", *scaled))
     began = time.monotonic()
     ending = threading.Thread(target=ended, args=(sidecar, lease, end))
     ending.start()
-    wait_for(lambda: direct(sidecar, copied, "PATCH", *scaled) in (401, 403), seconds=2, what="refused")
-    assert time.monotonic() - began < 1.0
-    if end == "done":  # the others differ in who ends it, not in what is done
-        wait_for(lambda: direct(sidecar, copied, "PATCH", *scaled) == 401, seconds=11, what="the token is gone")
-        assert time.monotonic() - began < 11.0
-    ending.join()
-    wait_for(lambda: "lease-settled" in kinds(sidecar, lease["id"]), what="the record says so")
-    said = next(record for record in records(sidecar, lease["id"]) if record["kind"] == "lease-settled")["body"]["settlement"]
-    assert 0 < said["refused_after_ms"] < 1000
-    assert said["refusal"] == "403"
-    assert sidecar.leftovers() == []
-    if end == "stopped":
-        for name in ("bob", "dan"):
+    try:
+        wait_for(lambda: direct(sidecar, copied, "PATCH", *scaled) in (401, 403), seconds=60, what="refused")
+        assert time.monotonic() - began < second
+        if end == "done":  # the others differ in who ends it, not in what is done
+            wait_for(lambda: direct(sidecar, copied, "PATCH", *scaled) == 401, seconds=60, what="the token is gone")
+            assert time.monotonic() - began < 11 * second
+        ending.join()
+        wait_for(lambda: "lease-settled" in kinds(sidecar, lease["id"]), what="the record says so")
+    finally:  # whatever comes next does not begin where everything is stopped
+        ending.join()
+        for name in ("bob", "dan") if end == "stopped" else ():
             with sidecar.person(name) as people:
                 people.post("/v1/stop", json={"lift": True})
+    said = next(record for record in records(sidecar, lease["id"]) if record["kind"] == "lease-settled")["body"]["settlement"]
+    assert 0 < said["refused_after_ms"] < 1000 * second
+    assert said["refusal"] == "403"
+    assert sidecar.leftovers() == []
+
+
+def a_second(ask: Callable[[], object]) -> float:
+    """Where a question takes up to 20 ms; in proportion where the machine is busy with something else. What it takes where
+    nothing else goes on, `make bench` measures."""
+    began = time.monotonic()
+    for _ in range(5):
+        ask()
+    return max(1.0, (time.monotonic() - began) / 5 / 0.02)
 
 
 def ended(sidecar: Sidecar, lease: dict, end: str) -> None:
