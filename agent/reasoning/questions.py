@@ -77,6 +77,12 @@ _BESIDES = re.compile(
     rf"(?:the |our |my )?(?P<names>{_WORD_OF_NAME}(?:(?:\s*,\s*(?:and )?|\s+and\s+)(?:the )?{_WORD_OF_NAME})*)(?:\s+namespace)?",
     re.I,
 )
+# Only whoever asks for more names what is known already: "all is well except web" is about web.
+_MORE = re.compile(
+    r"^(?:and |so |ok,? |then )*(?:is|are|what|anything|any|does|do|tell|show)\b.*\b"
+    r"(?:anything|something|else|other|wrong|broken|failing|healthy|fine|ok|okay|well|everything|rest|problems?|issues?)\b",
+    re.I,
+)
 _GUESS = re.compile(
     r"^(?:so |and |but |hm+,? |ok,? )*(?:is|was|could|can|might|may|isn't) (?:"
     r"(?:it|this|that) (?:be |have been |just |only |really |maybe |perhaps |caused by |due to |because of |about )*"
@@ -93,8 +99,11 @@ def understand(text: str, now: datetime) -> Question:
     said = flat
     for pattern, written_out in _SHORT:
         said = pattern.sub(written_out, said)
-    apart = _BESIDES.search(said)
-    besides = tuple(one for one in re.split(r"\s*,\s*|\s+and\s+", apart["names"].lower()) if one not in ENGLISH) if apart else ()
+    apart = _BESIDES.search(said) if _MORE.search(said) else None
+    names = re.split(r"\s*,\s*(?:and )?|\s+and\s+", apart["names"].lower()) if apart is not None else []
+    besides = tuple(one.removeprefix("the ") for one in names)
+    if any(_is_ordinary(one) or one in ("cluster", "network", "internet", "world", "hours") for one in besides):
+        besides = ()  # "outside the cluster"
     if apart is not None and besides:
         said = f"{said[: apart.start()]} {said[apart.end() :]}".strip()
     low = said.lower()
@@ -109,7 +118,7 @@ def understand(text: str, now: datetime) -> Question:
         namespaces=tuple(dict.fromkeys(_spaces(said))),
         period=period_of(said, now),
         access=_access(low) if intent == "access" else None,
-        besides=tuple(one.removeprefix("the ") for one in besides),
+        besides=besides,
         guess=(guess["guess"] or guess["named"] or "") if guess is not None else "",
     )
 

@@ -32,6 +32,8 @@ def which_ones(asked: Question, found: Diagnosis, focus: Focus, topology: Topolo
     kinds = tuple(dict.fromkeys(KIND_WORDS[word] for word in asked.words if KIND_WORDS.get(word) not in (None, "Namespace")))
     if _WORKLOADS & set(asked.words):
         kinds = CONTROLLED
+    if len(kinds) > 1:  # "which pods on node node-1"
+        kinds = tuple(one for one in kinds if one != "Node")
     kinds = kinds or ("Pod",)
     units = {topology.unit(one) for one in focus.objects if one.kind not in ("Node",)}
     nodes = {one.name for one in focus.objects if one.kind == "Node"}

@@ -242,3 +242,12 @@ def test_errors_that_only_a_log_would_show_are_not_denied_where_no_log_could_be_
     found = REASONER.diagnose(asked(question), seen)
     assert found.outcome == outcome
     assert not gaps or any("pods/log is forbidden" in words for words in found.missing)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["everything works except web, why?", "why do calls outside the cluster fail?", "why is all slow apart from search"],
+)
+def test_whoever_does_not_ask_for_more_leaves_nothing_out(question):
+    assert understand(question, NOW).besides == ()
+    assert answer("all pods are fine except web, what is going on?", *released()).causes[0].finding.subject.name == "web"
