@@ -19,6 +19,8 @@ from typing import NoReturn
 
 import orjson
 
+from agent.errors import LestradeError
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is begun again; twice as long each time
 LONG_ENOUGH = 60.0  # seconds of life after which a death is the first one again
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG (prctl(2))
@@ -80,6 +82,8 @@ def _only(work: Callable[[], None]) -> NoReturn:
     try:
         work()
         code = 0
+    except LestradeError as exc:
+        logger.error("the process that works on runs ended: %s", exc)
     except Exception:
         logger.exception("the process that works on runs ended")
     finally:
