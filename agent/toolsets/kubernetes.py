@@ -11,20 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import orjson
 import urllib3
 
 from agent.domain.objects import ContainerLog, Manifest, Ref
 from agent.errors import ClusterUnreachable, InputError, ReadRefused
 from agent.ports.cluster import READING_FOR, Gap, Observed
+from agent.toolsets.answers import Answer, date_of, parsed, reason, unreachable
 from agent.toolsets.custom import read_extensions
 from agent.toolsets.discovery import AGGREGATED
 from agent.toolsets.gateway import SocketPoolManager
@@ -42,13 +40,6 @@ TRIES = 3
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # as the gateway takes it
 PAUSE = 0.3  # seconds before the second, twice that before the third try
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytes
-    date: datetime | None
 
 
 class KubernetesCluster:
@@ -86,8 +77,8 @@ class KubernetesCluster:
             objects += seen if not wanted or scope or not resource.namespaced else [one for one in seen if _in(one, wanted)]
         objects += await self._node_events(scopes, [one for one in objects if text(one, "kind") == "Node"])
         apis = await self._run(partial(self._get, "/apis", accept=AGGREGATED))
-        found = await read_extensions(_parse(apis.body) if apis.status == 200 else {}, self._list, self._run, sorted(wanted))
-        refused = [] if apis.status in (200, 404) else [Gap(what="custom resources", why=_reason(apis))]
+        found = await read_extensions(parsed(apis.body) if apis.status == 200 else {}, self._list, self._run, sorted(wanted))
+        refused = [] if apis.status in (200, 404) else [Gap(what="custom resources", why=reason(apis))]
         gaps = dict.fromkeys([*(gap for _, gap, _ in results if gap is not None), *found[1], *refused])
         return Observed(now=max(now for _, _, now in results), objects=(*objects, *found[0]), gaps=tuple(gaps))
 
@@ -130,8 +121,8 @@ class KubernetesCluster:
         if answer.status == 404:
             return None
         if answer.status != 200:
-            raise ReadRefused(f"{ref} may not be read: {_reason(answer)}")
-        return without_secrets({**_parse(answer.body), "kind": ref.kind, "apiVersion": api_version})
+            raise ReadRefused(f"{ref} may not be read: {reason(answer)}")
+        return without_secrets({**parsed(answer.body), "kind": ref.kind, "apiVersion": api_version})
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         within = copy_context().run  # whose run it is goes along
@@ -155,8 +146,8 @@ class KubernetesCluster:
                 if answer.status == 404 and resource.optional:
                     return [], None, now
                 if answer.status != 200:
-                    return found, Gap(what=where, why=_reason(answer)), now
-                page = _parse(answer.body)
+                    return found, Gap(what=where, why=reason(answer)), now
+                page = parsed(answer.body)
                 named = {"kind": resource.kind, "apiVersion": resource.api_version}
                 found += [self._kept({**named, **one}) for one in page.get("items") or () if isinstance(one, dict)]
                 token = text(page, "metadata", "continue")
@@ -174,27 +165,27 @@ class KubernetesCluster:
         if answer.status == 400 and b"waiting to start" in answer.body:
             return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text="")
         if answer.status != 200:
-            return Gap(what=what, why=_reason(answer))
+            return Gap(what=what, why=reason(answer))
         words = answer.body.decode("utf-8", errors="replace")
         if words.startswith("unable to retrieve container logs"):  # the kubelet says so with status 200
             return Gap(what=what, why="the container is gone and its log with it")
         return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=words)
 
-    def _get(self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: str = "application/json") -> _Answer:
+    def _get(self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: str = "application/json") -> Answer:
         """One GET with our own retry (the client's would also repeat what must not be): 429, 5xx and broken connections."""
         last = ""
         for attempt in range(TRIES):
             try:
                 answer = self._send(path, list(query), accept)
             except urllib3.exceptions.HTTPError as exc:
-                last = _unreachable(exc)
+                last = unreachable(exc)
             else:
                 if answer.status not in (429, 502, 503, 504) or attempt + 1 == TRIES:
                     return answer
             time.sleep(PAUSE * (attempt + 1) if attempt + 1 < TRIES else 0)
         raise ClusterUnreachable(f"no answer from cluster {self._name}{f' ({self._source})' if self._source else ''}: {last}")
 
-    def _send(self, path: str, query: list[tuple[str, str]], accept: str) -> _Answer:
+    def _send(self, path: str, query: list[tuple[str, str]], accept: str) -> Answer:
         run = READING_FOR.get()
         headers = {"Accept": accept, **({"Lestrade-Run": run} if self._prefix and RUN_NAME.fullmatch(run) else {})}
         request = self._api.param_serialize(
@@ -203,7 +194,7 @@ class KubernetesCluster:
         response = self._api.call_api(*request, _request_timeout=TIMEOUT)
         raw = response.response
         body = raw.data if raw.data is not None else response.read()
-        return _Answer(response.status, body, _date(raw.headers.get("Date")))
+        return Answer(response.status, body, date_of(raw.headers.get("Date")))
 
 
 def _in(one: Manifest, wanted: set[str]) -> bool:
@@ -211,36 +202,6 @@ def _in(one: Manifest, wanted: set[str]) -> bool:
         about = mapping(one, "involvedObject")
         return not text(about, "namespace") or text(about, "namespace") in wanted
     return text(one, "metadata", "namespace") in wanted
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise ClusterUnreachable("what answers is no Kubernetes API (no JSON)") from None
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _reason(answer: _Answer) -> str:
-    try:
-        message = text(orjson.loads(answer.body), "message") or text(orjson.loads(answer.body), "detail")
-    except orjson.JSONDecodeError:
-        message = ""
-    word = {401: "not logged in", 403: "no rights", 404: "not found"}.get(answer.status, f"HTTP {answer.status}")
-    return f"{word}{f': {message[:200]}' if message else ''}"
-
-
-def _unreachable(exc: Exception) -> str:
-    cause = getattr(exc, "reason", None) or exc
-    words = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-    return words.rpartition(": ")[2][:160] if "object at 0x" in words else words[:160]
-
-
-def _date(header: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(header).astimezone(UTC) if header else None
-    except ValueError:
-        return None
 
 
 def connect(*, kubeconfig: Path | None = None, context: str = "", name: str = "", whole: bool = False) -> KubernetesCluster:
