@@ -31,7 +31,7 @@ AGENT_TOKEN = "agent-token-of-the-tests"
 PEOPLE = {"ada": ("sre",), "bob": ("sre", "operator"), "dan": ("operator",), "eve": ("viewer",)}
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> Any:
+def wait_for(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
