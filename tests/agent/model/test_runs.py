@@ -207,6 +207,7 @@ async def test_without_a_model_nobody_is_asked(tmp_path):
     assert run.report.diagnosis.assessment is None
 
 
+@pytest.mark.timeout(600)  # two processes, each of which loads everything
 def test_killed_and_started_again_no_answer_is_paid_for_twice(tmp_path):
     with ModelServer.running(honest) as server:
         environment = {**os.environ, "MODEL_URL": server.url, "PYTHONPATH": str(REPOSITORY)}
