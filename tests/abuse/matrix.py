@@ -43,8 +43,8 @@ def lines(outcomes: Mapping[str, Counter[str]]) -> Iterator[str]:
     yield "# OWASP Top 10 for Agentic Applications (2026)"
     yield ""
     yield "Written by `make owasp` from the results of the tests it names; do not edit. Those in `tests/abuse` run the real"
-    yield "sidecar process against the laboratory; those of `tests/cluster` run against any cluster that is named, and are"
-    yield "skipped where none is."
+    yield "sidecar process against the laboratory; those of `tests/cluster` run against a real API server, and are skipped where"
+    yield "there is none. `make test-cluster` runs most of `tests/abuse` against a real one, too."
     for risk, name in RISKS.items():
         yield ""
         yield f"## {risk} {name}"
