@@ -19,10 +19,10 @@ def curious(talk: Talk):
     return said if talk.turn else Calls([*said.calls, ("top", {})])
 
 
-@pytest.mark.parametrize(("name", "stream"), [("memory-limit", True), ("service-selector", False)])
-async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path, name, stream):
-    scenario = load(name)
-    with asked(curious, stream=stream) as (server, kind):
+async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path):
+    """Of a model that answers whole; the hijacked one of tests/abuse answers in a stream, and its incident is repaired too."""
+    scenario = load("memory-limit")
+    with asked(curious, stream=False) as (server, kind):
         played = await play_scenario(scenario, tmp_path, kind=kind)
     told = played.report.diagnosis.assessment
     used = server.talks[-1].results()[-1]
@@ -31,6 +31,6 @@ async def test_an_incident_is_repaired_with_a_model_as_without(tmp_path, name, s
     assert (told.outcome, told.agrees) == ("answered", True), told
     assert "top pods\nPod " in used  # asked through the gateway, and let through
     assert "memory" in used
-    assert {'"stream":true' in raw.replace(" ", "") for raw in server.raw} == {stream}
+    assert not any('"stream":true' in raw.replace(" ", "") for raw in server.raw)
     assert sorted(by_leases(played.log)) == expected(scenario)
     assert played.account["leftovers"] == []
