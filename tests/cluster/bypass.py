@@ -22,6 +22,7 @@ from tests.cluster.stage import OURS, NotHere, _marked, _refuse_if_anothers, _re
 from tests.fakes.sidecar_gate import make_world, plan, ref
 
 SHOP, OTHER = "lestrade-bypass", "lestrade-bypass-other"
+PUBLISHED = "/apis/lestrade.dev/v1/leasedwrites/lestrade"
 WEB = f"/apis/apps/v1/namespaces/{SHOP}/deployments/web"
 INSTALLED_WITHIN = 30.0
 REFUSED = (401, 403, 405, 422)
@@ -79,6 +80,17 @@ class HeldToPlans(Shops):
         super().__init__(admin)
         files = [list(manifests(path)) for path in sorted((deploy_folder() / "admission").glob("*.yaml"))]
         self._installed = [one for file in files for one in file]
+
+    def __enter__(self) -> Self:
+        """Returns when the policies are enforced: an API server takes up to a second for new ones."""
+        entered = super().__enter__()
+        deadline = time.monotonic() + INSTALLED_WITHIN
+        while status_of(self._admin, "DELETE", f"{PUBLISHED}?dryRun=All") != 403:
+            if time.monotonic() > deadline:
+                self.remove()
+                raise NotHere(f"the policies are not enforced within {INSTALLED_WITHIN:.0f} s")
+            time.sleep(0.1)
+        return entered
 
 
 def workload(namespace: str, name: str) -> Manifest:

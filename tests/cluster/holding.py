@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from tests.cluster.admin import Admin
-from tests.cluster.bypass import REFUSED, SHOP, WEB, attempts, image, minted, scale, status_of
+from tests.cluster.bypass import PUBLISHED, REFUSED, SHOP, WEB, attempts, image, minted, scale, status_of
 
 MERGE = "application/merge-patch+json"
-PUBLISHED = "/apis/lestrade.dev/v1/leasedwrites/lestrade"
 
 
 def b4(admin: Admin, folder: Path) -> None:
