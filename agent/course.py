@@ -5,10 +5,12 @@ everything), authorize -> propose (denied, with or without a fix), authorize/exe
 plan said).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from agent.domain.document import from_document, to_document
+from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.outcome import Round
 from agent.errors import ClusterUnreachable, ReadRefused
@@ -24,6 +26,7 @@ from agent.stages.gather import Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
 from agent.stages.relate import reach
+from agent.stages.returning import is_back, pauses, until_when
 from agent.stages.telling import Tell, verdict, what
 from agent.stages.verify import verify
 from agent.state import Bounds, Means, State, diagnosis_in, rounds_in
@@ -79,7 +82,7 @@ class Course:
     async def diagnose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
         known = await means.store.evidence(row.id)
-        found, fresh = await diagnose(row.incident, await self._sight(state), known, reasoner=means.reasoner)
+        found, fresh = await self._diagnosed(state, row, known, tell)
         if not self._unread(state, found) and await self._consulted(state, row, found, tell):
             found, fresh = await diagnose(row.incident, await self._sight(state), known, reasoner=means.reasoner)
         if any(entry["undo"] for entry in state["rounds"]):
@@ -105,6 +108,27 @@ class Course:
         if "diagnosis" in update and self._inquest is not None and self._inquest.is_wanted(state, found.outcome):
             return {**update, "then": "investigate"}
         return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
+
+    async def _diagnosed(
+        self, state: State, row: RunRow, known: Sequence[Evidence], tell: Tell
+    ) -> tuple[Diagnosis, tuple[Evidence, ...]]:
+        """What is wrong now; where a remedy has just been undone, once the fault is there again or its time is over."""
+        reasoner, clock = self._means.reasoner, self._means.clock
+        sight = await self._sight(state)
+        found, fresh = await diagnose(row.incident, sight, known, reasoner=reasoner)
+        if not state.get("back_by"):
+            return found, fresh
+        undone, last = rounds_in(state)[-1], datetime.fromisoformat(state["back_by"])
+        for number, pause in enumerate(pauses(self._bounds.poll_seconds)):
+            if is_back(found, undone) or sight.observed.now >= last:
+                break
+            if number == 0:
+                await tell("what was undone does not show its fault yet: looking again")
+            await clock.sleep(pause)
+            self._sights.pop(row.id, None)
+            sight = await self._sight(state)
+            found, fresh = await diagnose(row.incident, sight, known, reasoner=reasoner)
+        return found, fresh
 
     def _unread(self, state: State, found: Diagnosis) -> list[str]:
         """Namespaces that the diagnosis still wants to see, as long as it may."""
@@ -229,6 +253,7 @@ class Course:
         )
         self._sights.pop(row.id, None)
         update = _with_round(state, ended)
+        update["back_by"] = until_when(ended, await self._now()).isoformat() if ended.undo else ""
         causes = (state.get("diagnosis") or {}).get("causes", [])
         if ended.end == "helped":
             done = [cause for cause in causes if _is_of(ended, cause)]

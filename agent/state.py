@@ -30,6 +30,7 @@ class State(TypedDict, total=False):
     latest: str
     rounds: list[dict[str, Any]]
     performed_at: str
+    back_by: str  # when the fault of what was undone should have shown again
     mended: list[dict[str, Any]]
     humans: list[str]
     page: str

@@ -56,6 +56,7 @@ class Script:
     blind: bool = False  # what would show the effect cannot be read
     unreachable: bool = False  # the cluster does not answer at all
     lost_after_writes: int = 0  # the cluster's time cannot be told any more once so much was written
+    starts_for: float = 0.0  # seconds in which what was undone starts, and shows no fault yet
     second_cause: str = ""  # a fault beside the first, which stays, and for which only a person can do this
     wants: tuple[str, ...] = ()
     question_of_checks: str = ""  # PromQL instead of a condition
@@ -75,6 +76,7 @@ class World:
                 "script": (script or Script()).__dict__,
                 "memory": memory,
                 "seconds": 0.0,
+                "starts_until": 0.0,
                 "writes": [],
                 "plans": {},
                 "leases": {},
@@ -236,6 +238,8 @@ class WorldReasoner:
             return Diagnosis(outcome="fault", statement=STORAGE.finding.statement, causes=second)
         if deployment["spec"]["memory"] == HEALS:
             return Diagnosis(outcome="healthy", statement="every pod of shop is ready")
+        if observed.now < START + timedelta(seconds=self._world.load()["starts_until"]):
+            return Diagnosis(outcome="unknown", statement="the pods of checkout are starting")
         quote = Quote(
             source="kubernetes: Pod shop/checkout-7d4 status",
             about=Ref("Pod", "shop", "checkout-7d4"),
@@ -405,6 +409,7 @@ class WorldGovernance:
                 before = kept["steps"][step]["before"]
                 state["writes"].append(f"{lease} undo {step} {state['memory']}->{before}")
                 state["memory"] = before
+                state["starts_until"] = state["seconds"] + self._world.script.starts_for
             self._world._save(state)
         steps = tuple(_result(lease, step, {"status": "performed", "reason": ""}) for step in kept["undo"])
         return UndoResult(lease=lease, steps=steps, complete=True)

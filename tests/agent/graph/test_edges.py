@@ -67,6 +67,20 @@ async def test_what_did_not_help_is_undone_and_the_next_remedy_is_tried(tmp_path
     assert run.world.settlements() == ["undone", "helped"]
 
 
+async def test_what_was_undone_is_given_the_time_to_fail_again_before_the_next_remedy_is_tried(tmp_path):
+    run = await play(tmp_path, Script(remedies=("96Mi", HEALS), starts_for=45.0))
+
+    assert run.report.outcome == "repaired"
+    assert run.ends == ["did-not-help", "helped"]
+
+
+async def test_what_does_not_fail_again_after_it_was_undone_is_not_repaired_any_further(tmp_path):
+    run = await play(tmp_path, Script(remedies=("96Mi", HEALS), starts_for=86400.0))
+
+    assert run.ends == ["did-not-help"]
+    assert run.report.outcome == "not-repaired"
+
+
 async def test_when_no_remedy_helped_the_cluster_is_as_it_was(tmp_path):
     run = await play(tmp_path, Script(remedies=("96Mi", "80Mi")))
 
