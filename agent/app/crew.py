@@ -24,6 +24,7 @@ from sidecar.contract import Json
 
 END_SECONDS = 5.0  # for what is under way to be put down, when the service ends
 OFTEN = 60.0  # seconds: of two deaths within them, a run may be the reason
+LOOK_SECONDS, MOST_SILENT = 5.0, 24  # looks in a row at which nothing was heard of it: it says every few seconds that it lives
 
 logger = logging.getLogger(__name__)
 State = Literal["starting", "working", "died", "gone"]
@@ -39,6 +40,7 @@ class Crew:
         self._here = Workers(shop, meters)
         self._writer: asyncio.StreamWriter | None = None
         self._owner = ""
+        self._worker = self._silent = 0  # its pid, where there is one, and the looks since it said something
         self._died_at = float("-inf")
         self.state: State = "starting"
 
@@ -49,20 +51,37 @@ class Crew:
     async def run(self) -> None:
         """Until cancelled."""
         reader, self._writer = await asyncio.open_connection(sock=self._apart.channel)
+        watching = asyncio.create_task(self._watch())
         try:
-            while line := await reader.readline():
+            while line := await _line(reader):
+                self._silent = 0
                 await self._hear(line)
+            watching.cancel()
             logger.error("the process that works on runs is gone, and nobody begins it again: they are worked on in this one")
             self.state = "gone"
             self._meters.at_work(0)
             await self._let_go()
             await self._here.run()
         finally:
+            watching.cancel()
             await self._end(reader)
+
+    async def _watch(self) -> None:
+        """One that stands still would hold up all runs for ever, and nobody would see it: it is ended, and begun again. Looks are
+        counted and not seconds: where the whole machine stood still, so did we."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._silent += 1
+            if self._worker and self._silent >= MOST_SILENT:
+                logger.error("nothing is heard of the process that works on runs: it is ended")
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._worker, signal.SIGKILL)
+                self._worker = 0
 
     async def _hear(self, line: bytes) -> None:
         match _read(line):
-            case {"hello": int()}:
+            case {"hello": int(worker)}:
+                self._worker = worker
                 self._say(b"go")
             case {"owner": str(owner)}:
                 self._owner, self.state = owner, "working"
@@ -88,7 +107,7 @@ class Crew:
         """What it had claimed is free for the next one at once: it is known to be gone. But not where it died a moment ago too:
         then one of its runs may be what kills it, and others shall have their turn until the claims lapse."""
         logger.error("the process that works on runs died %s; it is begun again in %.1f s", how, pause)
-        self.state = "died"
+        self.state, self._worker = "died", 0
         self._meters.deaths.inc()
         self._meters.at_work(0)
         now = asyncio.get_running_loop().time()
@@ -121,6 +140,16 @@ class Crew:
             self._writer.close()
         with contextlib.suppress(ChildProcessError):
             await asyncio.to_thread(os.waitpid, self._apart.keeper, 0)
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """b"" when nobody is there any more."""
+    try:
+        return await reader.readline()
+    except ValueError:  # longer than asyncio's 64 KiB: what was told is nothing, and who told it still works
+        return b"\n"
+    except ConnectionError:  # gone with words of ours that it had not read
+        return b""
 
 
 def _read(line: bytes) -> Json:

@@ -1,7 +1,8 @@
 """What is done in the process beside the service: work on runs, and tell the service what happens there. Takes no request.
 
 It tells, a line of JSON each: `hello` (that it is there; it waits for `go` before it opens anything), `owner` (by what name it
-claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`.
+claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`; and `alive`,
+every few seconds.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from agent.ports.tracing import Noted, listening
 from agent.telemetry import heard
 from sidecar.contract import Json
 
+BEAT_SECONDS = 5.0
 NICER = 5  # an alert is taken in before a run goes on where both want the same core; but a run may be writing, and is waited for
 
 
@@ -65,6 +67,20 @@ async def _labour(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]]
     told.tell(hello=os.getpid())
     if not await _is_let_go(reader):
         return
+    beating = asyncio.create_task(_beat(told))
+    try:
+        await _work(open_shop, told, reader)
+    finally:
+        beating.cancel()
+
+
+async def _beat(told: Told) -> None:
+    while True:
+        told.tell(alive=True)
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _work(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], told: Told, reader: asyncio.StreamReader) -> None:
     async with open_shop() as shop:
         await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
         told.tell(owner=shop.owner)

@@ -115,6 +115,7 @@ async def test_what_a_dead_process_had_claimed_is_free_at_once_but_not_when_it_d
 async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tmp_path):
     async with crew_of(tmp_path) as (crew, shop, _, writer):
         row, _ = await shop.take(question="why is checkout slow?")
+        crew.wake()  # what is not read any more makes of an end a broken connection
         writer.close()
 
         async def finished() -> bool:
@@ -122,6 +123,26 @@ async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tm
 
         await until(finished)
         assert crew.state == "gone"
+
+
+async def test_a_line_that_is_too_long_is_nothing_and_the_next_is_heard(tmp_path):
+    async with crew_of(tmp_path) as (crew, _, _, writer):
+        tell(writer, noted="stage", name="x" * 200_000, attributes={}, failed="", seconds=0.5)
+        tell(writer, owner="somebody")
+
+        async def heard() -> bool:
+            return crew.state == "working"
+
+        await until(heard)
+
+
+async def test_a_process_that_stands_still_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.app.crew.LOOK_SECONDS", 0.01)
+    still = await asyncio.create_subprocess_exec("sleep", "60")
+    async with crew_of(tmp_path) as (_, _, _, writer):
+        tell(writer, hello=still.pid)
+        async with asyncio.timeout(30):
+            assert await still.wait() == -signal.SIGKILL
 
 
 def children(pid: int) -> list[int]:
