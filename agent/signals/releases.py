@@ -13,6 +13,7 @@ from agent.topology.extensions import group_of
 from agent.topology.fields import (
     annotations_of,
     condition,
+    counted,
     created_at,
     items,
     labels_of,
@@ -40,8 +41,7 @@ def told(topology: Topology) -> list[Told]:
 
 
 def helm_revision(secret: Manifest) -> int:
-    version = str(labels_of(secret).get("version", ""))
-    return int(version) if version.isdigit() else 0
+    return counted(str(labels_of(secret).get("version", ""))) or 0
 
 
 def releases(topology: Topology) -> dict[tuple[str, str], list[Manifest]]:

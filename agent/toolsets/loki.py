@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 import httpx
+import orjson
 
 from agent.domain.incident import Window
 from agent.domain.objects import ContainerLog, Ref
 from agent.errors import ReadRefused
 from agent.signals.masking import mask
 from agent.toolsets.http_reading import any_of
-from agent.topology.fields import items, mapping, text
+from agent.topology.fields import counted, items, mapping, text
 
 TIMEOUT = 15.0  # seconds
 LIMIT = 5000  # lines of one answer
+MOST_BYTES = 32_000_000  # of one answer: a line may be as long as whoever wrote it liked
 
 
 class LokiLogs:
@@ -37,27 +40,35 @@ class LokiLogs:
             "direction": "backward" if last else "forward",
         }  # fmt: skip
         try:
-            answer = await self._http.get(f"{self._url}/loki/api/v1/query_range", params=params)
-            answer.raise_for_status()
-            document = answer.json()
+            document = orjson.loads(await self._body(params))
         except httpx.HTTPStatusError as exc:
             raise ReadRefused(f"Loki at {mask(self._url)} answers HTTP {exc.response.status_code}") from exc
         except (httpx.HTTPError, ValueError) as exc:
             raise ReadRefused(f"Loki at {mask(self._url)} does not answer: {type(exc).__name__}") from exc
-        found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+        found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
         for stream in items(document, "data", "result"):
             labels = mapping(stream, "stream")
             key = (text(labels, "namespace"), text(labels, "pod"), text(labels, "container"))
             found.setdefault(key, []).extend(
-                (text(pair, 0), text(pair, 1)) for pair in items(stream, "values") if text(pair, 0).isdigit()
+                (when, text(pair, 1)) for pair in items(stream, "values") if (when := counted(text(pair, 0))) is not None
             )
         return tuple(
             ContainerLog(
                 namespace=namespace, pod=pod, container=container, previous=False, keeper="Loki",
-                text="\n".join(line for _, line in sorted(lines, key=lambda pair: int(pair[0]))),
+                text="\n".join(line for _, line in sorted(lines, key=itemgetter(0))),
             )
             for (namespace, pod, container), lines in sorted(found.items())
         )  # fmt: skip
+
+    async def _body(self, params: dict[str, str]) -> bytes:
+        body = bytearray()
+        async with self._http.stream("GET", f"{self._url}/loki/api/v1/query_range", params=params) as answer:
+            answer.raise_for_status()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise ReadRefused(f"Loki at {mask(self._url)} answers with more than {MOST_BYTES} bytes")
+        return bytes(body)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -13,7 +13,7 @@ from agent.ports import Gap, Observed
 from agent.signals.journeys import SLOW
 from agent.toolsets.http_reading import HttpSource, any_of, segment
 from agent.toolsets.timing import of_milliseconds
-from agent.topology.fields import at, items, mapping, number, text
+from agent.topology.fields import at, counted, items, mapping, number, text
 
 MOST_TRACES, MOST_SERVICES, MOST_SPANS = 6, 4, 2000
 _HOSTS = ("server.address", "net.peer.name", "peer.hostname", "network.peer.address", "net.peer.ip", "net.sock.peer.addr")
@@ -91,7 +91,7 @@ class JaegerWitness:
         found = await asyncio.gather(
             *(source.json("/api/traces", {"service": name, **which, **when}) for name in asked for which in bad)
         )
-        traces = {text(trace, "traceID"): trace for document in found for trace in items(document, "data")}
+        traces = {text(trace, "traceID"): trace for document in found for trace in items(document, "data")[:MOST_TRACES]}
         journeys = [_of_jaeger(traces[name], name) for name in sorted(traces) if name]
         return Observed(now=matter.window.end, testimony=Testimony(journeys=tuple(one for one in journeys if one.spans)))
 
@@ -123,7 +123,7 @@ def _of_otlp(document: object, name: str) -> Journey:
     for batch in items(trace, "batches") or items(trace, "resourceSpans"):
         resource = _attributes(items(batch, "resource", "attributes"))
         for scope in items(batch, "scopeSpans") or items(batch, "instrumentationLibrarySpans"):
-            spans += [one for raw in items(scope, "spans") if (one := _otlp_span(raw, resource)) is not None]
+            spans += [one for raw in items(scope, "spans")[:MOST_SPANS] if (one := _otlp_span(raw, resource)) is not None]
     return Journey(id=name, source=f"tempo: trace {name}", spans=tuple(spans[:MOST_SPANS]))
 
 
@@ -210,7 +210,7 @@ def _span(
     begin = of_milliseconds(begin_ms)
     if not id_ or begin is None or not 0 <= took_ms < 864e5:
         return None
-    code = next((int(told[key]) for key in _CODES if str(told.get(key, "")).isdigit()), 0)
+    code = next((code for key in _CODES if (code := counted(str(told.get(key, "")))) is not None), 0)
     is_call = kind.lower() in _CALLS
     host, port = _peer(told)
     return Span(
@@ -241,7 +241,7 @@ def _workloads(resource: Attributes) -> Iterator[str]:
 
 def _peer(told: Attributes) -> tuple[str, int]:
     """Host and port that a span says it called; the name of a service where it says no more."""
-    port = next((int(told[key]) for key in _PORTS if str(told.get(key, "")).isdigit()), 0)
+    port = next((port for key in _PORTS if (port := counted(str(told.get(key, "")))) is not None), 0)
     host = next((str(told[key]) for key in _HOSTS if told.get(key)), "")
     if not host:
         for key in _URLS:
@@ -260,4 +260,4 @@ def _split(url: str) -> tuple[str, int] | None:
 
 
 def _whole(value: object) -> int:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit() and len(value) < 25) else 0
+    return value if isinstance(value, int) else (counted(value) or 0) if isinstance(value, str) else 0

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
 from agent.toolsets.http_reading import HttpSource, segment
-from agent.topology.fields import at, items, mapping, number, text
+from agent.topology.fields import at, counted, items, mapping, number, text
 from sidecar.contract import Json
 
 MOST_TRACES, MOST_SPANS = 20, 200
@@ -140,4 +140,4 @@ def _is_failed(span: object) -> bool:
 
 
 def _whole(value: object) -> int:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else 0
+    return value if isinstance(value, int) else (counted(value) or 0) if isinstance(value, str) else 0

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import items, mapping, text
+from agent.topology.fields import counted, items, mapping, text
 from agent.topology.pods import containers
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -118,7 +118,6 @@ def _sibling_port(key: str, variables: Mapping[str, str]) -> int:
     """X_HOST beside X_PORT: the port belongs to the host."""
     stem = _HOST_KEY.sub("", key)
     for name in (f"{stem}PORT", f"{stem}port", f"{stem}Port"):
-        value = variables.get(name, "")
-        if stem and value.isdigit():
-            return int(value)
+        if stem and (port := counted(variables.get(name, ""))) is not None:
+            return port
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.domain.objects import Manifest, Ref
 from agent.topology.extensions import group_of
-from agent.topology.fields import at, items, mapping, namespace_of, number, ref_of, text
+from agent.topology.fields import at, counted, items, mapping, namespace_of, number, ref_of, text
 from agent.topology.graph import Topology
 from agent.topology.policies import Direction, End, allows, policies_for
 from agent.topology.selectors import matches, requirement_text
@@ -210,7 +210,7 @@ def _port_fits(entry: Mapping[str, Any], target: End, port: int, protocol: str) 
             if (text(one, "protocol") or "ANY") not in ("ANY", protocol):
                 continue
             value, last = text(one, "port") or str(number(one, "port")), number(one, "endPort")
-            if value == "0" or value == str(port) or (value.isdigit() and last and int(value) <= port <= last):
+            if value == "0" or value == str(port) or ((first := counted(value)) is not None and last and first <= port <= last):
                 return True
             if any(name == value and found == port for name, _, found in target.ports):
                 return True

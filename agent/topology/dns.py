@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import at, items, labels_of, name_of, namespace_of, text
+from agent.topology.fields import at, counted, items, labels_of, name_of, namespace_of, text
 from agent.topology.graph import Topology
 from agent.topology.policies import End, Verdict, allows, end_of, namespace_labels
 
@@ -73,6 +73,6 @@ def ndots(pod_spec: Mapping[str, Any]) -> int:
     """From how many dots on a name is tried as it stands first; 5 in a cluster unless dnsConfig says otherwise."""
     for option in items(pod_spec, "dnsConfig", "options"):
         value = text(option, "value")
-        if text(option, "name") == "ndots" and value.isdigit():
-            return int(value)
+        if text(option, "name") == "ndots" and (dots := counted(value)) is not None:
+            return dots
     return 5

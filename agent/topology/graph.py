@@ -12,7 +12,7 @@ from agent.domain.objects import ContainerLog, Manifest, Ref, Series
 from agent.domain.testimony import UNTOLD, Testimony
 from agent.topology.calls import Address, service_of
 from agent.topology.events import Happening
-from agent.topology.fields import controller_of, labels_of, mapping, ref_of, text
+from agent.topology.fields import controller_of, counted, labels_of, mapping, ref_of, text
 from agent.topology.pods import is_finished
 from agent.topology.references import Named, Relation
 from agent.topology.selectors import matches_labels
@@ -210,4 +210,4 @@ class Topology:
 
 def _revision(replica_set: Manifest) -> tuple[int, str]:
     annotation = text(replica_set, "metadata", "annotations", "deployment.kubernetes.io/revision")
-    return (int(annotation) if annotation.isdigit() else 0, text(replica_set, "metadata", "creationTimestamp"))
+    return (counted(annotation) or 0, text(replica_set, "metadata", "creationTimestamp"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.domain.objects import Manifest, Ref
-from agent.topology.fields import at, created_at, items, labels_of, number, ref_of, text
+from agent.topology.fields import at, counted, created_at, items, labels_of, number, ref_of, text
 from agent.topology.graph import Topology
 from agent.topology.pods import ContainerState, container_states, is_finished, is_ready
 
@@ -71,14 +71,14 @@ def revisions(topology: Topology, deployment: Ref) -> list[Revision]:
     """Newest first."""
     return [
         Revision(
-            number=int(text(one, "metadata", "annotations", REVISION) or 0),
+            number=revision,
             replica_set=one,
             created=created_at(one),
             images=images_of(one),
             ready=number(one, "status", "readyReplicas"),
         )
         for one in topology.replica_sets(deployment)
-        if text(one, "metadata", "annotations", REVISION).isdigit()
+        if (revision := counted(text(one, "metadata", "annotations", REVISION))) is not None
     ]
 
 
@@ -88,7 +88,7 @@ def revision_of(topology: Topology, pod: Manifest) -> int:
         replica_set = topology.get("ReplicaSet", text(pod, "metadata", "namespace"), text(owner, "name"))
         if replica_set is not None:
             value = text(replica_set, "metadata", "annotations", REVISION)
-            return int(value) if value.isdigit() else 0
+            return counted(value) or 0
     return 0
 
 
@@ -159,15 +159,15 @@ def previous_size(topology: Topology, unit: Ref) -> int | None:
     found: list[tuple[datetime, int]] = []
     for event in topology.events_about(unit):
         if event.reason == "ScalingReplicaSet" and " from " in event.message and event.last is not None:
-            before = event.message.rpartition(" from ")[2].split()[0]
-            if before.isdigit() and int(before) > 0:
-                found.append((event.last, int(before)))
+            before = counted(event.message.rpartition(" from ")[2].partition(" ")[0])
+            if before:
+                found.append((event.last, before))
     if found:
         return max(found)[1]
     for replica_set in topology.replica_sets(unit) if unit.kind == "Deployment" else ():
         annotation = text(replica_set, "metadata", "annotations", "deployment.kubernetes.io/desired-replicas")
-        if annotation.isdigit() and int(annotation) > 0:
-            return int(annotation)
+        if size := counted(annotation):
+            return size
     return None
 
 

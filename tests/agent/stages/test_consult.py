@@ -434,6 +434,11 @@ async def test_a_node_without_cpu_left_is_the_cause_for_those_on_it_that_suffer(
 
 ALL = {f"{name}_url": URL for name in ("alertmanager", "loki", "tempo", "jaeger", "grafana")}
 
+_TAGS = [{"key": "http.status_code", "value": "\u00b2"}, {"key": "server.port", "value": "9" * 5000}]
+_JAEGER = {"traceID": "a", "spans": [{"spanID": "1", "startTime": 1e15, "duration": 5, "tags": _TAGS}]}
+_TEMPO = {"scopeSpans": [{"spans": [{"spanId": "1", "startTimeUnixNano": "\u00b2"}]}]}
+NO_NUMBERS = {"data": ["web", _JAEGER], "traces": [{"traceID": "a"}], "batches": [_TEMPO]}  # digits, as Python sees it
+
 
 @pytest.mark.parametrize(
     "answer",
@@ -443,6 +448,7 @@ ALL = {f"{name}_url": URL for name in ("alertmanager", "loki", "tempo", "jaeger"
         httpx.Response(200, json={"data": 7, "traces": [3, None, {"traceID": 5}], "batches": "x"}),
         httpx.Response(200, json=[None, 3, "x", {"labels": 1, "time": "soon", "tags": 3}]),
         httpx.Response(200, text=json.dumps({"data": [{"traceID": "a", "spans": [{"spanID": "1", "startTime": 1e30}]}]})),
+        httpx.Response(200, json=NO_NUMBERS),
     ],
 )
 @respx.mock

@@ -32,6 +32,22 @@ async def test_streams_become_logs_in_order():
 
 
 @respx.mock
+async def test_an_odd_time_or_text_that_no_database_keeps_breaks_nothing(monkeypatch):
+    odd = {**STREAM, "values": [["\u00b2", "no"], ["9" * 5000, "no"], ["1", "first"]]}
+    route = respx.get("http://loki/loki/api/v1/query_range").respond(json={"data": {"result": [odd]}})
+    (log,) = await LokiLogs("http://loki").of_pods([POD], WINDOW)
+    assert log.text == "first"
+
+    route.respond(content=b'{"data": {"result": [{"stream": {"pod": "\\ud800"}}]}}')
+    with pytest.raises(ReadRefused, match="does not answer"):
+        await LokiLogs("http://loki").of_pods([POD], WINDOW)
+
+    monkeypatch.setattr("agent.toolsets.loki.MOST_BYTES", 10)
+    with pytest.raises(ReadRefused, match="more than 10 bytes"):
+        await LokiLogs("http://loki").of_pods([POD], WINDOW)
+
+
+@respx.mock
 @pytest.mark.parametrize("answer", [httpx.Response(500), httpx.Response(200, text="<html>")])
 async def test_no_usable_answer_is_refused(answer):
     respx.get("http://loki/loki/api/v1/query_range").mock(return_value=answer)
