@@ -35,7 +35,7 @@ from sidecar.gate.intake import Intake
 from sidecar.gate.ledger import Ledger
 from sidecar.gate.opening import WallClock, bind_cluster, open_ledger
 from sidecar.gate.policies import PolicyRecord
-from sidecar.gate.reap import reap
+from sidecar.gate.reap import reap_for_ever
 from sidecar.listening import LINGER_SECONDS, bound, run
 from sidecar.people_api import people_api
 from sidecar.people_api.doorway import Doorway
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from sidecar.approvals.slack.channel import SlackChannel
 
 log = structlog.get_logger("sidecar")
-HALTED_SECONDS = 5.0  # between two tries to put a stop on record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +223,7 @@ def _begun_beside(
     """Everything that goes on beside the listeners, until `ended`. The reaper's thread, which is waited for at the end."""
     if slack is not None:
         threading.Thread(target=slack.run, args=(ended,), name="slack", daemon=True).start()
-    reaper = threading.Thread(target=_reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
+    reaper = threading.Thread(target=reap_for_ever, args=(desk, settings.reap_seconds, ended), name="reaper", daemon=True)
     reaper.start()
     threading.Thread(target=built.watch.run, args=(ended,), name="policy-watch", daemon=True).start()
     threading.Thread(target=carry_over_for_ever, args=(desk.ledger, ended), name="checkpoints", daemon=True).start()
@@ -282,16 +281,3 @@ def why_not_ready(desk: Desk) -> str:
     except SidecarError as exc:
         return str(exc)
     return "" if answer.status == 200 else f"cluster {desk.cluster.name}: /version says {answer.status}"
-
-
-def _reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
-    while True:
-        try:
-            done = reap(desk=desk)
-            if done:
-                log.info("reaped", done=done)
-        except Exception as exc:  # noqa: BLE001  a thread that dies would leave rights lying about
-            log.error("the reaper failed, it goes on", error=type(exc).__name__)
-        # A stop that is not on record yet: other processes on the same database do not know of it.
-        if ended.wait(pause if desk.halt.by is None else min(pause, HALTED_SECONDS)):
-            return

@@ -1,5 +1,6 @@
 """Takes away what a crash or a silent cluster left: at the start, and every minute. Safe to run beside everything else."""
 
+import threading
 from datetime import timedelta
 
 import structlog
@@ -16,7 +17,33 @@ from sidecar.gate.standing import standing
 from sidecar.gate.stop import end_lease, stop_late
 
 MINTED_WITHIN = timedelta(minutes=1)  # rights that were half made longer ago are nobody's any more
+HALTED_SECONDS = 5.0  # between two tries to put a stop on record
 log = structlog.get_logger("sidecar.reaper")
+
+
+def reap_for_ever(desk: Desk, pause: float, ended: threading.Event) -> None:
+    """Round after round, `pause` seconds apart, until `ended`."""
+    while True:
+        try:
+            done = reap(desk=desk)
+            if done:
+                log.info("reaped", done=done)
+        except Exception as exc:  # noqa: BLE001  a thread that dies would leave rights lying about
+            log.error("the reaper failed, it goes on", error=type(exc).__name__)
+        if _paused(desk, pause, ended):
+            return
+
+
+def _paused(desk: Desk, pause: float, ended: threading.Event) -> bool:
+    """Whether it is the end. Shorter once there is a stop that is not on record yet: other processes on the same database do
+    not know of it."""
+    while pause > 0:
+        if ended.wait(min(pause, HALTED_SECONDS)):
+            return True
+        if desk.halt.by is not None:
+            return False
+        pause -= HALTED_SECONDS
+    return False
 
 
 def reap(*, desk: Desk) -> int:

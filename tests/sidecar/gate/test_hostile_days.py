@@ -6,14 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sidecar.approvals import Person
 from sidecar.contract import Lease, Plan
 from sidecar.errors import ClusterUnavailable, JournalUnavailable
 from sidecar.gate.desk import CardLimits
 from sidecar.gate.halt import NAME as HALT
+from sidecar.gate.halt import Halt
 from sidecar.gate.intake import Intake
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
-from sidecar.gate.reap import reap
+from sidecar.gate.reap import reap, reap_for_ever
 from sidecar.gate.settle import settle
 from sidecar.gate.stop import state_of_stop, stop
 from sidecar.gate.submit import submit
@@ -401,6 +403,45 @@ def test_a_stop_that_could_not_be_recorded_outlives_its_process(world, note):
     world.restart()
     assert world.desk.halt.by is None
     assert state_of_stop(desk=world.desk).stopped, "as any other stop"
+
+
+class Waits(threading.Event):
+    """No time passes. During the second wait something happens, the third is the last."""
+
+    def __init__(self, meanwhile) -> None:
+        super().__init__()
+        self.meanwhile, self.asked = meanwhile, []
+
+    def wait(self, timeout=None) -> bool:
+        self.asked.append(timeout)
+        if len(self.asked) == 2:
+            self.meanwhile()
+        return len(self.asked) == 3
+
+
+def test_a_stop_is_put_on_record_within_seconds_however_seldom_the_reaper_comes_round(world):
+    """Until then another process on the same database goes on lending."""
+
+    def stopped_without_a_record() -> None:
+        record = world.desk.ledger._journal.append
+        full_disk(world)
+        with pytest.raises(JournalUnavailable):
+            stop(world.people.known["ada"], desk=world.desk)
+        world.desk.ledger._journal.append = record
+
+    ended = Waits(stopped_without_a_record)
+    reap_for_ever(world.desk, 600, ended)
+    assert state_of_stop(desk=world.desk).stopped
+    assert sum(ended.asked) < 30
+
+
+def test_however_many_try_to_record_a_stop_at_once_its_note_is_whole(tmp_path):
+    halt = Halt.found(tmp_path / HALT)
+    people = [Person(name="ada" * times, roles=frozenset()) for times in range(1, 5)]
+    with ThreadPoolExecutor(8) as pool:
+        said = set(pool.map(lambda turn: halt.hold(people[turn % 4], "enough"), range(64)))
+    assert said == {""}
+    assert Halt.found(tmp_path / HALT).by == halt.by
 
 
 def test_a_lease_that_is_over_loses_its_rights_though_nothing_can_be_recorded(world):
