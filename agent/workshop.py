@@ -18,6 +18,7 @@ from agent.errors import InputError, StoreUnavailable
 from agent.eyes import SystemClock
 from agent.graph import Investigation, Means, Progress
 from agent.ports import AlertBook, ClusterReader, EventLog, Governance, RunRow, RunStore, SessionStore, Silences
+from agent.ports.alerts import Decide
 from agent.ports.jobs import Jobs
 from agent.ports.listing import AlertList, RunList
 from agent.settings import Settings
@@ -94,9 +95,18 @@ class Workshop:
 
     async def intake(self, notification: Notification) -> Taken:
         """Every alert of it in the book and with its run, if it gets one, before this returns. Raises StoreUnavailable."""
-        silenced = self._silences.known() if self._silences else frozenset()
-        decide = partial(place, group_key=notification.group_key, silenced=silenced, bounds=_intake_bounds(self.settings))
+        decide = self._placing(notification.group_key)
         return await self.book.take(self.reader.name, notification.alerts, notification.group_key, decide)
+
+    async def rehearse(self) -> None:
+        """The way of an alert, before the first one comes: it would wait for all that is done once. Raises StoreUnavailable."""
+        one, other = (Alert(name=name, labels={"namespace": "none"}, fingerprint=name) for name in ("one", "other"))
+        told = ((one,), (one, other), (replace(one, resolved=True), replace(other, resolved=True)))
+        await self.book.rehearse("(rehearsal)", told, "rehearsal", self._placing("rehearsal"))
+
+    def _placing(self, group_key: str) -> Decide:
+        silenced = self._silences.known() if self._silences else frozenset()
+        return partial(place, group_key=group_key, silenced=silenced, bounds=_intake_bounds(self.settings))
 
     async def again(self, row: RunRow, *, asked_by: str) -> RunRow:
         """Another run of the same incident, which may propose, whatever the first one might: somebody asked for that by name."""

@@ -38,6 +38,7 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.domain.report import Report
+from agent.errors import StoreUnavailable
 from agent.ports.tracing import listening
 from agent.telemetry import heard
 
@@ -59,6 +60,8 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             stack.enter_context(listening(heard))
             shop = await stack.enter_async_context(open_shop())
             await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
+            with contextlib.suppress(StoreUnavailable):  # whoever needs it next says so
+                await shop.rehearse()
             orders = read_orders(shop.settings.deliveries)
             workers = Crew(apart, shop, meters) if apart is not None else Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)

@@ -21,6 +21,10 @@ class AlertBook(Protocol):
         and every open run once it wants to know them; nobody else takes anything in between. Raises StoreUnavailable."""
         ...
 
+    async def rehearse(self, cluster: str, notifications: Sequence[Sequence[Alert]], group_key: str, decide: Decide) -> None:
+        """As if these had come, one after the other; nothing of it stays. Raises StoreUnavailable."""
+        ...
+
     async def of_run(self, run: str) -> Sequence[KnownAlert]: ...
 
     async def latest(self, cluster: str, *, limit: int) -> Sequence[KnownAlert]:

@@ -1,10 +1,11 @@
-"""What the events of a run say of alerts that come and go. Pure."""
+"""What the events of a run say of alerts that come and go, and which of them it carries itself. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agent.domain.alerting import Placement
+from agent.domain.incident import Alert
 
 HELD = 200  # alerts that an incident itself carries; the book has them all
 NAMES = 8  # of alerts, in one event
@@ -24,6 +25,15 @@ def lines_of(
     if resolved:
         when = " after the run had ended" if has_ended else ""
         yield f"resolved{when}: {names_of(resolved)}", {"alerts": [one.alert.fingerprint for one in resolved][:HELD]}
+
+
+def held_by(before: Sequence[Alert], fresh: Sequence[Placement]) -> tuple[Alert, ...]:
+    """Each alert as it was seen last; of too many those that fire go first."""
+    latest = {alert.fingerprint or str(number): alert for number, alert in enumerate(before)}
+    for one in fresh:
+        if one.alert.fingerprint in latest or not one.alert.resolved:
+            latest[one.alert.fingerprint] = one.alert
+    return tuple(sorted(latest.values(), key=lambda alert: alert.resolved)[:HELD])
 
 
 def names_of(placed: Sequence[Placement]) -> str:

@@ -17,7 +17,7 @@ from agent.domain.document import from_document, to_document
 from agent.domain.incident import Alert, Incident
 from agent.ports.alerts import Decide, Fold
 from agent.store.alert_rows import PORTION, ROWS, alert_of, known_of, open_runs, place_of
-from agent.store.alert_words import HELD, lines_of, names_of
+from agent.store.alert_words import held_by, lines_of, names_of
 from agent.store.database import Database, is_away
 from agent.store.events import SqlEventLog, append_in
 from agent.store.tables import alerts as book
@@ -64,6 +64,20 @@ class SqlAlertBook:
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
         return await asked.taken
+
+    async def rehearse(self, cluster: str, notifications: Sequence[Sequence[Alert]], group_key: str, decide: Decide) -> None:
+        """As if these had come, one after the other, and nothing of it stays: what is opened and put together for the first time,
+        the first alert of a storm shall not wait for."""
+
+        def work(connection: Connection) -> None:
+            with connection.begin_nested() as all_of_it:
+                for asked in given:
+                    self._take_all(connection, together=[asked])
+                all_of_it.rollback()
+
+        loop = asyncio.get_running_loop()
+        given = [_Asked(cluster, tuple(alerts), group_key, decide, loop.create_future()) for alerts in notifications]
+        await self._database.perform(work, alone=True)
 
     async def _keep(self) -> None:
         """What comes in while a transaction is on its way goes into the next one together: one commit is one wait for a disk."""
@@ -150,6 +164,9 @@ class SqlAlertBook:
             placed = decide([one for one in open_runs(connection, cluster, now) if one.id != run])
             if not placed:
                 return ""
+            fires = select(book.c.fingerprint).where(book.c.run == run, book.c.state == "firing")
+            if not {one.alert.fingerprint for one in placed}.issuperset(connection.execute(fires).scalars()):
+                return ""  # what came since, or was too much for the run itself to carry, was not looked at
             into, why = placed[0].run, placed[0].why
             headline = f"Run {into} works on it: {why}"
             if not _close_queued(connection, run, "joined", headline, now):
@@ -225,7 +242,7 @@ def _tell_run(connection: Connection, run: str, placed: Sequence[Placement], now
     values: dict[str, Any] = {"told": row.told + 1}
     if row.state != "finished":
         incident = from_document(Incident, orjson.loads(row.incident))
-        held = _held(incident.alerts, fresh)
+        held = held_by(incident.alerts, fresh)
         around = place_of(row.place)
         for one in firing:
             around = around | one.place
@@ -256,15 +273,6 @@ def _close_queued(connection: Connection, run: str, outcome: str, headline: str,
     free = runs.c.owner.is_(None) | (runs.c.claimed_until < stamp)
     done = connection.execute(update(runs).where(runs.c.id == run, runs.c.state == "queued", free).values(values))
     return done.rowcount == 1
-
-
-def _held(before: Sequence[Alert], fresh: Sequence[Placement]) -> tuple[Alert, ...]:
-    """Each alert as it was seen last; of too many those that fire go first."""
-    latest = {alert.fingerprint or str(number): alert for number, alert in enumerate(before)}
-    for one in fresh:
-        if one.alert.fingerprint in latest or not one.alert.resolved:
-            latest[one.alert.fingerprint] = one.alert
-    return tuple(sorted(latest.values(), key=lambda alert: alert.resolved)[:HELD])
 
 
 def _by_run(placed: Sequence[Placement]) -> dict[str, list[Placement]]:
