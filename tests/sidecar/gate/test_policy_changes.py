@@ -8,6 +8,7 @@ from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.standing import standing
 from sidecar.gate.submit import submit
+from sidecar.gate.undo import undo
 from sidecar.ports import ApiAnswer
 from tests.fakes.sidecar_gate import FakeJudge, World, deployment, make_world, plan, scale
 
@@ -107,4 +108,14 @@ def test_a_policy_replaced_between_two_requests_of_a_step_stops_the_second(world
 
     assert (came.status, came.reason) == ("refused", "lease-over")
     assert "another one since the plan was judged" in came.message
+    assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
+
+
+def test_what_was_done_under_a_policy_that_was_replaced_since_can_be_taken_back(world):
+    held = lease(approved(world), desk=world.desk)
+    assert perform(held.id, "step-1", desk=world.desk).status == "performed"
+    world.judge.revision = "rev-2"
+
+    assert undo(held.id, desk=world.desk).complete
+
     assert world.cluster.objects[WEB]["spec"]["replicas"] == 3
