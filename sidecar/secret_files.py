@@ -19,7 +19,8 @@ Secret = Callable[[], str]  # what it is now
 
 
 class SecretFile:
-    """The secret that a file holds now. One that is gone, empty or half written changes nothing: the last good one stays."""
+    """The secret that a file holds now. One that is gone or no secret changes nothing: the last good one stays. Half of one
+    looks like one, where somebody writes into the file in place of replacing it: it is taken until the rest is there."""
 
     def __init__(self, path: Path, *, what: str, least: int = 16, plain: bool = False) -> None:
         """`plain`: it goes into a header as it is. Raises SettingsError as `secret_from`: to begin with there has to be one."""
