@@ -44,5 +44,5 @@ def unreachable(exc: Exception) -> str:
 def date_of(header: str | None) -> datetime | None:
     try:
         return parsedate_to_datetime(header).astimezone(UTC) if header else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

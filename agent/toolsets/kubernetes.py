@@ -35,6 +35,7 @@ from agent.topology.fields import mapping, text
 PAGE = 500
 THREADS = 8
 TIMEOUT = (3.0, 30.0)  # seconds: connect, read
+BRIEF = (2.0, 6.0)  # where nobody waits for longer: a thread cannot be called back, and there are few
 MANY = 8  # from so many namespaces on, one list over all of them is cheaper
 TRIES = 3
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # as the gateway takes it
@@ -109,7 +110,7 @@ class KubernetesCluster:
         return Observed(now=await self.now(), logs=logs, gaps=gaps)
 
     async def usage(self, namespaces: Sequence[str]) -> Observed:
-        results = await asyncio.gather(*(self._run(partial(self._list, *one)) for one in asked_for(namespaces)))
+        results = await asyncio.gather(*(self._run(partial(self._list, *one, once=True)) for one in asked_for(namespaces)))
         objects = tuple(one for seen, _, _ in results for one in seen)
         return Observed(now=max(now for _, _, now in results), objects=objects, gaps=tuple(gap for _, gap, _ in results if gap))
 
@@ -129,7 +130,7 @@ class KubernetesCluster:
         return await asyncio.get_running_loop().run_in_executor(self._threads, within, work)
 
     def _list(
-        self, resource: Resource, namespace: str, query: tuple[tuple[str, str], ...] = ()
+        self, resource: Resource, namespace: str, query: tuple[tuple[str, str], ...] = (), *, once: bool = False
     ) -> tuple[list[Manifest], Gap | None, datetime]:
         """All objects of one kind, page by page; 410 Gone (the continue token is too old) starts the list anew."""
         path = path_of(resource.api_version, resource.plural, namespace)
@@ -139,7 +140,7 @@ class KubernetesCluster:
             token, now = "", datetime.now(UTC)
             while True:
                 paged = (*query, ("limit", str(PAGE)), *((("continue", token),) if token else ()))
-                answer = self._get(path, paged)
+                answer = self._get(path, paged, once=once)
                 now = answer.date or now
                 if answer.status == 410 and token:
                     break
@@ -171,27 +172,30 @@ class KubernetesCluster:
             return Gap(what=what, why="the container is gone and its log with it")
         return ContainerLog(namespace=pod.namespace, pod=pod.name, container=container, previous=previous, text=words)
 
-    def _get(self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: str = "application/json") -> Answer:
-        """One GET with our own retry (the client's would also repeat what must not be): 429, 5xx and broken connections."""
-        last = ""
-        for attempt in range(TRIES):
+    def _get(
+        self, path: str, query: Iterable[tuple[str, str]] = (), *, accept: str = "application/json", once: bool = False
+    ) -> Answer:
+        """One GET with our own retry (the client's would also repeat what must not be): 429, 5xx and broken connections. `once`:
+        without, and not for long."""
+        last, tries = "", 1 if once else TRIES
+        for attempt in range(tries):
             try:
-                answer = self._send(path, list(query), accept)
+                answer = self._send(path, list(query), accept, BRIEF if once else TIMEOUT)
             except urllib3.exceptions.HTTPError as exc:
                 last = unreachable(exc)
             else:
-                if answer.status not in (429, 502, 503, 504) or attempt + 1 == TRIES:
+                if answer.status not in (429, 502, 503, 504) or attempt + 1 == tries:
                     return answer
-            time.sleep(PAUSE * (attempt + 1) if attempt + 1 < TRIES else 0)
+            time.sleep(PAUSE * (attempt + 1) if attempt + 1 < tries else 0)
         raise ClusterUnreachable(f"no answer from cluster {self._name}{f' ({self._source})' if self._source else ''}: {last}")
 
-    def _send(self, path: str, query: list[tuple[str, str]], accept: str) -> Answer:
+    def _send(self, path: str, query: list[tuple[str, str]], accept: str, timeout: tuple[float, float]) -> Answer:
         run = READING_FOR.get()
         headers = {"Accept": accept, **({"Lestrade-Run": run} if self._prefix and RUN_NAME.fullmatch(run) else {})}
         request = self._api.param_serialize(
             "GET", f"{self._prefix}{path}", query_params=query, header_params=headers, auth_settings=["BearerToken"]
         )
-        response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+        response = self._api.call_api(*request, _request_timeout=timeout)
         raw = response.response
         body = raw.data if raw.data is not None else response.read()
         return Answer(response.status, body, date_of(raw.headers.get("Date")))

@@ -158,6 +158,15 @@ async def test_one_object_now_or_none(cluster, api):
         await cluster.get("apps/v1", Ref("Deployment", "shop", "secret"))
 
 
+async def test_what_nobody_waits_for_for_long_is_asked_once(cluster, api):
+    api.refuse["/apis/metrics.k8s.io/v1beta1/nodes"] = (503, "the metrics server is away")
+
+    seen = await cluster.usage(["shop"])
+
+    assert len(api.asked) == 2  # nodes, and pods of one namespace
+    assert "the metrics server is away" in seen.gaps[0].why
+
+
 async def test_a_server_that_is_just_starting_is_asked_again(cluster, api):
     api.fail_first = 1
 
