@@ -162,7 +162,7 @@ def _parsed(url: str) -> URL:
         raise InputError(f"database URL: not a URL; {EXPECTED}") from None
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise InputError(f"database URL: {parsed.get_backend_name()} is not served; {EXPECTED}")
-    if not parsed.database:
+    if parsed.database in (None, "", ":memory:"):  # what ends with a connection keeps nothing
         raise InputError(f"database URL: names no {'file' if parsed.get_backend_name() == 'sqlite' else 'database'}; {EXPECTED}")
     return parsed
 

@@ -206,7 +206,15 @@ async def test_a_file_that_is_no_database_is_store_unavailable_and_quotes_nothin
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "mysql://u:hunter2@h/db", "postgresql+asyncpg://u:hunter2@h/db", "postgresql://u:hunter2@h", "sqlite://"]
+    "url",
+    [
+        "nonsense",
+        "mysql://u:hunter2@h/db",
+        "postgresql+asyncpg://u:hunter2@h/db",
+        "postgresql://u:hunter2@h",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
 )
 async def test_a_url_of_another_kind_is_wrong_input_and_its_password_is_not_told(url):
     with pytest.raises(InputError) as caught:
