@@ -9,15 +9,16 @@ from agent.checks.dns import dns_pods, dns_troubles
 from agent.checks.registry import check, earliest, quote_field
 from agent.checks.told import sayings
 from agent.domain.finding import Finding, Quote
-from agent.domain.objects import Ref
+from agent.domain.objects import Manifest, Ref
 from agent.signals.connections import ConnectionTrouble
 from agent.signals.logs import started_lately
 from agent.topology import Topology, pod_spec_of
 from agent.topology.dns import resolver_of
-from agent.topology.fields import controller_of, moment, ref_of, text
+from agent.topology.fields import controller_of, created_at, field_writes, items, labels_of, mapping, moment, number, ref_of, text
 from agent.topology.pods import containers, is_finished, is_ready, unready_since
 
 OFF = timedelta(minutes=5)
+SETTLES = timedelta(seconds=30)  # after a pod was made
 _NOT_NOW = re.compile(
     r"current time (?P<own>\d{4}-\d\d-\d\dT[\d:]{8}(?:\.\d+)?Z?) is (?P<side>before|after) (?P<bound>\d{4}-\d\d-\d\dT[\d:]{8}Z?)"
 )
@@ -60,16 +61,17 @@ def lives_in_another_time(topology: Topology) -> Iterator[Finding]:
     """A certificate that is valid now is called not valid yet, or no more, with the time that the program takes for now."""
     for one in sayings(topology, _NOT_NOW, ("current time",)):
         own, bound = (moment(one.match[name].partition(".")[0].rstrip("Z") + "Z") for name in ("own", "bound"))
-        if own is None or bound is None or one.unit not in topology.objects or abs(own - topology.now) < OFF:
+        then = one.quote.at or topology.now  # a line is as old as it is
+        if own is None or bound is None or one.unit not in topology.objects or abs(own - then) < OFF:
             continue
-        if (topology.now < bound) if one.match["side"] == "before" else (topology.now > bound):
+        if (then < bound) if one.match["side"] == "before" else (then > bound):
             continue  # it is so by everybody's clock
-        off = f"{'behind' if own < topology.now else 'ahead of'} the cluster's by {_span(abs(own - topology.now))}"
+        off = f"{'behind' if own < then else 'ahead of'} the cluster's by {_span(abs(own - then))}"
         yield Finding(
             cause="workload-clock-off",
             subject=one.unit,
             since=one.first,
-            params={"seconds": int((own - topology.now).total_seconds())},
+            params={"seconds": int((own - then).total_seconds())},
             quotes=(one.quote,),
             statement=f"{one.unit} takes {own:%Y-%m-%d %H:%M:%S}Z for now, {off}: certificates and tokens that are valid are not"
             " valid for it.",
@@ -82,18 +84,20 @@ def _span(off: timedelta) -> str:
 
 @check("image-changed-in-place", weight=0.9)
 def runs_another_program(topology: Topology) -> Iterator[Finding]:
-    """A pod that is not ready and whose image is another program than its owner's template says: somebody changed it in the pod.
-    A mirror of the registry, or another tag, is the same program."""
+    """A pod that is not ready and whose image is another program than its owner's template says, and that was another before:
+    somebody changed it in the pod. A mirror of the registry, or another tag, is the same program; what an admission webhook put
+    in from the start ("auto" of a mesh's gateway), and what is left of an earlier template, was changed by nobody."""
     found: dict[Ref, list[tuple[Ref, str, str, datetime | None]]] = {}
     for pod in topology.of_kind("Pod"):
         if is_ready(pod) or is_finished(pod):
             continue
         owner = controller_of(pod)
-        template = pod_spec_of(topology.objects.get(owner, {})) if owner is not None else {}
+        made_of = topology.objects.get(owner, {}) if owner is not None else {}
+        template = pod_spec_of(made_of) if not _is_earlier(pod, made_of) else {}
         wanted = {text(one, "name"): text(one, "image") for one in containers(template)}
         for one in containers(pod_spec_of(pod)):
             image, want = text(one, "image"), wanted.get(text(one, "name"), "")
-            if want and image and _program(image) != _program(want):
+            if want and image and _program(image) != _program(want) and _was_another(topology, pod, text(one, "name")):
                 found.setdefault(topology.unit(ref_of(pod)), []).append((ref_of(pod), image, want, unready_since(pod)))
                 break
     for unit, ones in sorted(found.items()):
@@ -109,6 +113,31 @@ def runs_another_program(topology: Topology) -> Iterator[Finding]:
             statement=f"{many} {image}, while {unit} wants {want}: somebody changed the image in the pod itself, so another"
             " program runs.",
         )
+
+
+def _is_earlier(pod: Manifest, owner: Manifest) -> bool:
+    """Whether the pod is of another template than the one that its StatefulSet or DaemonSet has by now."""
+    revision, latest = labels_of(pod).get("controller-revision-hash", ""), text(owner, "status", "updateRevision")
+    if revision and latest:
+        return revision != latest
+    status = mapping(owner, "status")
+    wants = number(status, "desiredNumberScheduled")
+    return text(owner, "kind") == "DaemonSet" and number(status, "updatedNumberScheduled") < wants
+
+
+def _was_another(topology: Topology, pod: Manifest, name: str) -> bool:
+    """Whether the container ran another image before: somebody wrote it after the pod was made; where nobody kept who wrote what,
+    the kubelet ended the container for it, or it runs not for the first time."""
+    made, writes = created_at(pod), list(field_writes(pod))
+    if made is not None and writes:
+        return any(
+            when - made > SETTLES and "f:image" in mapping(fields, "f:spec", "f:containers", f'k:{{"name":"{name}"}}')
+            for _, when, fields in writes
+        )
+    if any("definition changed" in event.message for event in topology.events_about(ref_of(pod))):
+        return True
+    boxes = [one for one in items(pod, "status", "containerStatuses") if text(one, "name") == name]
+    return any(number(one, "restartCount") or mapping(one, "lastState") for one in boxes)
 
 
 def _program(image: str) -> str:

@@ -7,7 +7,7 @@ fit and hurts nobody is no finding.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from agent.checks.callers import log_troubles
 from agent.checks.loaded import node_of, nodes_of
@@ -33,6 +33,12 @@ _TUNNELS = (
     (re.compile(r"^tunl"), 20),
     (re.compile(r"^wg|^wireguard"), 60),
 )
+# Who says that the connection itself was not made never sent anything large.
+_NOT_MADE = re.compile(
+    r"\b(?:dial (?:tcp|udp)|connect(?:ion)? ?timeout|connect(?:: connection)? timed out|connect etimedout|no route to host"
+    r"|network is unreachable|while connecting|(?:failed|unable) to (?:connect|establish))",
+    re.I,
+)
 _TOO_BIG = re.compile(r"message too long|EMSGSIZE|fragmentation needed|frag(?:mentation)? needed|packet too big|path MTU", re.I)
 # Where network plugins are told the size: Calico, Cilium, Flannel (within JSON), and what others call it.
 _SETTINGS = re.compile(r"^(?:veth_mtu|mtu|cni[-_]mtu)$", re.I)
@@ -56,6 +62,7 @@ def packets_do_not_fit(topology: Topology) -> Iterator[Finding]:
         (unit, quote)
         for unit, trouble, quote in log_troubles(topology)
         if trouble.kind in ("timeout", "tls", "reset") and trouble.count >= HANGS and started_lately(trouble.last, topology.now)
+        if _NOT_MADE.search(trouble.last.text) is None
     ]
     suffers = tuple(dict.fromkeys([*(unit for unit, _ in hanging), *(one.unit for one in told)]))
     if not suffers:
@@ -64,7 +71,9 @@ def packets_do_not_fit(topology: Topology) -> Iterator[Finding]:
         node: {one.labels.get("device", ""): last(one) or 0.0 for one in known["node_network_mtu_bytes"]}
         for node, known in sorted(nodes_of(topology, ("node_network_mtu_bytes",)).items())
     }
-    shown = _tunnel(sizes) or _setting(topology, sizes) or _lost(topology) or _apart(topology, sizes, suffers) or _said(told)
+    shown = (
+        _tunnel(sizes) or _setting(topology, sizes) or _lost(topology, suffers) or _apart(topology, sizes, suffers) or _said(told)
+    )
     if shown is None:
         return
     subject, words, weight = shown
@@ -122,8 +131,9 @@ def _setting(topology: Topology, sizes: _Sizes) -> _Shown | None:
     return None
 
 
-def _lost(topology: Topology) -> _Shown | None:
-    """A node that cannot cut packets, or put them together again."""
+def _lost(topology: Topology, suffers: Sequence[Ref]) -> _Shown | None:
+    """A node that cannot cut packets, or put them together again. Some node of many always loses a few: where nobody that hangs,
+    and nothing that it needs, has a pod there, it says less."""
     counted: dict[Ref, dict[str, float]] = defaultdict(dict)
     for node, known in nodes_of(topology, _COUNTERS).items():
         for name, series in known.items():
@@ -137,7 +147,9 @@ def _lost(topology: Topology) -> _Shown | None:
     if most[1] is None or most[0] < LOST:
         return None
     names = ", ".join(f"{name} +{value:.0f}" for name, value in sorted(counted[most[1]].items()) if value > 0)
-    return most[1], f"{names} in ten minutes: packets too large for the next hop are lost in pieces", None
+    near = {need for unit in suffers for need in (unit, *topology.depends_on(unit))}
+    weight = None if most[1].name in _nodes_with(topology, near) else 0.45
+    return most[1], f"{names} in ten minutes: packets too large for the next hop are lost in pieces", weight
 
 
 def _apart(topology: Topology, sizes: _Sizes, suffers: Sequence[Ref]) -> _Shown | None:
@@ -146,12 +158,16 @@ def _apart(topology: Topology, sizes: _Sizes, suffers: Sequence[Ref]) -> _Shown 
     usual = Counter(known.values()).most_common(1)
     if not usual or usual[0][1] * 2 <= len(known):
         return None
-    holding = {text(pod, "spec", "nodeName") for unit in suffers for pod in live_pods(topology, unit)}
+    holding = _nodes_with(topology, suffers)
     for node, size in sorted(known.items()):
         if abs(size - usual[0][0]) >= APART and node.name in holding:
             words = f"its device has an MTU of {size:.0f}, those of {usual[0][1]} other nodes {usual[0][0]:.0f}"
             return node, words, 0.6  # larger ones may be cut down on the way, and then all is well
     return None
+
+
+def _nodes_with(topology: Topology, units: Iterable[Ref]) -> set[str]:
+    return {text(pod, "spec", "nodeName") for unit in units for pod in live_pods(topology, unit)}
 
 
 def _said(told: Sequence[Saying]) -> _Shown | None:

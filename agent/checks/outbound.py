@@ -33,9 +33,15 @@ _FAILED = re.compile(r"(?:^|_)snat_?connection_?count", re.I)  # Azure: by conne
 _USED = re.compile(r"used_?snat_?ports|(?:^|[_:])nat_(?:\w*_)?port_?usage", re.I)
 _MOST = re.compile(r"allocated_?snat_?ports|(?:^|[_:])nat_(?:\w*_)?allocated_?ports", re.I)
 _WAY_OUT = ("nat_gateway_id", "natgatewayid", "gateway_name", "loadbalancer", "resource_name", "resourcename", "router_id")
+LONGEST = 200  # characters of a metric's name that are looked at
 FULL = 0.98  # of the ports of an address in use
 ALONE = 10.0  # failures in ten minutes that say something though nobody complains
-_OWN_PORTS = re.compile(r"(?:dial|connect)\w*\b[^\n]{0,200}(?:cannot assign requested address|EADDRNOTAVAIL|errno 99\b)", re.I)
+# Towards IPv6 it is said by a pod that has no such address, and localhost is tried by IPv6 first.
+_OWN_PORTS = re.compile(
+    r"^(?!.*(?:localhost|::1\b|\[[0-9a-f]{0,4}:[0-9a-f:]{0,40}\])).*?\b(?:dial|connect)\w{0,10}\b.{0,200}?"
+    r"(?:cannot assign requested address|EADDRNOTAVAIL|errno 99\b)",
+    re.I,
+)
 
 
 @check("outbound-connections-failing", weight=0.66)
@@ -81,13 +87,14 @@ def _ports_used_up(topology: Topology, *, least: float) -> tuple[str, Ref | None
     used: dict[tuple[tuple[str, str], ...], Series] = {}
     most: dict[tuple[tuple[str, str], ...], Series] = {}
     for one in sorted(topology.series, key=lambda one: (one.name, sorted(one.labels.items()))):
-        failed = _FAILED.search(one.name) and "failed" in (value.lower() for value in one.labels.values())
-        if (failed or _NO_PORTS.search(one.name)) and growth(one) >= least:
+        name = one.name[:LONGEST]
+        failed = _FAILED.search(name) and "failed" in (value.lower() for value in one.labels.values())
+        if (failed or _NO_PORTS.search(name)) and growth(one) >= least:
             return f"{one.name} rises", _way_out(topology, one), _first_rise(one)
         rest = tuple(sorted((key, value) for key, value in one.labels.items() if key != "__name__"))
-        if _USED.search(one.name):
+        if _USED.search(name):
             used[rest] = one
-        elif _MOST.search(one.name):
+        elif _MOST.search(name):
             most[rest] = one
     for rest in sorted(used.keys() & most.keys()):
         have, room = last(used[rest]), last(most[rest])

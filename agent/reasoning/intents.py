@@ -114,23 +114,27 @@ _WHICH = (
 )
 _STARTED = (
     r"(?:start|begin|beg[au]n|br[eo]ak|broke|broken|fail|crash|stop|go (?:down|bad|wrong)|g[oe]t (?:slow|bad|worse|stuck|broken)|"
-    r"die|happen|occur|become|turn|hang|go)"
+    r"die|happen|occur|become|turn|hang|go(?:es|ne|ing)?\b)"
 )
 _WELL = r"(?:healthy|ok|okay|fine|well|working|up|ready|good|green|seen)"
 _DEPLOYED = r"(?!.*\b(?:deployed|changed|released|updated|edited|scaled|rolled out)\b)"
 _WHEN = (
-    re.compile(rf"\bwhen (?:did|has|have|was|were)\b.{{0,80}}\b{_STARTED}\w*"),
+    re.compile(
+        r"\bwhen (?:did|(?:has|have|was|were)(?!.{0,80}\b(?:deployed|changed|released|updated|edited|scaled|rolled out)\W*$))\b"
+        rf".{{0,80}}\b{_STARTED}\w*"
+    ),
     re.compile(rf"\bwhen (?:was|were|did)\b.{{0,60}}\blast (?:be(?:en)? )?{_WELL}\b"),
     re.compile(rf"\b(?:since when|for how long|how long ago|how long (?:has|have|is|are|was|were|did))\b{_DEPLOYED}"),
     re.compile(r"\bwhat (?:happened|broke|failed|came|went wrong|died|stopped|started it|was) (?:it )?first\b"),
-    re.compile(r"\bfirst (?:error|failure|symptom|sign|warning|event)s?\b|\btime ?line\b|\bchronolog|\bonset\b"),
+    re.compile(r"\bfirst (?:error|failure|symptom|sign|warning|event)s?\b|\bchronological"),
+    re.compile(r"(?<![-\w])(?:time ?line|chronology|onset)(?: (?:of|for)\b|(?: please)?[?.!]*$)"),  # may be a program's name, too
     re.compile(r"\b(?:at )?what time (?:did|was|were|has)\b|\bstart(?:ing)? time\b|\bin what order\b"),
     re.compile(r"\bwhich (?:one )?(?:broke|failed|came|went down) first\b"),
 )
 _RUNS = (
     re.compile(
         r"\b(?:which|what) (?:exact )?(?:version|image|tag|release|revision|build)s?\b"
-        r"(?!.{0,40}\b(?:fail|broke|changed|wrong|why|pull|cannot|can't|not|missing))"
+        r"(?!.{0,40}\b(?:fail|broke|break|crash|caus|introduc|error|slow|culprit|changed|wrong|why|pull|cannot|can't|not|missing))"
     ),
     re.compile(r"\b(?:version|image|tag) (?:of|does|do|is)\b.{1,60}\b(?:run|runs|running|use|uses|deployed|live)\b"),
 )
@@ -147,11 +151,12 @@ _OWNER = (
 
 def intent_of(low: str) -> Intent:
     """`low`: the question in lower case, its contractions written out."""
-    if any(one.search(low) for one in _OWNER):
+    asks_why = _WHY.search(low) is not None and not low.startswith(("when ", "since when"))
+    if not asks_why and any(one.search(low) for one in _OWNER):
         return "owner"
     if any(one.search(low) for one in _ACCESS) and not re.search(r"\bcan(?:not|'t)\b", low):
         return "access"
-    if _WHY.search(low) is not None and not low.startswith(("when ", "since when")):
+    if asks_why:
         return "why"
     changes = "chang" in low and any(one.search(low) for one in _CHANGED)  # "list the changes of pods that fail"
     for patterns, intent in _IN_TURN:

@@ -83,11 +83,13 @@ _MORE = re.compile(
     r"(?:anything|something|else|other|wrong|broken|failing|healthy|fine|ok|okay|well|everything|rest|problems?|issues?)\b",
     re.I,
 )
+_USES = re.compile(r"\b(?:us(?:e|es|ing)|depends?|rel(?:y|ies)|calls?|mounts?|needs?|(?:talks?|connects?) to)\b")
 _GUESS = re.compile(
     r"^(?:so |and |but |hm+,? |ok,? )*(?:is|was|could|can|might|may|isn't) (?:"
     r"(?:it|this|that) (?:be |have been |just |only |really |maybe |perhaps |caused by |due to |because of |about )*"
     r"(?:the |a |an |our |some )?"
-    r"(?P<guess>[a-z][a-z0-9 -]{1,30}?)(?: (?:problem|problems|issue|issues|thing|fault|trouble|again|that's down|then))*"
+    r"(?!\w+ing )(?P<guess>[a-z][a-z0-9 -]{1,30}?)"
+    r"(?: (?:problem|problems|issue|issues|thing|fault|trouble|again|that's down|then))*"
     r"|(?:the |our )?(?P<named>[a-z][a-z0-9 -]{1,30}?) (?:be )?(?:the |to )(?:problem|(?:root )?cause|reason|culprit|issue|blame)"
     r")\W*$"
 )
@@ -105,9 +107,11 @@ def understand(text: str, now: datetime) -> Question:
     if any(_is_ordinary(one) or one in ("cluster", "network", "internet", "world", "hours") for one in besides):
         besides = ()  # "outside the cluster"
     if apart is not None and besides:
-        said = f"{said[: apart.start()]} {said[apart.end() :]}".strip()
+        said = f"{said[: apart.start()].rstrip()} {said[apart.end() :].lstrip()}".strip()
     low = said.lower()
     intent = intent_of(low)
+    if intent not in ("why", "health", "which") or _USES.search(low):
+        besides = ()  # "does anything besides web need it?" asks for no trouble
     guess = _GUESS.match(low)
     return Question(
         text=flat,

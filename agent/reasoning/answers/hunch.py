@@ -40,14 +40,19 @@ _STORES = re.compile(r"(?:^|[-.])(?:db|sql|postgres\w*|pg|mysql|mariadb|mongo\w*
 
 def borne_out(guess: str, found: Diagnosis) -> str:
     """A sentence that answers the guess; "" where nobody can tell what it is about."""
-    about = next((one for one in _HUNCHES if one[0].search(guess)), None)
-    if about is None or found.outcome not in ("fault", "unknown", "healthy"):
+    told = [
+        (part, about)
+        for part in re.split(r" or (?:the |a |an |our |some )?", guess)
+        if (about := next((one for one in _HUNCHES if one[0].search(part)), None)) is not None
+    ]
+    if not told or found.outcome not in ("fault", "unknown", "healthy"):
         return ""
     if found.outcome == "unknown":
         return f"Whether it is the {guess} cannot be told from what was seen."
-    if any(_fits(cause, about) for cause in found.causes):
-        return "Yes, as far as can be seen."
-    return f"No sign of the {guess} as the cause was seen." if found.causes else ""
+    for part, about in told:
+        if any(_fits(cause, about) for cause in found.causes):
+            return f"Yes, as far as can be seen{f': the {part}' if ' or ' in guess else ''}."
+    return f"No sign of the {' or the '.join(part for part, _ in told)} as the cause was seen." if found.causes else ""
 
 
 def _fits(cause: RankedCause, about: tuple[re.Pattern[str], str, str, tuple[str, ...]]) -> bool:

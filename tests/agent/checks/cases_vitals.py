@@ -1,6 +1,6 @@
 """Nodes' vital signs, the way out of the cluster, and the same failure in several clusters."""
 
-from tests.agent.builders import ago, app, custom, lines, log, measured, node, obj, owned_by, pod
+from tests.agent.builders import ago, app, custom, ended, lines, log, measured, node, obj, owned_by, pod
 from tests.agent.checks.cases import World, case
 
 KUBELET = "kubelet_pleg_relist_duration_seconds_bucket"
@@ -108,7 +108,7 @@ def _() -> World:
 @case("image-changed-in-place", "Pod/web-00001abcde-axyz0")
 def _() -> World:
     objects = app("web")
-    objects[2] = pod(objects[1], ready=False, since=4)
+    objects[2] = pod(objects[1], ready=False, since=4, statuses=[ended(0, "Completed", restarts=1, minutes=4, up=True)])
     objects[2]["spec"] = {
         **objects[2]["spec"],
         "containers": [{**objects[2]["spec"]["containers"][0], "image": "k8s.io/pause:3.9"}],

@@ -255,3 +255,22 @@ def test_a_node_in_trouble_accounts_for_nothing_on_other_nodes():
 )
 def test_what_a_registry_says_is_not_mistaken_for_the_tag(said, cause):
     assert classify(said) == cause
+
+
+def test_who_makes_no_connection_does_not_suffer_from_packets_that_are_too_large():
+    objects = app("web")
+    said = lines(*["ERROR POST https://pay.example.com/charge: dial tcp 203.0.113.5:443: i/o timeout"] * 8)
+    series = [measured("node_netstat_Ip_ReasmFails", range(21), node="node-2")]
+    assert causes([*objects, node(), node("node-2")], [log(objects[2], said)], series) == ["external-dependency-failing"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "dial tcp [::1]:5432: connect: cannot assign requested address",
+        "Error 99 connecting to localhost:6379. Cannot assign requested address.",
+    ],
+)
+def test_a_pod_without_ipv6_has_its_ports(said):
+    objects = app("web")
+    assert "local-ports-exhausted" not in causes(objects, [log(objects[2], lines(*[f"WARN {said}"] * 5))])

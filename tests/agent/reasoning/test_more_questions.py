@@ -251,3 +251,24 @@ def test_errors_that_only_a_log_would_show_are_not_denied_where_no_log_could_be_
 def test_whoever_does_not_ask_for_more_leaves_nothing_out(question):
     assert understand(question, NOW).besides == ()
     assert answer("all pods are fine except web, what is going on?", *released()).causes[0].finding.subject.name == "web"
+
+
+@pytest.mark.parametrize(
+    ("said", "intent"),
+    [
+        ("why is web failing and who owns it?", "why"),
+        ("why are the owners of the lease flapping?", "why"),
+        ("does anything besides web depend on redis?", "impact"),
+        ("what version of redis crashes?", "why"),
+        ("when was gold-api last deployed?", "changed"),
+        ("onset-api is failing", "why"),
+        ("timeline pods are unhealthy", "why"),
+    ],
+)
+def test_a_word_of_another_intent_does_not_take_a_question(said, intent):
+    assert understand(said, NOW).intent == intent
+
+
+def test_only_what_is_suspected_is_a_guess():
+    assert understand("is it using a lot of memory?", NOW).guess == ""
+    assert understand("is it the network?", NOW).guess == "network"
