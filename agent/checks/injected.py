@@ -3,6 +3,7 @@ a mesh or gateway inject (Istio, Envoy Gateway, Kuma). What suffers from them su
 paused or not begun is no finding; one that has just ended is told as over."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from agent.topology.injected import injected_into, is_injected
 
 _AT_ONCE = ("pod-kill", "container-kill", "pod-failure-once")  # done in a moment: what it did shows for minutes
 _SHOWS = timedelta(minutes=10)
+FOR_SOME = 0.3  # weight of a fault that only certain requests meet: it accounts for what nothing else does
 _TOLD = timedelta(hours=1)  # how long one that is over is told of
 _SUITES = {"chaos-mesh.org": "Chaos Mesh", "litmuschaos.io": "LitmusChaos", "chaosblade.io": "ChaosBlade"}
 
@@ -97,11 +99,22 @@ def _what(manifest: Manifest) -> str:
 
 
 def _routes(topology: Topology, manifest: Manifest) -> Iterator[Finding]:
-    faults = [mapping(route, "fault") for route in items(manifest, "spec", "http")]
-    number = next((number for number, one in enumerate(faults) if _told(one)), None)
-    if number is not None:
+    routes = items(manifest, "spec", "http")
+    hit = [number for number, one in enumerate(routes) if _told(mapping(one, "fault"))]
+    if hit:
+        number = min(hit, key=lambda one: (_is_for_some(routes[one]), one))
         hosts = ", ".join(str(one) for one in items(manifest, "spec", "hosts")[:3])
-        yield from _injects(topology, manifest, [faults[number]], f"spec.http[{number}].fault", f" to {hosts}")
+        some = _is_for_some(routes[number])
+        to = f" to {hosts}{', for requests with certain headers only,' if some else ''}"
+        faults, where = [mapping(routes[number], "fault")], f"spec.http[{number}].fault"
+        found = _injects(topology, manifest, faults, where, to)
+        yield from (replace(one, weight=FOR_SOME) if some else one for one in found)
+
+
+def _is_for_some(route: Any) -> bool:
+    """Whether a route is for requests with certain headers or parameters: those of a tester, most often."""
+    chosen = items(route, "match")
+    return bool(chosen) and all(mapping(one, "headers") or mapping(one, "queryParams") for one in chosen)
 
 
 def _injects(

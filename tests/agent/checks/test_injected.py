@@ -6,6 +6,7 @@ import copy
 import pytest
 
 from agent.checks import run
+from agent.checks.injected import FOR_SOME
 from agent.reasoning.offline import OfflineReasoner
 from tests.agent.builders import (
     active,
@@ -233,3 +234,15 @@ def test_a_container_that_begins_to_fall_long_after_its_release_did_not_begin_wi
     found = OfflineReasoner().diagnose(asked("why does web restart?"), observed(*objects)).causes[0].finding
     assert found.cause == "oom-killed"
     assert ("it began with" in found.statement) == bool(began)
+
+
+def test_a_fault_for_requests_of_a_tester_does_not_hide_what_else_is_wrong():
+    route = {"match": [{"headers": {"x-test": {"exact": "1"}}}], "fault": {"abort": {"httpStatus": 500}}}
+    objects = app("web")
+    objects[2] = pod(objects[1], ready=False, since=3, statuses=[ended(137, "OOMKilled")])
+    spec = {"hosts": ["web"], "http": [route]}
+    fault = obj("VirtualService", "web", api="networking.istio.io/v1", spec=spec)
+    found = OfflineReasoner().diagnose(asked("why is web failing?"), observed(*objects, fault))
+    assert [one.finding.cause for one in found.causes] == ["oom-killed"]
+    injected = [one for one in run(topology(*objects, fault)) if one.cause == "fault-injected"]
+    assert [one.weight for one in injected] == [FOR_SOME]
