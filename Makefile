@@ -53,7 +53,7 @@ OF_THE_API_SERVER = $(addprefix tests/abuse/test_,admission.py leases.py gateway
 test-cluster: .cache/synced  ## the end-to-end suite on a real control plane: one of its own, or LESTRADE_TEST_KUBECONFIG's
 	@[ -n "$$LESTRADE_TEST_KUBECONFIG" ] || .ci/servers controlplane
 	LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
-	@[ -n "$$LESTRADE_TEST_KUBECONFIG" ] || LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest $(OF_THE_API_SERVER) $(ARGS)
+	@[ -n "$$LESTRADE_TEST_KUBECONFIG$(ARGS)" ] || LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest $(OF_THE_API_SERVER)
 
 cluster-server: .cache/synced  ## a real control plane with hollow nodes, until interrupted (ARGS="KUBECONFIG SCENARIO")
 	@.ci/servers controlplane
