@@ -3,7 +3,7 @@ fingerprint."""
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, union_all
 
 from agent.ports.model import PaidCall, Spent
 from agent.store.database import Database
@@ -55,11 +55,8 @@ class SqlModelBook:
                 connection.execute(_ALONE)
             # SQLite lets one write at a time, and whoever has begun to write reads what nobody changes until the end.
             connection.execute(model_reservations.delete().where(over))
-            spent = _spent(connection, since)
-            tokens, cost = connection.execute(select(func.sum(theirs.tokens), func.sum(theirs.cost))).one()
-            if spent.tokens + int(tokens or 0) + wanted.tokens > most.tokens:
-                return False
-            if spent.cost + float(cost or 0.0) + wanted.cost > most.cost:
+            taken = _taken(connection, since)
+            if taken.tokens + wanted.tokens > most.tokens or taken.cost + wanted.cost > most.cost:
                 return False
             connection.execute(model_reservations.insert().values(row))
             return True
@@ -89,6 +86,14 @@ class SqlModelBook:
 def _spent(connection: Connection, since: datetime) -> Spent:
     query = select(func.sum(model_calls.c.tokens), func.sum(model_calls.c.cost)).where(model_calls.c.at >= _stamp(since))
     tokens, cost = connection.execute(query).one()
+    return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
+
+
+def _taken(connection: Connection, since: datetime) -> Spent:
+    """What is spent and what is reserved, in one statement: an answer that comes between two would be in neither."""
+    spent = select(model_calls.c.tokens, model_calls.c.cost).where(model_calls.c.at >= _stamp(since))
+    both = union_all(spent, select(model_reservations.c.tokens, model_reservations.c.cost)).subquery()
+    tokens, cost = connection.execute(select(func.sum(both.c.tokens), func.sum(both.c.cost))).one()
     return Spent(tokens=int(tokens or 0), cost=float(cost or 0.0))
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from agent.bootstrap import Source, workshop
+from agent.domain import testimony
 from agent.domain.finding import Finding
 from agent.domain.incident import Alert
 from agent.domain.objects import Ref, Series
 from agent.domain.runbook import Ask
-from agent.domain.testimony import Journey, Span, Testimony
 from agent.runbooks import about_alert, about_finding, load_library
 from agent.runbooks.asking import _TOOLS
 from agent.runbooks.reading import TOOLS
@@ -211,12 +211,12 @@ def test_what_other_sources_told_is_asked_for_by_name():
     )  # fmt: skip
     release = obj("Secret", "v4", metadata={"labels": {"owner": "helm", "name": "web", "version": "4", "status": "failed"}})
     objects[0]["metadata"]["labels"]["app.kubernetes.io/instance"] = "web"
-    journey = Journey(
-        id="4bf", source="tempo: trace 4bf", spans=(Span(id="1", parent="", service="web", name="GET /", begin=NOW,
+    journey = testimony.Journey(
+        id="4bf", source="tempo: trace 4bf", spans=(testimony.Span(id="1", parent="", service="web", name="GET /", begin=NOW,
                                                          took=timedelta(seconds=3), failed=True, said="no money"),),
     )  # fmt: skip
     alerts = (Alert(name="Down", labels={"namespace": "shop", "pod": one["metadata"]["name"]}), Alert(name="Far", labels={}))
-    told = Testimony(alerts=alerts, journeys=(journey,))
+    told = testimony.Testimony(alerts=alerts, journeys=(journey,))
 
     found = {tool: asked(tool, [*objects, used, release], testimony=told).text for tool in ("alerts", "traces", "brought", "top")}
 
