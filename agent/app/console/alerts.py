@@ -1,6 +1,7 @@
 """The book of alerts as a page: what came in, what was done with it and why, and the incident that it went to.
 
 `/alerts?state=firing&done=silenced&severity=critical&ns=shop&q=words`, newest first, fifty at a time.
+`/alerts/FINGERPRINT` is for links from elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
 from agent.app.console.layout import page
 from agent.app.console.listing import LONGEST, PAGE, SEVERITIES
@@ -103,3 +105,12 @@ def add_alerts(app: FastAPI) -> None:
             done=DONE,
             labels_of=labels_of,
         )
+
+    @app.get("/alerts/{fingerprint}", include_in_schema=False)
+    async def alert(request: Request, session: Visit, fingerprint: str) -> Response:
+        """Where a link in somebody else's notification leads: to the alert's incident, else to what the book says of it."""
+        shop: Workshop = request.app.state.shop
+        words = fingerprint[:LONGEST]
+        rows = await shop.alert_list.find(shop.reader.name, WantedAlerts(words=words), limit=PAGE)
+        run = next((row.alert.run for row in rows if row.alert.fingerprint == fingerprint), "")
+        return RedirectResponse(f"/runs/{run}" if run else f"/alerts?{urlencode({'q': words})}", 303)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 from agent.app.lookout import KEPT, Lookout
 from agent.app.people import PeopleFile
@@ -29,6 +30,21 @@ def alert(number: int, *, name: str = "", resolved: bool = False, **labels: str)
 
 def shown(page: str) -> list[str]:
     return re.findall(r"<strong>(.*?)</strong>", page)
+
+
+async def test_a_link_in_somebody_elses_notification_leads_to_the_incident_or_to_the_book(tmp_path):
+    async with service(tmp_path, Script(answer="never")) as http:
+        await notified(http, alert(1, namespace="shop", severity="critical"), alert(2, name="Watchdog", severity="none"))
+        run = next(row.run for row in await http.shop.book.latest(http.shop.reader.name, limit=9) if row.run)
+        asked = [f"{1:016x}", f"{2:016x}", "0" * 8, "//evil.example", "x" * 5000]
+        answers = [await http.get(f"/alerts/{quote(one, safe='')}") for one in asked]
+        book = await http.read(answers[1].headers["location"])
+
+    places = [answer.headers.get("location", "") for answer in answers]
+    assert places[0] == f"/runs/{run}"
+    assert shown(book) == ["Watchdog"]
+    assert all(place.startswith("/alerts?q=") for place in places[1:3])
+    assert not any("//" in place for place in places)
 
 
 async def test_the_book_says_what_was_done_with_each_alert_and_why(tmp_path):
