@@ -12,6 +12,7 @@ from agent.checks.registry import check, quote_field
 from agent.checks.told import sayings
 from agent.domain.finding import Finding, Quote
 from agent.domain.objects import Manifest, Ref
+from agent.signals.logs import is_quiet
 from agent.signals.readings import last, named
 from agent.topology import Topology
 from agent.topology.extensions import is_custom
@@ -74,6 +75,8 @@ def _told(topology: Topology) -> Iterator[_Want]:
         *sayings(topology, _SERVED, ("could not find the requested resource",)),
     ]
     for one in found:
+        if is_quiet(one.words):
+            continue  # an operator says at its start which optional kinds it does without
         groups = one.match.groupdict()
         what, asked = groups.get("kind") or groups.get("plural") or "", groups.get("version") or groups.get("group") or ""
         yield _Want(unit=one.unit, what=what, asked=asked, since=one.first, quote=one.quote)
