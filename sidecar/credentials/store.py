@@ -63,11 +63,19 @@ _suspended = Table(
     Column("lease", Text, primary_key=True),
     Column("reason", Text, nullable=False),
 )
+_judged = Table(  # a table of its own: databases that are there already get it at the start
+    "judged_places",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("labels", Text, nullable=False),
+)
 # Made once: verdicts, leases and steps ask for these.
 _GET = Statement(select(_leases).where(_leases.c.id == bindparam("wanted")))
 _OF_PLAN = Statement(select(_leases).where(_leases.c.plan == bindparam("wanted"), _leases.c.undoes == bindparam("taking_back")))
 _TAKEN = Statement(select(_held.c.lease).where(_held.c.target == bindparam("wanted")))
 _TAKE, _PUT = Statement(insert(_held)), Statement(insert(_leases))
+_JUDGE = Statement(insert(_judged))
+_JUDGED = Statement(select(_judged.c.labels).where(_judged.c.lease == bindparam("wanted")))
 HELD_BY_OTHERS = select(_held.c.document).where(_held.c.plan != bindparam("but_for"))
 
 
@@ -153,6 +161,18 @@ def move(
         values["settlement"] = settlement.model_dump_json()
     changed = connection.execute(update(_leases).where(_leases.c.id == lease, _leases.c.state.in_(was)).values(**values))
     return changed.rowcount == 1
+
+
+def judge_places(connection: Connection, lease: str, labels: Mapping[str, Json]) -> None:
+    """How the namespaces of its plan were labelled when the plan was judged for it."""
+    _JUDGE.change(connection, {"lease": lease, "labels": json.dumps(dict(labels))})
+
+
+def judged_places(connection: Connection, lease: str) -> Mapping[str, Json] | None:
+    """None for a lease of which nothing was kept."""
+    row = _JUDGED.first(connection, {"wanted": lease})
+    found: Json = orjson.loads(row[0]) if row is not None else None
+    return found if isinstance(found, dict) else None
 
 
 def suspend(connection: Connection, lease: str, *, reason: str) -> bool:

@@ -20,6 +20,7 @@ from sidecar.execution import Looks
 from sidecar.gate.desk import Desk, problem
 from sidecar.gate.examination import examine
 from sidecar.gate.known import history_of
+from sidecar.gate.places import Labels, labels_of, places_of
 from sidecar.gate.publish import writes_of
 from sidecar.gate.settle import revoke
 from sidecar.gate.standing import expire, is_over, request_of
@@ -116,7 +117,8 @@ def _claimed(entry: approvals.Entry, *, desk: Desk, actor: str) -> leases.Entry 
             said = _by_policy(entry, desk.facts.gather(entry.plan, lately, through=looks), desk=desk)
             if isinstance(said, Problem):
                 return said
-        return _claim(entry, holds_until=_holds_until(said, judged_at), desk=desk, actor=actor)
+        places = {name: labels_of(name, looks) for name in places_of(step.action for step in entry.plan.steps)}
+        return _claim(entry, places=places, holds_until=_holds_until(said, judged_at), desk=desk, actor=actor)
 
 
 def _holds_until(said: Decision, judged_at: datetime) -> datetime:
@@ -175,7 +177,7 @@ def void(digest: str, code: str, detail: str, *, desk: Desk) -> Problem:
     return problem(409, code, detail, fix="propose the plan again")
 
 
-def _claim(entry: approvals.Entry, *, holds_until: datetime, desk: Desk, actor: str) -> leases.Entry | Problem:
+def _claim(entry: approvals.Entry, *, places: Labels, holds_until: datetime, desk: Desk, actor: str) -> leases.Entry | Problem:
     """One transaction: the approval is used, the targets are taken, and the record says what will be made."""
     digest = entry.plan.digest
     identifier = f"{digest[:12]}-{secrets.token_hex(3)}"
@@ -204,6 +206,7 @@ def _claim(entry: approvals.Entry, *, holds_until: datetime, desk: Desk, actor: 
         )
         try:
             leases.put(transaction.connection, made, incident=entry.plan.incident, targets=_targets(entry))
+            leases.judge_places(transaction.connection, identifier, places)
         except leases.TargetHeld as exc:
             return _held_by_another(exc)
         if not approvals.move(transaction.connection, digest, was=("approved",), becomes="leased", lease=identifier):

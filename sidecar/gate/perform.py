@@ -1,16 +1,19 @@
 """Step n of the approved plan: in order, once, only while everything that it was approved under still holds."""
 
+from concurrent.futures import wait
 from dataclasses import replace
 
 from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Problem, Step, StepResult
 from sidecar.credentials import store as leases
-from sidecar.execution import Effect, Unfit, calls_for, effect_of, look
+from sidecar.credentials.together import pool
+from sidecar.execution import Effect, Live, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
 from sidecar.execution.pointer import value_at
 from sidecar.gate.carry import carry_out
 from sidecar.gate.desk import Desk, problem
+from sidecar.gate.places import Labels, labels_of, places_of, relabelled
 from sidecar.gate.publish import concrete
 from sidecar.gate.standing import request_of
 from sidecar.gate.stop import stop_late
@@ -27,6 +30,7 @@ def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepR
             done = steps.of_lease(connection, lease, "do")
             undone = steps.of_lease(connection, lease, "undo")
             suspended = leases.why_suspended(connection, lease)
+            judged = leases.judged_places(connection, lease)
         if held is None or entry is None:
             return problem(404, "unknown-lease", "no such lease")
         wanted = next((found for found in entry.plan.steps if found.id == step), None)
@@ -38,7 +42,7 @@ def perform(lease: str, step: str, *, desk: Desk, actor: str = "agent") -> StepR
         no = _may_not(held, entry, wanted, done, undone, suspended, desk=desk)
         if no is not None:
             return _turned_away(held, wanted, no, desk=desk, actor=actor)
-        task = _task(held, entry, wanted, begun, desk=desk)
+        task = _task(held, entry, wanted, begun, judged, desk=desk)
         return carry_out(task, desk=desk, actor=actor)
 
 
@@ -116,12 +120,17 @@ def _turned_away(held: leases.Entry, step: Step, no: No, *, desk: Desk, actor: s
     return result
 
 
-def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.Entry | None, *, desk: Desk) -> Task:
+def _task(
+    held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.Entry | None, judged: Labels | None, *, desk: Desk
+) -> Task:
+    """`judged`: how the places of the plan were labelled when it was judged."""
     approved = Effect.of(entry.effects[step.id])
     performed = Effect.of(begun.effect) if begun is not None else concrete(approved, step, held, entry)
 
     def fitting(resumed: bool) -> Ready | No:
-        live = look(step.action, desk.cluster, desk.silencer)
+        live, moved = _seen(step, judged, desk=desk)
+        if moved:  # frozen meanwhile, say, or of another environment: the verdict was for a place that is not this one any more
+            return No(status="refused", reason="target-changed", message=moved)
         if resumed and step.action.kind == "drain_node" and value_at(live.target, ("metadata", "uid")) == step.action.target.uid:
             calls = calls_for(step.action, live, performed, manager=task.manager)
             return Ready(calls=calls, live=live.target)  # the rest of a drain that began
@@ -135,6 +144,18 @@ def _task(held: leases.Entry, entry: approvals.Entry, step: Step, begun: steps.E
 
     task = Task(held=held, step=step, direction="do", effect=performed, fitting=fitting)
     return task
+
+
+def _seen(step: Step, judged: Labels | None, *, desk: Desk) -> tuple[Live, str]:
+    """The object, and how the places of the step are labelled otherwise than they were: looked at together. Raises
+    ClusterUnavailable."""
+    names = places_of([step.action])
+    labels = [pool.submit(labels_of, name, desk.cluster) for name in names]
+    try:
+        live = look(step.action, desk.cluster, desk.silencer)
+    finally:
+        wait(labels)
+    return live, relabelled(judged, dict(zip(names, [task.result() for task in labels], strict=True)))
 
 
 def _difference(found: Effect, approved: Effect) -> str:
