@@ -4,8 +4,9 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from sidecar.errors import SettingsError
-from sidecar.secret_files import check_certificate
+from sidecar.secret_files import certificate_from
 from sidecar.settings import host_and_port
 from sidecar.straight import Ways, protocol_of
 
@@ -100,12 +101,12 @@ def _unix(path: Path, group: bool) -> socket.socket:
 
 class _Server(uvicorn.Server):
     """Leaves signals to us: there are two servers in this process. A certificate that is replaced is shown to whoever comes
-    next; one that is not whole changes nothing."""
+    next; one that is not whole changes nothing, and is looked at again."""
 
     def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
         super().__init__(config)
         self._files = (listener.certificate, listener.key)
-        self._shown = _state_of(*self._files)
+        self._shown = self._refused = _state_of(*self._files)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,14 +122,27 @@ class _Server(uvicorn.Server):
         certificate, key = self._files
         if found == self._shown or certificate is None or key is None or self.config.ssl is None:
             return
-        self._shown = found
         try:
-            check_certificate(certificate, key)
-            self.config.ssl.load_cert_chain(certificate, key, password=lambda: b"")
-        except (SettingsError, OSError) as exc:
-            log.warning("the last good certificate stays", reason=str(exc))
-        else:
-            log.info("a certificate was replaced", file=str(certificate))
+            fresh = certificate_from(certificate, key)
+        except SettingsError as exc:
+            if found != self._refused:
+                log.warning("the last good certificate stays", reason=str(exc))
+            self._refused = found
+            return
+        self._shown = found
+        # Never read into the context that is shown: of a certificate and a key that are being replaced, the half that was
+        # read would stay there. Whoever comes next is handed over to the new one, whole.
+        self.config.ssl.sni_callback = _handed_to(fresh)
+        log.info("a certificate was replaced", file=str(certificate))
+
+
+def _handed_to(fresh: ssl.SSLContext) -> Callable[[ssl.SSLObject, str, ssl.SSLContext], None]:
+    """To be asked at the beginning of each handshake, whether a name was called or not."""
+
+    def hand_over(reached: ssl.SSLObject, name: str, shown: ssl.SSLContext) -> None:
+        reached.context = fresh
+
+    return hand_over
 
 
 def _state_of(*files: Path | None) -> list[tuple[int, int, int]]:

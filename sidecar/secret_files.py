@@ -63,19 +63,25 @@ class SecretFile:
 
 def check_certificate(certificate: Path | None, key: Path | None) -> None:
     """Before anything listens: a listener without its certificate would end the process. Raises SettingsError."""
-    if certificate is None or key is None:
-        return
+    if certificate is not None and key is not None:
+        certificate_from(certificate, key)
+
+
+def certificate_from(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a server shows who it is by. Raises SettingsError."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for file in (certificate, key):
         if not os.access(file, os.R_OK) or not file.is_file():
             raise SettingsError(f"TLS file {file} cannot be read")
     try:
         # A key that wants a pass phrase is refused: there is nobody to ask.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+        found.load_cert_chain(certificate, key, password=lambda: b"")
     except (ssl.SSLError, OSError, ValueError) as exc:
         reason = getattr(exc, "reason", None) or "not usable"
         raise SettingsError(
             f"TLS files {certificate} and {key} are no certificate (PEM) with its key, unencrypted: {reason}"
         ) from None
+    return found
 
 
 def secret_from(path: Path | None, default: Path, *, what: str, least: int = 16) -> str:

@@ -1,5 +1,6 @@
 """Secrets and certificates that are replaced while the process runs, as Kubernetes replaces those that it mounts."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -99,6 +100,14 @@ def test_a_certificate_that_was_replaced_is_shown_to_whoever_comes_next(tmp_path
     server._look_at_certificate()
     assert shown(config, authority) == "two.example"
 
+    new = authority.issue_cert("three.example")  # between the two files: a certificate, and the key of another one
+    certificate.write_bytes(new.cert_chain_pems[0].bytes())
+    server._look_at_certificate()
+    assert shown(config, authority) == "two.example"
+    new.private_key_pem.write_to_path(str(key))
+    server._look_at_certificate()
+    assert shown(config, authority) == "three.example"
+
 
 def shown(config: uvicorn.Config, authority: trustme.CA) -> str:
     asking = ssl.create_default_context()
@@ -107,7 +116,7 @@ def shown(config: uvicorn.Config, authority: trustme.CA) -> str:
     near, far = socket.socketpair()
 
     def serve() -> None:
-        with config.ssl.wrap_socket(far, server_side=True) as reached:
+        with contextlib.suppress(OSError), config.ssl.wrap_socket(far, server_side=True) as reached:
             reached.recv(1)
 
     thread = threading.Thread(target=serve)
