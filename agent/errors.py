@@ -10,7 +10,8 @@ LestradeError
 ├── GovernanceUnavailable no trustworthy answer from the sidecar
 ├── ModelUnavailable      no answer of the language model that can be used; `reason` says which way, in one word
 ├── ToolRefused           a tool cannot be used so: what is wrong with the call, for whoever made it
-└── StoreUnavailable      runs cannot be kept (exit 5)
+├── StoreUnavailable      runs cannot be kept (exit 5)
+└── RunGivenUp            processes died of this run again and again: it is not worked on any more
 
 Beside them identity.IdentityUnavailable: the identity provider does not answer, so nobody can be known (HTTP 503).
 """
@@ -53,3 +54,6 @@ class ToolRefused(LestradeError): ...
 
 
 class StoreUnavailable(LestradeError): ...
+
+
+class RunGivenUp(LestradeError): ...

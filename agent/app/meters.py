@@ -31,6 +31,9 @@ class Meters:
             "lestrade_deliveries", "Tries to deliver a report, by how they ended", ["place", "end"], registry=self.registry
         )
         self.working = Gauge("lestrade_runs_working", "Runs being worked on now", registry=to)
+        self.given_up = Counter(
+            "lestrade_runs_given_up", "Runs ended because processes died of them again and again", registry=to
+        )
         self.deaths = Counter("lestrade_worker_deaths", "Deaths of the process that works on runs", registry=to)
         self.seconds = Histogram("lestrade_run_seconds", "Time from start to end of a run", registry=to, buckets=LONG)
         self.waiting = Gauge("lestrade_runs_waiting", "Runs that nobody works on yet", ["severity"], registry=to)
@@ -70,6 +73,8 @@ class Meters:
                 self.stages.labels(noted.name).observe(noted.seconds)
                 if noted.failed and noted.failed != "CancelledError":
                     self.failures.labels(noted.name, noted.failed).inc()
+            case "run" if noted.attributes.get("given_up"):
+                self.given_up.inc()
             case "tool":
                 self._looked(noted)
             case "model":

@@ -12,6 +12,7 @@ from agent.errors import LestradeError, StoreUnavailable
 from agent.ports.jobs import Jobs
 
 LOOK_SECONDS = 5.0  # between two looks for runs that another process left behind
+SUSPECT_SECONDS = 120.0  # a run that processes died of has this long to do it again, with no other such run beside it
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,11 @@ class Tally(Protocol):
 
 class Workers:
     """Bounded: at most `settings.workers` runs at a time, what goes first first. Runs that wait are looked for when somebody says
-    that there are some, and every few seconds; where processes share them, the queue brings them instead."""
+    that there are some, and every few seconds; where processes share them, the queue brings them instead.
+
+    Of runs that a process has died of, one is begun at a time: those that were only beside the one that kills get through, and
+    the deaths that follow are counted for that one.
+    """
 
     def __init__(self, shop: Workshop, tally: Tally) -> None:
         self._shop = shop
@@ -38,7 +43,8 @@ class Workers:
         self._at_work = 0
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[bool]] = {}
-        self._broke: set[str] = set()  # runs whose last try broke: others go first, or they would be all that is ever tried
+        self._put_off: set[str] = set()  # runs whose last try broke or was not let: others go first, or nothing else is tried
+        self._suspects: dict[str, float] = {}  # runs that a process has died of, and until when no other such run begins
 
     def wake(self) -> None:
         self._wake.set()
@@ -106,9 +112,9 @@ class Workers:
         room = shop.settings.workers - len(self._busy)
         if room <= 0:
             return
-        found = await shop.store.waiting(shop.reader.name, limit=room + len(self._busy) + len(self._broke))
-        self._broke &= {run for run, _ in found}
-        for run, _ in sorted(found, key=lambda one: one[0] in self._broke):
+        found = await shop.store.waiting(shop.reader.name, limit=room + len(self._busy) + len(self._put_off))
+        self._put_off &= {run for run, _ in found}
+        for run, _ in sorted(found, key=lambda one: one[0] in self._put_off):
             if len(self._busy) < shop.settings.workers and run not in self._busy:
                 task = asyncio.create_task(self._work(run))
                 self._busy[run] = task
@@ -116,17 +122,20 @@ class Workers:
 
     async def _work(self, run: str) -> bool:
         """True when the run is finished."""
-        self._broke.discard(run)
+        self._put_off.discard(run)
         try:
             row = await self._shop.store.row(run)
             if row is None or row.state == "finished":
                 return False
+            if row.deaths and not self._may_begin(run):
+                return self._later(run)
             began = time.monotonic()
             self._count(1)
             try:
                 worked = await self._shop.work(row)
             finally:
                 self._count(-1)
+                self._suspects.pop(run, None)
             finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
                 self._tally.worked(finished.outcome, time.monotonic() - began)
@@ -135,9 +144,19 @@ class Workers:
             logger.error("run %s: %s", run, exc)
         except Exception:
             logger.exception("run %s broke outside its stages", run)
+        return self._later(run)
+
+    def _later(self, run: str) -> bool:
         if self._shop.jobs is None:
-            self._broke.add(run)
+            self._put_off.add(run)
         return False
+
+    def _may_begin(self, suspect: str) -> bool:
+        now = time.monotonic()
+        if any(until > now for until in self._suspects.values()):
+            return False
+        self._suspects[suspect] = now + SUSPECT_SECONDS
+        return True
 
     def _count(self, more: int) -> None:
         self._at_work += more

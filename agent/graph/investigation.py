@@ -4,7 +4,7 @@ Node names are stable: a checkpoint names the next one. Every node may run again
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from agent.course import Course
-from agent.errors import ClusterUnreachable, LestradeError, StoreUnavailable
+from agent.errors import ClusterUnreachable, LestradeError, RunGivenUp, StoreUnavailable
 from agent.graph.keeping import kept_or_unavailable
 from agent.ports import RunRow
 from agent.ports.cluster import READING_FOR
@@ -26,6 +26,8 @@ GRAPH_VERSION = 1
 NODES = ("intake", "gather", "diagnose", "propose", "authorize", "execute", "verify", "conclude")
 OF_A_MODEL = ("investigate", "look")  # only where a model is asked; what breaks there costs its word and not the run
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between two looks whether the cluster is back
+MOST_DEATHS = 3  # of processes, in a row and at the same step: then it is the run that kills them
+NO_STEP = -2  # before the first checkpoint, which is numbered -1
 RECURSION_LIMIT = 600  # above what the counters below allow; langgraph's own default is 10,007
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Investigation:
         self._bounds = bounds or Bounds()
         self._course = Course(means, self._bounds)
         self._rows: dict[str, RunRow] = {}
+        self._deadly: dict[str, str] = {}  # runs that go no further than to their report, and why
         self._graph = self._compiled(checkpoints)
 
     @property
@@ -70,7 +73,8 @@ class Investigation:
         READING_FOR.set(row.incident.id)
         self._rows[row.id] = row  # what a run is about does not change while it goes on
         try:
-            with span("run", row.id, incident=row.incident.id, cluster=row.incident.cluster), kept_or_unavailable(row.id):
+            about = {"incident": row.incident.id, "cluster": row.incident.cluster}
+            with span("run", row.id, **about) as noted, kept_or_unavailable(row.id):
                 kept = await self._graph.aget_state(config)
                 beginning: State | None = None
                 # `next` leaves out a stage whose work is kept already and whose checkpoint is not: that is to go on too.
@@ -83,10 +87,31 @@ class Investigation:
                     return
                 else:
                     await self._means.events.append(row.id, coming[0], "going on after a restart")
+                if deadly := await self._is_deadly(row, kept.metadata, coming):
+                    noted.note(given_up=True)
+                    if coming == ["conclude"]:
+                        await self._abandon(row, deadly)
+                        return
+                    self._deadly[row.id] = deadly
                 await self._graph.ainvoke(beginning, config, durability="sync")
         finally:
             self._rows.pop(row.id, None)
+            self._deadly.pop(row.id, None)
             self._course.forget(row.id)
+
+    async def _is_deadly(self, row: RunRow, kept: Mapping[str, Any] | None, coming: Sequence[str]) -> str:
+        """Why it is not tried once more, where so many processes died of the same step of it; "" otherwise. Waiting for people
+        kills nobody: an approval is waited for, whatever befalls who waits."""
+        if row.state != "running" or coming == ["authorize"]:
+            return ""
+        deaths = await self._means.store.deaths(row.id, (kept or {}).get("step", NO_STEP))
+        if deaths < MOST_DEATHS:
+            return ""
+        where = f" at stage {coming[0]}" if coming else ""
+        return (
+            f"the process that worked on it died {deaths} times in a row{where} without a word, most likely for want of memory: "
+            "it is not tried again"
+        )
 
     def _compiled(self, checkpoints: BaseCheckpointSaver[str]) -> Any:
         builder, course = StateGraph(State), self._course
@@ -113,6 +138,8 @@ class Investigation:
             if row is None:
                 raise StoreUnavailable(f"run {state['run']} is not in the store")
             try:
+                if (deadly := self._deadly.get(row.id)) and name != "conclude":
+                    raise RunGivenUp(deadly)
                 tell = self._tell(state["run"], name)
                 with span("stage", name, run=row.id):
                     return await self._patiently(state["run"], name, lambda: work(state, row, tell))
@@ -127,7 +154,7 @@ class Investigation:
                 await self._abandon(row, failure)
                 return {"then": "conclude"}
             await self._means.events.append(state["run"], name, failure)
-            if name in OF_A_MODEL:
+            if name in OF_A_MODEL and row.id not in self._deadly:
                 return self._course.without_model(state, failure)
             return {"failure": failure, "then": "conclude"}
 

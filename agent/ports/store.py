@@ -15,7 +15,8 @@ RunState = Literal["queued", "running", "finished"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """`outcome` is "" until the run is finished; `headline` is its one-line result; `priority` 0 goes first."""
+    """`outcome` is "" until the run is finished; `headline` is its one-line result; `priority` 0 goes first. `deaths`: of
+    processes that worked on it, since it last got on."""
 
     id: str
     incident: Incident
@@ -25,6 +26,7 @@ class RunRow:
     created_at: datetime
     updated_at: datetime
     priority: int = 1
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,19 @@ class RunStore(Protocol):
 
     async def claim(self, run: str, owner: str, *, lease_seconds: int, most: int = 0) -> bool:
         """Take the run for this process by compare-and-set; a claim that was not renewed lapses. `most`: no more runs of the
-        same cluster are worked on at a time, by all processes (0: as many as there are)."""
+        same cluster are worked on at a time, by all processes (0: as many as there are). A run taken over from a process that
+        went silent has seen a death."""
         ...
 
     async def release(self, run: str, owner: str) -> None: ...
 
     async def let_go(self, owner: str) -> int:
-        """All that a process had claimed which is known to be gone; how many."""
+        """All that a process had claimed which is known to be gone, a death for each; how many."""
+        ...
+
+    async def deaths(self, run: str, step: int) -> int:
+        """How often in a row the process that worked on it died, the run standing at this step (any number that grows as the run
+        gets on). Asked when a run is gone on with: what it got beyond counts no more."""
         ...
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
@@ -68,7 +76,8 @@ class RunStore(Protocol):
         ...
 
     async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
-        """Unfinished runs that nobody has, with their priority; what goes first stands first."""
+        """Unfinished runs that nobody has, with their priority; what goes first stands first, and of the same priority what no
+        process died of."""
         ...
 
     async def queue(self) -> Sequence[Waiting]:

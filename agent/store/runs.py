@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from agent.domain.alerting import ChangeReach
@@ -71,6 +71,8 @@ class SqlRunStore:
                 claimed_until=_stamp(now + timedelta(seconds=lease_seconds)),
                 state="running",
                 updated_at=_stamp(now),
+                # Nobody gave it back, and nobody claimed it again: whoever had it is gone.
+                deaths=case(((runs.c.owner.is_not(None)) & (runs.c.owner != owner), runs.c.deaths + 1), else_=runs.c.deaths),
             )
         )
         cluster = select(runs.c.cluster).where(runs.c.id == run).scalar_subquery()
@@ -91,8 +93,19 @@ class SqlRunStore:
         await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
 
     async def let_go(self, owner: str) -> int:
-        statement = update(runs).where(runs.c.owner == owner, NOT_FINISHED).values(owner=None, claimed_until=None)
+        died = {"owner": None, "claimed_until": None, "deaths": runs.c.deaths + 1}
+        statement = update(runs).where(runs.c.owner == owner, NOT_FINISHED).values(died)
         return await self._database.perform(lambda connection: connection.execute(statement).rowcount, soon=True)
+
+    async def deaths(self, run: str, step: int) -> int:
+        def work(connection: Connection) -> int:
+            found = connection.execute(select(runs.c.deaths, runs.c.died_at).where(runs.c.id == run)).first()
+            if found is None or not found.deaths or found.died_at == step:
+                return found.deaths if found else 0
+            connection.execute(update(runs).where(runs.c.id == run).values(deaths=1, died_at=step))
+            return 1
+
+        return await self._database.perform(work, soon=True)
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
         query = select(*_ROW).where(NOT_FINISHED).order_by(runs.c.priority, runs.c.created_at, runs.c.id)
@@ -103,7 +116,8 @@ class SqlRunStore:
         free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(self._database.now()))
         query = select(runs.c.id, runs.c.priority).where(NOT_FINISHED, free, _of(cluster))
         async with self._database.transaction() as connection:
-            found = await connection.execute(query.order_by(runs.c.priority, runs.c.created_at, runs.c.id).limit(limit))
+            order = (runs.c.priority, runs.c.deaths, runs.c.created_at, runs.c.id)
+            found = await connection.execute(query.order_by(*order).limit(limit))
             return [(row.id, row.priority) for row in found]
 
     async def queue(self) -> Sequence[Waiting]:
@@ -219,6 +233,7 @@ def _row(found: Row[tuple[object, ...]]) -> RunRow:
         created_at=datetime.fromisoformat(values["created_at"]),
         updated_at=datetime.fromisoformat(values["updated_at"]),
         priority=values["priority"],
+        deaths=values["deaths"],
     )
 
 

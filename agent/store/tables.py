@@ -26,6 +26,10 @@ runs = Table(
     Column("told", Integer, nullable=False, server_default="0"),  # how often its events told of alerts that joined
     Column("cause", Text, nullable=False, server_default=""),  # the root cause it has named and works on
     Column("change", Text, nullable=False, server_default=""),  # the change behind that, and what it explains
+    Column("deaths", Integer, nullable=False, server_default="0"),  # of processes that worked on it, since it last got on
+    Column(
+        "died_at", Integer, nullable=False, server_default="-9"
+    ),  # the step that it did not get beyond; checkpoints begin at -1
 )
 # At most one unfinished run for an alert group: the database decides, so that two webhooks at once cannot both open one.
 Index(

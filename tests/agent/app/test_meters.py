@@ -52,6 +52,17 @@ def test_a_look_that_fails_is_counted_and_one_that_was_called_off_is_not(error, 
     assert value(meters, "tool_errors_total", source="metrics", error=error) == counted
 
 
+def test_a_run_that_is_given_up_is_counted():
+    meters = Meters()
+    with listening(meters.heard):
+        with span("run", "run-1"):
+            pass
+        with span("run", "run-2") as deadly:
+            deadly.note(given_up=True)
+
+    assert value(meters, "runs_given_up_total") == 1
+
+
 def test_a_sidecar_that_does_not_answer_is_no_verdict():
     meters = Meters()
     with listening(meters.heard), span("decision", plan="x") as decision:

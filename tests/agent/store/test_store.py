@@ -238,3 +238,45 @@ async def test_the_database_of_another_program_is_left_as_it_is(tmp_path, table)
 
     with closing(sqlite3.connect(path)) as theirs:
         assert theirs.execute("select count(*) from sqlite_master").fetchone() == (1,)
+
+
+async def test_a_death_is_counted_where_a_claim_lapsed_or_its_process_is_known_to_be_gone_and_not_where_it_was_given_back(
+    store, now
+):
+    row, _ = await store.open(incident())
+
+    async def deaths() -> int:
+        return (await store.row(row.id)).deaths
+
+    assert await store.claim(row.id, "first", lease_seconds=60)
+    assert await store.claim(row.id, "first", lease_seconds=60)  # kept alive
+    await store.release(row.id, "first")
+    assert await store.claim(row.id, "second", lease_seconds=60)
+    assert await deaths() == 0
+    now.at += timedelta(seconds=61)
+    assert await store.claim(row.id, "third", lease_seconds=60)
+    assert await deaths() == 1
+    await store.let_go("third")
+    assert await deaths() == 2
+    assert await store.claim(row.id, "fourth", lease_seconds=60)
+    assert await deaths() == 2
+
+
+async def test_deaths_count_in_a_row_only_at_the_same_step(store):
+    row, _ = await store.open(incident())
+    for owner in ("first", "second"):
+        assert await store.claim(row.id, owner, lease_seconds=60)
+        assert await store.deaths(row.id, 3) == (1 if owner == "second" else 0)
+        await store.let_go(owner)
+
+    assert await store.deaths(row.id, 3) == 2
+    assert await store.deaths(row.id, 4) == 1  # it has got on since
+
+
+async def test_what_nobody_died_of_goes_first_among_those_of_one_priority(store):
+    deadly, _ = await store.open(incident(group_key="deadly"))
+    other, _ = await store.open(incident(group_key="other"))
+    assert await store.claim(deadly.id, "first", lease_seconds=60)
+    await store.let_go("first")
+
+    assert [run for run, _ in await store.waiting("lab", limit=9)] == [other.id, deadly.id]
