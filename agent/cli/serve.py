@@ -3,10 +3,12 @@
 import contextlib
 import gc
 import logging
+import signal
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -50,7 +52,7 @@ async def _serve(settings: Settings, listen: str, apart: Apart | None) -> int:
             raise
 
     logging.getLogger("uvicorn.error").addFilter(lambda record: not (failed and "Traceback" in record.getMessage()))
-    server = uvicorn.Server(uvicorn.Config(create_app(shop, apart), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    server = _Server(uvicorn.Config(create_app(shop, apart), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
     console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
     try:
         await server.serve(sockets=[bound])
@@ -60,6 +62,16 @@ async def _serve(settings: Settings, listen: str, apart: Apart | None) -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM asks for an orderly end. uvicorn would end in order and then kill itself by the same signal, so that whoever
+        asked for it reads an exit code of 143, which is that of a process that did not get so far."""
+        if sig == signal.SIGTERM:
+            self.should_exit = True
+        else:
+            super().handle_exit(sig, frame)
 
 
 def bind(listen: str) -> socket.socket:

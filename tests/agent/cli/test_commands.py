@@ -84,9 +84,7 @@ def lestrade(home: Path, *arguments: str, stdin: str = "", **environment: str) -
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LESTRADE_", "KUBE"))}
     program = [sys.executable, "-m", "agent.cli", *arguments]
     given = {**kept, **surroundings(home), **environment}
-    if not stdin:
-        return run(program, cwd=home, env=given, timeout=100)
-    return subprocess.run(program, cwd=home, env=given, input=stdin, capture_output=True, text=True, check=False, timeout=100)
+    return run(program, cwd=home, env=given, input=stdin, timeout=100)
 
 
 def surroundings(home: Path) -> dict[str, str]:
@@ -286,7 +284,8 @@ def test_the_scenarios_can_be_listed(home):
     assert done.returncode == 0
 
 
-def test_an_interrupted_service_ends_in_order(home):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_service_that_is_told_to_end_ends_in_order(home, number, code):
     (home / "kubeconfig").write_text(
         json.dumps(
             {
@@ -309,13 +308,13 @@ def test_an_interrupted_service_ends_in_order(home):
     )
     try:
         assert wait_for(port)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
 
     assert "Traceback" not in errors
-    assert process.returncode in (0, 130)
+    assert process.returncode == code
 
 
 def free_port() -> int:
