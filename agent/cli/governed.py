@@ -29,6 +29,7 @@ from agent.domain.report import Report
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, InputError, LestradeError
 from agent.governance.client import NO_AUTHORITY
 from agent.ports import RunRow
+from agent.rendering.safety import one_line
 from agent.settings import Settings
 from agent.stages.receive import receive
 from sidecar.contract import ApprovalRequest, ApprovalView
@@ -153,16 +154,18 @@ class Governed(ABC):
     def _await_sidecar(self) -> None:
         """Ready means: its socket answers, the cluster answers it, and its record can be written."""
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=NO_AUTHORITY)
-        deadline = time.monotonic() + START_SECONDS
+        deadline, unready = time.monotonic() + START_SECONDS, ""
         with httpx.Client(transport=transport, base_url="http://sidecar", timeout=5) as http:
             while time.monotonic() < deadline:
                 if self.sidecar is not None and self.sidecar.poll() is not None:
                     break
                 with contextlib.suppress(httpx.HTTPError):
-                    if http.get("/readyz").status_code == 200:
+                    answer = http.get("/readyz")
+                    if answer.status_code == 200:
                         return
+                    unready = f"it is not ready: {one_line(answer.text)[:300]}"
                 time.sleep(0.05)
-        raise GovernanceUnavailable(f"the sidecar does not come up: {_last_line(self.folder / 'sidecar.log')}")
+        raise GovernanceUnavailable(f"the sidecar does not come up: {unready or _last_line(self.folder / 'sidecar.log')}")
 
     # The people. --------------------------------------------------------------------------------------------------------
 

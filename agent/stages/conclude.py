@@ -16,6 +16,7 @@ from agent.stages.advise import advise
 from agent.stages.gather import read_metrics
 from agent.stages.plot import plot
 from agent.stages.recount import recount
+from agent.stages.unseen import unseen
 from sidecar.contract import Plan
 
 
@@ -212,4 +213,4 @@ def _unknowns(
         told.extend(f"{look.description}: could not be seen: {look.detail}" for look in round_.observations if look.seen is None)
         if round_.end == "unavailable":
             told.append(f"what became of plan {round_.attempt}: {round_.note}")
-    return tuple(dict.fromkeys(told))
+    return unseen(told)
