@@ -59,7 +59,7 @@ async def workshop(settings: Settings, source: Source | None = None, *, unattend
             events=events,
             clock=clock,
             investigator=await investigator(settings, reader, metrics, library, SqlModelBook(database), stack),
-            witnesses=() if where.is_still else witnesses(settings, reader, stack),
+            witnesses=() if where.is_still else witnesses(settings, reader, stack, causes=library.pages),
         )
         saver = await stack.enter_async_context(checkpoints(database.place, database.line.turn))
         investigation = Investigation(means, saver, bounds=_bounds(settings, unattended=unattended))

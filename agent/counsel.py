@@ -24,6 +24,7 @@ from agent.toolsets.grafana import GrafanaEyes
 from agent.toolsets.http_reading import HttpSource
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.loki_eyes import LokiEyes
+from agent.toolsets.mcp_servers import read_servers
 from agent.toolsets.measurements import MetricEyes
 from agent.toolsets.objects import ObjectEyes
 from agent.toolsets.prometheus_eyes import PrometheusEyes
@@ -91,7 +92,7 @@ async def _mcp(path: Path | None) -> tuple[Toolset, ...]:
     if path is None:
         return (_Off("mcp", "no MCP servers are declared (LESTRADE_MCP_FILE)"),)
     try:
-        from agent.toolsets.mcp import McpEyes, read_servers  # noqa: PLC0415  an extra that not every installation has
+        from agent.toolsets.mcp import McpEyes  # noqa: PLC0415  an extra that not every installation has
     except ImportError:
         return (_Off("mcp", "the MCP library is not installed: pip install 'lestrade[mcp]'"),)
     return tuple(await asyncio.gather(*(McpEyes.look(server) for server in read_servers(path))))

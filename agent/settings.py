@@ -130,8 +130,14 @@ class Settings(BaseSettings):
     jaeger_url: str = Field("", description="Jaeger, asked for requests that failed or took long; empty: none")
     grafana_url: str = Field("", description="Grafana, asked for annotations: what was marked as deployed; empty: none")
     grafana_token_file: Path | None = Field(None, description="file with a Grafana token that may read annotations")
-    endpoints_file: Path | None = Field(None, description="YAML file with HTTP endpoints that a model may read, allow-listed")
-    mcp_file: Path | None = Field(None, description="YAML file with MCP servers whose reading tools a model may use, pinned")
+    endpoints_file: Path | None = Field(
+        None,
+        description="YAML file with HTTP endpoints that a model may read, allow-listed, and what is asked of them without one",
+    )
+    mcp_file: Path | None = Field(
+        None,
+        description="YAML file with MCP servers whose reading tools a model may use, pinned, and what is asked of them without one",
+    )
     model: str = Field("", description="language model to ask besides the offline reasoner; empty: none is asked")
     model_url: str = Field("", description="OpenAI-compatible server of the model (base URL); empty: api.openai.com")
     model_key_file: Path | None = Field(None, description="file with the model server's key; not needed where it asks for none")

@@ -1,4 +1,5 @@
-"""`lestrade toolsets`: what a language model may look at, and what is off and why. Reads no cluster."""
+"""`lestrade toolsets`: what a language model may look at, and what is off and why; which questions are declared that are asked
+without one. Reads no cluster."""
 
 import sys
 from contextlib import AsyncExitStack
@@ -19,13 +20,15 @@ from agent.ports.toolset import View
 from agent.rendering.safety import one_line
 from agent.runbooks import load_library
 from agent.settings import Settings
+from agent.toolsets.declared_witness import DeclaredWitness
+from agent.witnesses import declared
 
 
 def show(*, snapshot: Path | None, context: str, as_json: bool, config: Path | None) -> int:
     settings = settings_from(config)
-    rows = run(_rows(settings, Source(snapshot=snapshot, context=context)), interrupted="")
+    rows, asks = run(_rows(settings, Source(snapshot=snapshot, context=context)), interrupted="")
     if as_json:
-        sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(orjson.dumps([*rows, *asks], option=orjson.OPT_INDENT_2).decode() + "\n")
         return 0
     out = Console(highlight=False, soft_wrap=True)
     asked = f"asked by {settings.model}" if settings.model else "no model is set (LESTRADE_MODEL): nobody asks them"
@@ -33,12 +36,17 @@ def show(*, snapshot: Path | None, context: str, as_json: bool, config: Path | N
     for row in rows:
         line = Text(f"{row['name']:<16}", style="bold")
         line.append("on   " if not row["why_off"] else "off  ", style="green" if not row["why_off"] else "yellow")
-        line.append(one_line(str(row["why_off"]) or ", ".join(str(one["name"]) for one in _tools(row))))
+        line.append(one_line(str(row["why_off"]) or ", ".join(str(one["name"]) for one in _listed(row, "tools"))))
+        out.print(line)
+    for ask in asks:
+        line = Text(f"{ask['name']:<16}", style="bold")
+        line.append("asks " if not ask["why_off"] else "off  ", style="green" if not ask["why_off"] else "yellow")
+        line.append(one_line(str(ask["why_off"]) or "; ".join(str(one["settles"]) for one in _listed(ask, "asks"))))
         out.print(line)
     return 0
 
 
-async def _rows(settings: Settings, source: Source) -> list[dict[str, object]]:
+async def _rows(settings: Settings, source: Source) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     now = datetime.now(UTC)
     view = View(observed=Observed(now=now), series=(), window=Window(start=now, end=now), namespaces=())
     async with AsyncExitStack() as stack:
@@ -49,7 +57,9 @@ async def _rows(settings: Settings, source: Source) -> list[dict[str, object]]:
             reader, metrics = await stack.enter_async_context(eyes(settings, source))
         except InputError as exc:
             why = str(exc)
-        found = await toolsets(settings, reader, metrics, load_library(settings.runbooks), stack)
+        library = load_library(settings.runbooks)
+        asks = [_asks(one) for one in declared(settings, stack, causes=library.pages)]
+        found = await toolsets(settings, reader, metrics, library, stack)
         rows: list[dict[str, object]] = [
             {
                 "name": one.name,
@@ -58,9 +68,16 @@ async def _rows(settings: Settings, source: Source) -> list[dict[str, object]]:
             }
             for one in found
         ]
-    return [{"name": "kubernetes", "why_off": why, "tools": []}, *rows] if reader is None else rows
+    return [{"name": "kubernetes", "why_off": why, "tools": []}, *rows] if reader is None else rows, asks
 
 
-def _tools(row: dict[str, object]) -> list[dict[str, object]]:
-    tools = row["tools"]
-    return tools if isinstance(tools, list) else []
+def _asks(one: DeclaredWitness) -> dict[str, object]:
+    """What is declared to be asked of a source without a model."""
+    asks = [question.ask for question in one.questions]
+    told = [{"settles": ask.settles, "causes": list(ask.causes), "kinds": list(ask.kinds), "when": ask.when} for ask in asks]
+    return {"name": one.name, "why_off": one.why_off, "tools": [], "asks": told}
+
+
+def _listed(row: dict[str, object], key: str) -> list[dict[str, object]]:
+    found = row[key]
+    return found if isinstance(found, list) else []

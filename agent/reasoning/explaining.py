@@ -8,7 +8,7 @@ from agent.checks import weight_of
 from agent.checks.traced import cleared
 from agent.domain.finding import Changed, Finding, RankedCause
 from agent.domain.objects import Ref, Series
-from agent.reasoning.testifying import also_seen
+from agent.reasoning.testifying import also_seen, spoken
 from agent.signals.changes import Change, changes
 from agent.signals.golden import unit_of
 from agent.signals.masking import safe
@@ -71,6 +71,8 @@ def because(
     reasons += _needs_are_well(finding, topology, active)
     if answers := cleared(topology).get(topology.unit(finding.subject), ""):
         reasons.append(f"against it: {answers}")
+    reasons += [f"for it: {one.text} ({one.source})" for one in spoken(finding, "supports", topology)]
+    reasons += [f"against it: {one.text} ({one.source})" for one in spoken(finding, "excludes", topology)]
     change = change_before(finding, topology)
     if change is not None:
         reasons.append(f"changed before it began: {change.about}, {change.what}, by {change.who}, {change.at:%Y-%m-%d %H:%M:%S}Z")
@@ -105,14 +107,17 @@ def explained_by(finding: Finding, by: Finding, topology: Topology) -> str:
 
 def less_likely(finding: Finding, first: RankedCause, near: float, nearest: float, topology: Topology) -> str:
     """Why a finding that nothing explains is not among the causes."""
-    if near < nearest - 0.15:
+    against = spoken(finding, "excludes", topology)
+    if against:
+        why = f"{against[0].source} says against it: {against[0].text}"
+    elif near < nearest - 0.15:
         why = "it has less to do with what was asked"
     elif weight_of(finding) < weight_of(first.finding):
         why = "it says less by itself"
     else:
         why = "more has been found for others"
     answers = cleared(topology).get(topology.unit(finding.subject), "")
-    return f"less likely than {first.finding.id}: {why}{f'; {safe(answers)}' if answers else ''}"
+    return f"less likely than {first.finding.id}: {safe(why)}{f'; {safe(answers)}' if answers else ''}"
 
 
 def stale(finding: Finding, begun: str) -> str:

@@ -15,7 +15,7 @@ from agent.reasoning.focus import Focus
 from agent.reasoning.healthy import healthy, how_it_stands
 from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.ranking import Ranking, rank, relevance, victims
-from agent.reasoning.testifying import onset
+from agent.reasoning.testifying import onset, spoken, told_beside
 from agent.signals.masking import safe
 from agent.topology import Topology
 from agent.topology.fields import name_of, ref_of
@@ -68,7 +68,12 @@ def judge(case: Case) -> Diagnosis:
     unheard = _unheard(case)
     if unheard:
         return _not_heard(unheard, ranking, case, wants)
-    return healthy(case.findings, ranking, topology, focus, missing, wants)
+    well = healthy(case.findings, ranking, topology, focus, missing, wants)
+    told = told_beside(topology)
+    if not told:
+        return well
+    words = f"{well.statement} Beside the cluster it says: {'; '.join(told[:2])}."
+    return replace(well, statement=safe(words, limit=4000), looked_at=(*well.looked_at, *told))
 
 
 def _unheard(case: Case) -> list[Ref]:
@@ -118,6 +123,10 @@ def _fault(ranking: Ranking, topology: Topology, missing: tuple[str, ...], wants
     sentences = [cause.finding.statement for cause in causes]
     others = [one for one in hit if one.kind != "Pod" and one not in {cause.finding.subject for cause in causes}]
     unsaid = [one for one in others if one.name not in first.statement]
+    sentences += [
+        f"Against it speaks {one.source}: {one.text.rstrip('.')}."
+        for one in spoken(first, "excludes", topology)[:2]
+    ]  # fmt: skip
     if unsaid:
         sentences.append(f"Also affected: {', '.join(str(one) for one in unsaid[:5])}.")
     return Diagnosis(

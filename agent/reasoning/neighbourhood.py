@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from agent.domain.finding import Diagnosis
 from agent.domain.incident import Incident, Window
 from agent.domain.objects import Ref
-from agent.domain.testimony import Matter
+from agent.domain.testimony import Matter, Suspect
 from agent.ports.cluster import Observed
 from agent.reasoning.questions import understand
 from agent.topology import Topology, build
+from agent.topology.fields import name_of, text
 from agent.topology.graph import Edge
+from agent.topology.pods import is_ready
 from agent.topology.traced import names_of
 
-MOST_UNITS, MOST_SERVICES, MOST_GONE = 30, 8, 10
+MOST_UNITS, MOST_SERVICES, MOST_GONE, MOST_SUSPECTS = 30, 8, 10, 4
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod")
 _NEEDED = (*_RUNNING, "Service", "Node", "PersistentVolumeClaim")
 _OF_CALLS = frozenset(
@@ -48,6 +51,38 @@ def neighbourhood(
         is_open=diagnosis.outcome == "unknown",
         is_about_calls=calls,
         only_changes=only_changes,
+        suspects=() if only_changes else _suspects(diagnosis, near, topology),
+    )
+
+
+def _suspects(diagnosis: Diagnosis, near: Iterable[Ref], topology: Topology) -> tuple[Suspect, ...]:
+    """The causes; where none is known, what is in trouble or was asked about."""
+    if not diagnosis.causes:
+        return tuple(_suspect(one, (one,), topology) for one in list(dict.fromkeys(near))[:MOST_SUSPECTS])
+    return tuple(
+        replace(
+            _suspect(found.subject, (found.subject, *found.affects), topology),
+            finding=found.id,
+            cause=found.cause,
+            state=found.state,
+            params=found.params,
+        )
+        for found in (cause.finding for cause in diagnosis.causes[:MOST_SUSPECTS])
+    )
+
+
+def _suspect(about: Ref, suffering: Iterable[Ref], topology: Topology) -> Suspect:
+    """With the workload that it is or hits, and of its pods the first that is not ready."""
+    units = [topology.unit_of_name(one) for one in suffering]
+    unit = next((one for one in units if one.kind in _RUNNING), None)
+    pods = sorted(topology.pods_of(unit), key=lambda one: (is_ready(one), name_of(one))) if unit is not None else []
+    node = about.name if about.kind == "Node" else text(pods[0], "spec", "nodeName") if pods else ""
+    return Suspect(
+        about=about,
+        namespace=about.namespace or (unit.namespace if unit is not None else ""),
+        workload=unit.name if unit is not None else "",
+        pod=name_of(pods[0]) if pods else "",
+        node=node,
     )
 
 

@@ -16,6 +16,7 @@ from agent.domain.objects import Ref
 from agent.reasoning.explaining import because, change_before, changed, explained_by, less_likely, stale
 from agent.reasoning.focus import Focus
 from agent.reasoning.symptoms import suits
+from agent.reasoning.testifying import spoken
 from agent.topology import Topology
 from agent.topology.fields import text
 from agent.topology.pods import is_ready
@@ -28,6 +29,8 @@ SOON = timedelta(minutes=15)  # a change that near before a finding speaks for i
 LONG = timedelta(hours=6)  # what was there so much longer than the trouble did not begin it
 SPREADING = frozenset({"connection-pool-exhausted", "server-limit-reached"})  # who waits for another's has the same trouble
 ANNOUNCED = frozenset({"node-going-away", "api-version-going-away"})  # what is yet to come accounts for nothing that is
+EXCLUDED = 1.0  # what a source takes from a finding that says against it, in the score
+DOUBTED = 0.6  # and of its confidence it leaves so much
 VAGUE = 0.39  # up to this weight a finding says that something is wrong with a workload rather than what
 
 
@@ -218,7 +221,14 @@ def _score(finding: Finding, near: float, explained: int, topology: Topology, be
         value -= 0.08  # later than the trouble; conditions come late, so it is no proof
     if cleared(topology) and topology.unit(finding.subject) in cleared(topology):
         value -= 0.15  # the requests that went wrong went well there
-    return value
+    return value + _spoken_for(finding, topology)
+
+
+def _spoken_for(finding: Finding, topology: Topology) -> float:
+    """What declared sources say is more than a tie-break for a finding; against it, more than any weight of its own."""
+    if spoken(finding, "excludes", topology):
+        return -EXCLUDED
+    return 0.1 if spoken(finding, "supports", topology) else 0.0
 
 
 def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rivals: int, gaps: int, topology: Topology) -> float:
@@ -226,6 +236,7 @@ def _confidence(finding: Finding, near: float, explained: tuple[str, ...], rival
     what was not seen."""
     value = 0.55 * weight_of(finding) + 0.1 * min(len(finding.quotes), 2) + 0.05 * min(len(explained), 3) + 0.2 * near
     value += 0.03 if change_before(finding, topology, within=SOON) is not None else 0.0
+    value *= DOUBTED if spoken(finding, "excludes", topology) else 1.0
     value = min(value, 0.99) - 0.08 * min(rivals - 1, 3) - 0.02 * min(gaps, 5)  # however much speaks for it, a gap shows
     return round(max(0.05, min(0.99, value)), 2)
 

@@ -9,6 +9,7 @@ from agent.checks.traced import ended, quotes, turns
 from agent.domain.finding import Finding, Quote
 from agent.domain.incident import Alert
 from agent.domain.objects import Ref
+from agent.domain.testimony import Statement, Verdict
 from agent.reasoning.alerted import objects_of
 from agent.reasoning.focus import Focus
 from agent.signals import releases
@@ -39,10 +40,19 @@ def _with_words(finding: Finding, topology: Topology, alerts: dict[Ref, list[Ale
         more += list(_of_changes(finding, {unit, finding.subject}, topology))[:MOST]
     own = [quote for one in ended(topology) if one.unit == unit for quote in quotes(one)]
     more += own[-MOST:]
+    more += [
+        Quote(source=one.source, about=one.about, text=f"{one.settles}: {one.text}")
+        for one in spoken(finding, "supports", topology)[:MOST]
+    ]
     kept = _keepers(topology)
     before = [_from_its_keeper(one, kept) for one in finding.quotes]
     have = {(one.source, one.text) for one in before}
     return replace(finding, quotes=(*before, *(one for one in more if (one.source, one.text) not in have)))
+
+
+def spoken(finding: Finding, verdict: Verdict, topology: Topology) -> list[Statement]:
+    """What sources say for a finding, or against it, whose answers an operator has declared the meaning of."""
+    return [one for one in topology.testimony.statements if one.finding == finding.id and one.verdict == verdict]
 
 
 def _keepers(topology: Topology) -> dict[Ref, str]:
@@ -99,7 +109,7 @@ def _of_changes(finding: Finding, about: set[Ref], topology: Topology) -> Iterat
 
 def also_seen(topology: Topology) -> tuple[str, ...]:
     """What the other sources were seen to say, in sentences, for the list of what was looked at."""
-    return tuple(safe(one) for one in (*_alerts(topology), *_traces(topology), *_marks(topology)))
+    return tuple(safe(one) for one in (*_alerts(topology), *_traces(topology), *_marks(topology), *told_beside(topology)))
 
 
 def _alerts(topology: Topology) -> Iterator[str]:
@@ -133,3 +143,9 @@ def _marks(topology: Topology) -> Iterator[str]:
         last = marks[0]
         words = " ".join(last.text.split())[:120]
         yield f"marks on the time line: {len(marks)}, the last {words} at {last.at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def told_beside(topology: Topology) -> tuple[str, ...]:
+    """What declared sources tell that is neither for nor against a finding."""
+    told = (f"{one.source}, {one.settles}: {one.text}" for one in topology.testimony.statements if one.verdict == "tells")
+    return tuple(dict.fromkeys(safe(one) for one in told))

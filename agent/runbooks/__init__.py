@@ -1,7 +1,7 @@
 """Runbooks: pages of knowledge as data, and pure functions from a cause and a page to concrete remedies."""
 
 from agent.runbooks.asking import about_alert, about_finding
-from agent.runbooks.conditions import Condition, compile_condition
+from agent.runbooks.conditions import Condition, compile_condition, compile_expression
 from agent.runbooks.detecting import own_causes
 from agent.runbooks.linting import lint
 from agent.runbooks.pages import Library, load_library, load_own_causes, read_library, shipped_folder
@@ -17,6 +17,7 @@ __all__ = [
     "about_finding",
     "candidates",
     "compile_condition",
+    "compile_expression",
     "lint",
     "load_library",
     "load_own_causes",

@@ -8,11 +8,17 @@ endpoints:
     methods: [GET, HEAD]                  # these two are all that is offered
     description: health of the checkout
     token_file: /run/secrets/checkout     # a bearer token, where one is wanted
+    asks:                                 # what its answers mean to the checks (`declaring` has the rest of it)
+      - settles: whether the checkout is well
+        path: /status/{workload}
+        query: {since: "{from}"}
+        reads: [{when: 'answer.state != "ok"', says: "it calls itself {answer.state}"}]
 ```
 """
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,14 +26,27 @@ from urllib.parse import urlsplit
 
 import httpx
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agent.errors import InputError, ToolRefused
+from agent.errors import InputError, ReadRefused, ToolRefused
 from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
+from agent.toolsets.declared_witness import SECONDS, Answered, Declared, DeclaredWitness, Reach, Request
+from agent.toolsets.declaring import Ask, Compile, question, unknown_places
 from agent.toolsets.http_reading import HttpSource
 
 MOST_BYTES = 200_000
 _PATH = re.compile(r"^/[A-Za-z0-9._~!$&'()+,;=:@/-]*$")  # no escapes, no query, nothing that means another place elsewhere
+
+
+class EndpointAsk(Ask):
+    path: Annotated[str, Field(max_length=300)]
+    query: Annotated[dict[str, str], Field(default_factory=dict, max_length=10)]
+
+    @model_validator(mode="after")
+    def _has_places_that_are_known(self) -> "EndpointAsk":
+        if fault := next(unknown_places([self.path, dict(self.query)]), ""):
+            raise ValueError(fault)
+        return self
 
 
 class Endpoint(BaseModel):
@@ -39,6 +58,17 @@ class Endpoint(BaseModel):
     methods: Annotated[tuple[Literal["GET", "HEAD"], ...], Field(min_length=1)] = ("GET",)
     description: str = ""
     token_file: Path | None = None
+    asks: Annotated[tuple[EndpointAsk, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _asks_only_what_is_allowed(self) -> "Endpoint":
+        for place, one in enumerate(self.asks):
+            path = re.sub(r"\{[a-z_]+\}", "1", one.path)
+            if "GET" not in self.methods or not self.allows(path):
+                raise ValueError(
+                    f"asks.{place}.path: GET {one.path} is not allowed: add it to paths (* is one segment) and methods"
+                )
+        return self
 
     @field_validator("url")
     @classmethod
@@ -68,7 +98,7 @@ class _File(BaseModel):
     endpoints: tuple[Endpoint, ...] = ()
 
 
-class Request(Arguments):
+class Wanted(Arguments):
     path: str = Field(max_length=500, description="one of the paths that are allowed")
     method: Literal["GET", "HEAD"] = "GET"
 
@@ -88,7 +118,7 @@ class EndpointEyes:
 
 
 def _tool(endpoint: Endpoint, source: HttpSource) -> Tool:
-    async def work(asked: Request) -> Sighting:
+    async def work(asked: Wanted) -> Sighting:
         if asked.method not in endpoint.methods or not endpoint.allows(asked.path):
             allowed = f"{', '.join(endpoint.methods)} of {', '.join(endpoint.paths)}"
             raise ToolRefused(f"http_{endpoint.name}: {asked.method} {asked.path} is not allowed; allowed: {allowed}")
@@ -97,7 +127,9 @@ def _tool(endpoint: Endpoint, source: HttpSource) -> Tool:
         return Sighting(source=f"http: {asked.method} {endpoint.name} {asked.path}", text=text, missing=missing)
 
     told = f"{endpoint.description or endpoint.url} Paths: {', '.join(endpoint.paths)} (* is one segment)"
-    return tool(f"http_{endpoint.name}", told, Request, work)
+    if endpoint.asks:
+        told += f" Good for: {'; '.join(f'{one.settles} ({one.path})' for one in endpoint.asks)}"
+    return tool(f"http_{endpoint.name}", told, Wanted, work)
 
 
 def read_endpoints(path: Path | None, stack: AsyncExitStack, *, client: httpx.AsyncClient | None = None) -> EndpointEyes:
@@ -110,6 +142,56 @@ def read_endpoints(path: Path | None, stack: AsyncExitStack, *, client: httpx.As
         stack.push_async_callback(source.close)
         declared.append((one, source))
     return EndpointEyes(declared)
+
+
+def endpoint_witnesses(
+    path: Path | None,
+    stack: AsyncExitStack,
+    *,
+    compiled: Compile,
+    causes: Collection[str] = (),
+    client: httpx.AsyncClient | None = None,
+    seconds: float = SECONDS,
+) -> tuple[DeclaredWitness, ...]:
+    """Those endpoints that something is declared to be asked of. Raises InputError that names the file and what is wrong."""
+    found = []
+    for place, one in enumerate(_read(path).endpoints if path is not None else ()):
+        if not one.asks:
+            continue
+        try:
+            questions = [
+                question(ask, f"endpoints.{place}.asks.{number}", compiled, causes) for number, ask in enumerate(one.asks)
+            ]
+        except InputError as exc:
+            raise InputError(f"endpoints file {path}: {exc}") from None
+        declared = [
+            Declared(question=asked, what=ask.path, arguments=dict(ask.query))
+            for asked, ask in zip(questions, one.asks, strict=True)
+        ]
+        source = HttpSource(f"endpoint {one.name}", one.url, token_file=one.token_file, client=client)
+        stack.push_async_callback(source.close)
+        found.append(DeclaredWitness("http", one.name, declared, _reach(one, source, seconds)))
+    return tuple(found)
+
+
+def _reach(endpoint: Endpoint, source: HttpSource, seconds: float) -> Reach:
+    async def one(request: Request) -> Answered:
+        if not endpoint.allows(request.what):
+            return Answered(refused=f"GET {request.what} is not allowed; allowed: {', '.join(endpoint.paths)}")
+        try:
+            async with asyncio.timeout(seconds):
+                params = {key: str(value) for key, value in request.arguments.items()}
+                status, text = await source.answer(request.what, params, most_bytes=MOST_BYTES)
+        except ReadRefused as exc:
+            return Answered(refused=str(exc))
+        except TimeoutError:
+            return Answered(refused=f"no answer within {seconds:g} s")
+        return Answered(text=text, status=status, refused="" if 200 <= status < 300 else f"it answers HTTP {status}")
+
+    async def reach(requests: Sequence[Request]) -> Sequence[Answered]:
+        return await asyncio.gather(*(one(request) for request in requests))
+
+    return reach
 
 
 def _read(path: Path) -> _File:

@@ -39,18 +39,27 @@ class HttpSource:
     async def text(
         self, path: str, params: Params | None = None, *, method: Literal["GET", "HEAD"] = "GET", most_bytes: int = MOST_BYTES
     ) -> str:
+        status, body = await self.answer(path, params, method=method, most_bytes=most_bytes)
+        if not 200 <= status < 300:
+            raise ReadRefused(f"{self._where} answers HTTP {status}")
+        return body
+
+    async def answer(
+        self, path: str, params: Params | None = None, *, method: Literal["GET", "HEAD"] = "GET", most_bytes: int = MOST_BYTES
+    ) -> tuple[int, str]:
+        """The status, whichever it is, and the text; of a status that is no success at most `most_bytes` of it."""
         body, url, asked = bytearray(), f"{self._url}{path}", dict(params or {})
         try:
             async with self._http.stream(method, url, params=asked, headers=self._headers) as answer:
-                if not answer.is_success:
-                    raise ReadRefused(f"{self._where} answers HTTP {answer.status_code}")
                 async for chunk in answer.aiter_bytes():
                     body += chunk
                     if len(body) > most_bytes:
+                        if not answer.is_success:
+                            break
                         raise ReadRefused(f"{self._where} answers with more than {most_bytes} bytes: ask for less")
+                return answer.status_code, body[:most_bytes].decode(errors="replace")
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise ReadRefused(f"{self._where} does not answer ({type(exc).__name__})") from None
-        return body.decode(errors="replace")
 
     async def close(self) -> None:
         await self._http.aclose()

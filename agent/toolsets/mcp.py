@@ -1,63 +1,30 @@
 """MCP servers as toolsets: each pinned by a digest of its tools' schemas, and only tools that read, unless others are listed.
 
-```yaml
-servers:
-  - name: tickets
-    url: http://127.0.0.1:9000/mcp        # Streamable HTTP; or command: [program, argument]
-    digest: 4f0c...                       # `lestrade toolsets` says which; another one switches the server off
-    tools: [create_comment]               # used although the server does not call them read-only
-```
-A connection lives for one question: what the tools are is looked at each time, so that they cannot change behind the pin.
+A connection lives for one question, or for the declared questions of one run: what the tools are is looked at each time, so that
+they cannot change behind the pin.
 """
 
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Collection, Sequence
 
 import orjson
-import yaml
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.types import TextContent
+from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as Offered
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agent.errors import InputError, ReadRefused, ToolRefused
+from agent.errors import ReadRefused, ToolRefused
 from agent.ports.toolset import Sighting, Tool, View
 from agent.signals.masking import mask
+from agent.toolsets.declared_witness import SECONDS as SECONDS_UNASKED
+from agent.toolsets.declared_witness import Answered, Reach, Request
+from agent.toolsets.mcp_servers import Server
+from sidecar.contract import Json
 
 SECONDS = 15.0
 MOST_LETTERS = 400_000
 _UNSAID = re.compile(r"[^A-Za-z0-9_-]")  # models refuse every tool of a request where one has such a name
-
-
-class Server(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-    url: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
-    command: tuple[str, ...] = ()
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
-    tools: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _is_one_place(self) -> "Server":
-        if bool(self.url) == bool(self.command):
-            raise ValueError("either url or command")
-        return self
-
-    @property
-    def place(self) -> str | StdioServerParameters:
-        # A program of the operator's; it gets none of our environment beyond what the library passes on.
-        return self.url or StdioServerParameters(command=self.command[0], args=list(self.command[1:]))
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    servers: tuple[Server, ...] = ()
 
 
 class McpEyes:
@@ -106,21 +73,6 @@ class McpEyes:
         return Tool(name=name, description=(offered.description or "")[:800], schema=offered.input_schema, run=run)
 
 
-def read_servers(path: Path | None) -> tuple[Server, ...]:
-    """Raises InputError that names the file and what is wrong in it."""
-    if path is None:
-        return ()
-    try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).servers
-    except OSError as exc:
-        raise InputError(f"MCP file {path}: {exc.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise InputError(f"MCP file {path}: not YAML: {str(exc).splitlines()[0]}") from None
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"MCP file {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
 def digest_of(offered: Sequence[Offered]) -> str:
     """SHA-256 over names, descriptions, schemas and what the tools say of themselves, in order of name."""
     document = [
@@ -134,27 +86,72 @@ def _reads(offered: Offered) -> bool:
     return offered.annotations is not None and offered.annotations.read_only_hint is True
 
 
+def reach_of(server: Server, seconds: float = SECONDS_UNASKED) -> Reach:
+    """The declared questions of one run, over one connection."""
+
+    async def reach(requests: Sequence[Request]) -> Sequence[Answered]:
+        found = dict[int, Answered]()
+        why = f"no answer within {seconds:g} s"
+        try:
+            async with asyncio.timeout(seconds), Client(_place(server), read_timeout_seconds=seconds) as client:
+                offered = await _all(client)
+                is_pinned = bool(server.digest) and digest_of(offered) == server.digest
+                if not is_pinned:
+                    why = "its tools are not those that were pinned (`lestrade toolsets` says which they are)"
+                usable = {one.name for one in offered if _reads(one) or one.name in server.tools}
+                for place, one in enumerate(requests if is_pinned else ()):
+                    found[place] = await _heard(client, one, usable)
+        except Exception as exc:  # noqa: BLE001  the transports raise what they like, in groups; what was heard is kept
+            why = why if _first(exc) in ("TimeoutError", "CancelledError") else f"it does not answer ({_first(exc)})"
+        return [found.get(place, Answered(refused=why)) for place in range(len(requests))]
+
+    return reach
+
+
+async def _heard(client: Client, request: Request, usable: Collection[str]) -> Answered:
+    if request.what not in usable:
+        return Answered(refused=f"it offers no tool {request.what} that only reads (or that `tools` lists)")
+    try:
+        result = await client.call_tool(request.what, dict(request.arguments))
+    except MCPError as exc:
+        return Answered(refused=mask(str(exc))[:200])
+    said = _said(result)
+    return Answered(refused=f"the tool says that it failed: {mask(said)[:200]}") if result.is_error else Answered(text=said)
+
+
 async def _offered(server: Server) -> list[Offered]:
     try:
-        async with asyncio.timeout(SECONDS), Client(server.place, read_timeout_seconds=SECONDS) as client:
+        async with asyncio.timeout(SECONDS), Client(_place(server), read_timeout_seconds=SECONDS) as client:
             return await _all(client)
     except Exception as exc:  # noqa: BLE001  the transports raise what they like, in groups
         raise ReadRefused(f"MCP server {server.name} at {_where(server)} does not answer ({_first(exc)})") from None
 
 
-async def _called(server: Server, name: str, arguments: dict[str, Any]) -> str:
+async def _called(server: Server, name: str, arguments: dict[str, Json]) -> str:
     try:
-        async with asyncio.timeout(2 * SECONDS), Client(server.place, read_timeout_seconds=SECONDS) as client:
+        async with asyncio.timeout(2 * SECONDS), Client(_place(server), read_timeout_seconds=SECONDS) as client:
             if digest_of(await _all(client)) == server.digest:
                 result = await client.call_tool(name, arguments)
-                parts = [part.text for part in result.content if isinstance(part, TextContent)]
-                said = "\n".join(parts)[:MOST_LETTERS]
+                said = _said(result)
                 return f"the tool says that it failed: {said}" if result.is_error else said
     except MCPError as exc:
         raise ReadRefused(f"MCP server {server.name}: {mask(str(exc))[:200]}") from None
     except Exception as exc:  # noqa: BLE001  the transports raise what they like, in groups
         raise ReadRefused(f"MCP server {server.name} does not answer ({_first(exc)})") from None
     raise ReadRefused(f"MCP server {server.name}: its tools are not those that were pinned")
+
+
+def _said(result: CallToolResult) -> str:
+    """Its text; where there is none, what it gives as JSON beside it."""
+    words = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+    if not words and result.structured_content is not None:
+        words = orjson.dumps(result.structured_content).decode()
+    return words[:MOST_LETTERS]
+
+
+def _place(server: Server) -> str | StdioServerParameters:
+    # A program of the operator's; it gets none of our environment beyond what the library passes on.
+    return server.url or StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
 
 
 async def _all(client: Client) -> list[Offered]:

@@ -20,7 +20,7 @@ def close(ticket: str) -> str:
     return f"{ticket} closed"
 
 
-if len(sys.argv) > 1:
+if __name__ == "__main__" and len(sys.argv) > 1:
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def new_one() -> str:

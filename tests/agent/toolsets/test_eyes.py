@@ -25,7 +25,8 @@ from agent.toolsets.http_reading import HttpSource
 from agent.toolsets.kinds import path_of
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.loki_eyes import LokiEyes
-from agent.toolsets.mcp import McpEyes, Server, read_servers
+from agent.toolsets.mcp import McpEyes
+from agent.toolsets.mcp_servers import Server, read_servers
 from agent.toolsets.measurements import MetricEyes
 from agent.toolsets.objects import ObjectEyes
 from agent.toolsets.prometheus_eyes import PrometheusEyes
