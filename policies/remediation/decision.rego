@@ -33,13 +33,20 @@ decision := {
 	"reasons": [reason | some reason in grounds],
 	"approvals": approvals,
 	"lease_seconds": data.remediation.lasting.seconds,
+	"lease_ends": data.remediation.lasting.why,
 	"environment": data.remediation.environment.of_plan,
 } if {
 	passes
 	count(grounds) > 0
 }
 
-decision := {"verdict": "allow", "reasons": [], "approvals": null, "lease_seconds": data.remediation.lasting.seconds} if {
+decision := {
+	"verdict": "allow",
+	"reasons": [],
+	"approvals": null,
+	"lease_seconds": data.remediation.lasting.seconds,
+	"lease_ends": data.remediation.lasting.why,
+} if {
 	passes
 	count(grounds) == 0
 }

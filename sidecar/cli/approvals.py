@@ -135,6 +135,7 @@ def _page(view: Any) -> str:
         f"plan        {view['plan']}",
         f"incident    {view['incident']} in cluster {view['cluster']}",
         f"state       {view['state']}, until {view['expires_at'][:19]}Z",
+        *([f"little time {view['lease_ends']}"] if view.get("lease_ends") else []),
         f"wanted      {view['count']} of: {', '.join(view['roles'])}",
         f"policy      {view['revision']}",
         f"hypothesis  (the agent's words) {' '.join(view['hypothesis'].split())}",

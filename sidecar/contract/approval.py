@@ -39,7 +39,8 @@ class ApprovalView(Message):
     `hypothesis` is the agent's text and is shown as such. `evidence`: "<id> sha256:<hash>" of what the plan cites.
     `observed`: what the sidecar itself sees of the cause's subject now. `blast_radius`: what is touched, counted.
     `final`: what cannot be undone. `grounds`: why people are asked. `dry_run`: whether the diffs are those of the API
-    server's own dry run, and if not, why. `basis`: what the agent says that cause and action rest on.
+    server's own dry run, and if not, why. `basis`: what the agent says that cause and action rest on. `lease_ends`: why the time
+    for it is shorter than usual, "" where it is not.
     """
 
     plan: Sha256
@@ -65,6 +66,7 @@ class ApprovalView(Message):
     answers: tuple[Answer, ...] = ()
     dry_run: Line = ""
     basis: Literal["checks", "model"] = "checks"
+    lease_ends: Line = ""
 
 
 class ApprovalRequest(Message):

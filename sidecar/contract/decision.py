@@ -45,7 +45,8 @@ class ApprovalsWanted(Message):
 class Decision(Message):
     """The verdict on one plan. allow: may be leased at once. review: after approvals. deny: not as it stands.
 
-    `environment`: the strictest one that the rules took the plan's targets for, where they say it.
+    `environment`: the strictest one that the rules took the plan's targets for, where they say it. `lease_ends`: why a lease
+    lasts less than usual, where it does.
     """
 
     plan: Sha256
@@ -54,6 +55,7 @@ class Decision(Message):
     approvals: ApprovalsWanted | None = None
     lease_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
     revision: Annotated[str, StringConstraints(max_length=80)]
+    lease_ends: Line = ""
     environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,63}$")] = ""
     facts: Sha256
     decided_at: AwareDatetime

@@ -85,6 +85,7 @@ def view_of(entry: approvals.Entry, answers: tuple[Answer, ...] = ()) -> Approva
         answers=tuple(_readable(answer) for answer in answers),
         dry_run=entry.shown.dry_run,
         basis=entry.plan.basis,
+        lease_ends=escaped(entry.decision.lease_ends)[:500],
     )
 
 

@@ -40,6 +40,7 @@ class Expected(_Strict):
     fix: dict[str, Json] | None = None
     approvals: dict[str, Json] | None = None
     lease_seconds: int | None = None
+    lease_ends: str | None = None
 
 
 class CaseText(_Strict):
@@ -101,6 +102,8 @@ def failure(case: Case, engine: Engine) -> str:
         return f"approvals are {answer.get('approvals')} instead of {expected.approvals}"
     if expected.lease_seconds is not None and answer.get("lease_seconds") != expected.lease_seconds:
         return f"the lease lasts {answer.get('lease_seconds')} s instead of {expected.lease_seconds}"
+    if expected.lease_ends is not None and answer.get("lease_ends") != expected.lease_ends:
+        return f"it says that {answer.get('lease_ends')}, instead of {expected.lease_ends}"
     return ""
 
 

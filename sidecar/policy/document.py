@@ -13,7 +13,7 @@ from sidecar.ports import Facts
 _HOUR = 3600.0
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = {"verdict", "reasons", "approvals", "lease_seconds"}
-_MAY = {"environment"}  # what the rules took the plan's targets for; shown to people
+_MAY = {"environment", "lease_ends"}  # what the rules took the plan's targets for, and why time is short; shown to people
 
 
 class MalformedVerdict(ValueError):
@@ -44,6 +44,7 @@ def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: dat
                     "plan": plan.digest,
                     "verdict": verdict,
                     "lease_seconds": lease_seconds,
+                    "lease_ends": value.get("lease_ends", ""),
                     "environment": value.get("environment", ""),
                     "revision": revision,
                     "facts": facts.digest,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Environment = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -66,6 +66,13 @@ class Approvals(Strict):
 
 class LeaseTerm(Strict):
     seconds: Annotated[int, Field(ge=60, le=3600)]
+    least_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+
+    @model_validator(mode="after")
+    def _least_is_no_more(self) -> "LeaseTerm":
+        if self.least_seconds > self.seconds:
+            raise ValueError("least_seconds is more than seconds: no lease would ever be given")
+        return self
 
 
 class Bounds(Strict):

@@ -2,10 +2,11 @@
 # title: Freezes and change windows
 # description: >-
 #   Nothing is changed during a freeze of the environment, under a freeze label on the namespace, or outside the
-#   environment's windows. Times come from the cluster's own clock; without it nothing is changed.
+#   environment's windows, and nothing is begun that could not be ended before. Times come from the cluster's own clock; without it nothing is changed.
 package remediation.guards.change_freeze
 
 import data.remediation.environment
+import data.remediation.lasting
 import data.remediation.plan
 
 deny contains reason if {
@@ -51,6 +52,17 @@ deny contains reason if {
 		"step": touch.step,
 		"message": concat("", [touch.target.kind, " ", touch.target.name, " is changed only inside its environment's windows, and this is not one"]),
 		"fix": {"op": "wait", "text": "submit it again inside a change window of the environment"},
+	}
+}
+
+# Between a first step and one that it needs after it nobody wants a freeze to begin.
+deny contains reason if {
+	lasting.seconds < data.platform.lease.least_seconds
+	end := lasting.soonest
+	reason := {
+		"rule": end.rule,
+		"message": concat("", ["too little time is left: ", end.why]),
+		"fix": end.fix,
 	}
 }
 

@@ -1,8 +1,8 @@
 # METADATA
 # title: Silence an alert
 # description: >-
-#   By named labels, one of which is the alert's name, and another the target's namespace or, of a node, its name. How long,
-#   how many and how bad they may be is for guards/silences.rego.
+#   By named labels, one of which is the alert's name, and another the target's namespace or, of a node, its name, with or
+#   without the port that it is measured at. How long, how many and how bad they may be is for guards/silences.rego.
 package remediation.permits.alerts
 
 import data.remediation.environment
@@ -56,4 +56,15 @@ narrow(action) if {
 	some matcher in action.matchers
 	matcher.name in {"node", "instance"}
 	matcher.value == action.target.name
+}
+
+# As Prometheus calls what it measures a node by: one value, to the letter, so it covers less than the name alone.
+narrow(action) if {
+	action.target.kind == "Node"
+	some matcher in action.matchers
+	matcher.name == "instance"
+	parts := split(matcher.value, ":")
+	count(parts) == 2
+	parts[0] == action.target.name
+	regex.match(`^[1-9][0-9]{0,4}$`, parts[1])
 }

@@ -109,8 +109,9 @@ def _facts(asked: Asked, squeeze: int) -> list[Block]:
     if grounds:
         runs.append(_named("You are asked because", kit.words(grounds, limit=600 // squeeze)))
     if asked.state == "waiting":
-        until = kit.moment(view.expires_at, WHEN)
-        runs.append(_named("Until", until, kit.words(" (no answer is a no)")))
+        runs.append(_named("Until", kit.moment(view.expires_at, WHEN), kit.words(" (no answer is a no)")))
+        if view.lease_ends:
+            runs.append(_named("Little time", kit.words(view.lease_ends, limit=400 // squeeze)))
         given = len({answer.person for answer in asked.answers if answer.verdict == "approve"})
         so_far = f", {given} so far" if given else ""
         roles = ", ".join(view.roles)

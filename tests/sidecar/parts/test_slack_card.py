@@ -225,3 +225,9 @@ def test_the_app_asks_slack_for_nothing_that_it_does_not_use():
         "token_rotation_enabled",
     }
     assert manifest["settings"]["interactivity"]["request_url"].endswith("/slack/interactions")
+
+
+def test_who_is_asked_shortly_before_a_freeze_is_told_when_it_has_to_be_over():
+    ends = "its rights end by 2026-12-19T00:00:00Z, when the freeze year end begins"
+    assert ends in words_of(message(card(asked(lease_ends=ends))))
+    assert "Little time" not in words_of(message(card(asked())))
