@@ -16,6 +16,7 @@ import structlog
 
 from sidecar.contract import Json, Lease
 from sidecar.credentials.admission import WRITES, Write
+from sidecar.credentials.likeness import unlike
 from sidecar.credentials.manifests import (
     BINDINGS,
     CLUSTER_BINDINGS,
@@ -124,9 +125,16 @@ class Issuer:
         if answer.status == 409:
             answer = decided(self._cluster.send(piece.read))
             if answer.status == 200 and not is_of_lease(answer.body, piece):
-                return Refused(status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's")
+                return Refused(
+                    status=409, detail=f"{piece.resource.plural} {piece.name} is somebody else's", code="foreign-object"
+                )
+        if answer.status not in (200, 201):
+            return Refused(status=answer.status, detail=message_of(answer))
         self._removal.seen(piece, answer)
-        return None if answer.status in (200, 201) else Refused(status=answer.status, detail=message_of(answer))
+        if parts := unlike(answer.body, piece):  # made before us under our labels, or changed on its way in by a webhook
+            detail = f"{piece.resource.plural} {piece.name} does not say what this lease says ({parts}): somebody else made it so"
+            return Refused(status=409, detail=detail, code="foreign-object")
+        return None
 
     def credential(self, lease: str) -> Minted | Refused:
         """The lease's token, a fresh one when it is old or this process was started since. Raises ClusterUnavailable."""

@@ -8,8 +8,9 @@ from sidecar.ports import ApiAnswer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The API server did not grant it: 403 means that it is beyond the sidecar's own rights. `code`: beyond-ceiling, or where
-    leases are held to plans by admission admission-not-in-place, not-enforced, too-large-to-publish, target-changed."""
+    """The API server did not grant it: 403 means that it is beyond the sidecar's own rights. `code`: beyond-ceiling;
+    foreign-object, where something under a lease's name is not as the sidecar makes it; or where leases are held to plans by
+    admission admission-not-in-place, not-enforced, too-large-to-publish, target-changed."""
 
     status: int
     detail: str

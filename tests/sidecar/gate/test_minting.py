@@ -1,5 +1,6 @@
 """What a lease needs is made at once where nothing waits for anything; what is refused is undone to the last piece."""
 
+import copy
 import threading
 import time
 
@@ -10,6 +11,7 @@ from sidecar.errors import ClusterUnavailable
 from sidecar.gate.lease import lease
 from sidecar.gate.settle import settle
 from sidecar.gate.submit import submit
+from sidecar.ports import ApiAnswer
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
 
@@ -130,3 +132,74 @@ def test_what_somebody_else_put_in_the_place_of_a_role_meanwhile_is_left_alone(w
         world.restart()
     assert settle(held.id, "unknown", desk=world.desk).state == "settled"
     assert [world.cluster.names(kind) for kind in PIECES] == [[], [f"lestrade-{held.id}"], []]
+
+
+def wider(document: dict) -> None:
+    document["rules"] = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+
+
+def narrower(document: dict) -> None:
+    document["rules"] = []
+
+
+def of_somebody_else(document: dict) -> None:
+    document["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": "1"}]
+
+
+def for_ever(document: dict) -> None:
+    document["metadata"]["labels"]["lestrade.dev/expires"] = "9999999999"
+
+
+def for_others_too(document: dict) -> None:
+    document["subjects"].append({"kind": "ServiceAccount", "name": "default", "namespace": "shop"})
+
+
+def of_another_role(document: dict) -> None:
+    document["roleRef"]["name"] = "admin"
+
+
+TAMPERED = [
+    ("roles", wider, "rules"),
+    ("roles", narrower, "rules"),
+    ("roles", for_ever, "label lestrade.dev/expires"),
+    ("rolebindings", for_others_too, "subjects"),
+    ("rolebindings", of_another_role, "roleRef"),
+    ("serviceaccounts", of_somebody_else, "ownerReferences"),
+]
+
+
+@pytest.mark.parametrize("webhook", [False, True])
+@pytest.mark.parametrize(("piece", "tamper", "part"), TAMPERED)
+def test_what_bears_a_leases_name_and_labels_and_says_something_else_lends_nothing(world, piece, tamper, part, webhook):
+    """Made by somebody who saw the account come and was faster, or changed by a webhook on its way in."""
+    digest = allowed(world)
+
+    def meddle(call, identity):
+        if made(call) != piece:
+            return None
+        other = copy.deepcopy(call.body)
+        tamper(other)
+        stored = world.cluster.put(piece, other, "" if piece == "serviceaccounts" else "rbac.authorization.k8s.io")
+        return ApiAnswer(status=201, body=stored) if webhook else None
+
+    world.cluster.before = meddle
+    came = lease(digest, desk=world.desk)
+    assert isinstance(came, Problem)
+    assert (came.status, came.code) == (409, "foreign-object")
+    assert part in came.detail
+    assert [world.cluster.names(kind) for kind in PIECES] == [[], [], []]
+
+
+def test_a_mint_that_was_cut_short_goes_on_with_what_it_made(world):
+    digest = allowed(world)
+
+    def cut(call, identity):
+        if made(call) == "rolebindings":
+            raise ClusterUnavailable("no answer")
+
+    world.cluster.before = cut
+    with pytest.raises(ClusterUnavailable):
+        lease(digest, desk=world.desk)
+    world.restart()
+    world.cluster.before = lambda call, identity: None
+    assert lease(digest, desk=world.desk).state == "live"
