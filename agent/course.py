@@ -5,28 +5,25 @@ everything), authorize -> propose (denied, with or without a fix), authorize/exe
 plan said).
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from agent.domain.document import from_document, to_document
-from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.outcome import Round
 from agent.errors import ClusterUnreachable, ReadRefused
 from agent.inquest import Inquest, advice_in
 from agent.ports import RunRow
+from agent.sights import Sights
 from agent.stages.ask import ask
 from agent.stages.authorize import authorize
 from agent.stages.conclude import conclude
-from agent.stages.consult import consult
 from agent.stages.diagnose import diagnose, heeding, remembering
 from agent.stages.execute import execute
-from agent.stages.gather import Sight, gather
 from agent.stages.intake import intake
 from agent.stages.propose import NoPlan, propose
 from agent.stages.relate import reach
-from agent.stages.returning import is_back, pauses, until_when
+from agent.stages.returning import until_when
 from agent.stages.telling import Tell, verdict, what
 from agent.stages.verify import verify
 from agent.state import Bounds, Means, State, diagnosis_in, rounds_in
@@ -39,23 +36,14 @@ class Course:
     def __init__(self, means: Means, bounds: Bounds) -> None:
         self._means = means
         self._bounds = bounds
-        self._sights: dict[str, Sight] = {}
+        self._sights = Sights(means, bounds)
         self._inquest = _inquest(means)
 
     def forget(self, run: str) -> None:
         """What was read for a run is not kept beyond it."""
-        self._sights.pop(run, None)
+        self._sights.drop(run)
         if self._inquest is not None:
             self._inquest.forget(run)
-
-    async def _sight(self, state: State) -> Sight:
-        """What was read last; read again where it was dropped, after a restart or because the cluster was changed."""
-        found = self._sights.get(state["run"])
-        if found is None:
-            means = self._means
-            found = await gather(state["namespaces"], reader=means.reader, metrics=means.metrics, limits=self._bounds.limits)
-            self._sights[state["run"]] = found
-        return found
 
     # The stages, each between its part of the state and its part of the next. -----------------------------------------
 
@@ -69,8 +57,8 @@ class Course:
         }
 
     async def gather(self, state: State, row: RunRow, tell: Tell) -> State:
-        self._sights.pop(row.id, None)
-        sight = await self._sight(state)
+        self._sights.drop(row.id)
+        sight = await self._sights.of(state)
         seen = sight.observed
         await tell(
             f"read {len(seen.objects)} objects, {len(seen.logs)} logs, {len(sight.series)} metric series"
@@ -82,9 +70,9 @@ class Course:
     async def diagnose(self, state: State, row: RunRow, tell: Tell) -> State:
         means = self._means
         known = await means.store.evidence(row.id)
-        found, fresh = await self._diagnosed(state, row, known, tell)
-        if not self._unread(state, found) and await self._consulted(state, row, found, tell):
-            found, fresh = await diagnose(row.incident, await self._sight(state), known, reasoner=means.reasoner)
+        found, fresh = await self._sights.diagnosed(state, row, known, tell)
+        if not self._unread(state, found) and await self._sights.consulted(state, row, found, tell):
+            found, fresh = await diagnose(row.incident, await self._sights.of(state), known, reasoner=means.reasoner)
         if any(entry["undo"] for entry in state["rounds"]):
             found = remembering(found, diagnosis_in(state))
         if (earlier := diagnosis_in(state)) is not None:
@@ -94,7 +82,7 @@ class Course:
         if more:
             await tell(f"has to see more: {', '.join(more)}")
             return {"namespaces": [*state["namespaces"], *more], "then": "gather"}
-        asked = await ask(row.incident, found, await self._sight(state), (*known, *fresh), runbooks=means.runbooks)
+        asked = await ask(row.incident, found, await self._sights.of(state), (*known, *fresh), runbooks=means.runbooks)
         await means.store.put_evidence(row.id, asked.fresh)
         await tell(found.statement, {"outcome": found.outcome, "causes": [cause.finding.id for cause in found.causes]})
         if row.incident.group_key and not state["rounds"]:  # later the newest change is our own
@@ -109,52 +97,20 @@ class Course:
             return {**update, "then": "investigate"}
         return {**update, "then": "propose" if found.outcome == "fault" else "conclude"}
 
-    async def _diagnosed(
-        self, state: State, row: RunRow, known: Sequence[Evidence], tell: Tell
-    ) -> tuple[Diagnosis, tuple[Evidence, ...]]:
-        """What is wrong now; where a remedy has just been undone, once the fault is there again or its time is over."""
-        reasoner, clock = self._means.reasoner, self._means.clock
-        sight = await self._sight(state)
-        found, fresh = await diagnose(row.incident, sight, known, reasoner=reasoner)
-        if not state.get("back_by"):
-            return found, fresh
-        undone, last = rounds_in(state)[-1], datetime.fromisoformat(state["back_by"])
-        for number, pause in enumerate(pauses(self._bounds.poll_seconds)):
-            if is_back(found, undone) or sight.observed.now >= last:
-                break
-            if number == 0:
-                await tell("what was undone does not show its fault yet: looking again")
-            await clock.sleep(pause)
-            self._sights.pop(row.id, None)
-            sight = await self._sight(state)
-            found, fresh = await diagnose(row.incident, sight, known, reasoner=reasoner)
-        return found, fresh
-
     def _unread(self, state: State, found: Diagnosis) -> list[str]:
         """Namespaces that the diagnosis still wants to see, as long as it may."""
         more = [name for name in (want.removeprefix("ns:") for want in found.wants) if name not in state["namespaces"]]
         return more if state.get("readings", 0) < self._bounds.readings else []
 
-    async def _consulted(self, state: State, row: RunRow, found: Diagnosis, tell: Tell) -> bool:
-        """Whether other sources told anything, gaps included. Not after a repair: what they say is of the time before it."""
-        if any(entry["lease"] for entry in state["rounds"]):
-            return False
-        sight = await self._sight(state)
-        wider, whom = await consult(row.incident, found, sight, witnesses=self._means.witnesses)
-        self._sights[row.id] = wider
-        if whom:
-            await tell(f"asked beside the cluster: {whom}")
-        return wider.observed is not sight.observed
-
     async def investigate(self, state: State, row: RunRow, tell: Tell) -> State:
         if self._inquest is None:  # begun by a process that had a model; this one has none
             return {"then": "propose" if state.get("latest") == "fault" else "conclude"}
-        return cast(State, await self._inquest.investigate(state, row, await self._sight(state), tell))
+        return cast(State, await self._inquest.investigate(state, row, await self._sights.of(state), tell))
 
     async def look(self, state: State, row: RunRow, tell: Tell) -> State:
         if self._inquest is None:
             return {"then": "investigate"}
-        return cast(State, await self._inquest.look(state, row, await self._sight(state), tell))
+        return cast(State, await self._inquest.look(state, row, await self._sights.of(state), tell))
 
     def without_model(self, state: State, why: str) -> State:
         """The run goes on with what the checks found."""
@@ -175,7 +131,7 @@ class Course:
             await tell(f"run {first} works on the same cause: nothing is proposed twice", {"run": first})
             return {"same_as": first, "then": "conclude"}
         evidence = await means.store.evidence(row.id)
-        sight = await self._sight(state)
+        sight = await self._sights.of(state)
         advice = advice_in(state)
         proposal = propose(row.incident, found, sight.observed, rounds, runbooks=means.runbooks, evidence=evidence, advice=advice)
         if isinstance(proposal, NoPlan):
@@ -223,7 +179,7 @@ class Course:
         means = self._means
         assert means.governance is not None
         done = await execute(rounds_in(state)[-1], governance=means.governance, tell=tell)
-        self._sights.pop(row.id, None)
+        self._sights.drop(row.id)
         update = _with_round(state, done)
         match done.end:
             case None:
@@ -251,7 +207,7 @@ class Course:
             pause_seconds=self._bounds.poll_seconds,
             tell=tell,
         )
-        self._sights.pop(row.id, None)
+        self._sights.drop(row.id)
         update = _with_round(state, ended)
         update["back_by"] = until_when(ended, await self._now()).isoformat() if ended.undo else ""
         causes = (state.get("diagnosis") or {}).get("causes", [])
