@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import marshal
 import math
 import re
 from typing import Any, NoReturn, Self
@@ -63,15 +64,19 @@ def canonical(document: Json) -> bytes:
         raise MalformedMessage(f"no canonical form: {exc}") from exc
 
 
-_FRACTION = re.compile(rb"\d[.eE]")
+# Marshal's oldest form has a float as "f", one byte for the length, and the digits.
+_FLOAT = re.compile(rb"f[\x01-\x18]")
 
 
 def _as_the_rfc_has_it(text: bytes, document: Json) -> bool:
-    """What orjson writes is RFC 8785, in a twentieth of the time, for everything but fractions, keys beyond ASCII, which it
-    sorts by code point, the RFC by UTF-16 unit, and what is no JSON (it writes NaN as null): that is another when read back."""
-    if _FRACTION.search(_outside_strings(text)) is not None or orjson.loads(text) != document:
+    """What orjson writes is RFC 8785, in a twentieth of the time, for everything but floats (their digits, and NaN as null),
+    keys beyond ASCII, which it sorts by code point, the RFC by UTF-16 unit, and what is no JSON (a date as text). Marshal says
+    so of the whole document in a third of the time of reading it back; two bytes elsewhere may look like a float."""
+    try:
+        plain = _FLOAT.search(marshal.dumps(document, 0)) is None
+    except ValueError:  # neither text, number, list nor mapping; or a class of one's own made of these
         return False
-    return text.isascii() or _keys_are_ascii(document)
+    return plain and (text.isascii() or _keys_are_ascii(document))
 
 
 def _outside_strings(text: bytes) -> bytes:

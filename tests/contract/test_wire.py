@@ -247,6 +247,12 @@ def test_numbers_are_written_as_the_rfc_has_them(number):
     assert canonical({"a": [number]}) == rfc8785.dumps({"a": [number]})
 
 
+@given(st.text("f\x01\x03\x18u", max_size=4), st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_is_written_as_the_rfc_has_it_wherever_it_stands_and_whatever_stands_beside_it(text, number):
+    for document in ([text, number], {text: number}, {"a": [number, {text: text}]}, [[[number]], text]):
+        assert canonical(document) == rfc8785.dumps(document)
+
+
 @pytest.mark.parametrize(
     "document",
     [

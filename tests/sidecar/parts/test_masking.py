@@ -2,12 +2,13 @@
 
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.contract import canonical
 from sidecar.execution import hides_nothing, masked
-from sidecar.reading.shapes import names_a_credential
+from sidecar.reading.shapes import Mask, names_a_credential
 
 LONG = 200_000
 NAMES = st.sampled_from(
@@ -61,3 +62,18 @@ def test_most_documents_are_known_to_hide_nothing():
     assert hides_nothing(
         canonical({"kind": "Deployment", "labels": {"app": "web"}, "fields": {"/spec/env/0/value": {"managers": []}}})
     )
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        "eyJhbGciOiJI.eyJzdWIi.c2ln",
+        *(f"{kind}_{'a1' * 12}" for kind in ("ghp", "gho", "ghu", "ghs", "ghr", "github_pat", "rk_live", "sk_test")),
+        *("glpat-" + "a" * 16, "xoxb-" + "1" * 9, "xapp-" + "1" * 9, "AKIA" + "A1" * 8, "ASIA" + "A1" * 8, "AIza" + "a" * 31),
+        *("sk-" + "a" * 17, "hvs." + "a" * 21, "npm_" + "a" * 31, "dop_v1_" + "a" * 41),
+        "https://hooks.slack.com/services/" + "T0" * 6,
+    ],
+)
+def test_a_credential_of_a_known_shape_is_seen_without_any_other_mark_beside_it(credential):
+    assert credential not in Mask().text(f"said {credential} again")
+    assert credential not in Mask().text(credential)
