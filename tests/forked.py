@@ -8,6 +8,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
@@ -20,7 +21,7 @@ _context.set_forkserver_preload(["tests.imported"])
 
 
 class Forked:
-    """What is used here of subprocess.Popen, for `[sys.executable, "-m", MODULE, ...]`. Standard input is empty."""
+    """What is used here of subprocess.Popen, for `[sys.executable, "-m", MODULE, ...]`. Standard input is empty, or a file."""
 
     def __init__(
         self,
@@ -30,17 +31,20 @@ class Forked:
         cwd: str | os.PathLike[str],
         stdout: "IO[Any] | int | None" = None,
         stderr: "IO[Any] | int | None" = None,
-        stdin: int | None = None,
+        stdin: "IO[Any] | int | None" = None,
         text: bool = False,
         start_new_session: bool = False,
     ) -> None:
         python, dash_m, module, *rest = map(str, arguments)
-        assert (python, dash_m, stdin) in ((sys.executable, "-m", None), (sys.executable, "-m", subprocess.DEVNULL))
+        assert (python, dash_m) == (sys.executable, "-m")
+        assert stdin in (None, subprocess.DEVNULL) or not isinstance(stdin, int)
         self.args = arguments
+        given_to = os.open(os.devnull, os.O_RDONLY) if stdin is None or isinstance(stdin, int) else os.dup(stdin.fileno())
+        into = Connection(given_to, writable=False)
         self.stdout, out = _reader(stdout, text)
         self.stderr, err = (None, out) if stderr == subprocess.STDOUT else _reader(stderr, text)
         path = [str(ROOT), *env.get("PYTHONPATH", "").split(os.pathsep)]
-        given = (module, rest, dict(env), os.fspath(cwd), path, out, err, start_new_session)
+        given = (module, rest, dict(env), os.fspath(cwd), path, into, out, err, start_new_session)
         # A daemon to multiprocessing alone: it goes with the tests, and may start programs of its own.
         self._process = _context.Process(target=_run, args=given, daemon=True)
         environment = os.environ.get("PYTHONPATH")
@@ -49,7 +53,7 @@ class Forked:
             self._process.start()
         finally:
             os.environ.pop("PYTHONPATH") if environment is None else os.environ.update(PYTHONPATH=environment)
-        for end in {out, err} - {None}:
+        for end in {into, out, err} - {None}:
             end.close()
 
     @property
@@ -87,9 +91,13 @@ def run(
     env: Mapping[str, str],
     cwd: str | os.PathLike[str],
     timeout: float,
+    input: str = "",
 ) -> "subprocess.CompletedProcess[str]":
     """As subprocess.run with captured text."""
-    process = Forked(arguments, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with tempfile.TemporaryFile() as given:
+        given.write(input.encode())
+        given.seek(0)
+        process = Forked(arguments, env=env, cwd=cwd, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said: dict[Any, bytes] = {process.stdout: b"", process.stderr: b""}
     open_ends, deadline = set(said), time.monotonic() + timeout
     while open_ends:
@@ -125,16 +133,17 @@ def _run(
     environment: Mapping[str, str],
     folder: str,
     path: Sequence[str],
+    into: Connection,
     out: "Connection | None",
     err: "Connection | None",
     new_session: bool,
 ) -> None:
-    for end, number in ((out, 1), (err, 2)):
+    for end, number in ((into, 0), (out, 1), (err, 2)):
         if end is not None:
             os.dup2(end.fileno(), number)
-    for end in {out, err} - {None}:
+    for end in {into, out, err} - {None}:
         end.close()
-    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
     if new_session:
