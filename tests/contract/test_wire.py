@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.contract import MalformedMessage, Plan, canonical, digest, parse
@@ -120,6 +120,35 @@ def test_brackets_inside_strings_are_not_nesting():
 def test_what_is_read_is_what_any_reader_of_json_reads(value):
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1), json.dumps(value, separators=(",", ":"))):
         assert parse(text.encode()) == json.loads(text)
+
+
+def _unique(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("twice")
+    return dict(pairs)
+
+
+TOKENS = [*"{}[],:", *('"a"', '"b"', '"é"', '"\\u0061"', '""', '"1.5"', "true", "null", "NaN", " ", "\n", "\t")]
+NUMBERS = ["0", "-0", "7", "-7", "6.0", "1.5", "1e2", "9007199254740991", "9007199254740992", "18446744073709551616", "01", "-"]
+
+
+@given(st.lists(st.sampled_from(TOKENS + NUMBERS), max_size=12).map("".join) | st.text('{}[]:,"ab 1', max_size=12))
+@example('{"a":1,"a":1}')
+@example('{"a":1 ,"a":111}')
+@example('[{"a":"b"},{"a":{"b":7,"b":7}}]')
+def test_whatever_is_taken_is_what_a_strict_reader_reads_and_whatever_that_refuses_is_refused(text):
+    try:
+        expected = json.loads(text, object_pairs_hook=_unique)
+    except ValueError:
+        with pytest.raises(MalformedMessage):
+            parse(text.encode())
+        return
+    try:
+        found = parse(text.encode())
+    except MalformedMessage:
+        assert any(odd in text for odd in ("NaN", "-0", "740992", "51616"))
+    else:
+        assert found == expected
 
 
 @given(
