@@ -29,6 +29,7 @@ HEADS = ("incident", "asked", "cause", "resource", "prec.", "claims", "left alon
 WIDTHS = (28, 9, 6, 9, 6, 7, 11, 7, 7, 8)
 HEADS_OF_MODEL, WIDTHS_OF_MODEL = ("model", "calls", "tokens", "cost", "no answer"), (7, 6, 8, 8, 16)
 WITH_MODEL = " +model"
+MOST_NAMES = 10  # of incidents in one line
 
 Asking = Mapping[str, object] | None
 """Settings of a model; None: none is asked."""
@@ -236,7 +237,7 @@ def _totals(marks: Sequence[Mark]) -> Iterator[str]:
             f"median {sorted(one.seconds for one in ones)[len(ones) // 2]:.2f} s",
             *(_bill(ones) if WITH_MODEL in kind else ()),
         )
-        yield f"{kind.replace(WITH_MODEL, '') + 's' + (WITH_MODEL if WITH_MODEL in kind else ''):<12} {', '.join(told)}"
+        yield f"{kind.replace(WITH_MODEL, '') + 's' + (WITH_MODEL if WITH_MODEL in kind else ''):<16} {', '.join(told)}"
 
 
 def _of_the_model(found: Sequence[Comparison]) -> Iterator[str]:
@@ -246,12 +247,18 @@ def _of_the_model(found: Sequence[Comparison]) -> Iterator[str]:
     counted = Counter(one.verdict for one in found)
     longer = sorted(one.seconds for one in found)[len(found) // 2]
     told = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ("better", "worse", "both", "same"))
-    yield f"{'the model':<12} {told} of {len(found)} answers; median {longer:+.2f} s"
+    yield f"{'the model':<16} {told} of {len(found)} answers; median {longer:+.2f} s"
+    alike: dict[tuple[str, str], dict[str, list[str]]] = {}
     for one in found:
         if one.verdict != "same":
             parts = [f"gains {', '.join(one.gained)}"] if one.gained else []
             parts += [f"loses {', '.join(one.lost)}"] if one.lost else []
-            yield f"{'':<6}{one.verdict:<7} {one_line(one.name)} ({one.asked}): {'; '.join(parts)}"
+            alike.setdefault((one.verdict, "; ".join(parts)), {}).setdefault(one.name, []).append(one.asked)
+    for (verdict, what), names in alike.items():
+        told = [f"{one_line(name)} ({', '.join(asked)})" for name, asked in names.items()]
+        more = f", and {len(told) - MOST_NAMES} more (--json has all)" if len(told) > MOST_NAMES else ""
+        times = sum(map(len, names.values()))
+        yield f"{'':<6}{verdict:<7} {times} time{'s' if times > 1 else ''} {what}: {', '.join(told[:MOST_NAMES])}{more}"
 
 
 def _bill(ones: Sequence[Mark]) -> tuple[str, ...]:

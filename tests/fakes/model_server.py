@@ -7,13 +7,14 @@ tools answered, so that it can react as a model does.
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "sk-test-0123456789abcdefghij"
+USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Talk:
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
+    model: str = ""
 
     @property
     def turn(self) -> int:
@@ -85,8 +87,9 @@ class _Quiet(ThreadingHTTPServer):
 class ModelServer:
     """`talks` are all requests that came in, as sent. `url` is the base URL for a client."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, counts: bool = False) -> None:
         self.script = script
+        self.counts = counts  # tokens by the letters that come and go; else the same number each time
         self.talks: list[Talk] = []
         self.keys: list[str] = []
         self.raw: list[str] = []
@@ -96,8 +99,8 @@ class ModelServer:
 
     @classmethod
     @contextmanager
-    def running(cls, script: Script) -> "Iterator[ModelServer]":
-        server = cls(script)
+    def running(cls, script: Script, *, counts: bool = False) -> "Iterator[ModelServer]":
+        server = cls(script, counts=counts)
         thread = threading.Thread(target=server._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
@@ -118,15 +121,16 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             body = json.loads(raw)
             server.raw.append(raw)
             server.keys.append(self.headers.get("Authorization", ""))
-            talk = Talk(messages=body["messages"], tools=body.get("tools", []))
+            talk = Talk(messages=body["messages"], tools=body.get("tools", []), model=body.get("model", ""))
             server.talks.append(talk)
             said = server.script(talk)
+            usage = _counted(raw, said) if server.counts and not isinstance(said, Broken) else USAGE
             if isinstance(said, Broken):
                 self._send(said.status, said.body.encode(), said.content_type, said.headers)
             elif body.get("stream"):
-                self._send(200, "".join(events(said, talk)).encode(), "text/event-stream", {})
+                self._send(200, "".join(events(said, talk, usage)).encode(), "text/event-stream", {})
             else:
-                self._send(200, json.dumps(completion(said, talk)).encode(), "application/json", {})
+                self._send(200, json.dumps(completion(said, talk, usage)).encode(), "application/json", {})
 
         def _send(self, status: int, body: bytes, content_type: str, headers: dict[str, str]) -> None:
             self.send_response(status)
@@ -140,7 +144,12 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def completion(said: Says | Calls, talk: Talk | None = None) -> dict[str, Any]:
+def _counted(raw: str, said: Says | Calls) -> dict[str, int]:
+    prompt, completion = len(raw) // 4, max(1, len(str(said)) // 4)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def completion(said: Says | Calls, talk: Talk | None = None, usage: Mapping[str, int] = USAGE) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said.text if isinstance(said, Says) else None}
     if isinstance(said, Calls):
         message["tool_calls"] = _calls(said, talk)
@@ -148,7 +157,7 @@ def completion(said: Says | Calls, talk: Talk | None = None) -> dict[str, Any]:
     return {
         "id": "c-1", "object": "chat.completion", "created": 1, "model": "stand-in",
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        "usage": dict(usage),
     }  # fmt: skip
 
 
@@ -164,7 +173,7 @@ def _calls(said: Calls, talk: Talk | None) -> list[dict[str, Any]]:
     ]
 
 
-def events(said: Says | Calls, talk: Talk) -> Iterator[str]:
+def events(said: Says | Calls, talk: Talk, usage: Mapping[str, int] = USAGE) -> Iterator[str]:
     """Arguments and text in pieces, tool calls interleaved, usage in a last chunk without choices."""
     yield _chunk({"role": "assistant", "content": ""})
     if isinstance(said, Says):
@@ -182,7 +191,7 @@ def events(said: Says | Calls, talk: Talk) -> Iterator[str]:
                     yield _chunk({"tool_calls": [{"index": index, "function": {"arguments": text[:30]}}]})
                     rest[index] = text[30:]
     yield _chunk({}, "tool_calls" if isinstance(said, Calls) else "stop")
-    yield _event([], usage={"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120})
+    yield _event([], usage=dict(usage))
     yield "data: [DONE]\n\n"
 
 

@@ -7,15 +7,16 @@ is said and what is read are plain JSON of our own (wire, answer): servers keep 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import httpx
 import openai
 import orjson
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, omit
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit, omit
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 
 from agent.errors import ModelUnavailable
@@ -61,8 +62,16 @@ class OpenAIChat:
         http.event_hooks = {**http.event_hooks, "response": [*http.event_hooks["response"], bound]}
         # httpx is taken as well as its successor, which is the only one that the library's types name.
         client = cast(DefaultAsyncHttpxClient, http)
-        self._client = AsyncOpenAI(base_url=self._url, api_key=key or "none", http_client=client, max_retries=retries)
-        host = urlsplit(self._url).hostname or ""
+        where = urlsplit(self._url)
+        host = where.hostname or ""
+        self._client = AsyncOpenAI(
+            base_url=where._replace(query="", fragment="").geturl(),
+            api_key=key or "none",
+            http_client=client,
+            max_retries=retries,
+            default_query=dict(parse_qsl(where.query)) or None,  # such as Azure's api-version
+        )
+        self._headers = _headers(where, key)
         self._dialect = Dialect(new_limit=host.endswith(_NEW_LIMIT))
 
     @classmethod
@@ -105,17 +114,20 @@ class OpenAIChat:
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], most_tokens: int, progress: Progress | None
     ) -> Reply:
         """The answer, asked for in the dialect that this server takes; what it refuses by name is remembered."""
-        tried = [self._dialect]
+        tried, stumbled = [self._dialect], False
         while True:
             try:
                 answer, sent = await self._asked(messages, tools, most_tokens, progress, tried[-1])
             except openai.APIStatusError as exc:
-                other = adapted(tried[-1], self._words(exc)) if exc.status_code in (400, 404, 405, 422, 500, 501) else None
+                if exc.code == "tool_use_failed" and not stumbled:  # the model wrote no call that the server can read (Groq)
+                    stumbled = True
+                    continue
+                other = adapted(tried[-1], _said(exc)) if exc.status_code in (400, 404, 405, 422, 500, 501) else None
                 if other is None or other in tried or len(tried) >= MOST_DIALECTS:
                     raise
                 tried.append(other)
                 continue
-            self._dialect = tried[-1]
+            self._dialect = replace(tried[-1], room=0)
             return self._checked(answer, messages, tools, sent)
 
     async def _asked(
@@ -129,14 +141,17 @@ class OpenAIChat:
         """What it answered, and how many letters it was sent."""
         told = body_of(messages, tools, dialect)
         offered = [tool_of(one) for one in tools] if dialect.tools else []
+        most, streams = min([most_tokens, *filter(None, (dialect.most, dialect.room))]), self._stream and dialect.streams
         async with self._client.chat.completions.with_streaming_response.create(
             model=self._model,
             messages=[cast(ChatCompletionMessageParam, one) for one in told],
             tools=[cast(ChatCompletionToolUnionParam, one) for one in offered] or omit,
-            max_completion_tokens=most_tokens if dialect.new_limit else omit,
-            max_tokens=omit if dialect.new_limit else most_tokens,
-            stream=self._stream,
-            stream_options={"include_usage": True} if self._stream and dialect.counts else omit,
+            max_completion_tokens=most if dialect.new_limit else omit,
+            max_tokens=omit if dialect.new_limit else most,
+            stream=streams,
+            stream_options={"include_usage": True} if streams and dialect.counts else omit,
+            extra_headers=self._headers,
+            reasoning_effort="none" if dialect.no_effort and offered else omit,
         ) as response:
             kind = response.headers.get("content-type", "")
             async with asyncio.timeout(self._seconds):
@@ -199,6 +214,25 @@ class OpenAIChat:
         where = urlsplit(self._url)
         host = f"{where.scheme}://{where.hostname}{f':{where.port}' if where.port else ''}"
         return ModelUnavailable(reason, mask(f"the model at {host} {what}"))
+
+
+def _headers(where: SplitResult, key: str) -> Mapping[str, str | Omit] | None:
+    """Azure takes a key of its own for a bearer token where the deployment stands in the path (before its v1)."""
+    if (where.hostname or "").endswith("azure.com") and "/openai/deployments/" in where.path and key:
+        return {"api-key": key, "Authorization": Omit()}
+    return None
+
+
+def _said(exc: openai.APIStatusError) -> str:
+    """All that a refusal says of itself, and nothing that it repeats of what it was sent: gateways put the words of the server
+    behind them further in."""
+    body = exc.body if isinstance(exc.body, dict) else {}
+    detail, metadata = body.get("detail"), body.get("metadata")
+    told = [body.get("message"), body.get("code"), body.get("param")]
+    told += [metadata.get("raw")] if isinstance(metadata, dict) else []
+    if isinstance(detail, list):
+        told += [f"{one.get('loc')} {one.get('msg')}".replace("'", "") for one in detail if isinstance(one, dict)]
+    return " ".join(str(one) for one in (*told, detail if isinstance(detail, str) else None) if one)[:4000]
 
 
 async def _read(pieces: AsyncIterator[bytes], progress: Progress | None, *, is_stream: bool) -> Answer:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import respx
 
 from agent.errors import ModelUnavailable
 from agent.ports.model import Message, Reply, ToolCall, ToolSpec
@@ -34,11 +35,13 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
-async def ask(server: ModelServer, messages=HELLO, *, stream: bool = False, seconds: float = 5, times: int = 1) -> Reply:
-    async with httpx.AsyncClient(timeout=5) as http:
+async def ask(
+    server: ModelServer, messages=HELLO, *, stream: bool = False, seconds: float = 30, times: int = 1, most_tokens: int = 77
+) -> Reply:
+    async with httpx.AsyncClient(timeout=30) as http:
         chat = OpenAIChat(model="m", url=server.url, key=KEY, http=http, retries=0, stream=stream, seconds=seconds)
         for _ in range(times):
-            reply = await chat.reply(messages, TOOLS, most_tokens=77)
+            reply = await chat.reply(messages, TOOLS, most_tokens=most_tokens)
         return reply
 
 
@@ -226,9 +229,19 @@ def refusing(word: str, said: str, status: int = 400):
 
 
 REFUSALS = {
+    "a stream": (
+        '"stream":true',
+        "Your organization must be verified to stream this model. Please go to: https://a.test/settings",
+    ),
+    "a stream of calls": ('"stream":true', "Cannot use tools with stream"),
+    "null for a text": ('"content":null', "Invalid 'content': 'content' field must be a string or an array of objects."),
     "the limit's old name": ('"max_tokens"', "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
     "being asked to count": ('"stream_options"', "property 'stream_options' is unsupported, did you mean 'stream'?"),
     "a system message": ('"system"', "System role not supported"),
+    "a system message, of OpenAI": (
+        '"system"',
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+    ),
     "tools": ('"tools"', "registry.ollama.ai/library/gemma:2b does not support tools"),
     "tools without a switch": ('"tools"', '"auto" tool choice requires --enable-auto-tool-choice'),
     "a user after a tool": ('{"role":"user","content":"conclude now"}', "Unexpected role 'user' after role 'tool'"),
@@ -266,6 +279,140 @@ async def test_what_a_server_refuses_by_name_is_said_otherwise_and_remembered(se
     assert word not in server.raw[-1]
     assert "conclude now" in server.raw[-1]
     assert ("JSON object of this schema" in server.raw[-1]) == (word == '"tools"')
+
+
+def limit_of(raw):
+    body = json.loads(raw)
+    return body.get("max_tokens", body.get("max_completion_tokens"))
+
+
+LIMITS = {
+    "of the model": ("max_tokens is too large: 77000. This model supports at most 4096 completion tokens", [77000, 4096, 4096]),
+    "of the model, as a bound": (
+        "The parameter `max_completion_tokens` is not valid: expected a value <= 12288, but got more",
+        [77000, 12288, 12288],
+    ),
+    "of the context": (
+        "'max_tokens' or 'max_completion_tokens' is too large: 77000. This model's maximum context length is 8192 tokens and "
+        "your request has 5000 input tokens (77000 > 8192 - 5000).",
+        [77000, 3176, 77000, 3176],
+    ),
+    "of the context, as it was said": (
+        "This model's maximum context length is 8192 tokens. However, you requested 82000 tokens (5000 in the messages, 77000 "
+        "in the completion).",
+        [77000, 3176, 77000, 3176],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+async def test_an_answer_is_asked_for_as_long_as_it_may_be(server, name):
+    said, limits = LIMITS[name]
+
+    def short(talk):
+        return Broken(400, json.dumps({"error": {"message": said}})) if limit_of(server.raw[-1]) == 77000 else Says("hello")
+
+    server.script = short
+    server.raw.clear()
+
+    reply = await ask(server, times=2, most_tokens=77_000)
+
+    assert reply.text == "hello"
+    assert [limit_of(one) for one in server.raw] == limits
+
+
+async def test_no_room_for_an_answer_is_too_much_text(server):
+    said = "'max_tokens' is too large: 77. This model's maximum context length is 8192 tokens (77 > 8192 - 8190)"
+    server.script = lambda talk: Broken(400, json.dumps({"error": {"message": said}}))
+
+    with pytest.raises(ModelUnavailable) as caught:
+        await ask(server)
+
+    assert caught.value.reason == "context-overflow"
+
+
+async def test_a_model_that_calls_tools_only_without_reasoning_keeps_its_tools(server):
+    def luna(talk):
+        if '"reasoning_effort":"none"' in server.raw[-1]:
+            return plain(message(tool_calls=[call("{}", id="a")]))
+        said = (
+            "Function tools with reasoning_effort are not supported for gpt-x in /v1/chat/completions. To use function tools, use"
+        )
+        return Broken(400, json.dumps({"error": {"message": f"{said} /v1/responses or set reasoning_effort to 'none'."}}))
+
+    server.script = luna
+    server.raw.clear()
+
+    reply = await ask(server, times=2)
+
+    assert [one.name for one in reply.calls] == ["events"]
+    assert len(server.raw) == 3
+
+
+async def test_a_call_that_the_server_could_not_read_is_asked_for_once_more(server):
+    broken = {"error": {"message": "Failed to call a function.", "code": "tool_use_failed", "failed_generation": "<function=x"}}
+    answers = [Broken(400, json.dumps(broken)), Says("hello")]
+    server.script = lambda talk: answers.pop(0)
+
+    assert (await ask(server)).text == "hello"
+
+    server.script = lambda talk: Broken(400, json.dumps(broken))
+    server.raw.clear()
+    with pytest.raises(ModelUnavailable, match="Failed to call a function"):
+        await ask(server)
+    assert len(server.raw) == 2
+
+
+async def test_what_a_gateway_says_of_the_server_behind_it_counts(server):
+    def gateway(talk):
+        raw = json.dumps({"error": {"message": "Your organization must be verified to stream this model.", "param": "stream"}})
+        told = {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}
+        return Broken(400, json.dumps({"error": told})) if '"stream":true' in server.raw[-1] else Says("hello")
+
+    server.script = gateway
+
+    assert (await ask(server, stream=True)).text == "hello"
+
+
+async def test_what_a_refusal_repeats_of_the_cluster_changes_nothing(server):
+    told = [{"loc": ["body", "n"], "msg": "Input should be 1", "input": "tools are not supported; Cannot use tools with stream"}]
+    server.script = lambda talk: Broken(422, json.dumps({"detail": told}))
+    server.raw.clear()
+
+    with pytest.raises(ModelUnavailable):
+        await ask(server, stream=True)
+
+    assert len(server.raw) == 1
+
+
+@respx.mock
+async def test_azure_is_asked_at_its_deployment_in_its_version_with_its_own_header():
+    route = respx.post("https://x.openai.azure.com/openai/deployments/blue/chat/completions").respond(
+        json=message(content="hello")
+    )
+    async with httpx.AsyncClient(timeout=5) as http:
+        url = "https://x.openai.azure.com/openai/deployments/blue?api-version=2024-10-21"
+        chat = OpenAIChat(model="m", url=url, key=KEY, http=http, retries=0, stream=False)
+        reply = await chat.reply(HELLO, TOOLS, most_tokens=77)
+
+    request = route.calls[0].request
+    assert reply.text == "hello"
+    assert dict(request.url.params) == {"api-version": "2024-10-21"}
+    assert (request.headers["api-key"], request.headers.get("Authorization")) == (KEY, None)
+    assert json.loads(request.content)["max_completion_tokens"] == 77
+
+
+@respx.mock
+async def test_azure_of_the_first_version_is_asked_as_openai_is():
+    route = respx.post("https://x.openai.azure.com/openai/v1/chat/completions").respond(json=message(content="hello"))
+    async with httpx.AsyncClient(timeout=5) as http:
+        chat = OpenAIChat(
+            model="m", url="https://x.openai.azure.com/openai/v1", key=KEY, http=http, retries=0, stream=False
+        )  # fmt: skip
+        await chat.reply(HELLO, TOOLS, most_tokens=77)
+
+    headers = route.calls[0].request.headers
+    assert (headers["Authorization"], headers.get("api-key")) == (f"Bearer {KEY}", None)
 
 
 NO_ANSWERS = {

@@ -17,6 +17,7 @@ from agent.toolsets.snapshot import load
 from tests.agent import builders
 from tests.agent.model.playing import crashing, played
 from tests.fakes.model_minds import at_once, claim, conclude, denying, finding, honest, looked, quote
+from tests.fakes.model_personalities import by_name
 from tests.fakes.model_server import KEY, Calls, ModelServer, Talk
 from tests.recordings.place import ROOT
 
@@ -238,10 +239,30 @@ def test_an_evaluation_with_a_model_stands_beside_the_one_without(capsys, monkey
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines() if line.startswith("etl-pending")]
     assert code == 0
-    assert "the model    0 better, 0 worse, 0 both, 2 same of 2 answers; median " in out
+    assert "the model        0 better, 0 worse, 0 both, 2 same of 2 answers; median " in out
     assert [row[1:3] for row in rows if "+model" in row] == [["question", "+model"], ["alert", "+model"]]
     assert [row[-4:] for row in rows if "+model" in row] == [["same", "2", "240", "0.0024"]] * 2
     assert [row[-4:] for row in rows if "+model" not in row] == [["-", "-", "-", "-"]] * 2
+
+
+@pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recordings at {ROOT} (set LESTRADE_SHARED)")
+@pytest.mark.parametrize(("name", "row", "said"), [
+    ("stand-in-wrong", ["right", "right", "0.50"], "worse   1 time loses precision: newsletter-release (question)"),
+    ("stand-in-lying", ["right", "right", "1.00"], "0 better, 0 worse, 0 both, 1 same of 1 answers"),
+])  # fmt: skip
+def test_models_that_are_wrong_or_lie_make_no_right_answer_wrong(capsys, monkeypatch, name, row, said):
+    with ModelServer.running(by_name, counts=True) as server:
+        monkeypatch.setenv("LESTRADE_MODEL_URL", server.url)
+        monkeypatch.setenv("LESTRADE_MODEL_PRICES", f"{name}=1/10")
+
+        evaluate(ROOT, only=["newsletter-release"], lab=False, copies=None, model=name, as_json=False, config=None)
+
+    out = capsys.readouterr().out
+    (told,) = [line.split() for line in out.splitlines() if line.startswith("newsletter-release") and "+model" in line]
+    assert told[3:6] == row
+    assert int(told[-2]) > 1000
+    assert float(told[-1]) > 0
+    assert said in out
 
 
 async def test_a_bug_of_ours_costs_the_models_word_and_not_the_run(tmp_path, monkeypatch):
