@@ -50,7 +50,7 @@ class Approver:
 class Governed(ABC):
     """`cluster` is the name under which sidecar and agent know the cluster. Everything that is written lies in `folder`."""
 
-    # How the sidecar becomes a process of its own.
+    # How the sidecar's programs become processes of their own.
     spawn: ClassVar[Callable[..., subprocess.Popen[bytes]]] = subprocess.Popen
 
     def __init__(
@@ -142,14 +142,19 @@ class Governed(ABC):
 
     def audit_verifies(self) -> bool:
         """What `lestrade-sidecar audit verify` says."""
-        done = subprocess.run(
+        process = self.spawn(
             [sys.executable, "-m", "sidecar.cli", "audit", "verify"],
             env=self.sidecar_environment(),
-            capture_output=True,
-            check=False,
-            timeout=60,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder,
         )
-        return done.returncode == 0
+        try:
+            return process.wait(60) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
     def _await_sidecar(self) -> None:
         """Ready means: its socket answers, the cluster answers it, and its record can be written."""
