@@ -125,6 +125,11 @@ class Settings(BaseSettings):
     max_queued_runs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         50, description="runs that may wait; alerts beyond that go to one run together (critical ones: a fifth more may wait)"
     )
+    propose_silence_minutes: Annotated[int, Field(ge=0, le=1440)] = Field(
+        0,
+        description="a silence so long is put before people after a run whose cause is known and left to them while its alerts "
+        "fire on; 0: none",
+    )
     alertmanager_url: str = Field("", description="Alertmanager, asked what is silenced and what else fires; empty: none")
     tempo_url: str = Field("", description="Tempo, asked for requests that failed or took long; empty: none")
     jaeger_url: str = Field("", description="Jaeger, asked for requests that failed or took long; empty: none")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from agent.domain.document import from_document
 from agent.domain.incident import Alert, Incident
 from agent.domain.outcome import Round
 from agent.domain.report import Report
-from agent.errors import InputError, StoreUnavailable
+from agent.errors import GovernanceUnavailable, InputError, StoreUnavailable
 from agent.eyes import SystemClock
 from agent.graph import Investigation, Means, Progress
 from agent.ports import AlertBook, ClusterReader, EventLog, Governance, RunRow, RunStore, SessionStore, Silences
@@ -25,9 +25,10 @@ from agent.settings import Settings
 from agent.signals.masking import mask
 from agent.stages.place import IntakeBounds, folded, place
 from agent.stages.receive import Notification
-from agent.stages.silence import Wish, silence, silences
+from agent.stages.silence import Wish, fresh, silence, silences
 from agent.stages.telling import Tell
 from agent.store import Database
+from sidecar.contract import Plan
 
 
 class Workshop:
@@ -115,18 +116,39 @@ class Workshop:
         await self.events.append(opened.id, "intake", f"{asked_by or 'somebody'} asks for the repair of what run {row.id} found")
         return opened
 
-    async def silence(self, report: Report, wish: Wish, *, tell: Tell) -> tuple[list[Round], list[str]]:
-        """One plan for each object that the alerts are about, each to its end; and what cannot be silenced, in words.
+    async def silence(
+        self,
+        report: Report,
+        wish: Wish,
+        *,
+        tell: Tell,
+        begun: Sequence[Plan] = (),
+        keep: Callable[[Sequence[Plan]], Awaitable[None]] | None = None,
+    ) -> tuple[list[Round], list[str]]:
+        """One plan for each object that the alerts are about, each to its end; and what cannot be silenced, in words. `keep` is
+        given the plans before anybody is asked; `begun`: those of a process that is gone, to be gone on with.
 
         Raises InputError where no sidecar is configured, ClusterUnreachable, ReadRefused.
         """
         if self._governance is None:
             raise InputError("nothing is silenced without the sidecar: set LESTRADE_SIDECAR_URL")
-        plans, left = await silences(report, wish, reader=self.reader)
-        wait = self.settings.approval_wait_seconds
-        return [
-            await silence(p, governance=self._governance, clock=SystemClock(), wait_seconds=wait, tell=tell) for p in plans
-        ], left
+        plans, left = (list(begun), []) if begun else await silences(report, wish, reader=self.reader)
+        if not begun and keep is not None:
+            with contextlib.suppress(GovernanceUnavailable):  # each plan's own end says so
+                plans = [await fresh(plan, self._governance) for plan in plans]
+            await keep(plans)
+        rounds = [
+            silence(
+                plan,
+                governance=self._governance,
+                clock=SystemClock(),
+                wait_seconds=self.settings.approval_wait_seconds,
+                tell=tell,
+                is_begun=bool(begun),
+            )
+            for plan in plans
+        ]
+        return await asyncio.gather(*rounds), left  # people are asked for all of them at once
 
     async def work(self, row: RunRow) -> bool:
         """False when another has the run. The claim is kept alive while the work goes on; losing it stops the work."""

@@ -69,6 +69,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
             sights = app.state.lookout = lookout(shop)
             task = asyncio.create_task(workers.run())
+            quiet = asyncio.create_task(conversations.silencings.run())
             pruning = asyncio.create_task(keep_no_longer(shop.database, shop.settings))
             try:
                 async with (
@@ -77,10 +78,11 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                 ):
                     yield
             finally:
+                quiet.cancel()
                 await conversations.close()
                 await sights.close()
                 identity.close()
-                for each in (task, pruning):
+                for each in (task, quiet, pruning):
                     each.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await each

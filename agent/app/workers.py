@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from agent.bootstrap import Workshop
+from agent.chat.silencing import propose_silence
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports.jobs import Jobs
 
@@ -138,6 +139,7 @@ class Workers:
                 self._suspects.pop(run, None)
             finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
+                await propose_silence(self._shop, finished)
                 self._tally.worked(finished.outcome, time.monotonic() - began)
             return finished is not None and finished.state == "finished"
         except LestradeError as exc:

@@ -19,6 +19,7 @@ from agent.chat.answering import Answering, Outcome
 from agent.chat.exchange import Answered, Exchange, Failed, Opened
 from agent.chat.following import thread_after
 from agent.chat.references import meaning_of
+from agent.chat.silencing import Silencings
 from agent.chat.working import Works
 from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavailable
@@ -124,6 +125,10 @@ class Conversations:
         return await self._shop.sessions.marked(key, asked_by=asked_by)
 
     @property
+    def silencings(self) -> Silencings:
+        return self._answering.silencings
+
+    @property
     def unfinished(self) -> list[str]:
         """Runs that this process works on, also for turns that were answered, because their plans wait for people."""
         return self._works.unfinished
@@ -135,7 +140,7 @@ class Conversations:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._works.close()
-        await self._answering.silencings.close()
+        await self.silencings.close()
 
     # One turn -------------------------------------------------------------------------------------------------------------
 

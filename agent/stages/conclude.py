@@ -9,13 +9,14 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Incident, Window
 from agent.domain.objects import Manifest, Ref
 from agent.domain.outcome import Round, RunOutcome
-from agent.domain.report import Chart, Report
+from agent.domain.report import Chart, FollowUp, Report
 from agent.errors import ClusterUnreachable, GovernanceUnavailable, ReadRefused
 from agent.ports import Clock, ClusterReader, Gap, Governance, Metrics, RunRow, RunStore
 from agent.stages.advise import advise
 from agent.stages.gather import read_metrics
 from agent.stages.plot import plot
 from agent.stages.recount import recount
+from agent.stages.silence import LEFT_TO_PEOPLE
 from agent.stages.unseen import unseen
 from sidecar.contract import Plan
 
@@ -63,7 +64,10 @@ async def conclude(
         timeline=recount(row, whole, ended, evidence, ended_at=now, outcome=outcome),
         charts=charts,
         unknowns=_unknowns(diagnosis, ended, gaps, chart_gaps),
-        follow_ups=advise(outcome, ended, humans, suggestion, await _objects(ended, suggestion, namespaces, reader=reader)),
+        follow_ups=(
+            *advise(outcome, ended, humans, suggestion, await _objects(ended, suggestion, namespaces, reader=reader)),
+            *(_quiet(row, outcome) if governance is not None else ()),
+        ),
         victims=_victims(whole),
         started_at=row.created_at,
         ended_at=now,
@@ -132,6 +136,16 @@ def headline(
         "ungoverned": f"Diagnosed only, the sidecar could not be reached: {cause}",
     }
     return f"{words[outcome]}. Repaired: {repaired}" if repaired and outcome != "repaired" else words[outcome]
+
+
+def _quiet(row: RunRow, outcome: RunOutcome) -> tuple[FollowUp, ...]:
+    """What on-call may ask for where the alerts of a known cause fire on until somebody has seen to it."""
+    if outcome not in LEFT_TO_PEOPLE or not row.incident.group_key or all(alert.resolved for alert in row.incident.alerts):
+        return ()
+    words = (
+        f"Its alerts fire on until then. For quiet: `lestrade silence {row.id}`, or say *silence it for an hour* about this run."
+    )
+    return (FollowUp(kind="look", text=words),)
 
 
 def _with_alerts(words: str, incident: Incident) -> str:

@@ -41,16 +41,19 @@ _CLUSTER_WIDE = frozenset({"Node"})
 _MEASURED = frozenset({"pod", "service"})
 _MOST_STEPS, _MOST_CITED, _MOST_ATTEMPTS = 20, 20, 100
 _USED_UP = frozenset({"settled", "void", "expired"})
+# The cause is known, people have to see to it, and its alerts fire on meanwhile.
+LEFT_TO_PEOPLE = frozenset({"human-needed", "denied", "refused", "no-answer", "not-repaired"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a person wants silenced: every alert of the incident that fired, or those of one name."""
+    """What is to be silenced: every alert of the incident that fired, or those of one name. `proposed`: by the agent itself."""
 
     minutes: int
     comment: str = ""
     alert: str = ""
     asked_by: str = ""
+    proposed: bool = False
 
 
 async def silences(report: Report, wish: Wish, *, reader: ClusterReader) -> tuple[list[Plan], list[str]]:
@@ -69,10 +72,14 @@ async def silences(report: Report, wish: Wish, *, reader: ClusterReader) -> tupl
     return [_plan(target, steps, report, wish) for target, found in wanted.items() for steps in _by_plan(found)], left
 
 
-async def silence(plan: Plan, *, governance: Governance, clock: Clock, wait_seconds: int, tell: Tell) -> Round:
-    """The plan's round to its end. A silence that is made is what was wanted: nothing else is there to be seen of it."""
+async def silence(
+    plan: Plan, *, governance: Governance, clock: Clock, wait_seconds: int, tell: Tell, is_begun: bool = False
+) -> Round:
+    """The plan's round to its end. A silence that is made is what was wanted: nothing else is there to be seen of it.
+
+    `is_begun`: this very plan is gone on with, and none like it proposed."""
     try:
-        plan = await _fresh(plan, governance)
+        plan = plan if is_begun else await fresh(plan, governance)
     except GovernanceUnavailable as exc:
         return Round(attempt=plan.attempt, plan=plan, remedy="silence", end="unavailable", note=str(exc))
     begun = Round(attempt=plan.attempt, plan=plan, remedy="silence", rests_on_model=plan.basis == "model")
@@ -88,8 +95,9 @@ async def silence(plan: Plan, *, governance: Governance, clock: Clock, wait_seco
         return replace(done, end="unavailable", note=f"silenced, but the lease could not be settled: {exc}")
 
 
-async def _fresh(plan: Plan, governance: Governance) -> Plan:
-    """The same silence a second time is a plan of its own: one whose approval was used, or went unused, is not asked again."""
+async def fresh(plan: Plan, governance: Governance) -> Plan:
+    """The same silence a second time is a plan of its own: one whose approval was used, or went unused, is not asked again.
+    Raises GovernanceUnavailable."""
     while (await governance.submit(plan)).state in _USED_UP and plan.attempt < _MOST_ATTEMPTS:
         plan = plan.model_copy(update={"attempt": plan.attempt + 1})
     return plan
@@ -138,6 +146,8 @@ def _by_plan(found: Mapping[tuple[Matcher, ...], Alert]) -> list[list[tuple[tupl
 def _plan(target: ObjectRef, found: Sequence[tuple[tuple[Matcher, ...], Alert]], report: Report, wish: Wish) -> Plan:
     causes = report.diagnosis.causes if report.diagnosis is not None else ()
     why = f"{wish.asked_by or 'somebody'} asks for {wish.minutes} minutes of silence"
+    if wish.proposed:
+        why = f"{wish.minutes} minutes of silence while people see to it"
     steps = [
         Step(
             id=f"step-{number}",

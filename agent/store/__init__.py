@@ -10,9 +10,11 @@ from agent.store.model_book import SqlModelBook
 from agent.store.retention import Pruned, SqlRetention
 from agent.store.runs import SqlRunStore
 from agent.store.sessions import SqlSessionStore
+from agent.store.silences import AskedSilence, SqlSilenceBook
 from agent.store.slack import SqlSlackBook
 
 __all__ = [
+    "AskedSilence",
     "Database",
     "Pruned",
     "SqlAlertBook",
@@ -24,5 +26,6 @@ __all__ = [
     "SqlRunList",
     "SqlRunStore",
     "SqlSessionStore",
+    "SqlSilenceBook",
     "SqlSlackBook",
 ]

@@ -10,12 +10,9 @@ from agent.chat.answering import Answering
 from agent.chat.conversation import LONGEST, Conversations
 from agent.chat.exchange import Answered, Exchange, Found, Opened, Stepped, Told
 from agent.chat.meaning import Repair
-from agent.chat.silencing import Silencings
 from agent.domain.session import Reply, Thread, Turn
 from agent.errors import Busy, InputError, LestradeError, NotThere
-from agent.rendering.silences import silence_lines
 from agent.settings import Settings
-from agent.stages.silence import Wish
 from agent.store import SqlRetention
 from tests.fakes.agent_shop import crowd, fake_shop
 from tests.fakes.agent_world import HEALS, TOO_LOW, Script, World
@@ -285,32 +282,6 @@ async def test_a_cluster_that_is_away_ends_the_turn_with_what_went_wrong(tmp_pat
         await conversations.close()
 
     assert known.turns[-1].state == "failed"
-
-
-async def test_silence_waits_for_people_no_longer_than_a_turn_and_goes_on():
-    approved, done, told = asyncio.Event(), asyncio.Event(), []
-
-    async def silence(report, wish, *, tell):
-        await tell("waiting for 1 approval by sre", {"plan": "ab"})
-        await approved.wait()
-        done.set()
-        return [], ["KubePodCrashLooping: it names no object that is there"]
-
-    async def append(run, stage, line, data=None):
-        told.append((run, line))
-
-    silencings = Silencings(SimpleNamespace(silence=silence, events=SimpleNamespace(append=append)))
-    report, wish = SimpleNamespace(run="run-1"), Wish(minutes=60)
-    first = await silencings.ask(report, wish, seconds=0.01)
-    approved.set()
-    await asyncio.wait_for(done.wait(), 5)
-    second = await silencings.ask(report, wish)
-    await silencings.close()
-
-    assert (first.ended, first.told) == (None, ("waiting for 1 approval by sre",))
-    assert told[0] == ("run-1", "silence: waiting for 1 approval by sre")
-    assert second.ended is not None
-    assert silence_lines(*second.ended) == ["not silenced: KubePodCrashLooping: it names no object that is there"]
 
 
 async def test_what_may_act_cannot_be_stopped_while_its_run_is_being_opened():
