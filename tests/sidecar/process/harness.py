@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -208,11 +209,17 @@ def sealed_policies(folder: Path, over: dict[str, Any] = LENIENT) -> Path:
     copy = folder / "policies"
     if not copy.exists():
         shutil.copytree(ROOT / "policies", copy)
-        data = copy / "platform" / "data.yaml"
-        # JSON is YAML, and says everything as the bundle's own reader understood it.
-        data.write_text(json.dumps(merged(load(copy).raw_data, over)))
-        (copy / SEAL).write_text(seal_of(load(copy)))
+        data, seal = copy / "platform" / "data.yaml", copy / SEAL
+        if (said := json.dumps(over)) not in _sealed:
+            # JSON is YAML, and says everything as the bundle's own reader understood it.
+            data.write_text(json.dumps(merged(load(copy).raw_data, over)))
+            _sealed[said] = data.read_text(), seal_of(load(copy))
+        for file, text in zip((data, seal), _sealed[said], strict=True):
+            file.write_text(text)
     return copy
+
+
+_sealed: dict[str, tuple[str, str]] = {}  # by what is laid over the shipped data: the data file and the seal
 
 
 def token(name: str) -> str:
@@ -226,7 +233,7 @@ def good(response: httpx.Response) -> dict[str, Any]:
 
 def furnished(lab: Laboratory) -> None:
     """The sidecar's identity and a namespace with a workload in it."""
-    lab.apply(list(yaml.safe_load_all((ROOT / "deploy" / "rbac" / "sidecar.yaml").read_text())))
+    lab.apply(list(_rights()))
     lab.apply(
         [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
@@ -252,6 +259,11 @@ def furnished(lab: Laboratory) -> None:
         ]
     )
     wait_for(lambda: ready_replicas(lab) == 2, what="the deployment is ready")
+
+
+@cache
+def _rights() -> tuple[dict[str, Any], ...]:
+    return tuple(yaml.safe_load_all((ROOT / "deploy" / "rbac" / "sidecar.yaml").read_text()))
 
 
 def ready_replicas(lab: Laboratory) -> int:
