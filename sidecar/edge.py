@@ -267,12 +267,26 @@ class _LastResort:
             await self._app(scope, receive, send)
             return
         try:
+            if _has_two_ends(scope):
+                await problem_response(_TWO_ENDS, {"Connection": "close"})(scope, receive, dated)
+                return
             await self._app(scope, receive, dated)
         except Exception as exc:  # noqa: BLE001  the HTTP edge: nothing of it may reach the caller
             log.error("a fault of the sidecar's own", path=scope.get("path"), error=type(exc).__name__, where=_where(exc))
             if not started:
                 problem = Problem(title="internal error", status=500, detail="see the sidecar's log", code="internal")
                 await problem_response(problem)(scope, receive, dated)
+
+
+_TWO_ENDS = Problem(
+    title="malformed request", status=400, detail="a request has either a length or chunks, and not both", code="malformed"
+)
+
+
+def _has_two_ends(scope: Scope) -> bool:
+    """Whoever stands before us may have gone by the other one, and what comes next would be somebody else's request."""
+    names = {name.lower() for name, _ in scope.get("headers", [])}
+    return {b"content-length", b"transfer-encoding"} <= names
 
 
 def _where(exc: BaseException) -> str:

@@ -16,6 +16,7 @@ from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 
 from sidecar.agent_api.handing import Handed
+from sidecar.agent_api.refusing import NOBODY_ELSE, TOLD, impersonates, told
 from sidecar.contract import Lease, Message, Plan, PlanStatus, Settlement, StepResult, UndoResult
 from sidecar.edge import answer, bearer, known_as, make_app, no_body, refuses, takes, unauthorized, whole_body
 from sidecar.gate.desk import Desk, problem
@@ -124,21 +125,23 @@ def _reading(routes: APIRouter, desk: Desk, rules: Callable[[], ReadingRules]) -
     gateway = Gateway(cluster=desk.cluster, rules=rules, runs=desk.runs, streams=desk.streams)
     threads, stream_threads = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(MOST_STREAMS)
 
-    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses={200: ANY_READ, **refuses(403, 404, 429)})
+    @routes.get("/v1/read/{cluster}/{path:path}", response_model=None, responses={200: ANY_READ, **refuses(), **TOLD})
     async def read_cluster(
         cluster: str, path: str, request: Request, lestrade_run: Annotated[str, Header(pattern=RUN)] = ""
     ) -> Response:
         """The Kubernetes API, reads only, without the values of Secrets and other credentials: a base path for any
         Kubernetes client. `Lestrade-Run` names the run that reads: its budget is its own, its streams end with its lease."""
         if cluster != desk.cluster.name:
-            return answer(problem(404, "unknown-cluster", "no cluster of this name is read here"))
+            return told(Forbidden("no cluster of this name is read here", status=404, code="unknown-cluster"))
+        if impersonates(request.headers.keys()):
+            return told(NOBODY_ELSE)
         raw = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         before, _, below = raw.partition(f"/v1/read/{cluster}/")
         query, accept = request.query_params.multi_items(), request.headers.get("accept", "application/json")
         opened = partial(gateway.open, "" if before else f"/{below}", query, accept, run=lestrade_run)
         reading = await anyio.to_thread.run_sync(opened, limiter=threads)
         if isinstance(reading, Forbidden):
-            return answer(problem(reading.status, reading.code, reading.detail))
+            return told(reading)
         return Handed(reading, stream_threads if reading.streamed else threads)
 
 

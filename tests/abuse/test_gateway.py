@@ -130,12 +130,32 @@ def refusals(sidecar: Sidecar) -> int:
 def test_B12_a_path_that_means_another_is_refused_and_never_sent(sidecar, path):
     before, recorded = len(sidecar.lab.requests), refusals(sidecar)
     status, body = asked_raw(sidecar, f"/v1/read/lab/{path}")
-    assert (status, json.loads(body).get("code")) == (403, "not-readable"), body
+    told = json.loads(body)
+    assert (status, told["kind"], told["details"]["causes"][0]["reason"]) == (403, "Status", "not-readable"), body
     assert CANARY not in body
     assert [
         entry for entry in sidecar.lab.requests[before:] if "reaper" not in entry.identity and entry.resource == "secrets"
     ] == []
     assert refusals(sidecar) == recorded + 1 or recorded > 0  # the first at once; those of a flood are counted
+
+
+def test_B12_nobody_is_impersonated_and_whoever_asks_for_it_is_told_so(sidecar):
+    before = len(sidecar.lab.requests)
+    for name in ("Impersonate-User", "impersonate-extra-scopes"):
+        came = sidecar.agent.get("/v1/read/lab/api/v1/pods", headers={name: "system:admin"})
+        assert (came.status_code, came.json()["reason"]) == (403, "Forbidden")
+        assert "nobody is impersonated" in came.json()["message"]
+    assert [entry for entry in sidecar.lab.requests[before:] if entry.resource == "pods"] == []
+
+
+def test_B12_a_request_with_two_ends_is_refused_and_nothing_after_it_is_read(sidecar):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        wire.settimeout(30)
+        wire.connect(sidecar.agent_url.removeprefix("unix://"))
+        head = f"GET /v1/read/lab/version HTTP/1.1\r\nHost: sidecar\r\nAuthorization: Bearer {AGENT_TOKEN}\r\n"
+        wire.sendall(f"{head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{head}\r\n".encode())
+        came = b"".join(iter(lambda: wire.recv(65_536), b""))
+    assert (came.count(b"HTTP/1.1 "), came[:12]) == (1, b"HTTP/1.1 400")
 
 
 def test_B12_only_reads_have_a_way_through(sidecar):
@@ -255,7 +275,7 @@ def test_a_run_that_reads_without_end_is_told_so_and_others_read_on(sidecar):
     statuses = [sidecar.agent.get("/v1/read/lab/version", headers=headers).status_code for _ in range(405)]
     assert statuses == [200] * 400 + [429] * 5
     refused = sidecar.agent.get("/v1/read/lab/version", headers=headers)
-    assert (refused.headers["content-type"], refused.json()["code"]) == ("application/problem+json", "read-budget-spent")
+    assert (refused.headers["x-lestrade-code"], refused.json()["reason"]) == ("read-budget-spent", "TooManyRequests")
     assert sidecar.agent.get("/v1/read/lab/version", headers={"Lestrade-Run": "modest"}).status_code == 200
     assert sidecar.agent.get("/v1/read/lab/version", headers={"Lestrade-Run": "a b"}).status_code == 400
     with sidecar.person("ada") as people:

@@ -115,3 +115,9 @@ def test_kubectl_reads(kubectl, arguments, says):
 )
 def test_kubectl_changes_nothing_and_sees_no_secret(kubectl, arguments):
     assert kubectl(*arguments).returncode != 0
+
+
+def test_kubectl_is_told_why_in_words_that_it_shows(kubectl):
+    refused = kubectl("get", "--raw", "/api/v1/namespaces/shop/services/web/proxy/")
+    assert "the subresource proxy is not read through here" in refused.stderr
+    assert "nobody is impersonated through here" in kubectl("get", "pods", "-n", "shop", "--as=system:admin").stderr
