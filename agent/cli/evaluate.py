@@ -255,10 +255,10 @@ def _of_the_model(found: Sequence[Comparison]) -> Iterator[str]:
             parts += [f"loses {', '.join(one.lost)}"] if one.lost else []
             alike.setdefault((one.verdict, "; ".join(parts)), {}).setdefault(one.name, []).append(one.asked)
     for (verdict, what), names in alike.items():
-        told = [f"{one_line(name)} ({', '.join(asked)})" for name, asked in names.items()]
-        more = f", and {len(told) - MOST_NAMES} more (--json has all)" if len(told) > MOST_NAMES else ""
+        where = [f"{one_line(name)} ({', '.join(asked)})" for name, asked in names.items()]
+        more = f", and {len(where) - MOST_NAMES} more (--json has all)" if len(where) > MOST_NAMES else ""
         times = sum(map(len, names.values()))
-        yield f"{'':<6}{verdict:<7} {times} time{'s' if times > 1 else ''} {what}: {', '.join(told[:MOST_NAMES])}{more}"
+        yield f"{'':<6}{verdict:<7} {times} time{'s' if times > 1 else ''} {what}: {', '.join(where[:MOST_NAMES])}{more}"
 
 
 def _bill(ones: Sequence[Mark]) -> tuple[str, ...]:

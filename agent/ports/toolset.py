@@ -13,6 +13,8 @@ from agent.errors import ToolRefused
 from agent.ports.cluster import Observed
 from sidecar.contract import Json
 
+PAGE = "page: "  # how the source of a text begins that says what may be, and nothing of the cluster
+
 
 class Arguments(BaseModel):
     """What a tool takes. Unknown names are refused: a misspelt one must not be silently dropped."""

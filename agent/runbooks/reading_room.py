@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
+from agent.ports.toolset import PAGE, Arguments, Sighting, Tool, View, tool
 from agent.runbooks.pages import Library
 
 
@@ -23,10 +23,10 @@ class RunbookEyes:
         return (tool("runbook", "What the runbook says about a cause or an alert.", WhichPage, self._page),)
 
     async def _page(self, asked: WhichPage) -> Sighting:
-        source = f"runbook: {asked.name}"
+        source = f"{PAGE}{asked.name}"
         page = self._library.pages.get(asked.name) or next(iter(self._library.for_alert(asked.name)), None)
         if page is None:
             return Sighting(source=source, missing="there is no such page")
         body = "\n\n".join(f"## {title}\n{words}" for title, words in page.sections.items())
         remedies = "\n".join(f"- {one.title or one.human}" for one in page.remedies)
-        return Sighting(source=f"runbook: {page.path}", text=f"# {page.title}\n\n{body}\n\n## Remedies\n{remedies}".rstrip())
+        return Sighting(source=f"{PAGE}{page.path}", text=f"# {page.title}\n\n{body}\n\n## Remedies\n{remedies}".rstrip())

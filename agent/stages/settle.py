@@ -144,13 +144,18 @@ def _assessment(
         reason=reason,
         why=safe(why, limit=400),
         said=safe(kept.summary, limit=3000),
-        inference=tuple(safe(one, limit=400) for one in kept.inference),
+        inference=(*(safe(one, limit=400) for one in kept.inference), *_numbers(kept)),
         dropped=tuple(safe(one, limit=400) for one in kept.violations),
         calls=bill.calls,
         tokens=bill.tokens,
         cost=round(bill.cost, 6),
         seconds=round(bill.seconds, 3),
     )
+
+
+def _numbers(kept: Believed) -> tuple[str, ...]:
+    """Numbers of its own are inference too: worked out, or made up."""
+    return (safe(f"numbers of its own, which stand nowhere in what was read: {', '.join(kept.numbers)}"),) if kept.numbers else ()
 
 
 def _evidence(one: Look, piece: Piece, quotes: Sequence[str]) -> Evidence:

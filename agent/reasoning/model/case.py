@@ -18,7 +18,7 @@ from agent.reasoning.model.faithfulness import Known, Piece
 from agent.reasoning.model.fencing import harmless
 from agent.reasoning.model.inquiry import Inquiry, Texts
 from agent.reasoning.model.leash import Leash
-from agent.reasoning.model.prompt import VERSION
+from agent.reasoning.model.prompt import VERSION, opening
 from agent.topology.fields import ref_of
 from agent.topology.naming import names_in
 
@@ -86,7 +86,8 @@ def known(case: Case, inquiry_looks: Mapping[str, Piece]) -> Known:
     findings = [*(one.finding for one in diagnosis.causes), *(one.finding for one in diagnosis.ruled_out)]
     named: set[Ref] = {ref_of(one) for one in case.view.observed.objects}
     named |= {ref for finding in findings for ref in (finding.subject, *finding.affects)}
-    return Known(pieces={**pieces, **inquiry_looks}, objects=named, findings={finding.id for finding in findings})
+    told = opening(case.incident, diagnosis, case.evidence, case.view, fence="\0", pages=(), remedies=case.remedies)
+    return Known(pieces={**pieces, **inquiry_looks}, objects=named, findings={finding.id for finding in findings}, told=told)
 
 
 def fingerprint(case: Case, model: str) -> str:
