@@ -25,7 +25,11 @@ _POOL = re.compile(
 _POOL_NAME = re.compile(r"\b([\w-]*[Pp]ool[\w-]*)\b")
 _LEAK = re.compile(r"(?:connection )?leak(?:ed| detection)?\b", re.I)
 _FRAME = re.compile(r"\bat (?:[\w$]+\.)*([A-Z][\w$]*\.[\w$<>]+)\(")
-_DISK = re.compile(r"no space left on device|disk (?:is )?full|ENOSPC", re.I)
+_DISK = re.compile(  # of shared memory and watched files the kernel says the same
+    r"^(?![^\n]{0,400}(?:shared memory|inotify|file watchers|/dev/shm))[^\n]{0,1600}?"
+    r"(?:no space left on device|disk (?:is )?full|ENOSPC)",
+    re.I,
+)
 _READ_ONLY = re.compile(r"read-only file ?system|EROFS", re.I)
 _CERTIFICATE = re.compile(
     r"certificate has expired|certificate is not yet valid|x509: certificate|certificate verify failed", re.I

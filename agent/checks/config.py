@@ -16,7 +16,7 @@ from agent.topology.pods import container_states
 from agent.topology.workloads import Rollback, live_pods, rollback, troubled_containers
 from sidecar.contract import Json
 
-_VARIABLE = r"\$?\{?[\"'`]?([A-Z][A-Z0-9_]{2,63})[\"'`]?\}?"
+_VARIABLE = r"\$?\{?\\?[\"'`]?([A-Z][A-Z0-9_]{2,63})\\?[\"'`]?\}?"
 _UNSET = tuple(
     re.compile(pattern)
     for pattern in (
@@ -28,6 +28,10 @@ _UNSET = tuple(
         rf"{_VARIABLE}\s+(?i:environment variable )?(?i:is not set|not set|must be set|is required|is missing|is unset|is"
         rf" undefined)",
         r"KeyError: '([A-Z][A-Z0-9_]{2,63})'",
+        r"(?i:could not resolve placeholder) ['\"]([\w.-]{2,63})['\"]",  # Spring
+        r"(?i:invalid|missing|bad) (?i:environment) (?i:variables?):? *[{\[(]? *[\"']?([A-Z][A-Z0-9_]{2,63})\b",  # zod, envalid
+        r"(?i:section|key|setting) '([\w:.-]{2,80})' (?i:not found in|is missing from) (?i:the )?(?i:config|setting)",  # .NET
+        r"(?:^|\s)([A-Za-z]\w{2,63})\n\S*\s+Field required \[type=missing",  # pydantic: the name stands in the line above
         rf"(?i:config(?:uration)?|settings?)[^\n]{{0,40}}{_VARIABLE}[^\n]{{0,20}}(?i:required|missing|not set)",
     )
 )
@@ -74,9 +78,12 @@ def complaints(topology: Topology, unit: Ref, *words: str) -> list[Quote]:
 def variable_not_set(topology: Topology) -> Iterator[Finding]:
     """A container that ends, and says that an environment variable is not set, which its spec does not set either."""
     for pod, unit, one in ended_containers(topology):
-        said = words_of(topology, one)
-        for line in reversed(said.splitlines()):
-            match = next((match for pattern in _UNSET for match in [pattern.search(line)] if match), None)
+        said = words_of(topology, one).splitlines()
+        for number in range(len(said) - 1, -1, -1):
+            line, above = said[number], "\n".join(said[max(number - 1, 0) : number + 1])
+            match = next(
+                (match for pattern in _UNSET for match in [pattern.search(line) or pattern.search(above)] if match), None
+            )
             if match is None:
                 continue
             since = since_of(topology, pod, one)
@@ -90,7 +97,8 @@ def variable_not_set(topology: Topology) -> Iterator[Finding]:
                 affects=(one.pod,),
                 quotes=(quote_log(one.pod, one.name, line, time_of(line)), end_quote(one)),
                 params=params,
-                statement=f"Container {one.name} of {unit} exits at start because the required environment variable {match[1]}"
+                statement=f"Container {one.name} of {unit} exits at start because the required"
+                f" {'environment variable' if match[1].isupper() else 'setting'} {match[1]}"
                 f" is not set{began_words(back)}.",
             )
             break

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from agent.checks.containers import began_words, end_quote, ended_containers, rollback_params, since_of, state_of, words_of
 from agent.checks.registry import check, earliest, quote_log
 from agent.domain.finding import Finding
-from agent.signals.logs import last_words
+from agent.signals.connections import failure_kind
+from agent.signals.logs import is_quiet, last_words
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import items, ref_of, text
 from agent.topology.pods import containers, is_ready
 from agent.topology.workloads import current_pods, rollback, still_serving, tag
 
 
-@check("crash-loop", weight=0.3, symptom=True)
+@check("crash-loop", weight=0.31, symptom=True)
 def crash_loops(topology: Topology) -> Iterator[Finding]:
     """Ends and is started again. CrashLoopBackOff can come minutes late, so restarts and end states count too."""
     for pod, unit, one in ended_containers(topology):
@@ -65,6 +66,33 @@ def new_revision_crashes(topology: Topology) -> Iterator[Finding]:
         )
 
 
+@check("application-error", weight=0.36)
+def ends_over_an_error_of_its_own(topology: Topology) -> Iterator[Finding]:
+    """A program that ends again and again, and says itself over what. Of a connection that failed others tell more; what only
+    repeats that it ends says nothing."""
+    for pod, unit, one in ended_containers(topology):
+        if one.init or one.exit_code in (0, 137, 143, None) or not one.restarts or state_of(topology, unit, pod, one) != "active":
+            continue
+        last = last_words(words_of(topology, one))
+        if last is None or is_quiet(last.text) or failure_kind(last.text[:1000]) or not _TELLS.search(last.text[:1000]):
+            continue
+        yield Finding(
+            cause="application-error",
+            subject=unit,
+            since=since_of(topology, pod, one),
+            affects=(one.pod,),
+            quotes=(end_quote(one), quote_log(one.pod, one.name, last.text, last.at)),
+            params={"container": one.name, "count": one.restarts, "only": []},
+            statement=f"The program in container {one.name} of {unit} ends by itself with exit code {one.exit_code}, and says"
+            f" over what: {last.text.strip()[:300].rstrip('. ')}.",
+        )
+
+
+_TELLS = (
+    re.compile(  # more than "exited with an error": a kind of error, a level that nobody gives in passing, and words behind it
+        r"(?:\b\w*[a-z](?:Error|Exception)\b|\b(?:panic|fatal|critical|error)\b)[\"\]]?[:, ]+\W{0,4}\w+[^\n]{12,}", re.I
+    )
+)
 _NO_FILE = re.compile(
     r"(?:ENOENT[^\n]{0,60}|No such file or directory[^\n]{0,20}?|FileNotFound\w*[^\n]{0,40}?)[:,]?"
     r" (?:open )?[\"'(]?(/[\w./-]{2,200})"

@@ -21,7 +21,8 @@ from agent.topology.workloads import troubled_containers
 _MISMATCH = re.compile(
     r"driver/library version mismatch|failed to initialize nvml|nvml: driver not loaded|couldn't communicate with the"
     " nvidia driver"
-    r"|cuda driver version is insufficient for cuda runtime",
+    r"|cuda driver version is insufficient for cuda runtime|nvidia driver on your system is too old"
+    r"|no kernel image is available for execution|forward compatibility was attempted",
     re.I,
 )
 _NCCL = re.compile(
@@ -134,7 +135,7 @@ def rows_not_remapped(topology: Topology) -> Iterator[Finding]:
 @check("gpu-driver-mismatch", weight=0.93)
 def driver_mismatch(topology: Topology) -> Iterator[Finding]:
     """The NVIDIA driver and its library differ, or the driver is not loaded: NVML cannot start."""
-    needles = ("nvml", "driver/library", "nvidia driver", "cuda driver")
+    needles = ("nvml", "driver/library", "nvidia driver", "cuda driver", "kernel image", "forward compat")
     for one in told(topology, _MISMATCH, needles):
         yield _mismatch(topology, one.unit, one.last.text.strip()[:250], one.quotes[-1], one.first.at)
     for _, unit, box in troubled_containers(topology):
@@ -153,7 +154,7 @@ def _mismatch(topology: Topology, unit: Ref, said: str, quote: Quote, since: dat
         since=since,
         params={"node": node},
         quotes=(quote,),
-        statement=f"{unit} cannot use the GPU{f' of node {node}' if node else ''}: driver and library do not fit"
+        statement=f"{unit} cannot use the GPU{f' of node {node}' if node else ''}: driver, hardware and library do not fit"
         f" together: {said}.",
     )
 

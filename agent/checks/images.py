@@ -47,6 +47,10 @@ _SAID = (
             re.I,
         ),
     ),
+    (
+        "image-pull-failed",
+        re.compile(r"is no longer supported|unsupported (?:manifest )?media type|unexpected commit digest", re.I),
+    ),
     ("image-tag-not-found", re.compile(r"not found|NotFound|manifest unknown|name unknown|does not exist", re.I)),
     (
         "registry-unreachable",

@@ -57,7 +57,8 @@ _FEW_GPUS = re.compile(
 _SHM = re.compile(
     r"insufficient shared memory|unable to (?:write to file|open shared memory object) <?/torch_|/dev/shm[^\n]{0,80}(?:no"
     " space|too small|nccl)"
-    r"|(?:no space left|error)[^\n]{0,120}/dev/shm|error while creating shared memory segment|unexpected bus error",
+    r"|(?:no space left|error)[^\n]{0,120}/dev/shm"
+    r"|resize shared memory segment[^\n]{0,160}no space|error while creating shared memory segment|unexpected bus error",
     re.I,
 )
 _SHM_PATH = "/dev/shm"  # noqa: S108  where containers mount it, no file of ours

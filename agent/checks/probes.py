@@ -46,7 +46,7 @@ def _probe_port(probe: Mapping[str, Any], spec: Mapping[str, Any]) -> int:
     return 0
 
 
-def _complained_of(topology: Topology) -> list[Ref]:
+def complained_of(topology: Topology) -> list[Ref]:
     """Workloads of whose pods a kubelet says that a probe fails, worked out once a topology."""
     known: list[Ref] | None = topology.derived.get("probes-fail")
     if known is None:
@@ -55,14 +55,14 @@ def _complained_of(topology: Topology) -> list[Ref]:
     return known
 
 
-def _failures(topology: Topology, pod: Manifest, kind: str) -> list[Happening]:
+def failures_of(topology: Topology, pod: Manifest, kind: str) -> list[Happening]:
     return [one for one in topology.events_about(ref_of(pod)) if one.reason == "Unhealthy" and one.message.startswith(kind)]
 
 
 @check("readiness-probe-wrong-port", weight=0.95)
 def asks_the_wrong_port(topology: Topology) -> Iterator[Finding]:
     """Running, not ready; the probe's port refuses, and the application (its log, or its declared ports) is on another."""
-    for unit in _complained_of(topology):
+    for unit in complained_of(topology):
         for pod in current_pods(topology, unit):
             if is_ready(pod) or text(pod, "status", "phase") != "Running":
                 continue
@@ -78,7 +78,9 @@ def _wrong_port(topology: Topology, unit: Ref, pod: Manifest) -> Iterator[Findin
     for container in items(spec, "containers"):
         name, probe = text(container, "name"), mapping(container, "readinessProbe")
         asked = _probe_port(probe, {"containers": [container]})
-        events = [one for one in _failures(topology, pod, "Readiness") if f":{asked}" in one.message or "refused" in one.message]
+        events = [
+            one for one in failures_of(topology, pod, "Readiness") if f":{asked}" in one.message or "refused" in one.message
+        ]
         if name not in running or not asked or not any("refused" in one.message or "timeout" in one.message for one in events):
             continue
         told = listening_ports(topology, pod, name)
@@ -115,7 +117,7 @@ def _wrong_port(topology: Topology, unit: Ref, pod: Manifest) -> Iterator[Findin
 @check("readiness-probe-failing", weight=0.35, symptom=True)
 def not_ready(topology: Topology) -> Iterator[Finding]:
     """Running and not ready for over a minute; failures from start-up of ready pods are normal."""
-    for unit in _complained_of(topology):
+    for unit in complained_of(topology):
         for pod in current_pods(topology, unit):
             since = unready_since(pod)
             if (
@@ -128,7 +130,7 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
             # what was said long before it lost its readiness was about something else
             failures = [
                 one
-                for one in _failures(topology, pod, "Readiness")
+                for one in failures_of(topology, pod, "Readiness")
                 if one.last is None or one.last >= since - timedelta(minutes=5)
             ]
             if not failures:
@@ -149,12 +151,12 @@ def not_ready(topology: Topology) -> Iterator[Finding]:
 def asks_a_path_that_is_not_there(topology: Topology) -> Iterator[Finding]:
     """Running, not ready for minutes, and the program answers the probe with 404, 405 or a demand for credentials: it serves, and
     not there. (503 is a program that says itself that it is not ready.)"""
-    for unit in _complained_of(topology):
+    for unit in complained_of(topology):
         for pod in current_pods(topology, unit):
             since = unready_since(pod)
             if is_ready(pod) or since is None or topology.now - since < timedelta(minutes=2):
                 continue
-            told = [(one, match) for one in _failures(topology, pod, "Readiness") if (match := _ANSWERED.search(one.message))]
+            told = [(one, match) for one in failures_of(topology, pod, "Readiness") if (match := _ANSWERED.search(one.message))]
             if not told:
                 continue
             event, match = told[-1]
@@ -187,9 +189,9 @@ def killed_while_starting(topology: Topology) -> Iterator[Finding]:
 
 def _kills(topology: Topology, kind: str, field: str, cause: str) -> Iterator[Finding]:
     """The kubelet restarts a container (exit 137 or 143, not OOM) because a probe failed."""
-    for unit in _complained_of(topology):
+    for unit in complained_of(topology):
         for pod in current_pods(topology, unit):
-            failures = _failures(topology, pod, kind)
+            failures = failures_of(topology, pod, kind)
             if not failures:
                 continue
             killings = [one for one in topology.events_about(ref_of(pod)) if one.reason == "Killing" and "probe" in one.message]

@@ -86,6 +86,29 @@ def quota_wants_it_said(topology: Topology) -> Iterator[Finding]:
         )
 
 
+_NO_SCOPE = re.compile(r"insufficient quota to match these scopes: (\[[^\n]{1,200}?\])(?:$|[.\n])")
+
+
+@check("quota-scope-uncovered", weight=0.94)
+def no_quota_for_it(topology: Topology) -> Iterator[Finding]:
+    """ "insufficient quota to match these scopes": the cluster limits such pods (most often of a priority class) to namespaces
+    with a quota for them, and this one has none. Source: the ResourceQuota plugin's limitedResources."""
+    for unit, events, said in refused_units(topology):
+        match = _NO_SCOPE.search(said)
+        if match is None:
+            continue
+        own = text(pod_spec_of(topology.objects[unit]), "priorityClassName")
+        yield Finding(
+            cause="quota-scope-uncovered",
+            subject=unit,
+            since=earliest(*(event.first for event in events)),
+            quotes=tuple(quote_event(event) for event in events[-1:]),
+            params={"scopes": match[1], "priority_class": own},
+            statement=f"The pods of {unit} are refused: pods of scope {match[1]} may run only in namespaces with a ResourceQuota"
+            f" for that scope, and {unit.namespace} has none.",
+        )
+
+
 @check("limit-range-refuses", weight=0.95)
 def outside_the_range(topology: Topology) -> Iterator[Finding]:
     for unit, events, said in refused_units(topology):

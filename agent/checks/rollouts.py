@@ -7,9 +7,9 @@ from agent.checks.config import near
 from agent.checks.containers import rollback_params
 from agent.checks.registry import check, earliest, quote_condition, quote_event, quote_field
 from agent.domain.finding import Finding
-from agent.domain.objects import Ref
+from agent.domain.objects import Manifest, Ref
 from agent.topology import Happening, Topology
-from agent.topology.fields import at, condition, created_at, name_of, ref_of, text, time_at
+from agent.topology.fields import at, condition, created_at, name_of, number, ref_of, text, time_at
 from agent.topology.workloads import images_of, is_serving, ready, revisions, rollback, still_serving, tag, wanted, workloads
 
 _ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.I)
@@ -19,11 +19,19 @@ _FORBIDDEN = re.compile(
 
 
 def refusals(topology: Topology, unit: Ref) -> list[Happening]:
-    """FailedCreate events of a workload's controllers, newest last; only while it has fewer pods than it wants."""
+    """FailedCreate events of a workload's controllers, newest last; only while it has fewer pods than it wants, of its newest
+    revision too."""
     manifest = topology.objects.get(unit)
-    if manifest is None or (unit.kind != "Job" and is_serving(topology, unit)):
+    if manifest is None or (unit.kind != "Job" and is_serving(topology, unit) and not _lacks_new_pods(manifest)):
         return []
     return [event for event in topology.events_of_unit(unit) if event.reason in ("FailedCreate", "FailedCreatePod")]
+
+
+def _lacks_new_pods(workload: Manifest) -> bool:
+    """Whether a release stands still because its pods are refused, while those of the revision before serve in full."""
+    return text(condition(workload, "ReplicaFailure"), "status") == "True" and number(
+        workload, "status", "updatedReplicas"
+    ) < wanted(workload)
 
 
 def refused_units(topology: Topology) -> list[tuple[Ref, list[Happening], str]]:
@@ -42,7 +50,7 @@ def _refused(topology: Topology) -> Iterator[tuple[Ref, list[Happening], str]]:
         said = condition(workload, "ReplicaFailure")
         if events:
             yield unit, events, events[-1].message
-        elif text(said, "status") == "True" and not is_serving(topology, unit):
+        elif text(said, "status") == "True" and (not is_serving(topology, unit) or _lacks_new_pods(workload)):
             yield unit, [], text(said, "message")
 
 

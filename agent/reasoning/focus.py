@@ -12,10 +12,11 @@ from agent.domain.incident import Incident
 from agent.domain.objects import Ref
 from agent.domain.question import Mention, Question, Symptom
 from agent.reasoning.alerted import objects_of
-from agent.reasoning.names import SHORTEST, nearest, parts_of, said_in_parts, same_word
+from agent.reasoning.likeness import likeness_of, singular
+from agent.reasoning.names import SHORTEST, nearest, parts_of
 from agent.reasoning.questions import understand
 from agent.reasoning.spaces import namespaces_named
-from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS
+from agent.reasoning.vocabulary import COMMON, GENERIC, KIND_PARTS, KIND_WORDS
 from agent.topology import Topology, pod_spec_of
 from agent.topology.extensions import is_custom
 from agent.topology.fields import controller_of, labels_of, mapping, name_of, ref_of, text
@@ -99,13 +100,14 @@ def focus_on(incident: Incident, topology: Topology) -> Focus:
     )
 
 
-def _custom_named(topology: Topology, put: set[tuple[str, str]]) -> Iterator[Ref]:
-    """Custom resources that a question may name: by a name that is no ordinary word, or with their kind before it."""
+def _custom_named(topology: Topology, put: set[tuple[str, str]], words: tuple[str, ...]) -> Iterator[Ref]:
+    """Custom resources that a question may name: by a name that is no ordinary word, or where their kind is spoken of too."""
+    spoken = {KIND_WORDS[word] for word in words if word in KIND_WORDS}
     for kind, manifests in topology.kinds.items():
         if kind in _NAMEABLE or not is_custom(manifests[0]):
             continue
         for ref in map(ref_of, manifests):
-            if _MARKED.search(ref.name) or (kind, ref.name.lower()) in put:
+            if _MARKED.search(ref.name) or (kind, ref.name.lower()) in put or kind in spoken:
                 yield ref
 
 
@@ -122,7 +124,7 @@ class _Search:
             owner = controller_of(manifest)
             if owner is not None and owner.kind == "Node":
                 self._by_name.setdefault(name_of(manifest).lower().removesuffix(f"-{owner.name}"), []).append(ref_of(manifest))
-        for ref in _custom_named(topology, {(mention.kind, mention.name) for mention in asked.mentions}):
+        for ref in _custom_named(topology, {(mention.kind, mention.name) for mention in asked.mentions}, asked.words):
             self._by_name.setdefault(ref.name.lower(), []).append(ref)
         self._exact: dict[str, list[Ref]] = {}  # what was said -> objects of that name inside
         self.taken: dict[str, Ref] = {}
@@ -195,10 +197,10 @@ class _Search:
 
     def _of_parts(self, mention: Mention) -> list[str]:
         """Names of the same parts in another order or without what only says the kind; else longer names that hold them all."""
-        said = {_singular(part) for part in parts_of(mention.name)} - KIND_PARTS
+        said = {singular(part) for part in parts_of(mention.name)} - KIND_PARTS
         if not mention.sure or not said:
             return []
-        known = {name: {_singular(part) for part in parts_of(name)} - KIND_PARTS for name in self._by_name}
+        known = {name: {singular(part) for part in parts_of(name)} - KIND_PARTS for name in self._by_name}
         same = sorted(name for name, parts in known.items() if parts == said)
         longer = sorted(
             (name for name, parts in known.items() if len(said) > 1 and said < parts), key=lambda name: (len(name), name)
@@ -243,7 +245,7 @@ class _Search:
         loose: list[tuple[float, Ref]] = []
         for name, refs in self._by_name.items():
             inside = [ref for ref in refs if ref.kind in _RUNNING and self._is_inside(ref)]
-            score = _likeness(name, said) if inside else 0.0
+            score = likeness_of(name, said) if inside else 0.0
             loose += [(score, ref) for ref in inside if score]
         best = max((score for score, _ in loose), default=0.0)
         return list(dict.fromkeys(ref for score, ref in sorted(loose, key=lambda one: (-one[0], one[1])) if score >= best - 0.01))
@@ -273,27 +275,6 @@ class _Search:
             return False
         if any(name == ref.name.lower() for ref in self._topology.objects):
             return False  # of a kind that nobody asks about by itself
-        if not mention.sure and any(_likeness(one, (name,)) for one in self._by_name):
+        if not mention.sure and any(likeness_of(one, (name,)) for one in self._by_name):
             return False
         return not nearest(name, tuple(known), most=1)
-
-
-def _likeness(name: str, said: Sequence[str]) -> float:
-    """1 when all parts of the name are said; else how well one word fits the whole name (0 below a slip)."""
-    if said_in_parts(name, said):
-        return 1.0
-    close = max(
-        (likeness for word in said if abs(len(word) - len(name)) <= 3 for _, likeness in nearest(word, (name,))), default=0.0
-    )
-    if close:
-        return close
-    parts = parts_of(name)
-    return (
-        0.6
-        if any(len(part) > 3 and part not in COMMON and any(same_word(part, word) for word in said) for part in parts)
-        else 0.0
-    )
-
-
-def _singular(part: str) -> str:
-    return part.removesuffix("s") if len(part) > 3 else part

@@ -4,7 +4,8 @@ known here."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent.domain.finding import Diagnosis, Finding
+from agent.checks.injected import FOR_SOME
+from agent.domain.finding import Diagnosis, Finding, RankedCause
 from agent.domain.incident import Incident
 from agent.domain.objects import Ref
 from agent.domain.question import Question
@@ -13,6 +14,7 @@ from agent.reasoning.answers.reply import listed
 from agent.reasoning.explaining import looked_at
 from agent.reasoning.focus import Focus
 from agent.reasoning.healthy import healthy, how_it_stands
+from agent.reasoning.held import held_back
 from agent.reasoning.platform import namespaces_beyond
 from agent.reasoning.ranking import Ranking, rank, relevance, victims
 from agent.reasoning.testifying import onset, spoken, told_beside
@@ -57,7 +59,11 @@ def judge(case: Case) -> Diagnosis:
     ranking = rank(case.findings, topology, focus, gaps=len(missing), begun=min(starts, default=None))
     wants = tuple(f"ns:{name}" for name in namespaces_beyond(topology, focus.objects))
     beside = _is_well_itself(ranking, case)
-    if ranking.causes and not (beside and case.asked.intent == "health"):
+    direct = _unexplained(ranking, case)
+    if direct:  # what is wrong with others that need it says nothing about its own trouble
+        return _unknown(direct, ranking, topology, missing, wants)
+    slight = case.asked.intent == "health" and _only_for_some(ranking, case)
+    if ranking.causes and not slight and not (beside and case.asked.intent == "health"):
         found = _fault(ranking, topology, missing, wants)
         return led_by([how_it_stands(focus, topology)], found) if beside else found
     if ranking.symptoms and not ranking.causes:
@@ -69,11 +75,32 @@ def judge(case: Case) -> Diagnosis:
     if unheard:
         return _not_heard(unheard, ranking, case, wants)
     well = healthy(case.findings, ranking, topology, focus, missing, wants)
+    held = held_back(case.asked, focus, topology) if not case.incident.alerts else None
+    if held is not None:
+        cause = RankedCause(finding=held, explains=(), because=("nothing else is wrong with it",), confidence=0.8, change=None)
+        return replace(well, outcome="fault", statement=held.statement, causes=(cause,))
     told = told_beside(topology)
     if not told:
         return well
     words = f"{well.statement} Beside the cluster it says: {'; '.join(told[:2])}."
     return replace(well, statement=safe(words, limit=4000), looked_at=(*well.looked_at, *told))
+
+
+def _unexplained(ranking: Ranking, case: Case) -> list[Finding]:
+    """Symptoms of what was asked about, or of what it needs, that no cause accounts for, where all causes seen are with others
+    that need it."""
+    focus, topology = case.focus, case.topology
+    if not ranking.causes or not focus.objects:
+        return []
+    if any(relevance(one.finding, topology, focus) >= CLOSE or one.explains for one in ranking.causes):
+        return []
+    return [one for one in ranking.symptoms if relevance(one, topology, focus) >= 0.9]
+
+
+def _only_for_some(ranking: Ranking, case: Case) -> bool:
+    """Whether all that is wrong meets certain requests only, such as a tester's: for the others it is well."""
+    own = [one.finding.weight for one in ranking.causes]
+    return bool(own) and not case.incident.alerts and all(one is not None and one <= FOR_SOME for one in own)
 
 
 def _unheard(case: Case) -> list[Ref]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from agent.domain.question import Access, Mention, Question
 from agent.reasoning.intents import ACTING, intent_of
 from agent.reasoning.periods import period_of
-from agent.reasoning.vocabulary import ENGLISH, GENERIC, KIND_WORDS, SYMPTOMS, VERBS
+from agent.reasoning.vocabulary import COMPOUNDS, ENGLISH, GENERIC, KIND_WORDS, SYMPTOMS, VERBS
 from agent.topology.resources import resource_named
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -148,7 +148,7 @@ def _mentions(flat: str, low: str) -> Iterator[Mention]:
         if not _is_ordinary(name):
             yield Mention(name=name.lower(), sure=True)
     for kind, name in _KIND_FIRST.findall(flat):
-        if KIND_WORDS[kind.lower()] != "Namespace" and not _is_ordinary(name):
+        if KIND_WORDS[kind.lower()] != "Namespace" and not _is_ordinary(name) and (kind.lower(), name.lower()) not in COMPOUNDS:
             yield Mention(name=name.lower(), kind=KIND_WORDS[kind.lower()], sure=_is_shaped(name))
     for name, kind in _KIND_LAST.findall(flat):
         if KIND_WORDS[kind.lower()] != "Namespace" and not _is_ordinary(name):

@@ -121,6 +121,26 @@ GENERIC = _words(
     """
 )
 
+# A kind's word and what stands behind it, which together are a thing of their own and no name.
+COMPOUNDS = frozenset(
+    (kind, behind)
+    for kind, words in {
+        "node": "image images pool pools group groups os upgrade upgrades update updates network disk memory version autoscaler",
+        "nodes": "image images pool pools group groups",
+        "pod": "network security template templates spec logs log identity ip ips cidr disruption",
+        "service": "mesh account accounts discovery level endpoint endpoints ip ips",
+        "ingress": "controller class nginx rule rules host hosts",
+        "gateway": "api class timeout timeouts error errors",
+        "certificate": "authority manager chain renewal rotation",
+        "secret": "store manager rotation",
+        "job": "queue queues controller runs",
+        "deployment": "pipeline strategy window",
+        "storage": "class classes",
+        "namespace": "quota label labels",
+    }.items()
+    for behind in words.split()
+)
+
 ENGLISH = _words(
     """
     a about above across after again against ago all almost alone along already also although always am among an and another
@@ -152,7 +172,7 @@ ENGLISH = _words(
     roll-out roll-outs rollout rollouts start-up start-ups shut-down set-up end-to-end long-running short-lived well-known
     real-time built-in root-cause e.g i.e etc non-ready not-ready self-healing auto-scaling auto-scaler multi-tenant
     cluster-wide cluster-scoped kube-system-wide high-level low-level user-facing customer-facing cluster-admin port-forward
-    suspended cordoned dying dead orphaned idle flapping sth smth pls plz asap culprit blame
+    mesh internet browser browsers suspended cordoned dying dead orphaned idle flapping sth smth pls plz asap culprit blame
     adds lying piling step-by-step so-called half-open in-cluster out-of-disk out-of-date five hundred
     """
 )

@@ -27,7 +27,8 @@ _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
                            r"|(?:couldn't|can't|cannot) connect to (?:server|remote host|mysql server|the docker daemon)"
                            r"|connection to node \S+ [^\n]{0,260}could not be established|unabletoconnect"
                            r"|no servers available for connection|communications link failure|failed to connect to remote host"
-                           r"|delayed connect error: 111", re.I)),
+                           r"|delayed connect error: 111|can't reach database server", re.I)),
+    ("timeout", re.compile(r"handshake (?:timeout|timed out)", re.I)),  # nobody was distrusted: nothing came back
     ("auth", re.compile(r"password authentication failed|access denied|authentication failed|unauthorized|\b401\b", re.I)),
     ("tls", re.compile(r"x509:|certificate (?:has expired|verify failed|signed by)"
                        r"|tls handshake|ssl(?:v3)? (?:alert|error)", re.I)),
@@ -41,7 +42,8 @@ _FAILURE: tuple[tuple[ErrorKind, re.Pattern[str]], ...] = (
 _UNMISTAKABLE = re.compile(
     r"connection refused|econn(?:refused|reset)|etimedout|enotfound|eai_again|no such host|i/o timeout|timed out"
     r"|deadline[ _]?exceeded|could(?: not|n't) resolve|bad address|no route to host|host not found in upstream"
-    r"|(?:couldn't|can't|cannot) connect to|could not be established|unabletoconnect|no servers available|link failure"
+    r"|(?:couldn't|can't|cannot) connect to|can't reach database server"
+    r"|could not be established|unabletoconnect|no servers available|link failure"
     r"|timeout of \d+ ?ms exceeded|connection reset|\": eof|unknownhostexception|name or service not known",
     re.I,
 )
@@ -50,7 +52,8 @@ _FAILURE_HINTS = (
     "authentication failed", "access denied", "unauthorized", "401", "x509", "certificate", "handshake", "ssl", "timeout",
     "eai_again", "eai_noname", "does not resolve", "bad address", "to resolve", "misbehaving", "lookup", "ehostunreach",
     "unreachable", "timed out", "deadline", "etimedout", "no route to host", "econnreset", "reset", "broken pipe", "eof",
-    "couldn't", "can't connect", "cannot connect", "unabletoconnect", "no servers", "link failure", "to connect", "hang up",
+    "couldn't", "can't connect",
+    "can't reach", "cannot connect", "unabletoconnect", "no servers", "link failure", "to connect", "hang up",
     "closed", "connect error", "host not found",
 )  # fmt: skip
 _WELL_HINTS = ("connected", "established", "again", "recovered", "restored", "succeeded")
@@ -68,6 +71,7 @@ _SURE = tuple(
         rf"\bconnection to server at \"({_HOST})\".{{0,80}}?port (\d{{2,5}})",  # libpq
         rf"\bipv4:({_IP}):(\d{{2,5}})",  # gRPC in C
         rf"\bread tcp [^\n]{{1,60}}?->({_IP}):(\d{{2,5}})",  # Go
+        rf"\bserver at `({_HOST})`:`(\d{{2,5}})",  # Prisma
         rf"\bconnect to ({_HOST}) port (\d{{2,5}})",  # curl, nc
         rf"\bremote host \(({_IP})()\)",  # wget
         rf"(?<![\w./:-])({_HOST})/{_IP}:(\d{{2,5}})",  # Java: name/address:port

@@ -10,7 +10,7 @@ from agent.domain.testimony import UNTOLD, Testimony
 from agent.topology.calls import addresses_in_config, addresses_in_environment, hosts_in_log
 from agent.topology.events import happening
 from agent.topology.extensions import edges as edges_of_extensions
-from agent.topology.fields import at, controller_of, kind_of, labels_of, mapping, namespace_of, ref_of, text
+from agent.topology.fields import at, controller_of, items, kind_of, labels_of, mapping, namespace_of, ref_of, text
 from agent.topology.graph import Edge, Topology
 from agent.topology.namesakes import told_apart
 from agent.topology.references import WORKLOADS, Relation, named_by, pod_spec_of
@@ -60,6 +60,10 @@ def _connect(topology: Topology) -> None:
 
     for ref, manifest in topology.objects.items():
         if ref.kind == "Pod":
+            for volume in items(manifest, "spec", "volumes"):  # those of claim templates are named by no template
+                claim = text(volume, "persistentVolumeClaim", "claimName")
+                if claim:
+                    add(ref, Ref("PersistentVolumeClaim", ref.namespace, claim), "mounts")
             node = text(manifest, "spec", "nodeName")
             if node:
                 add(ref, Ref("Node", "", node), "runs-on")

@@ -385,7 +385,7 @@ def java_heap_is_full(world: World, space: str) -> None:
     )
 
 
-@fault("Deployment/web", "bad-release", asks="web")
+@fault("Deployment/web", "bad-release", "library-missing", asks="web")
 def python_raises_at_import(world: World, space: str) -> None:
     one = deployment(world, space, "web")
     for set_ in world.of("ReplicaSet", space):

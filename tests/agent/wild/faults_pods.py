@@ -175,7 +175,9 @@ def stateful_set_rolls_to_a_tag_that_is_gone(world: World, space: str) -> None:
     owner = world.get("StatefulSet", space, "cache")
     owner["status"] |= {"updateRevision": "cache-new", "readyReplicas": 2, "availableReplicas": 2, "updatedReplicas": 1}
     pod = world.get("Pod", space, "cache-2")
+    owner["spec"]["template"]["spec"]["containers"][0]["image"] = "redis:9.9"
     pod["metadata"] |= {"creationTimestamp": ago(12)}
+    pod["metadata"]["labels"]["controller-revision-hash"] = "cache-new"
     pod["status"] |= {"phase": "Pending", "startTime": ago(12)}
     pod["spec"]["containers"][0]["image"] = "redis:9.9"
     pod["status"]["containerStatuses"] = [
