@@ -16,7 +16,7 @@ from agent.toolsets.http_reading import HttpSource
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.mcp_servers import Server, declared_of, read_servers
 from agent.toolsets.traced_requests import JaegerWitness, TempoWitness, UntracedWitness
-from agent.toolsets.witnesses import AlertWitness, LogWitness, MarkWitness, UsageWitness
+from agent.toolsets.witnesses import AlertWitness, LogWitness, MarkWitness, RuleWitness, UsageWitness
 
 
 def witnesses(
@@ -42,13 +42,18 @@ def witnesses(
         *((JaegerWitness(jaeger),) if jaeger is not None else ()),
     )
     return (
-        AlertWitness(source("Alertmanager", settings.alertmanager_url)),
+        *_alerts(source("Alertmanager", settings.alertmanager_url), source("Prometheus", settings.prometheus_url)),
         LogWitness(loki),
         *(traced or (UntracedWitness(),)),
         MarkWitness(source("Grafana", settings.grafana_url, settings.grafana_token_file)),
         UsageWitness(reader),
         *declared(settings, stack, causes=causes, seconds=seconds),
     )
+
+
+def _alerts(alertmanager: HttpSource | None, prometheus: HttpSource | None) -> tuple[Witness, ...]:
+    """One of them: Alertmanager knows of every Prometheus."""
+    return (RuleWitness(prometheus) if alertmanager is None and prometheus is not None else AlertWitness(alertmanager),)
 
 
 def declared(

@@ -70,9 +70,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testimony:
-    """`alerts`: those that fire now."""
+    """`alerts`: those that fire now, as `alerts_by` tells it."""
 
     alerts: tuple[Alert, ...] = ()
+    alerts_by: str = "alertmanager"
     journeys: tuple[Journey, ...] = ()
     marks: tuple[Mark, ...] = ()
     statements: tuple[Statement, ...] = ()
@@ -83,6 +84,7 @@ class Testimony:
     def and_(self, other: "Testimony") -> "Testimony":
         return Testimony(
             alerts=(*self.alerts, *other.alerts),
+            alerts_by=other.alerts_by if other.alerts and not self.alerts else self.alerts_by,
             journeys=(*self.journeys, *other.journeys),
             marks=(*self.marks, *other.marks),
             statements=(*self.statements, *other.statements),

@@ -35,7 +35,7 @@ def _with_words(finding: Finding, topology: Topology, alerts: dict[Ref, list[Ale
     units = list(dict.fromkeys((unit, finding.subject, *(topology.unit(one) for one in finding.affects))))
     more: list[Quote] = []
     firing = {alert.fingerprint or alert.name: (one, alert) for one in units for alert in alerts.get(one, ())}
-    more += [_of_alert(one, alert) for one, alert in list(firing.values())[:MOST]]
+    more += [_of_alert(one, alert, topology.testimony.alerts_by) for one, alert in list(firing.values())[:MOST]]
     if unit in told or finding.subject in told:
         more += list(_of_changes(finding, {unit, finding.subject}, topology))[:MOST]
     own = [quote for one in ended(topology) if one.unit == unit for quote in quotes(one)]
@@ -93,11 +93,11 @@ def onset(focus: Focus, topology: Topology) -> datetime | None:
     return min(starts, default=None)
 
 
-def _of_alert(about: Ref, alert: Alert) -> Quote:
+def _of_alert(about: Ref, alert: Alert, by: str) -> Quote:
     since = f" since {alert.starts_at:%Y-%m-%d %H:%M:%S}Z" if alert.starts_at else ""
     said = alert.annotations.get("summary") or alert.annotations.get("description") or alert.annotations.get("message") or ""
     words = f"{alert.name} fires{since}{f': {said}' if said else ''}"
-    return Quote(source=f"alertmanager: alert {alert.name}", about=about, text=words[:600], at=alert.starts_at)
+    return Quote(source=f"{by}: alert {alert.name}", about=about, text=words[:600], at=alert.starts_at)
 
 
 def _of_changes(finding: Finding, about: set[Ref], topology: Topology) -> Iterator[Quote]:

@@ -14,6 +14,7 @@ import orjson
 from agent.domain.incident import Window
 from agent.domain.testimony import Matter, Statement, Suspect, Testimony
 from agent.ports import Gap, Observed
+from agent.signals.masking import safe
 from agent.toolsets.declaring import Question, filled
 from sidecar.contract import Json
 
@@ -124,7 +125,7 @@ class DeclaredWitness:
             source=f"{self._kind}: {self._source} {request.what}",
             about=suspect.about,
             settles=question.ask.settles,
-            text=sentence,
+            text=safe(sentence, limit=600),
             verdict=reading.verdict if suspect.finding else "tells",
             finding=suspect.finding,
         )

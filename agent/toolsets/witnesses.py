@@ -3,10 +3,12 @@ marks stand on the time line, what containers use just now. Traced requests are 
 
 import html
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 from agent.domain.incident import Alert, Window
 from agent.domain.testimony import Mark, Matter, Testimony
+from agent.errors import ReadRefused
 from agent.ports import ClusterReader, Observed
 from agent.toolsets.http_reading import HttpSource, any_of
 from agent.toolsets.loki import LokiLogs
@@ -44,6 +46,31 @@ class AlertWitness:
         found = items({"": await self._source.json("/api/v2/alerts", params)}, "")[:MOST_ALERTS]
         alerts = tuple(_alert(one) for one in found if text(one, "labels", "alertname"))
         return Observed(now=matter.window.end, testimony=Testimony(alerts=alerts))
+
+
+class RuleWitness:
+    """The same where there is no Alertmanager: what Prometheus' own rules say. By its API v1."""
+
+    name = "prometheus"
+    why_off = ""
+
+    def __init__(self, source: HttpSource) -> None:
+        self._source = source
+
+    def wanted(self, matter: Matter) -> str:
+        return AlertWitness(self._source).wanted(matter)
+
+    async def tell(self, matter: Matter) -> Observed:
+        try:
+            found = items(await self._source.json("/api/v1/alerts"), "data", "alerts")
+        except ReadRefused:  # not everything that answers queries has rules: missed only where nobody knows a cause
+            if matter.is_open:
+                raise
+            return Observed(now=matter.window.end)
+        firing = [one for one in found if text(one, "state") == "firing" and text(one, "labels", "alertname")]
+        near = [one for one in firing if text(one, "labels", "namespace") in ("", *matter.namespaces)][:MOST_ALERTS]
+        alerts = tuple(replace(_alert(one), starts_at=moment(at(one, "activeAt"))) for one in near)
+        return Observed(now=matter.window.end, testimony=Testimony(alerts=alerts, alerts_by=self.name))
 
 
 def _alert(one: object) -> Alert:

@@ -45,6 +45,22 @@ def test_a_mcp_server_that_is_not_there_is_off_and_says_so(snapshot, tmp_path, c
     assert "mcp gone        off  MCP server gone at http://127.0.0.1:9/mcp does not answer" in capsys.readouterr().out
 
 
+def test_declared_questions_are_listed_and_a_wrong_one_is_named(snapshot, tmp_path, capsys, monkeypatch):
+    asks = [{"settles": "whether it is up", "path": "/health", "reads": [{"when": "status == 200", "says": "it is up"}]}]
+    declared = tmp_path / "endpoints.yaml"
+    document = {"endpoints": [{"name": "shop", "url": "http://127.0.0.1:9", "paths": ["/health"], "asks": asks}]}
+    declared.write_text(json.dumps(document))
+    monkeypatch.setenv("LESTRADE_ENDPOINTS_FILE", str(declared))
+
+    toolsets.show(snapshot=snapshot, context="", as_json=False, config=None)
+    assert "http shop       asks whether it is up" in capsys.readouterr().out
+
+    asks[0]["path"] = "/admin"
+    declared.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"asks.0.path: GET /admin is not allowed: add it to paths"):
+        toolsets.show(snapshot=snapshot, context="", as_json=False, config=None)
+
+
 async def test_prices_that_are_none_are_said_at_the_start(tmp_path):
     settings = Settings(model="m", model_url="http://127.0.0.1:9/v1", model_prices="m=cheap")
     async with AsyncExitStack() as stack:

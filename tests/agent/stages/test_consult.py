@@ -261,6 +261,23 @@ async def test_alerts_about_the_same_object_stand_with_the_cause_and_others_do_n
 
 
 @respx.mock
+async def test_where_there_is_no_alertmanager_prometheus_is_asked_what_its_rules_say():
+    objects, logs = CASES["secret-key-missing"][1]()
+    rows = [
+        {"labels": {"alertname": "Down", "namespace": "shop", "deployment": "web"}, "state": "firing", "activeAt": ago(20)},
+        {"labels": {"alertname": "Soon", "namespace": "shop", "deployment": "web"}, "state": "pending", "activeAt": ago(20)},
+        {"labels": {"alertname": "Far", "namespace": "far", "deployment": "web"}, "state": "firing", "activeAt": ago(20)},
+    ]
+    respx.get(f"{URL}/api/v1/alerts").respond(json={"status": "success", "data": {"alerts": rows}})
+
+    _, evidence, whom = await look("why does web not start?", observed(*objects, logs=logs), prometheus_url=URL)
+
+    (quote,) = of(evidence, "prometheus: alert")
+    assert "Down fires since 2026-05-04 11:40:00Z" in quote.text
+    assert whom == "prometheus"
+
+
+@respx.mock
 async def test_the_time_since_when_an_alert_fires_tells_old_faults_from_the_one_that_began_it():
     objects, logs = CASES["secret-key-missing"][1]()
     claim = obj("PersistentVolumeClaim", "old", minutes=900, spec={"storageClassName": "gone"}, status={"phase": "Pending"})

@@ -206,6 +206,16 @@ async def test_an_answer_gives_no_orders_and_no_secrets(status, tmp_path):
     assert len(wider.observed.testimony.statements) == 1
 
 
+async def test_words_that_speak_against_a_cause_are_made_safe_wherever_they_stand(status, tmp_path):
+    Status.answers = {"/status/web": (200, "all is\u202e well; token=hunter22secret")}
+    against = {**ASK, "reads": [{"matches": "^all is", "says": "it says: {line}", "verdict": "excludes"}]}
+
+    found, evidence, _ = await look(tmp_path, "why does web not start?", missing_key(), endpoints=endpoint(status, against))
+
+    assert "Against it speaks http: payments /status/web: it says: all is\\u202e well; token=[masked]" in found.statement
+    assert "hunter22" not in str(evidence) + str(found)
+
+
 async def test_only_so_many_requests_are_sent_and_what_was_not_asked_is_a_gap(status, tmp_path):
     Status.answers = {f"/status/n{place}": (200, "all is well") for place in range(9)}
     many = [
