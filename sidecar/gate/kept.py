@@ -13,7 +13,8 @@ MOST = 2  # the rest of the pool is for whoever comes at the same time
 
 
 class Kept:
-    """Safe to be used from several threads: each use has a connection to itself."""
+    """Safe to be used from several threads: each use has a connection to itself, the one that was used last where there is
+    one: what another one wrote, it would have to read anew."""
 
     def __init__(self, engine: Engine, *, most: int = MOST) -> None:
         self._engine = engine
@@ -21,13 +22,16 @@ class Kept:
         self._idle: list[Connection] = []
 
     @contextmanager
-    def one(self) -> Iterator[Connection]:
-        """What is begun on it and not committed is taken back. One that failed is not used again."""
+    def one(self, *, writes: bool = False) -> Iterator[Connection]:
+        """What is begun on it and not committed is taken back. One that failed is not used again. `writes`: whoever begins is
+        alone from the beginning."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._engine.connect()
         try:
+            if connection.get_execution_options().get("writes", False) is not writes:
+                connection.execution_options(writes=writes)
             yield connection
             if connection.in_transaction():
                 connection.rollback()

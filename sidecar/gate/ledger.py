@@ -58,8 +58,7 @@ class Ledger:
     ) -> None:
         """`anchor` is the ledger's own; `outside`: further ones, by the name of the place."""
         self._engine = engine
-        self._readers = Kept(engine)
-        self._writers = Kept(engine.execution_options(writes=True), most=1)  # the same pool
+        self._connections = Kept(engine)
         self._journal = journal
         self._anchors = {"its anchor": anchor, **(outside or {})}
         self.hours = Hours(clock)
@@ -75,7 +74,7 @@ class Ledger:
 
         Raises JournalUnavailable when the database cannot be used, records are missing at its end, or the key is not theirs.
         """
-        with self._guarded(), self._writers.one() as connection, connection.begin():
+        with self._guarded(), self._connections.one(writes=True) as connection, connection.begin():
             if connection.dialect.name == "postgresql":  # two that start at once would both make the tables
                 connection.execute(text("SELECT pg_advisory_xact_lock(5073171)"))
             for tables in (
@@ -106,7 +105,7 @@ class Ledger:
     def write(self) -> Iterator[Transaction]:
         """One transaction; an exception inside rolls everything back. At most one writer at a time, over all processes."""
         with self._lock, self._guarded():
-            with self._writers.one() as connection, connection.begin():
+            with self._connections.one(writes=True) as connection, connection.begin():
                 head = self._journal.head(connection, alone=True)
                 transaction = Transaction(connection, max(self.now(), head.at), head, self._journal)
                 yield transaction
@@ -125,7 +124,7 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._guarded(), self._readers.one() as connection:
+        with self._guarded(), self._connections.one() as connection:
             yield connection
 
     def committed(self, head: Head) -> None:
@@ -193,8 +192,7 @@ class Ledger:
         self.refusals.flush(now=True)
         for anchor in self._anchors.values():
             anchor.close()
-        self._readers.close()
-        self._writers.close()
+        self._connections.close()
         self._engine.dispose()
         self.on_close.close()
 
