@@ -17,6 +17,7 @@ from agent.reasoning.model.aliases import Aliases
 from agent.reasoning.model.case import Case, Investigator, aliases_of, fingerprint, known, tools_of
 from agent.reasoning.model.faithfulness import Piece, believed
 from agent.reasoning.model.inquiry import (
+    LETTERS_PER_TOKEN,
     Inquiry,
     Look,
     Result,
@@ -86,14 +87,16 @@ async def investigate(
     if spent := over(inquiry.bill, day, leash):
         return _ended(inquiry, "budget", spent)
     texts = await fetched(inquiry, store)
-    told = messages(inquiry, texts, context_tokens=leash.context_tokens)
-    final = bool(inquiry.shortfall) or is_last(inquiry.bill, tokens(told) + leash.answer_tokens, leash, day)
+    looking = _specs(investigator, case)
     specs = [conclude_tool()]
+    beside = int(size_of([], [*specs, *looking]) / LETTERS_PER_TOKEN) + leash.answer_tokens
+    told = messages(inquiry, texts, context_tokens=leash.context_tokens, reserved=beside)
+    final = bool(inquiry.shortfall) or is_last(inquiry.bill, tokens(told) + beside, leash, day)
     if final:
         told.append(Message(role="user", text=LAST))
         inquiry = inquiry if inquiry.shortfall else replace(inquiry, shortfall="budget", why="the budget is nearly used up")
     else:
-        specs += _specs(investigator, case)
+        specs += looking
         aliases = aliases_of(inquiry, case, investigator, texts)
         specs = [_hidden(one, aliases) for one in specs]
         inquiry = await with_names(inquiry, aliases, store)

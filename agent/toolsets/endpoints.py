@@ -199,7 +199,9 @@ def _read(path: Path) -> _File:
         found = _File.model_validate(_document(path))
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"endpoints file {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InputError(
+            f"endpoints file {path}: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
     names = [one.name for one in found.endpoints]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"endpoints file {path}: {twice[0]} is there twice")

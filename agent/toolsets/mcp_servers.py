@@ -74,7 +74,9 @@ def read_servers(path: Path | None) -> tuple[Server, ...]:
         raise InputError(f"MCP file {path}: not YAML: {str(exc).splitlines()[0]}") from None
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"MCP file {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InputError(
+            f"MCP file {path}: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def declared_of(path: Path, place: int, server: Server, compiled: Compile, causes: Collection[str]) -> tuple[Declared, ...]:

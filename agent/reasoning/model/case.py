@@ -18,7 +18,7 @@ from agent.reasoning.model.faithfulness import Known, Piece
 from agent.reasoning.model.fencing import harmless
 from agent.reasoning.model.inquiry import Inquiry, Texts
 from agent.reasoning.model.leash import Leash
-from agent.reasoning.model.prompt import VERSION, opening
+from agent.reasoning.model.prompt import VERSION, again, opening
 from agent.topology.fields import ref_of
 from agent.topology.naming import names_in
 
@@ -87,6 +87,7 @@ def known(case: Case, inquiry_looks: Mapping[str, Piece]) -> Known:
     named: set[Ref] = {ref_of(one) for one in case.view.observed.objects}
     named |= {ref for finding in findings for ref in (finding.subject, *finding.affects)}
     told = opening(case.incident, diagnosis, case.evidence, case.view, fence="\0", pages=(), remedies=case.remedies)
+    told += again(case.rounds, "\0") if case.rounds else ""
     return Known(pieces={**pieces, **inquiry_looks}, objects=named, findings={finding.id for finding in findings}, told=told)
 
 

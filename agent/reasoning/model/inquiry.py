@@ -91,11 +91,11 @@ class Inquiry:
         return replace(self, turns=(*self.turns[:-1], turn))
 
 
-def messages(inquiry: Inquiry, texts: Texts, *, context_tokens: int) -> list[Message]:
+def messages(inquiry: Inquiry, texts: Texts, *, context_tokens: int, reserved: int = 0) -> list[Message]:
     """The conversation so far, short enough: where it would be too long, older looks are cut to their first words, with their ids
-    kept, so that they can still be cited and asked for again."""
+    kept, so that they can still be cited and asked for again. `reserved` are tokens that tools and the answer take."""
     plain = _told(inquiry, texts, frozenset())
-    limit = context_tokens * 0.7
+    limit = max(context_tokens * 0.25, min(context_tokens * 0.7, context_tokens - reserved))
     if inquiry.was_squeezed:  # it was too much, whatever the settings say
         limit = min(limit, tokens(plain)) / 2
     if tokens(plain) <= limit:

@@ -122,7 +122,10 @@ def test_a_history_that_grows_too_long_loses_words_and_no_ids():
     whole = messages(inquiry, texts, context_tokens=1_000_000)
     short = messages(inquiry, texts, context_tokens=10_000)
 
+    beside = messages(inquiry, texts, context_tokens=16_000, reserved=8_000)
+
     assert tokens(whole) > 10_000 > tokens(short)
+    assert tokens(beside) <= 8_000, "tools and the answer take their part of what the model takes at once"
     told = [one.text for one in short if one.role == "tool"]
     assert all(f"look-{number}" in told[number - 1] for number in range(1, 11))
     assert [one for one in told if "shortened" not in one] == [one.text for one in whole if one.role == "tool"][-KEPT_WHOLE:]
