@@ -93,6 +93,8 @@ def _judged(story: Story, width: int) -> Iterator[str]:
         yield from _wrapped("", f"- {plain(reason)}", width)
     if story.wanted:
         yield from _wrapped("", f"asked for: {plain(story.wanted)}", width)
+    if story.little_time:
+        yield from _wrapped("", f"little time: {plain(story.little_time)}", width)
 
 
 def _lease(story: Story, width: int) -> Iterator[str]:

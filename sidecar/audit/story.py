@@ -59,6 +59,7 @@ class Story:
     verdicts: tuple[Event, ...] = ()
     reasons: tuple[str, ...] = ()
     wanted: str = ""
+    little_time: str = ""  # why a lease lasts less than usual, where it does
     policy: str = ""
     answers: tuple[Event, ...] = ()
     lease: str = ""
@@ -147,6 +148,7 @@ def _decided(story: Story, record: Document, body: dict[str, Any]) -> Story:
         verdicts=(*story.verdicts, _event(record, str(decision.get("verdict") or "?"), "")),
         reasons=reasons,
         wanted=wanted,
+        little_time=str(decision.get("lease_ends") or ""),
         policy=str(decision.get("revision") or ""),
     )
     if not plan:

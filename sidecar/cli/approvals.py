@@ -136,7 +136,7 @@ def _page(view: Any) -> str:
         f"incident    {view['incident']} in cluster {view['cluster']}",
         f"state       {view['state']}, until {view['expires_at'][:19]}Z",
         *([f"little time {view['lease_ends']}"] if view.get("lease_ends") else []),
-        f"wanted      {view['count']} of: {', '.join(view['roles'])}",
+        f"wanted      {view['count']} {'person' if view['count'] == 1 else 'different people'} of: {', '.join(view['roles'])}",
         f"policy      {view['revision']}",
         f"hypothesis  (the agent's words) {' '.join(view['hypothesis'].split())}",
         *(["rests on    a language model's word, as the agent says"] if view.get("basis") == "model" else []),

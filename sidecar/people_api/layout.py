@@ -3,7 +3,7 @@
 Every text is escaped for HTML by the templates, and for control and bidirectional characters by `finalize`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,10 +12,12 @@ import jinja2
 from fastapi import Response
 
 from identity import PAGE_HEADERS
+from sidecar.contract import ChangePreview
 from sidecar.edge import CODE_HEADER
 from sidecar.execution import escaped
 
 _HERE = Path(__file__).parent
+_NAMED = 3  # steps, in a heading
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; script-src 'none'"
 _HEADERS = PAGE_HEADERS | {"Content-Security-Policy": _POLICY}
 
@@ -53,6 +55,13 @@ def _left(until: datetime, now: datetime) -> str:
     )
 
 
+def _in_short(changes: Sequence[ChangePreview]) -> str:
+    """A heading for a plan: each step stands in full further down."""
+    more = len(changes) - _NAMED
+    named = "; ".join(change.summary for change in changes[:_NAMED])
+    return f"{named}; and {more} more {'step' if more == 1 else 'steps'}" if more > 0 else named
+
+
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -61,5 +70,5 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"time": _time}
+_templates.filters |= {"time": _time, "in_short": _in_short}
 _templates.globals["left"] = _left

@@ -37,6 +37,8 @@ class Account:
         if decision.approvals is not None:
             wanted = decision.approvals
             yield f"  asked are {wanted.count} of {', '.join(wanted.roles)}, within {wanted.expires_seconds} s"
+        if decision.lease_ends:
+            yield f"  little time: {decision.lease_ends}"
         yield "permits:"
         for step, names in self.permits.items():
             yield f"  {step}: {', '.join(names) or 'none'}"

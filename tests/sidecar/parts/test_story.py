@@ -1,5 +1,6 @@
 """The story of a plan on one page, and a record as a CloudEvent: whatever a record holds, it cannot lie about its place."""
 
+import copy
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,14 @@ def test_the_page_tells_everything_from_the_question_to_the_revocation():
         assert " ".join(words.split()) in " ".join(shown.replace("\n          | ", " ").split()), words
     assert len(shown.splitlines()) <= 40
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_the_page_says_why_there_was_little_time():
+    ends = "its rights end by 17:00 Europe/Berlin, when the change window closes"
+    told = copy.deepcopy(list(WAY))
+    told[0]["body"]["decision"]["lease_ends"] = ends
+    assert f"little time: {ends}" in page(told)
+    assert "little time" not in page(WAY)
 
 
 @pytest.mark.parametrize(
