@@ -45,6 +45,7 @@ from agent.telemetry import heard
 # Seconds that a thread which computes a diagnosis goes on while another could: Python's own 5 ms, at each of the waits of one
 # alert's way through this process, are what is allowed for all of it.
 SHORT_TURNS = 0.001
+AGAIN_SECONDS = 10.0  # longer than the process apart is given to end in order
 
 
 def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Workshop]], apart: Apart | None = None) -> FastAPI:
@@ -66,7 +67,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             workers = Crew(apart, shop, meters) if apart is not None else Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
-            conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers)
+            conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers, work=workers.work)
             sights = app.state.lookout = lookout(shop)
             task = asyncio.create_task(workers.run())
             quiet = asyncio.create_task(conversations.silencings.run())
@@ -82,10 +83,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                 await conversations.close()
                 await sights.close()
                 identity.close()
-                for each in (task, quiet, pruning):
-                    each.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await each
+                await _ended(task, quiet, pruning)
 
     app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     add_refusals(app)
@@ -98,3 +96,12 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
     add_slack(app)
     add_health(app, meters)
     return app
+
+
+async def _ended(*tasks: "asyncio.Task[None]") -> None:
+    """All of them. Asked again after a while: a library that turns a cancellation into an error of its own has it overheard."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)

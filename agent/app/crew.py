@@ -14,11 +14,13 @@ from typing import Literal, cast
 
 import orjson
 
+from agent import errors
 from agent.app.apart import Apart
 from agent.app.meters import Meters
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
-from agent.errors import StoreUnavailable
+from agent.errors import LestradeError, StoreUnavailable
+from agent.ports import RunRow
 from agent.ports.tracing import Kind, Noted
 from sidecar.contract import Json
 
@@ -43,10 +45,35 @@ class Crew:
         self._worker = self._silent = 0  # its pid, where there is one, and the looks since it said something
         self._died_at = float("-inf")
         self.state: State = "starting"
+        self._there = asyncio.Event()  # whether it takes work, or nobody ever will
+        self._awaited: dict[str, asyncio.Future[bool]] = {}  # runs that it was asked to do, until it says what came of them
 
     def wake(self) -> None:
         self._say(b"wake")
         self._here.wake()
+
+    async def work(self, row: RunRow) -> bool:
+        """One run that somebody waits for, done there: a question over a large cluster computes for seconds. False when another
+        has it, or the process died of this run or another: then it may be asked for again. Raises what the work ended with."""
+        await self._there.wait()
+        if self.state == "gone":
+            return await self._here.work(row)
+        if row.id in self._awaited:
+            return False
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._awaited[row.id] = ended
+        self._say(f"do {row.id}".encode())
+        try:
+            await asyncio.wait({ended})
+        except asyncio.CancelledError:
+            self._say(f"stop {row.id}".encode())
+            done, _ = await asyncio.wait({ended}, timeout=END_SECONDS)
+            for one in done:
+                one.exception()  # nobody is left who would hear of it
+            raise
+        finally:
+            del self._awaited[row.id]
+        return ended.result()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -59,6 +86,8 @@ class Crew:
             watching.cancel()
             logger.error("the process that works on runs is gone, and nobody begins it again: they are worked on in this one")
             self.state = "gone"
+            self._there.set()
+            self._none_awaited()
             self._meters.at_work(0)
             await self._let_go()
             await self._here.run()
@@ -85,6 +114,7 @@ class Crew:
                 self._say(b"go")
             case {"owner": str(owner)}:
                 self._owner, self.state = owner, "working"
+                self._there.set()
             case {"told": _}:
                 self._shop.events.wake()
             case {
@@ -100,6 +130,8 @@ class Crew:
                 self._meters.at_work(runs)
             case {"worked": str(outcome), "seconds": float(seconds)}:
                 self._meters.worked(outcome, seconds)
+            case {"did": str(run), "worked": bool(worked), "kind": str(kind), "error": str(words)}:
+                self._did(run, worked, _failure(kind, words) if kind else None)
             case {"died": str(how), "again_in": float(pause)}:
                 await self._died(how, pause)
 
@@ -108,12 +140,27 @@ class Crew:
         then one of its runs may be what kills it, and others shall have their turn until the claims lapse."""
         logger.error("the process that works on runs died %s; it is begun again in %.1f s", how, pause)
         self.state, self._worker = "died", 0
+        self._there.clear()
+        self._none_awaited()
         self._meters.deaths.inc()
         self._meters.at_work(0)
         now = asyncio.get_running_loop().time()
         if now - self._died_at > OFTEN:
             await self._let_go()
         self._died_at, self._owner = now, ""
+
+    def _did(self, run: str, worked: bool, failure: LestradeError | None) -> None:
+        ended = self._awaited.get(run)
+        if ended is None or ended.done():
+            return
+        if failure is not None:
+            ended.set_exception(failure)
+        else:
+            ended.set_result(worked)
+
+    def _none_awaited(self) -> None:
+        for run in list(self._awaited):
+            self._did(run, False, None)
 
     async def _let_go(self) -> None:
         if not self._owner:
@@ -150,6 +197,14 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
         return b"\n"
     except ConnectionError:  # gone with words of ours that it had not read
         return b""
+
+
+def _failure(kind: str, words: str) -> LestradeError:
+    """What went wrong there, as what it was: who asks is answered by its kind."""
+    found = getattr(errors, kind, None)
+    if isinstance(found, type) and issubclass(found, LestradeError) and found.__init__ is LestradeError.__init__:
+        return found(words)
+    return LestradeError(words)
 
 
 def _read(line: bytes) -> Json:

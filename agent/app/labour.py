@@ -1,12 +1,14 @@
 """What is done in the process beside the service: work on runs, and tell the service what happens there. Takes no request.
 
+It is told, a word a line: `wake`, `do RUN` and `stop RUN` for a run that somebody waits for, `end`.
 It tells, a line of JSON each: `hello` (that it is there; it waits for `go` before it opens anything), `owner` (by what name it
-claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`; and `alive`,
-every few seconds.
+claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`, `did` (what
+came of a `do`); and `alive`, every few seconds.
 """
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -22,10 +24,12 @@ from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.domain.report import Report
+from agent.errors import LestradeError
 from agent.ports.tracing import Noted, listening
 from agent.telemetry import heard
 from sidecar.contract import Json
 
+logger = logging.getLogger(__name__)
 BEAT_SECONDS = 5.0
 NICER = 5  # an alert is taken in before a run goes on where both want the same core; but a run may be writing, and is waited for
 
@@ -52,6 +56,44 @@ class Told:
 
     def appended(self) -> None:
         self.tell(told=True)
+
+
+class Hands:
+    """Runs that the service asks for by name. How many at a time is its business: it knows who waits."""
+
+    def __init__(self, shop: Workshop, told: Told) -> None:
+        self._shop = shop
+        self._told = told
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    def begin(self, run: str) -> None:
+        if run not in self._busy:
+            self._busy[run] = asyncio.create_task(self._work(run))
+
+    def stop(self, run: str) -> None:
+        if task := self._busy.get(run):
+            task.cancel()
+
+    async def close(self) -> None:
+        tasks = list(self._busy.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, run: str) -> None:
+        worked, failure = False, None
+        try:
+            row = await self._shop.store.row(run)
+            worked = row is not None and row.state != "finished" and await self._shop.work(row)
+        except asyncio.CancelledError:
+            pass  # it was told to, and says so
+        except LestradeError as exc:
+            failure = exc
+        except Exception as exc:
+            logger.exception("run %s broke outside its stages", run)
+            failure = LestradeError(f"the run broke outside of its stages ({type(exc).__name__}); see the log")
+        del self._busy[run]
+        self._told.tell(did=run, worked=worked, kind=type(failure).__name__ if failure else "", error=str(failure or ""))
 
 
 def labour(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], channel: socket.socket) -> None:
@@ -86,7 +128,11 @@ async def _work(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], 
         told.tell(owner=shop.owner)
         shop.events.heard_by(told.appended)
         with listening(told.noted), listening(heard):
-            await _until_told(Workers(shop, told), reader)
+            hands = Hands(shop, told)
+            try:
+                await _until_told(Workers(shop, told), hands, reader)
+            finally:
+                await hands.close()
 
 
 async def _is_let_go(reader: asyncio.StreamReader) -> bool:
@@ -98,9 +144,9 @@ async def _is_let_go(reader: asyncio.StreamReader) -> bool:
     return False
 
 
-async def _until_told(workers: Workers, reader: asyncio.StreamReader) -> None:
+async def _until_told(workers: Workers, hands: Hands, reader: asyncio.StreamReader) -> None:
     """Raises what the workers end with by themselves."""
-    working, hearing = asyncio.create_task(workers.run()), asyncio.create_task(_hear(workers, reader))
+    working, hearing = asyncio.create_task(workers.run()), asyncio.create_task(_hear(workers, hands, reader))
     try:
         await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -113,10 +159,16 @@ async def _until_told(workers: Workers, reader: asyncio.StreamReader) -> None:
         working.result()
 
 
-async def _hear(workers: Workers, reader: asyncio.StreamReader) -> None:
+async def _hear(workers: Workers, hands: Hands, reader: asyncio.StreamReader) -> None:
     """Until we are told to end, or nobody is there who would."""
     with contextlib.suppress(ConnectionError):
         async for line in reader:
-            if line.strip() == b"end":
-                return
-            workers.wake()
+            match line.decode(errors="replace").split():
+                case ["end"]:
+                    return
+                case ["do", run]:
+                    hands.begin(run)
+                case ["stop", run]:
+                    hands.stop(run)
+                case _:
+                    workers.wake()

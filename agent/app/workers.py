@@ -10,6 +10,7 @@ from typing import Protocol
 from agent.bootstrap import Workshop
 from agent.chat.silencing import propose_silence
 from agent.errors import LestradeError, StoreUnavailable
+from agent.ports import RunRow
 from agent.ports.jobs import Jobs
 
 LOOK_SECONDS = 5.0  # between two looks for runs that another process left behind
@@ -49,6 +50,10 @@ class Workers:
 
     def wake(self) -> None:
         self._wake.set()
+
+    async def work(self, row: RunRow) -> bool:
+        """One run that somebody waits for, beside those that are counted here. False when another has it."""
+        return await self._shop.work(row)
 
     async def run(self) -> None:
         """Until cancelled."""

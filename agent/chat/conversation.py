@@ -20,7 +20,7 @@ from agent.chat.exchange import Answered, Exchange, Failed, Opened
 from agent.chat.following import thread_after
 from agent.chat.references import meaning_of
 from agent.chat.silencing import Silencings
-from agent.chat.working import Works
+from agent.chat.working import Work, Works
 from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavailable
 from agent.signals.masking import safe
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 class Conversations:
-    """All of one process. `at_once`: questions worked on at the same time."""
+    """All of one process. `at_once`: questions worked on at the same time; `work`: where, if not in this process."""
 
-    def __init__(self, shop: Workshop, *, at_once: int = 4) -> None:
+    def __init__(self, shop: Workshop, *, at_once: int = 4, work: Work | None = None) -> None:
         self._shop = shop
-        self._works = Works(shop, at_once=at_once)
+        self._works = Works(shop, at_once=at_once, work=work)
         self._answering = Answering(shop, self._works, self._keep)
         self._live: dict[str, Exchange] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

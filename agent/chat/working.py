@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from agent.bootstrap import Workshop
@@ -11,16 +11,19 @@ from agent.ports import RunEvent, RunRow
 
 AGAIN_SECONDS = 1.0
 Ended = Literal["the work", "the events"]
+Work = Callable[[RunRow], Awaitable[bool]]
 MOST_REPAIRS = 16  # that wait for people at the same time, in one process
 
 logger = logging.getLogger(__name__)
 
 
 class Works:
-    """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart."""
+    """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart. `work` does one run to
+    its end, or says that another has it; in this process, unless it is told how."""
 
-    def __init__(self, shop: Workshop, *, at_once: int) -> None:
+    def __init__(self, shop: Workshop, *, at_once: int, work: Work | None = None) -> None:
         self._shop = shop
+        self._work_on = work or (lambda row: shop.work(row))
         self._places = asyncio.Semaphore(at_once)
         self._running: dict[str, asyncio.Task[bool]] = {}
         self._repairs: set[str] = set()
@@ -97,7 +100,7 @@ class Works:
     async def _until_done(self, row: RunRow) -> bool:
         """Another process may have the run, or all places of the cluster may be taken: somebody waits for it here, so it is
         tried for again. False when another has finished it."""
-        while not await self._shop.work(row):
+        while not await self._work_on(row):
             now = await self._shop.store.row(row.id)
             if now is None or now.state == "finished":
                 return False

@@ -28,16 +28,12 @@ def serve(*, listen: str, config: Path | None) -> int:
     # What was imported stays as long as the process: the search for garbage would go through all of it again and again, up to
     # some tenths of a second each time, and alerts would wait for that. Nor does it then copy what is shared with a fork.
     gc.freeze()
-    apart = _workers_of(settings)
+    # Runs compute, and what conversations ask for too: not in the process that takes alerts in.
+    apart = fork_apart(partial(labour, partial(workshop, settings, unattended=True)))
     return run(_serve(settings, listen or settings.listen, apart), interrupted="")
 
 
-def _workers_of(settings: Settings) -> Apart | None:
-    """In a process of their own, where there are any."""
-    return fork_apart(partial(labour, partial(workshop, settings, unattended=True))) if settings.workers else None
-
-
-async def _serve(settings: Settings, listen: str, apart: Apart | None) -> int:
+async def _serve(settings: Settings, listen: str, apart: Apart) -> int:
     bound = bind(listen)
     failed: list[LestradeError] = []
 

@@ -15,7 +15,9 @@ import pytest
 
 from agent.app.apart import Apart
 from agent.app.crew import Crew
+from agent.app.labour import Hands, Told
 from agent.app.meters import Meters
+from agent.errors import ClusterUnreachable, LestradeError
 from agent.settings import Settings
 from agent.store import Database, SqlEventLog
 from tests.agent.app.test_meters import value
@@ -110,6 +112,87 @@ async def test_what_a_dead_process_had_claimed_is_free_at_once_but_not_when_it_d
 
         assert await die("first", 1)
         assert not await die("second", 2)  # it may be the run that kills it: others go first, until the claim lapses
+
+
+async def test_a_run_that_somebody_waits_for_is_done_by_the_other_process_and_what_went_wrong_there_is_what_it_was(tmp_path):
+    async with crew_of(tmp_path) as (crew, shop, reader, writer):
+        row, _ = await shop.take(question="why?")
+        asked = [asyncio.create_task(crew.work(row))]
+        tell(writer, owner="somebody")  # nothing is asked of it before
+        async with asyncio.timeout(30):
+            assert await reader.readline() == f"do {row.id}\n".encode()
+            assert not await crew.work(row)  # it is at it
+            tell(writer, did=row.id, worked=True, kind="", error="")
+            assert await asked[0]
+            for kind, told in (
+                ("ClusterUnreachable", ClusterUnreachable),
+                ("ModelUnavailable", LestradeError),
+                ("os", LestradeError),
+            ):
+                failing = asyncio.create_task(crew.work(row))
+                assert await reader.readline() == f"do {row.id}\n".encode()
+                tell(writer, did=row.id, worked=False, kind=kind, error="nothing answers")
+                with pytest.raises(told, match="nothing answers"):
+                    await failing
+
+
+async def test_a_run_whose_process_died_may_be_asked_for_again_and_one_that_is_called_off_is_stopped_there(tmp_path):
+    async with crew_of(tmp_path) as (crew, shop, reader, writer):
+        row, _ = await shop.take(question="why?")
+        tell(writer, owner="somebody")
+        async with asyncio.timeout(30):
+            lost = asyncio.create_task(crew.work(row))
+            await reader.readline()
+            tell(writer, died="by signal 9", again_in=0.5)
+            assert not await lost
+            again = asyncio.create_task(crew.work(row))
+            tell(writer, owner="another")
+            assert await reader.readline() == f"do {row.id}\n".encode()
+            again.cancel()
+            assert await reader.readline() == f"stop {row.id}\n".encode()
+            tell(writer, did=row.id, worked=False, kind="", error="")
+            with pytest.raises(asyncio.CancelledError):
+                await again
+
+
+async def test_hands_do_what_they_are_told_stop_it_and_say_what_came_of_it(tmp_path):
+    told = []
+
+    class Written:
+        def is_closing(self) -> bool:
+            return False
+
+        def write(self, line: bytes) -> None:
+            told.append(json.loads(line))
+
+    async with fake_shop(tmp_path, Script()) as shop:
+        rows = [(await shop.take(question=f"why {number}?"))[0] for number in range(3)]
+        finished = shop.work
+
+        async def work(row) -> bool:
+            if row.id == rows[1].id:
+                raise ClusterUnreachable("nothing answers")
+            if row.id == rows[2].id:
+                await asyncio.Event().wait()
+            return await finished(row)
+
+        shop.work = work
+        hands = Hands(shop, Told(Written()))
+        for row in rows:
+            hands.begin(row.id)
+
+        async def said() -> bool:
+            return len(told) == 2
+
+        await until(said)
+        hands.stop(rows[2].id)
+        await hands.close()
+
+    assert {line["did"]: (line["worked"], line["kind"], line["error"]) for line in told} == {
+        rows[0].id: (True, "", ""),
+        rows[1].id: (False, "ClusterUnreachable", "nothing answers"),
+        rows[2].id: (False, "", ""),
+    }
 
 
 async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tmp_path):
