@@ -1,12 +1,13 @@
 """Eyes on Grafana's annotations: deployments, maintenance and other marks that people and pipelines leave."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from pydantic import Field
 
 from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
 from agent.toolsets.http_reading import HttpSource
+from agent.toolsets.timing import of_milliseconds
 from agent.topology.fields import items, number, text
 
 
@@ -37,9 +38,9 @@ class GrafanaEyes:
             params |= {"tags": asked.tag} if asked.tag else {}
             document = await source.json("/api/annotations", params)
             rows = [
-                f"{datetime.fromtimestamp(number(one, 'time') / 1000, UTC):%Y-%m-%dT%H:%M:%SZ} "
-                f"[{', '.join(map(str, items(one, 'tags')))}] {text(one, 'text')}"
+                f"{when:%Y-%m-%dT%H:%M:%SZ} [{', '.join(map(str, items(one, 'tags')))}] {text(one, 'text')}"
                 for one in items({"": document}, "")
+                if (when := of_milliseconds(number(one, "time"))) is not None
             ]
             return Sighting(source="grafana: annotations", text="\n".join(rows), missing="" if rows else "there are none")
 

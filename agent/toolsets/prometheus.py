@@ -36,14 +36,21 @@ class PrometheusMetrics:
     async def range(self, promql: str, window: Window, step_seconds: int) -> tuple[Series, ...]:
         start, end, step = window.start.astimezone(UTC), window.end.astimezone(UTC), str(step_seconds)
         answer = await self._ask(lambda: self._client.custom_query_range(query=promql, start_time=start, end_time=end, step=step))
-        return tuple(_series(one, one.get("values")) for one in answer)
+        return self._read(lambda: tuple(_series(one, one.get("values")) for one in answer))
 
     async def instant(self, promql: str, at: datetime | None = None) -> tuple[Series, ...]:
         params = {"time": at.astimezone(UTC).timestamp()} if at is not None else None
         answer = await self._ask(lambda: self._client.custom_query(query=promql, params=params))
         if answer and not isinstance(answer[0], dict):  # a scalar: [seconds, "value"]
-            return (Series(labels={}, samples=_samples([answer])),)
-        return tuple(_series(one, [one.get("value")]) for one in answer)
+            return self._read(lambda: (Series(labels={}, samples=_samples([answer])),))
+        return self._read(lambda: tuple(_series(one, [one.get("value")]) for one in answer))
+
+    def _read(self, work: Callable[[], tuple[Series, ...]]) -> tuple[Series, ...]:
+        try:
+            return work()
+        except (ValueError, TypeError, AttributeError, LookupError):
+            words = "answers with something that is no vector or matrix of numbers"
+            raise MetricsUnavailable(f"Prometheus at {mask(self._url)} {words}") from None
 
     async def _ask(self, work: Callable[[], list[Any]]) -> list[Any]:
         last = "no answer"

@@ -91,3 +91,23 @@ async def test_a_password_in_the_url_is_not_told_with_the_gap():
 
     assert "127.0.0.1:9" in str(gap.value)
     assert "hunter2" not in str(gap.value)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [NOW.timestamp(), "a text"],
+        [{"metric": ["odd"], "value": [1, "2"], "values": [[1, "2"]]}],
+        [{"metric": {}, "value": [1], "values": [[1]]}],
+        [{"metric": {}, "value": 7, "values": 7}],
+    ],
+)
+async def test_what_is_no_number_is_said_and_breaks_nothing(prometheus, result):
+    prometheus.result = result
+    metrics = PrometheusMetrics(prometheus.url)
+
+    with pytest.raises(MetricsUnavailable, match="no vector or matrix of numbers"):
+        await metrics.instant("up")
+    if isinstance(result[0], dict):
+        with pytest.raises(MetricsUnavailable, match="no vector or matrix of numbers"):
+            await metrics.range("up", WINDOW, 30)
