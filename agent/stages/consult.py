@@ -2,6 +2,7 @@
 does not say in time is a gap, and where none is on, nothing is asked and nothing waits."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from agent.ports.tracing import span
 from agent.ports.witnesses import Witness
 from agent.reasoning.neighbourhood import neighbourhood
 from agent.stages.gather import Sight
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 8.0  # that a run waits for all of them together
 
@@ -53,6 +56,12 @@ async def _told(witness: Witness, what: str, matter: Matter, seconds: float) -> 
         except TimeoutError:
             noted.failed = "timeout"
             return Observed(now=matter.window.end, gaps=(Gap(what=what, why=f"no answer within {seconds:g} s"),))
+        except Exception as exc:  # what a source answers may be anything, and none of them is worth the run
+            logger.warning("what %s answered broke us", witness.name, exc_info=exc)
+            noted.failed = "broken"
+            return Observed(
+                now=matter.window.end, gaps=(Gap(what=what, why=f"its answer is out of form ({type(exc).__name__})"),)
+            )
         noted.note(gaps=len(seen.gaps))
         return seen
 

@@ -531,3 +531,22 @@ async def test_nothing_is_asked_twice_nor_about_what_is_no_matter_of_faults():
         found, _ = await diagnose(asked(question), sight, (), reasoner=REASONER)
 
         assert await consult(asked(question), found, seen, witnesses=[Silent()]) == (seen, "")
+
+
+async def test_a_source_that_breaks_us_costs_its_own_word_and_nothing_else():
+    class Odd(Silent):
+        name = "odd"
+
+        def wanted(self, matter):
+            return "odd things"
+
+        async def tell(self, matter):
+            raise KeyError("a field that everybody has")
+
+    sight = Sight(observed=observed(*SHOP), series=(), window=WINDOW)
+    found, _ = await diagnose(asked("why is web slow?"), sight, (), reasoner=REASONER)
+
+    wider, whom = await consult(asked("why is web slow?"), found, sight, witnesses=[Odd()])
+
+    assert whom == ""
+    assert wider.observed.gaps[-1].why == "its answer is out of form (KeyError)"
