@@ -1,7 +1,10 @@
 """An incident as people live through it, in a real browser: the alert comes in, its page tells what happens, somebody approves on
 the sidecar's page, and the report shows that it helped. With a script and without, on a wide screen and on a phone."""
 
-import threading
+import contextlib
+import os
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +12,13 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from agent.app import create_app
 from agent.app.people import PeopleFile
 from agent.cli.demonstration import Demonstration
 from lab.scenarios import load
 from tests.browsing import chromium, faults, shoot, visiting
+from tests.forked import Forked
 from tests.servers import free_port
 
 pytestmark = pytest.mark.timeout(300)
@@ -51,19 +53,28 @@ class Place:
 
 @contextmanager
 def served(demonstration: Console) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(create_app(demonstration.shop), host="127.0.0.1", port=port, log_level="warning"))
-    server.config.timeout_graceful_shutdown = 1
-    thread = threading.Thread(target=server.run)
-    thread.start()
+    """As users do, with the process beside it that works on runs; at its end it is told to end, and does so in order."""
+    port, log = free_port(), demonstration.folder / "serve.log"
+    given = demonstration.settings().model_dump(mode="json", exclude_defaults=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LESTRADE_")}
+    environment = kept | {f"LESTRADE_{name.upper()}": str(value) for name, value in given.items()}
+    command = [sys.executable, "-m", "agent.cli", "serve", "--listen", f"127.0.0.1:{port}"]
+    with log.open("wb") as told:
+        process = Forked(command, env=environment, cwd=demonstration.folder, stdout=told, stderr=told)
     try:
-        until = time.monotonic() + 30
-        while not server.started and time.monotonic() < until and thread.is_alive():
-            time.sleep(0.05)
+        for _ in range(600):
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json().get("runs") == "working":
+                    break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
     finally:
-        server.should_exit = True
-        thread.join(20)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="module")
