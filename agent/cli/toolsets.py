@@ -2,6 +2,7 @@
 without one. Reads no cluster."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from agent.domain.incident import Window
 from agent.errors import InputError
 from agent.eyes import Source, eyes
 from agent.ports import ClusterReader, Metrics, Observed
-from agent.ports.toolset import View
+from agent.ports.toolset import Toolset, View
 from agent.rendering.safety import one_line
 from agent.runbooks import load_library
 from agent.settings import Settings
@@ -58,8 +59,9 @@ async def _rows(settings: Settings, source: Source) -> tuple[list[dict[str, obje
         except InputError as exc:
             why = str(exc)
         library = load_library(settings.runbooks)
-        asks = [_asks(one) for one in declared(settings, stack, causes=library.pages)]
+        witnesses = declared(settings, stack, causes=library.pages)
         found = await toolsets(settings, reader, metrics, library, stack)
+        asks = [_asks(one, found) for one in witnesses]
         rows: list[dict[str, object]] = [
             {
                 "name": one.name,
@@ -71,11 +73,14 @@ async def _rows(settings: Settings, source: Source) -> tuple[list[dict[str, obje
     return [{"name": "kubernetes", "why_off": why, "tools": []}, *rows] if reader is None else rows, asks
 
 
-def _asks(one: DeclaredWitness) -> dict[str, object]:
-    """What is declared to be asked of a source without a model."""
+def _asks(one: DeclaredWitness, found: Sequence[Toolset]) -> dict[str, object]:
+    """What is declared to be asked of a source without a model; a tool that the server does not offer is said."""
+    usable = next((getattr(other, "usable", None) for other in found if other.name == one.name and not other.why_off), None)
+    lost = [name for name in one.asked if usable is not None and name not in usable]
+    why = f"no tool {lost[0]} that may be called (see tool in asks); there are: {', '.join(usable or ())}" if lost else ""
     asks = [question.ask for question in one.questions]
     told = [{"settles": ask.settles, "causes": list(ask.causes), "kinds": list(ask.kinds), "when": ask.when} for ask in asks]
-    return {"name": one.name, "why_off": one.why_off, "tools": [], "asks": told}
+    return {"name": one.name, "why_off": one.why_off or why, "tools": [], "asks": told}
 
 
 def _listed(row: dict[str, object], key: str) -> list[dict[str, object]]:

@@ -74,6 +74,11 @@ class DeclaredWitness:
     def questions(self) -> tuple[Question, ...]:
         return tuple(one.question for one in self._declared)
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Templates of paths, or names of tools."""
+        return tuple(dict.fromkeys(one.what for one in self._declared))
+
     def wanted(self, matter: Matter) -> str:
         settled = dict.fromkeys(one.question.ask.settles for one, _, _ in self._planned(matter))
         return f"{self.name}: {'; '.join(settled)}" if settled else ""

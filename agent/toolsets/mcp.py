@@ -52,6 +52,11 @@ class McpEyes:
             return cls(server, (), f"its tools are not those that were pinned: look at them, then set digest: {found}")
         return cls(server, offered, "")
 
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Names of the tools that may be called, as the server calls them."""
+        return tuple(one.name for one in self._offered)
+
     def tools(self, view: View) -> Sequence[Tool]:
         return tuple(self._tool(one) for one in self._offered)
 
