@@ -5,7 +5,7 @@ from sidecar.execution.effect import Effect, Unfit, effect_of, projected
 from sidecar.execution.live import Live, foreseen, look, look_back, read
 from sidecar.execution.looks import Looks
 from sidecar.execution.observed import observed
-from sidecar.execution.preview import escaped, hides_nothing, masked, preview_of
+from sidecar.execution.preview import escaped, hides_nothing, masked, masked_at, preview_of
 from sidecar.execution.recent import Recent
 from sidecar.execution.recover import arrived
 
@@ -24,6 +24,7 @@ __all__ = [
     "look",
     "look_back",
     "masked",
+    "masked_at",
     "observed",
     "preview_of",
     "projected",

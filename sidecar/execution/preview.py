@@ -8,6 +8,7 @@ import difflib
 import operator
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import assert_never
 
 import yaml
@@ -156,10 +157,18 @@ def _quiet(document: Json) -> Json:
     return quiet
 
 
-def masked(document: Json) -> Json:
+def masked(document: Json, text: Callable[[str], str] | None = None) -> Json:
     """Literal values under names that speak of secrets, and everything in a Secret, become fingerprints. Also for the
-    journal, where values stand under JSON Pointers: whose variable `.../env/0/value` is, the pointer does not say."""
-    return _masked(document, secret=value_at(document, ("kind",)) == "Secret")
+    journal, where values stand under JSON Pointers: whose variable `.../env/0/value` is, the pointer does not say. `text`:
+    what is shown of every other text."""
+    if isinstance(document, str):
+        return text(document) if text is not None else document
+    return _masked(document, secret=value_at(document, ("kind",)) == "Secret", text=text)
+
+
+def masked_at(pointer: str, value: str) -> str | None:
+    """What is shown of a text that stands under this name, or this JSON Pointer, in a map of them; None where it is shown."""
+    return _mark(value) if _is_of_a_secret(pointer) else None
 
 
 def hides_nothing(form: bytes) -> bool:
@@ -171,10 +180,10 @@ def hides_nothing(form: bytes) -> bool:
     return not any(stem in lower for stem in _STEMS)
 
 
-def _masked(node: Json, *, secret: bool) -> Json:
+def _masked(node: Json, *, secret: bool, text: Callable[[str], str] | None) -> Json:
     """What hides nothing comes back as it is, so that most of a document is neither made again nor compared."""
     if isinstance(node, list):
-        return _with_each(node, secret=secret)
+        return _with_each(node, secret=secret, text=text)
     if not isinstance(node, dict):
         return node
     kind = node.get("kind")
@@ -187,13 +196,20 @@ def _masked(node: Json, *, secret: bool) -> Json:
         if isinstance(value, str):
             if key == whose or (secret and key not in _PLAIN) or (not typed and _is_of_a_secret(key)):
                 changed[key] = _mark(value)
-        elif value and isinstance(value, _NESTED) and (shown := _masked(value, secret=secret)) is not value:
+            elif text is not None and (said := text(value)) is not value:
+                changed[key] = said
+        elif value and isinstance(value, _NESTED) and (shown := _masked(value, secret=secret, text=text)) is not value:
             changed[key] = shown
     return {**node, **changed} if changed else node
 
 
-def _with_each(items: list[Json], *, secret: bool) -> Json:
-    shown = [_masked(item, secret=secret) if item and isinstance(item, _NESTED) else item for item in items]
+def _with_each(items: list[Json], *, secret: bool, text: Callable[[str], str] | None) -> Json:
+    shown: list[Json] = []
+    for item in items:
+        if isinstance(item, str):
+            shown.append(text(item) if text is not None else item)
+        else:
+            shown.append(_masked(item, secret=secret, text=text) if item and isinstance(item, _NESTED) else item)
     return items if all(map(operator.is_, shown, items)) else shown
 
 

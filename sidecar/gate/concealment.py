@@ -5,13 +5,12 @@ what. Pure; knows no store.
 """
 
 import json
-import operator
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
 from sidecar.contract import Json, Plan
-from sidecar.execution import masked
+from sidecar.execution import masked, masked_at
 from sidecar.reading.shapes import Mask
 
 _MASK = Mask()
@@ -27,7 +26,7 @@ _HIDDEN = "*hidden*"
 
 def concealed(values: Json) -> Json:
     """Any JSON, such as the effects of steps: values under names that speak of secrets, and credentials in texts."""
-    return _texts(masked(values))
+    return masked(values, _MASK.text)
 
 
 def discreet(document: Json, *, fitted: bool = False) -> Json:
@@ -93,9 +92,19 @@ def _change(change: Json, *, secret: bool) -> Json:
     if not isinstance(change, dict):
         return change
     path = "data" if secret else str(change.get("path"))
+    if not secret and path.startswith("/"):
+        return {**change, **{name: _value(path, change.get(name)) for name in ("before", "after")}}
     whole: dict[str, Json] = {"kind": "Secret"} if secret else {}
     hidden = {name: _dict(concealed({**whole, path: change.get(name)})).get(path) for name in ("before", "after")}
     return {**change, **hidden}
+
+
+def _value(path: str, value: Json) -> Json:
+    """What `concealed` leaves of a value that stands under a JSON Pointer, which alone says nothing of its kind."""
+    if isinstance(value, str):
+        hidden = masked_at(path, value)
+        return _MASK.text(value) if hidden is None else hidden
+    return _dict(concealed({path: value})).get(path) if isinstance(value, dict | list) else value
 
 
 def _bare(document: Json) -> Json:
@@ -134,25 +143,6 @@ def _named(node: Json, *, fitted: bool) -> Json:
 
 def _fitted(text: str) -> str:
     return _MASK.text(text)[: len(text)]
-
-
-def _texts(node: Json) -> Json:
-    """What holds no credential comes back as it is."""
-    if isinstance(node, str):
-        return _MASK.text(node)
-    if isinstance(node, dict):
-        changed: dict[str, Json] = {}
-        for name, value in node.items():
-            if value and isinstance(value, _WITH_TEXT) and (shown := _texts(value)) is not value:
-                changed[name] = shown
-        return {**node, **changed} if changed else node
-    if isinstance(node, list):
-        shown_items = [_texts(item) for item in node]
-        return node if all(map(operator.is_, shown_items, node)) else shown_items
-    return node
-
-
-_WITH_TEXT = (str, dict, list)
 
 
 def _list(node: Json) -> list[Json]:
