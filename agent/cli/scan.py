@@ -20,6 +20,7 @@ from agent.eyes import Source, eyes
 from agent.rendering.scanning import Tone, counted, question, reservation, verdict
 from agent.scanning import Scanner
 from agent.settings import Settings
+from agent.stages.unseen import unseen
 
 VERSION = 1
 ROOTS_TOLD = 2  # of one cause; the others by name
@@ -137,5 +138,8 @@ def _unseen(found: Scan, page: Page) -> None:
     for what, why in found.gaps:
         kinds.setdefault(why, []).append(what)
     for why, whats in kinds.items():
-        more = f" and {len(whats) - NAMES_TOLD} more" if len(whats) > NAMES_TOLD else ""
-        page.paragraph(f"{', '.join(whats[:NAMES_TOLD])}{more}: {why}")
+        if len(whats) > 1:
+            more = f" and {len(whats) - NAMES_TOLD} more" if len(whats) > NAMES_TOLD else ""
+            page.paragraph(f"{', '.join(whats[:NAMES_TOLD])}{more}: {why}")
+    for line in unseen([f"{whats[0]}: {why}" for why, whats in kinds.items() if len(whats) == 1]):
+        page.paragraph(line)

@@ -85,15 +85,21 @@ def _y(value: float, top: float) -> float:
 
 
 def _grid(top: float, unit: str) -> Markup:
-    parts = []
-    for step in range(5):
-        value = top * step / 4
+    parts, steps = [], _steps(top, unit)
+    for step in range(steps + 1):
+        value = top * step / steps
         y = _y(value, top)
         parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(LEFT, WIDTH - RIGHT, y, y))
         parts.append(
             Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(LEFT - 8, y + 4, _said(value, unit))
         )
     return Markup("").join(parts)
+
+
+def _steps(top: float, unit: str) -> int:
+    """Into how many parts the axis is cut, so that people would have chosen the numbers: 25 into fives, 20 too."""
+    leading = top / 10 ** math.floor(math.log10(top))
+    return 4 if unit == "bytes" or math.isclose(leading, 2) else 5
 
 
 def _times(begin: float, end: float) -> Markup:

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from agent.domain.outcome import Round, RunOutcome
 from agent.domain.report import FollowUp
 from agent.signals.masking import mask
 from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Plan, RollbackWorkload, ScaleWorkload
+
+_ITEM = re.compile(r"\[[0-9]+\]")
+_MOST_DOTS = 20  # a number beyond that is a key that looks like one
 
 
 def advise(
@@ -141,7 +145,17 @@ def _fragment(fields: Sequence[tuple[str, Json]]) -> str:
             place = place.setdefault(_key(token), {})
         if value is not None:
             place[_key(tokens[-1])] = value
-    return yaml.safe_dump(root, sort_keys=False, allow_unicode=True, default_flow_style=False) if root else ""
+    return yaml.safe_dump(_listed(root), sort_keys=False, allow_unicode=True, default_flow_style=False) if root else ""
+
+
+def _listed(node: Any) -> Any:
+    """With items of lists as such; those before the one that is meant are dots, because they stay as they are."""
+    if not isinstance(node, dict):
+        return node
+    items = {int(key[1:-1]): _listed(value) for key, value in node.items() if _ITEM.fullmatch(key)}
+    if items and len(items) == len(node) and max(items) <= _MOST_DOTS:
+        return [items.get(number, "...") for number in range(max(items) + 1)]
+    return {key: _listed(value) for key, value in node.items()}
 
 
 def _key(token: str) -> str:

@@ -9,6 +9,7 @@ from agent.app.identity import Visit
 from agent.app.lookout import Lookout
 from agent.domain.scan import Effect, Scan, Trouble
 from agent.rendering.scanning import question, reservation, verdict
+from agent.stages.unseen import unseen
 
 TONES: dict[Effect, str] = {"down": "bad", "degraded": "warn", "at risk": "calm"}
 MOST, ROOTS_TOLD, NAMES_TOLD, GAPS_TOLD = 100, 5, 12, 50
@@ -46,12 +47,14 @@ def concerns(trouble: Trouble, namespace: str) -> bool:
     return not namespace or any(one.namespace in ("", namespace) for one in (*subjects, *trouble.victims))
 
 
-def gaps(found: Scan) -> list[tuple[str, str]]:
-    """(why, what could not be seen for that reason)."""
+def gaps(found: Scan) -> list[str]:
+    """What could not be seen, a line a reason."""
     kinds: dict[str, list[str]] = {}
     for what, why in found.gaps:
         kinds.setdefault(why, []).append(what)
-    return [(why, _some(whats)) for why, whats in list(kinds.items())[:GAPS_TOLD]]
+    several = [f"{_some(whats)}: {why}" for why, whats in kinds.items() if len(whats) > 1]
+    single = unseen([f"{whats[0]}: {why}" for why, whats in kinds.items() if len(whats) == 1])
+    return [*several, *single][:GAPS_TOLD]
 
 
 def _some(whats: Iterable[str]) -> str:
