@@ -94,6 +94,7 @@ class Question:
 
     def read(self, suspect: Suspect, text: str, answer: Json, status: int) -> tuple[Reading, str] | None:
         """The first reading that fits, and its sentence. None where none does."""
+        text = text.replace("\0", " ")  # it would end the text for who judges it
         data: dict[str, Json] = {"answer": answer, "text": text, "status": status, "finding": _document(suspect)}
         lines: list[Json] = [line[:LONGEST_LINE] for line in text.splitlines()[:MOST_LINES]]
         for reading, program in self.readings:

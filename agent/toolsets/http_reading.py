@@ -57,7 +57,7 @@ class HttpSource:
                         if not answer.is_success:
                             break
                         raise ReadRefused(f"{self._where} answers with more than {most_bytes} bytes: ask for less")
-                return answer.status_code, body[:most_bytes].decode(errors="replace")
+                return answer.status_code, body[:most_bytes].decode(errors="replace").removeprefix("\ufeff")
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise ReadRefused(f"{self._where} does not answer ({type(exc).__name__})") from None
 

@@ -127,7 +127,7 @@ async def test_an_answer_that_supports_a_cause_is_evidence_that_it_cites(status,
 
 
 async def test_an_answer_that_speaks_against_the_only_cause_leaves_it_and_halves_the_belief_in_it(status, tmp_path):
-    Status.answers = {"/status/web": (200, "maintenance window\nall is well\n")}
+    Status.answers = {"/status/web": (200, "\ufeffall is well\0\nmaintenance window\n")}
 
     plain, _, _ = await look(tmp_path, "why does web not start?", missing_key())
     found, evidence, _ = await look(tmp_path, "why does web not start?", missing_key(), endpoints=endpoint(status, ASK))
