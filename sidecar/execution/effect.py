@@ -163,19 +163,33 @@ def changed_fields(live: Json, changes: tuple[FieldChange, ...]) -> Effect | Unf
         if not same(way[-1], change.before):
             return Unfit(code="target-changed", detail=f"{change.path} is not as the plan says it is")
         roots.append(_root(way, segments, change))
+        if len(changes) == 1 and roots[0] == segments:  # one field, turned round by itself
+            return _one_field(live, way, segments, change)
         try:
             if len(way) > 1 and way[-2] is None and is_index(segments[-1]) and segments[0] == "spec":  # an element of no list
                 raise KeyError(segments[-1])
             working = written(working, segments, change.after)
         except KeyError:
-            return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
-    if len(changes) == 1 and roots[0] == segments:  # one field, turned round by itself
-        before, after = {change.path: way[-1]}, {change.path: change.after}
-    else:
-        before, after = _turned(live, working, roots)
+            return _no_place(change)
+    before, after = _turned(live, working, roots)
     if same(before, after):
         return Unfit(code="nothing-to-do", detail="the changes come to nothing")
     return Effect(before=before, after=after, reckoned=(live, working))
+
+
+def _one_field(live: Json, way: list[Json], segments: tuple[str, ...], change: FieldChange) -> Effect | Unfit:
+    """`way`: what each of the segments leads to, everything but the last of which is there. What becomes of the whole is
+    reckoned when somebody asks for it."""
+    parent = way[-2] if len(way) > 1 else live
+    if not isinstance(parent, dict) and not (isinstance(parent, list) and is_index(segments[-1])):
+        return _no_place(change)
+    if same(way[-1], change.after):
+        return Unfit(code="nothing-to-do", detail="the changes come to nothing")
+    return Effect(before={change.path: way[-1]}, after={change.path: change.after})
+
+
+def _no_place(change: FieldChange) -> Unfit:
+    return Unfit(code="target-changed", detail=f"there is no place for {change.path}")
 
 
 def _turned(live: Json, working: Json, roots: list[tuple[str, ...]]) -> tuple[dict[str, Json], dict[str, Json]]:

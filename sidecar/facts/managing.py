@@ -20,7 +20,7 @@ from sidecar.contract import (
     UncordonNode,
     canonical,
 )
-from sidecar.facts.projection import Document, at_pointer, documents, mapping, segments_of, text
+from sidecar.facts.projection import Document, documents, mapping, segments_of, text
 
 _MOST = 20
 
@@ -75,10 +75,12 @@ def found_at(live: Json, segments: list[str]) -> tuple[Json, str]:
     for segment in segments:
         if isinstance(value, dict):
             value = value.get(segment)
-        else:
-            value = at_pointer(value, [segment])
+        elif isinstance(value, list) and segment.isdecimal() and int(segment) < len(value):
+            value = value[int(segment)]
             if isinstance(value, dict):  # an element of a list
                 name = text(value, "name")[:128]
+        else:
+            value = None
     return value, name
 
 

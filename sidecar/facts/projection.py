@@ -1,6 +1,6 @@
 """Live objects as facts: pure, bounded, and without values that could be secrets. It asks nobody."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 from sidecar.contract import Json, ObjectRef
@@ -97,19 +97,6 @@ def segments_of(pointer: str) -> list[str]:
     """RFC 6901."""
     segments = pointer.split("/")[1:]
     return [segment.replace("~1", "/").replace("~0", "~") for segment in segments] if "~" in pointer else segments
-
-
-def at_pointer(live: Json, segments: Iterable[str]) -> Json:
-    """None for what is not there."""
-    value = live
-    for segment in segments:
-        if isinstance(value, dict):
-            value = value.get(segment)
-        elif isinstance(value, list) and segment.isdecimal() and int(segment) < len(value):
-            value = value[int(segment)]
-        else:
-            return None
-    return value
 
 
 def _texts(source: Document) -> Document:
