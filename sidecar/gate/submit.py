@@ -82,7 +82,7 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
             waited = judged.looks.waited
             judged = _judged(plan, known, reuse=False, desk=desk, laps=laps)
         looks, facts, effects, objections = judged.looks, judged.facts, judged.effects, judged.objections
-        decision = by_policy = judged.decision
+        decision = judged.decision
         previews: tuple[ChangePreview, ...] = ()
         dry_run = ""
         if not objections and decision.verdict == "review":
@@ -113,21 +113,22 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
                 shown=shown,
             )
             approvals.put(transaction.connection, entry)
-            transaction.record(
-                "plan-decided",
-                actor=actor,
-                plan=digest,
-                body={
-                    "plan": judged.discreet["plan"] if known.state is None else None,  # the record holds each plan once
-                    "decision": decision.document(),
-                    # What the policy alone said, and by which facts: so that the plan can be judged again.
-                    "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
-                    "facts": judged.discreet["facts"],
-                    "effects": judged.discreet["effects"],
-                },
-            )
+            body = _recorded(judged, decision, first=known.state is None)
+            transaction.record("plan-decided", actor=actor, plan=digest, body=body)
         desk.tallies.decided(decision)
         return status_of(entry, ())
+
+
+def _recorded(judged: _Judged, decision: Decision, *, first: bool) -> dict[str, Json | Written]:
+    """`first`: the record holds each plan once."""
+    by_policy = judged.decision  # what the policy alone said, and by which facts: so that the plan can be judged again
+    return {
+        "plan": judged.discreet["plan"] if first else None,
+        "decision": decision.document(),
+        "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
+        "facts": judged.discreet["facts"],
+        "effects": judged.discreet["effects"],
+    }
 
 
 def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
@@ -245,7 +246,13 @@ def _own_objections(plan: Plan, decision: Decision, known: Known, *, desk: Desk)
 
 def denied(decision: Decision, reasons: list[Reason]) -> Decision:
     return decision.model_copy(
-        update={"verdict": "deny", "reasons": (*decision.reasons, *reasons), "approvals": None, "lease_seconds": 0}
+        update={
+            "verdict": "deny",
+            "reasons": (*decision.reasons, *reasons),
+            "approvals": None,
+            "lease_seconds": 0,
+            "lease_ends": "",
+        }
     )
 
 
