@@ -202,7 +202,7 @@ class OpenAIChat:
                 return self._unavailable("refused", f"refuses the request (HTTP {status}{f': {said}' if said else ''})")
 
     def _words(self, exc: openai.APIStatusError) -> str:
-        body = exc.body if isinstance(exc.body, dict) else {}
+        body = _told(exc)
         return self._without_key(str(body.get("message") or body.get("detail") or body.get("code") or ""))
 
     def _without_key(self, said: str) -> str:
@@ -223,10 +223,17 @@ def _headers(where: SplitResult, key: str) -> Mapping[str, str | Omit] | None:
     return None
 
 
+def _told(exc: openai.APIStatusError) -> Mapping[str, object]:
+    """An error is an object, or a text (LM Studio, older Ollama)."""
+    if isinstance(exc.body, str):
+        return {"message": exc.body}
+    return exc.body if isinstance(exc.body, dict) else {}
+
+
 def _said(exc: openai.APIStatusError) -> str:
     """All that a refusal says of itself, and nothing that it repeats of what it was sent: gateways put the words of the server
     behind them further in."""
-    body = exc.body if isinstance(exc.body, dict) else {}
+    body = _told(exc)
     detail, metadata = body.get("detail"), body.get("metadata")
     told = [body.get("message"), body.get("code"), body.get("param")]
     told += [metadata.get("raw")] if isinstance(metadata, dict) else []

@@ -374,6 +374,16 @@ async def test_what_a_gateway_says_of_the_server_behind_it_counts(server):
     assert (await ask(server, stream=True)).text == "hello"
 
 
+async def test_an_error_that_is_a_text_is_read_too(server):
+    def texts(talk):
+        said = "Invalid 'content': 'content' field must be a string or an array of objects."
+        return Broken(400, json.dumps({"error": said})) if '"content":null' in server.raw[-1] else Says("hello")
+
+    server.script = texts
+
+    assert (await ask(server, LOOKED)).text == "hello"
+
+
 async def test_what_a_refusal_repeats_of_the_cluster_changes_nothing(server):
     told = [{"loc": ["body", "n"], "msg": "Input should be 1", "input": "tools are not supported; Cannot use tools with stream"}]
     server.script = lambda talk: Broken(422, json.dumps({"detail": told}))
