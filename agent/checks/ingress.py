@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from agent.checks.config import near
+from agent.checks.config import keys_of, near
 from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding
 from agent.topology import Topology
@@ -83,4 +83,16 @@ def no_certificate(topology: Topology) -> Iterator[Finding]:
                     params={"secret": named.to.name},
                     quotes=(quote_field(ref, "spec.tls", f"secretName: {named.to.name}"),),
                     statement=f"{ref} takes its certificate from Secret {named.to.name}, which does not exist.",
+                )
+            keys = sorted(keys_of(topology.objects.get(named.to, {}))) if named.to.kind == "Secret" else []
+            lacking = [one for one in ("tls.crt", "tls.key") if one not in keys]
+            if keys and lacking:
+                yield Finding(
+                    cause="ingress-tls-secret-missing",
+                    subject=ref,
+                    since=created_at(ingress),
+                    params={"secret": named.to.name, "lacking": [*lacking]},
+                    quotes=(quote_field(named.to, "data", f"keys: {', '.join(keys)}"),),
+                    statement=f"{ref} takes its certificate from Secret {named.to.name}, which has no {' and no '.join(lacking)}"
+                    f" (it has {', '.join(keys)}), so the controller serves its own default certificate.",
                 )

@@ -1,5 +1,6 @@
 """Calls that fail from one node only, while the same workloads reach the same targets from other nodes."""
 
+import re
 from collections.abc import Iterator
 
 from agent.checks.registry import check, earliest, quote_log
@@ -10,6 +11,7 @@ from agent.signals.logs import started_lately
 from agent.signals.searching import index_of
 from agent.topology import Topology
 from agent.topology.fields import ref_of, text
+from agent.topology.pods import is_ready
 
 Pair = tuple[Ref, str]  # a workload and the host that it calls
 AT_LEAST = 2  # pairs that agree on one node
@@ -28,6 +30,9 @@ def _troubles(topology: Topology) -> dict[Pair, dict[str, tuple[Ref, ConnectionT
     return found
 
 
+_ROUTES = re.compile(r"^(?:kube-proxy|kube-router|cilium|calico-node|aws-node|antrea-agent|ovnkube|kindnet|flannel|kube-flannel)")
+
+
 @check("node-traffic-failing", weight=0.8)
 def fails_from_there(topology: Topology) -> Iterator[Finding]:
     """Several workloads fail from one node and not from others where they run too: kube-proxy or its replacement, a firewall, the
@@ -44,13 +49,24 @@ def fails_from_there(topology: Topology) -> Iterator[Finding]:
         if len(units) < AT_LEAST or len(accused) > 1 or subject not in topology.objects:
             continue
         hosts = ", ".join(dict.fromkeys(pair[1] for pair, _, _ in ones))
+        sick = _routers(topology, node)
         yield Finding(
             cause="node-traffic-failing",
             subject=subject,
             affects=units,
             since=earliest(*(trouble.first.at for _, trouble, _ in ones)),
             quotes=tuple(quote for _, _, quote in ones[:3]),
-            params={"hosts": hosts},
+            params={"hosts": hosts, "pods": [str(one) for one in sick]},
             statement=f"Calls to {hosts} fail from pods on {node} only ({', '.join(map(str, units[:4]))}), while the same"
-            " workloads reach them from other nodes: the node's own routing (kube-proxy or what replaces it) is at fault.",
+            " workloads reach them from other nodes: the node's own routing (kube-proxy or what replaces it) is at fault"
+            f"{f'; {sick[0]} there is not ready' if sick else ''}.",
         )
+
+
+def _routers(topology: Topology, node: str) -> list[Ref]:
+    """Pods of the node that see to its routing and are not ready."""
+    return [
+        ref_of(pod)
+        for pod in topology.of_kind("Pod")
+        if text(pod, "spec", "nodeName") == node and _ROUTES.search(ref_of(pod).name) and not is_ready(pod)
+    ]
