@@ -50,8 +50,8 @@ def demo(name: str, *, names_only: bool, yes: bool, as_json: bool) -> int:
 def chosen(name: str) -> Scenario:
     """Raises InputError, with a near name where there is one."""
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names())}"
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}? `lestrade demo --list` names all" if near else f"there are: {', '.join(names())}"
         raise InputError(f"there is no scenario {one_line(name)[:60]}; {hint}")
     try:
         return load(name)

@@ -17,6 +17,8 @@ from agent.store.database import Database
 from agent.store.tables import metadata
 from sidecar.contract import Json
 
+TOO_OLD = timedelta(days=1)
+
 asked_silences = Table(
     "asked_silences",
     metadata,
@@ -65,14 +67,16 @@ class SqlSilenceBook:
         return asked
 
     async def take(self, owner: str, *, seconds: float, most: int) -> Sequence[AskedSilence]:
-        """The oldest of those that nobody works on, claimed by `owner`."""
+        """The oldest of those that nobody works on, claimed by `owner`; whoever asked too long ago does not wait any more."""
         now = self._database.now()
         free = (asked_silences.c.cluster == self._cluster) & (asked_silences.c.busy_until < _stamp(now))
         query = select(asked_silences).where(free).order_by(asked_silences.c.asked_at).limit(most)
+        old = (asked_silences.c.asked_at < _stamp(now - TOO_OLD)) & free
         held = {"owner": owner, "busy_until": _stamp(now + timedelta(seconds=seconds))}
 
         def work(connection: Connection) -> list[AskedSilence]:
             taken = []
+            connection.execute(delete(asked_silences).where(old))
             for row in connection.execute(query).all():
                 claim = update(asked_silences).where(asked_silences.c.id == row.id, free).values(held)
                 if connection.execute(claim).rowcount == 1:

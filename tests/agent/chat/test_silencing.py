@@ -134,6 +134,20 @@ async def test_one_whose_process_was_killed_is_free_when_its_claim_has_run_out(t
         assert desk.wishes == [Wish(minutes=60)]
 
 
+async def test_what_was_asked_for_long_ago_and_left_is_forgotten(tmp_path):
+    desk = Desk()
+    async with finished_shop(tmp_path, desk) as (shop, row):
+        clock = shop.database.now
+        silencings = Silencings(shop)
+        await silencings._book.add(row.id, {"minutes": 60})
+        shop.database.now = lambda: clock() + timedelta(days=2)
+        await silencings.look()
+        shop.database.now = clock
+        await silencings.look()
+
+        assert (silencings._running, desk.begun) == (set(), [])
+
+
 async def test_what_cannot_be_asked_for_is_said_in_the_run_and_not_tried_for_ever(tmp_path):
     async def silence(report, wish, *, tell, begun=(), keep=None):
         raise ClusterUnreachable("nothing answers")
