@@ -118,9 +118,14 @@ def timestamp(clock: LabClock) -> str:
 
 
 def copied(value: T) -> T:
-    """A deep copy of JSON; several times as fast as copy.deepcopy, which must expect anything."""
+    """A deep copy of JSON; several times as fast as copy.deepcopy, which must expect anything. Half of a laboratory's time goes
+    by here, so that texts and numbers, which most of JSON is, are not asked for one by one."""
+    new: Any = value
     if isinstance(value, dict):
-        return cast(T, {key: copied(item) for key, item in value.items()})
-    if isinstance(value, list):
-        return cast(T, [copied(item) for item in value])
-    return value
+        new = {key: copied(item) if type(item) in _NESTED else item for key, item in value.items()}
+    elif isinstance(value, list):
+        new = [copied(item) if type(item) in _NESTED else item for item in value]
+    return cast(T, new)
+
+
+_NESTED = frozenset((dict, list))

@@ -37,6 +37,7 @@ from sidecar.contract import ApprovalRequest, ApprovalView
 SIDECAR_IDENTITY, READER_IDENTITY = "lestrade/lestrade-sidecar", "lestrade/lestrade-reader"
 LEASE_NAMESPACE, LEASE_LABEL = "lestrade-leases", "lestrade.dev/lease"
 START_SECONDS = 90.0
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +273,7 @@ def deploy_folder() -> Path:
 
 def manifests(path: Path) -> Iterator[dict[str, object]]:
     with path.open(encoding="utf-8") as file:
-        yield from (document for document in yaml.safe_load_all(file) if document)
+        yield from (document for document in yaml.load_all(file, Loader=_LOADER) if document)
 
 
 def secret_file(path: Path, text: str) -> None:

@@ -179,7 +179,7 @@ def apply(cluster: Cluster, call: Call, resource: Resource) -> Answer:
 
 def _configuration(cluster: Cluster, call: Call, resource: Resource) -> Object:
     try:
-        config = yaml.safe_load(call.body)
+        config = _read(call.body)
     except yaml.YAMLError as exc:
         raise bad_request(f"error decoding YAML: {exc}") from exc
     if not isinstance(config, dict):
@@ -194,6 +194,14 @@ def _configuration(cluster: Cluster, call: Call, resource: Resource) -> Object:
     if call.target.namespace and resource.namespaced:
         config["metadata"]["namespace"] = call.target.namespace
     return decoded(cluster, call, config, cluster.root_type(resource), resource.kind)
+
+
+def _read(body: bytes) -> Any:
+    """Most is JSON, which is YAML too, and read in a tenth of the time."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return yaml.safe_load(body)
 
 
 def _dropped(cluster: Cluster, live: Object, merged: Object, mine: Entry, root: str) -> Object:

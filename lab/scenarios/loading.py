@@ -28,6 +28,7 @@ from lab.scenarios.scenario import (
 from lab.world.conditions import Conditions
 from lab.world.faults import Behaviour, Program
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
 OUTCOMES = frozenset(
     (
         "repaired",
@@ -56,7 +57,7 @@ def read_file(path: Path, parts: Path) -> Scenario:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.load(path.read_text(), Loader=_LOADER)  # noqa: S506  the safe one
     except OSError as exc:
         raise ScenarioError(f"{path.name}: cannot be read: {exc.strerror}") from exc
     except yaml.YAMLError as exc:
