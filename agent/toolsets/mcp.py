@@ -75,7 +75,9 @@ class McpEyes:
                 source=f"mcp: {self._server.name} {offered.name}", text=said, missing="" if said else "it says nothing"
             )
 
-        return Tool(name=name, description=(offered.description or "")[:800], schema=offered.input_schema, run=run)
+        good_for = "; ".join(one.settles for one in self._server.asks if one.tool == offered.name)
+        told = " ".join(filter(None, ((offered.description or "")[:800], good_for and f"Good for: {good_for}")))
+        return Tool(name=name, description=told, schema=offered.input_schema, run=run)
 
 
 def digest_of(offered: Sequence[Offered]) -> str:

@@ -374,8 +374,11 @@ def test_a_path_that_would_be_another_one_on_its_way_is_not_allowed(path, allowe
 
 async def test_tools_of_an_mcp_server_have_names_that_models_take():
     declared = Offered(name="ticket.read/one", input_schema={"type": "object"}, annotations=ToolAnnotations(read_only_hint=True))
-    eyes = McpEyes(Server(name="tickets", url="http://mcp.test", digest="0a"), [declared], "")
-    assert [one.name for one in eyes.tools(view())] == ["tickets_ticket_read_one"]
+    asks = [{"settles": "whether it is known", "tool": declared.name, "reads": [{"matches": "a", "says": "it is"}]}]
+    server = Server.model_validate({"name": "tickets", "url": "http://mcp.test", "digest": "0a", "asks": asks})
+    eyes = McpEyes(server, [declared], "")
+    (one,) = eyes.tools(view())
+    assert (one.name, one.description) == ("tickets_ticket_read_one", "Good for: whether it is known")
 
 
 async def test_an_mcp_server_whose_tools_cannot_be_pinned_is_off(tmp_path):
