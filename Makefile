@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell .ci/uv --where)
 RUN := .venv/bin
 
-.PHONY: demo test check bench eval owasp test-cluster cluster-server servers clean help
+.PHONY: demo test check rules types bench eval owasp test-cluster cluster-server servers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,18 +20,22 @@ help:  ## this list
 demo: .cache/synced  ## one whole incident on a simulated cluster, from alert to report (SCENARIO=name, ARGS=--yes)
 	@$(RUN)/lestrade demo $(SCENARIO) $$([ -t 0 ] || echo --yes) $(ARGS)
 
-test: .cache/synced servers  ## every test (LESTRADE_STORM_SECONDS=60: the storm of alerts lasts a minute)
+test: .cache/synced servers  ## every test (LESTRADE_STORM_SECONDS=60: a storm of a minute; LESTRADE_OPENAPI_EXAMPLES=100: more generated calls)
 	$(RUN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-check: .cache/synced  ## ruff, mypy, import contracts, manifests, policies, runbooks
+check: rules types  ## ruff, mypy, import contracts, manifests, policies, runbooks (make -j 2 check: on two cores)
+
+rules: .cache/synced
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy
 	$(RUN)/lint-imports --no-cache
 	$(RUN)/lestrade-sidecar policy check policies
 	$(RUN)/lestrade runbooks lint
 	@.ci/servers
 	$(RUN)/python -m tests.manifests
+
+types: .cache/synced
+	$(RUN)/mypy
 
 owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results of the abuse tests
 	-$(RUN)/python -m pytest tests/abuse tests/cluster -q -n 2 --dist loadfile --deselect tests/abuse/test_every_row.py --junitxml=.cache/abuse.xml
