@@ -132,6 +132,22 @@ def test_what_was_performed_is_undone(sidecar):
     assert sidecar.settle(lease, "undone")["state"] == "settled"
 
 
+def test_a_freeze_that_is_put_on_a_namespace_during_a_lease_stops_the_next_step(sidecar):
+    settings = {"kind": "change_fields", "target": target(sidecar, "ConfigMap", "settings", "v1")}
+    settings["changes"] = [{"path": "/data/mode", "before": "slow", "after": "fast"}]
+    lease, before = sidecar.leased(plan(sidecar, settings, scale(sidecar))), replicas(sidecar)
+    assert sidecar.perform(lease, "step-1")["status"] == "performed"
+    for frozen in ("true", None):
+        label = {"metadata": {"labels": {"lestrade.dev/freeze": frozen}}}
+        sidecar.lab.request("PATCH", "/api/v1/namespaces/shop", label, content_type="application/merge-patch+json")
+        if frozen:
+            stopped = sidecar.perform(lease, "step-2")
+    assert (stopped["status"], stopped["reason"], replicas(sidecar)) == ("refused", "target-changed", before)
+    assert "lestrade.dev/freeze" in stopped["message"]
+    assert sidecar.undo(lease)["complete"]
+    assert sidecar.settle(lease, "undone")["state"] == "settled"
+
+
 def difference(one: dict, other: dict) -> list[str]:
     left, right = (json.dumps(document, indent=1, sort_keys=True).splitlines() for document in (one, other))
     return [line for line in difflib.ndiff(left, right) if line[0] in "+-"]
