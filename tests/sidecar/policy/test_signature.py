@@ -182,7 +182,7 @@ def test_what_is_laid_over_must_be_signed_too(bundle: Signing, tmp_path: Path) -
         load(bundle.folder, over.folder / "platform" / "data.yaml", key=key)
 
     over.sign()
-    assert load(bundle.folder, over.folder, key=key).data["platform"]["lease"] == {"seconds": 600}  # type: ignore[index, call-overload]
+    assert load(bundle.folder, over.folder, key=key).data["platform"]["lease"]["seconds"] == 600  # type: ignore[index, call-overload]
 
 
 def test_without_a_key_a_signature_is_not_looked_at(bundle: Signing) -> None:
