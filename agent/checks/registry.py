@@ -25,6 +25,8 @@ class Check:
 
 
 _CHECKS: list[Check] = []
+_WEIGHTS: dict[str, float] = {}  # by cause, the heaviest of its checks: the ranking asks for it with every pair of findings
+_WIDE: set[str] = set()
 
 
 def check(cause: str, *, weight: float = 0.7, symptom: bool = False, wide: bool = False) -> Callable[[Look], Look]:
@@ -32,6 +34,8 @@ def check(cause: str, *, weight: float = 0.7, symptom: bool = False, wide: bool 
 
     def register(look: Look) -> Look:
         _CHECKS.append(Check(cause, weight, symptom, look, wide))
+        _WEIGHTS[cause] = max(weight, _WEIGHTS.get(cause, 0.0))
+        _WIDE.update((cause,) if wide else ())
         return look
 
     return register
@@ -45,11 +49,11 @@ def weight_of(finding: Finding) -> float:
     """How much the finding says by itself, 0 to 1: its own weight, else that of the check that reports its cause."""
     if finding.weight is not None:
         return finding.weight
-    return max((one.weight for one in _CHECKS if one.cause == finding.cause), default=0.5)
+    return _WEIGHTS.get(finding.cause, 0.5)
 
 
 def is_wide(cause: str) -> bool:
-    return any(one.wide for one in _CHECKS if one.cause == cause)
+    return cause in _WIDE
 
 
 def run(topology: Topology) -> tuple[Finding, ...]:

@@ -56,8 +56,8 @@ def calls_a_name_that_nobody_has(topology: Topology) -> Iterator[Finding]:
             since=trouble.first.at,
             params={"host": trouble.host, "candidate": like, **rollback_params(back)},
             quotes=(quote,),
-            statement=f"{unit} calls {trouble.host}, and there is no Service {service.name} in namespace {service.namespace}; there"
-            f" is {like}. No configuration in view holds that name: it may stand in a Secret.",
+            statement=f"{unit} calls {trouble.host}, and there is no Service {service.name} in namespace"
+            f" {service.namespace}; there is {like}. No configuration in view holds that name: it may stand in a Secret.",
         )
 
 
@@ -93,6 +93,5 @@ def others_live_in_another_time(topology: Topology) -> Iterator[Finding]:
             params={"count": one.count},
             quotes=one.quotes[-1:],
             statement=f"{one.unit} and whoever it deals with do not agree on the time, so tokens are refused that are of the"
-            f" future: {safe(one.last.text, limit=240).rstrip('. ')} ({one.count} times). One of the two clocks is off, that of a node or"
-            " of the other side.",
+            f" future: {safe(one.last.text, limit=240).rstrip('. ')} ({one.count} times). One of the two clocks is off.",
         )

@@ -4,7 +4,7 @@ Two lines have one shape when they differ in numbers only; a log of 100,000 line
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from agent.domain.objects import ContainerLog
 from agent.signals.templates import masked
@@ -51,7 +51,7 @@ class LogIndex:
         return [self.lines[number] for number in sorted(found)]
 
     def _numbers(self, needle: str) -> list[int]:
-        if any(letter.isdigit() for letter in needle):  # numbers are masked in shapes
+        if _has_digit(needle):  # numbers are masked in shapes
             return list(self._plainly(needle))
         if needle not in self._all_shapes:
             return []
@@ -62,6 +62,12 @@ class LogIndex:
     def _plainly(self, needle: str) -> Iterator[int]:
         if needle in self.lowered:
             yield from (number for number, line in enumerate(self.lowered.split("\n")) if needle in line)
+
+
+@lru_cache(maxsize=4096)
+def _has_digit(needle: str) -> bool:
+    """The needles are those of the checks: the same few hundred for every log."""
+    return any(letter.isdigit() for letter in needle)
 
 
 def lines_with(text: str, needles: Sequence[str], *, limit: int = 400) -> list[str]:
