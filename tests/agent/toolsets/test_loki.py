@@ -53,3 +53,24 @@ async def test_no_usable_answer_is_refused(answer):
     respx.get("http://loki/loki/api/v1/query_range").mock(return_value=answer)
     with pytest.raises(ReadRefused, match="Loki at http://loki"):
         await LokiLogs("http://loki").of_pods([POD], WINDOW)
+
+
+@respx.mock
+async def test_logs_are_found_under_the_labels_of_other_shippers_too():
+    labels = {"k8s_namespace_name": "shop", "k8s_pod_name": "web-1", "k8s_container_name": "app"}
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["query"])
+        found = [{"stream": labels, "values": [["1", "first"]]}] if "k8s_pod_name" in asked[-1] else []
+        return httpx.Response(200, json={"data": {"result": found}})
+
+    respx.get("http://loki/loki/api/v1/query_range").mock(side_effect=answer)
+    loki = LokiLogs("http://loki")
+
+    (log,) = await loki.of_pods([POD], WINDOW)
+    await loki.of_pods([POD], WINDOW)
+
+    assert (log.namespace, log.pod, log.container, log.text) == ("shop", "web-1", "app", "first")
+    assert len(asked) == 3  # the second time at once in the words that were answered
+    assert asked[-1] == '{k8s_namespace_name=~"shop"} | k8s_pod_name=~"web-1"'
