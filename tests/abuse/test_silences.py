@@ -3,20 +3,27 @@
 What is counted as harm is a silence that stands in Alertmanager; the good way is here too, kill -9 included.
 """
 
+import asyncio
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from agent.chat.silencing import Silencings, propose_silence
+from agent.domain.document import to_document
 from agent.domain.evidence import Evidence
 from agent.domain.incident import Alert, Incident
 from agent.domain.objects import Ref
 from agent.domain.report import Report
 from agent.eyes import SystemClock
 from agent.governance import SidecarClient
+from agent.settings import Settings
 from agent.stages.silence import Wish, silence, silences
+from tests.agent.slack import reports
+from tests.fakes.agent_shop import fake_shop
 from tests.servers import running_alertmanager
 from tests.sidecar.process.harness import AGENT_TOKEN, Sidecar, good, running, wait_for
 
@@ -208,6 +215,7 @@ class LabReader:
 
     def __init__(self, sidecar: Sidecar) -> None:
         self.lab = sidecar.lab
+        self.name = "lab"
 
     async def get(self, api_version: str, ref: Ref) -> dict[str, Any] | None:
         return self.lab.get(ref.kind, ref.namespace, ref.name)
@@ -238,6 +246,42 @@ async def test_who_asks_the_agent_for_silence_gets_it_from_the_sidecar_once_peop
     assert {one["name"]: one["value"] for one in made["matchers"]} == PAGES
     assert again.end == "denied", "it is silenced already"
     assert "silenced already" in again.note
+    alertmanager.http.delete(f"/api/v2/silence/{made['id']}").raise_for_status()
+
+
+async def test_what_a_run_proposes_is_silenced_once_people_agree_whichever_process_is_there_then(tmp_path, sidecar, alertmanager):
+    alert = Alert(name=PAGES["alertname"], labels=PAGES)
+    client = SidecarClient.connect(sidecar.agent_url, token=AGENT_TOKEN)
+    async with fake_shop(tmp_path, settings=Settings(propose_silence_minutes=45, approval_wait_seconds=1)) as shop:
+        shop.reader, shop._governance = LabReader(sidecar), client
+        row, _ = await shop.take(alerts=[alert], group_key="g")
+        known = replace(reports.report(), run=row.id, incident=row.incident, rounds=())
+        await shop.store.finish(row.id, "human-needed", "A person is needed", to_document(known))
+        ended = await shop.store.row(row.id)
+        assert ended is not None
+        assert await propose_silence(shop, ended)
+
+        async def lines() -> str:
+            return "\n".join(event.text for event in await shop.events.told(row.id))
+
+        async def until(words: str) -> None:
+            async with asyncio.timeout(30):
+                while words not in await lines():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+        first, second = Silencings(shop), Silencings(shop)
+        await first.look()
+        await until("waiting for 1 approval")
+        await first.close()
+        await second.look()
+        (digest,) = {event.data["plan"] for event in await shop.events.told(row.id) if "plan" in event.data}
+        good(sidecar.approve(good(sidecar.agent.get(f"/v1/plans/{digest}"))))
+        await until("silence: silenced: 1 alert about")
+        await second.close()
+    await client.close()
+
+    (made,) = alertmanager.silences()
+    assert made["comment"].startswith("known, and with people: A person is needed [incident ")
     alertmanager.http.delete(f"/api/v2/silence/{made['id']}").raise_for_status()
 
 
