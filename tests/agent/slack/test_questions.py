@@ -191,7 +191,7 @@ async def test_what_a_killed_process_left_is_gone_on_with_in_the_same_message(wo
     done = await answer_in(world.slack, asked, "All is well.")
     assert done["ts"] == first["ts"]
     assert [found[3] for found in world.answers.asked] == ["", first["ts"]]
-    for _ in range(250):
+    for _ in range(1500):
         left = await world.book.open_questions()
         await asyncio.sleep(0.02 if left else 0)
     assert left == []

@@ -112,7 +112,7 @@ async def test_what_was_said_of_an_incident_stands_when_its_timeline_is_kept_no_
     week = world.database.now() - timedelta(days=7)
 
     async def quiet() -> None:
-        for _ in range(500):
+        for _ in range(3000):
             if not await book.changed(week):
                 return
             await asyncio.sleep(0.01)

@@ -162,7 +162,7 @@ async def test_events_are_numbered_and_the_same_line_twice_in_a_row_is_one(datab
 
 async def test_a_follower_sees_what_was_what_comes_and_the_end(database, store):
     row, _ = await store.open(incident())
-    events = SqlEventLog(database, look_seconds=5)
+    events = SqlEventLog(database, look_seconds=600)  # it is told, or the test waits for too long
     await events.append(row.id, "intake", "one")
 
     async def follow() -> list[str]:
@@ -173,7 +173,7 @@ async def test_a_follower_sees_what_was_what_comes_and_the_end(database, store):
     await store.finish(row.id, "healthy", "h", {})
     await events.append(row.id, "conclude", "two")
 
-    assert await asyncio.wait_for(follower, 3) == ["one", "two"]
+    assert await asyncio.wait_for(follower, 30) == ["one", "two"]
 
 
 async def test_a_stream_is_taken_up_after_the_event_named(database, store):

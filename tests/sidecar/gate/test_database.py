@@ -160,11 +160,11 @@ def test_however_many_turns_the_agent_has_people_get_theirs_and_none_that_is_tak
 
     def held(name: str) -> None:
         with agents.alone(name):
-            all_taken.wait(10)
-            over.wait(10)
+            all_taken.wait(60)
+            over.wait(60)
 
     threads = [in_background(lambda number=number: held(f"lease-{number}")) for number in range(10)]  # as many as it may have
-    all_taken.wait(10)
+    all_taken.wait(60)
     with people.alone("plan"):
         pass
 
@@ -177,7 +177,7 @@ def test_however_many_turns_the_agent_has_people_get_theirs_and_none_that_is_tak
     assert waiting.is_alive()
     over.set()
     for thread in (*threads, waiting):
-        thread.join(10)
+        thread.join(60)
     assert not waiting.is_alive()
 
 

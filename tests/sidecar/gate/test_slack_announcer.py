@@ -26,6 +26,7 @@ class FakePosts:
     files: list[str] = field(default_factory=list)
     failing: Exception | None = None
     slow: float = 0.0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def post(self, channel, text, blocks):
         await self._maybe()
@@ -45,6 +46,7 @@ class FakePosts:
         self.files.append(content)
 
     async def _maybe(self):
+        self.asked.set()
         await asyncio.sleep(self.slow)
         if self.failing is not None:
             raise self.failing
@@ -135,7 +137,8 @@ async def test_what_a_killed_sidecar_had_claimed_is_posted_by_another_one_later(
     waiting(world)
     posts.slow = 60
     dying = asyncio.create_task(announcer(world, posts).look())
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(30):
+        await posts.asked.wait()
     dying.cancel()
     posts.slow = 0
     other = announcer(world, posts)
