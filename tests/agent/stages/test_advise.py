@@ -39,7 +39,7 @@ def test_an_item_of_a_list_is_told_as_one_and_those_before_it_as_dots():
         {"path": "/spec/template/spec/containers/1/image", "before": "web:2", "after": "web:1"},
         {"path": "/metadata/annotations/a~1b", "before": "x", "after": "y"},
     ]
-    action = ChangeFields.model_validate({"target": TARGET, "changes": changes})
+    action = ChangeFields.model_validate({"target": TARGET, "changes": tuple(changes)})
     plan = Plan(
         incident="inc-1",
         attempt=1,
