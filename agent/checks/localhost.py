@@ -10,9 +10,13 @@ from agent.signals.logs import started_lately
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, items, ref_of
 from agent.topology.pods import container_ports
-from agent.topology.workloads import live_pods, rollback
+from agent.topology.workloads import is_serving, live_pods, rollback
 
 _OWN = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104  what programs call, nothing of ours listens there
+_TELEMETRY = frozenset(
+    {4317, 4318, 6831, 6832, 8125, 8126, 9411, 14250, 14268, 24224, 54526}
+)  # agents beside a program, optional
+_OFTEN = 5
 _LATELY = 900  # s; the longest silence of a container that waits to be started again
 
 
@@ -30,6 +34,8 @@ def calls_itself(topology: Topology) -> Iterator[Finding]:
         served = {port for _, port, _ in container_ports(spec)}
         if boxes != {1} or natives or at(spec, "hostNetwork") is True or trouble.port in served:
             continue  # another container may be meant, or the node
+        if trouble.port in _TELEMETRY or (is_serving(topology, unit) and trouble.count < _OFTEN):
+            continue  # what is sent to nobody there, or failed now and then, ends nothing
         if not started_lately(trouble.last, topology.now, seconds=_LATELY):
             continue
         near = [

@@ -1,5 +1,5 @@
 """Istio: routes to subsets that do not exist or have no pods, callers without a sidecar where mutual TLS is demanded, callers
-that an authorization policy leaves out. Each counts only where a caller complains of it."""
+that an authorization policy leaves out. What only callers can tell counts where one complains of it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta

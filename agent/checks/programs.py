@@ -83,7 +83,8 @@ def programs_say(topology: Topology) -> Iterator[Finding]:
     ending = _ending(topology)
     for saying in (*SAYINGS, *PRECONDITIONS):
         for one in told(topology, saying.pattern, saying.needles, at_least=saying.at_least):
-            if saying.ends and one.unit not in ending:
+            once = saying in PRECONDITIONS and one.count < 2  # what is said once, and goes on, is said in passing
+            if (saying.ends or once) and one.unit not in ending:
                 continue
             if not is_quiet(one.last.text) and not (saying.cause in _OF_CLIENTS and is_server(topology, one.unit)):
                 yield _of(topology, saying, one)

@@ -8,11 +8,14 @@ from agent.checks.applications import told
 from agent.checks.registry import check, quote_field
 from agent.domain.finding import Finding
 from agent.domain.objects import Ref
+from agent.signals.logs import is_quiet
 from agent.topology import Topology, pod_spec_of
 from agent.topology.fields import at, items, name_of, ref_of, text
 from agent.topology.pods import containers
 
 _ADDRESS = re.compile(r"(?:tcp|udp)://(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5})", re.I)
+
+_NO_NUMBER = re.compile(r"invalid|\bpars(?:e|ing)\b|convert|numberformat|not a (?:valid )?(?:number|integer)|valueerror", re.I)
 
 
 @check("service-variable-collides", weight=0.93)
@@ -28,9 +31,8 @@ def takes_a_link_for_its_own(topology: Topology) -> Iterator[Finding]:
         for service in topology.in_namespace("Service", one.unit.namespace):
             variable = f"{name_of(service).upper().replace('-', '_')}_PORT"
             by_name = re.search(rf"\b{variable}\b", line) is not None
-            by_address = text(service, "spec", "clusterIP") == one.match[1] and re.search(r"pars|invalid|convert|int|number|port",
-                                                                                          line, re.I)  # fmt: skip
-            if variable in own or not (by_name or by_address):
+            by_address = text(service, "spec", "clusterIP") == one.match[1] and _NO_NUMBER.search(line)
+            if variable in own or is_quiet(line) or not (by_name or by_address):
                 continue
             ref = ref_of(service)
             yield Finding(
