@@ -1,4 +1,5 @@
-"""A run with a model as a program that a test may kill: `python mortal.py FOLDER` starts or resumes the run that lies there.
+"""A run with a model as a program that a test may kill: `python -m tests.agent.model.mortal FOLDER` starts or resumes the run
+that lies there.
 
 DIE_AT "reply": right after an answer was kept, before anything is recorded of it.
 """

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.agent.model.playing import crashing, played
 from tests.fakes.model_minds import at_once, claim, conclude, denying, finding, honest, looked, quote
 from tests.fakes.model_personalities import by_name
 from tests.fakes.model_server import KEY, Calls, ModelServer, Talk
+from tests.forked import run as run_forked
 from tests.recordings.place import ROOT
 
 REPOSITORY = Path(__file__).parents[3]
@@ -208,16 +208,14 @@ async def test_without_a_model_nobody_is_asked(tmp_path):
     assert run.report.diagnosis.assessment is None
 
 
-@pytest.mark.timeout(600)  # two processes, each of which loads everything
+@pytest.mark.timeout(600)
 def test_killed_and_started_again_no_answer_is_paid_for_twice(tmp_path):
     with ModelServer.running(honest) as server:
         environment = {**os.environ, "MODEL_URL": server.url, "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, str(Path(__file__).with_name("mortal.py")), str(tmp_path)]
-        killed = subprocess.run(
-            command, env={**environment, "DIE_AT": "reply"}, capture_output=True, text=True, check=False, timeout=240
-        )
+        command = [sys.executable, "-m", "tests.agent.model.mortal", str(tmp_path)]
+        killed = run_forked(command, env={**environment, "DIE_AT": "reply"}, cwd=tmp_path, timeout=240)
         asked = len(server.talks)
-        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+        again = run_forked(command, env=environment, cwd=tmp_path, timeout=240)
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert again.returncode == 0, again.stderr
