@@ -86,7 +86,7 @@ def quota_wants_it_said(topology: Topology) -> Iterator[Finding]:
         )
 
 
-_NO_SCOPE = re.compile(r"insufficient quota to match these scopes: (\[[^\n]{1,200}?\])(?:$|[.\n])")
+_NO_SCOPE = re.compile(r"insufficient quota to match these scopes: (\[\{[^\n]{1,200}?\}\])")
 
 
 @check("quota-scope-uncovered", weight=0.94)
