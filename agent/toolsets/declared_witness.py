@@ -3,6 +3,7 @@ few requests. What it says becomes statements; what it does not say becomes gaps
 operator's, and nothing of an answer chooses what is asked or done next.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import orjson
 
 from agent.domain.incident import Window
 from agent.domain.testimony import Matter, Statement, Suspect, Testimony
+from agent.errors import ReadRefused
 from agent.ports import Gap, Observed
 from agent.signals.masking import safe
 from agent.toolsets.declaring import Question, filled
@@ -88,15 +90,23 @@ class DeclaredWitness:
         requests = {_key(request): request for _, _, request in planned}
         asked = dict(list(requests.items())[:MOST_REQUESTS])
         answers = dict(zip(asked, await self._reach(list(asked.values())), strict=True))
+        return await asyncio.to_thread(self._understood, matter, planned, answers)  # what is long takes long to judge
+
+    def _understood(
+        self, matter: Matter, planned: Sequence[tuple[Declared, Suspect, Request]], answers: Mapping[bytes, Answered]
+    ) -> Observed:
         statements: list[Statement] = []
         gaps: list[Gap] = []
         for declared, suspect, request in planned:
             heard = answers.get(_key(request), Answered(refused=f"more than {MOST_REQUESTS} requests would be needed in one run"))
-            said = self._read(declared, suspect, request, heard)
+            try:
+                said = self._read(declared, suspect, request, heard)
+            except ReadRefused as exc:
+                said = str(exc)
             if isinstance(said, Statement):
                 statements.append(said)
             else:
-                gaps.append(Gap(what=f"{self.name}: {declared.question.ask.settles}", why=said))
+                gaps.append(Gap(what=f"{self.name}: {declared.question.ask.settles}", why=" ".join(said.split())))
         told = Testimony(statements=tuple(dict.fromkeys(statements)))
         return Observed(now=matter.window.end, gaps=tuple(dict.fromkeys(gaps)), testimony=told)
 
@@ -120,9 +130,9 @@ class DeclaredWitness:
     def _read(self, declared: Declared, suspect: Suspect, request: Request, heard: Answered) -> Statement | str:
         """The statement, or why there is none."""
         question = declared.question
-        if heard.refused and not (heard.status and question.reads_status):
+        if heard.refused and not (heard.status and question.of_statuses):
             return heard.refused
-        found = question.read(suspect, heard.text, _json(heard.text), heard.status)
+        found = question.read(suspect, heard.text, _json(heard.text), heard.status, failed=bool(heard.refused))
         if found is None:
             return heard.refused or "its answer fits none of the readings that are declared"
         reading, sentence = found

@@ -22,13 +22,13 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.domain.testimony import Suspect, Verdict
-from agent.errors import InputError
+from agent.errors import InputError, ReadRefused
 from agent.topology.fields import at
 from sidecar.contract import Json
 
 PLACES = ("namespace", "workload", "kind", "name", "pod", "node", "cause", "from", "to", "from_unix", "to_unix")
 FINDING, ANSWER = ("finding",), ("answer", "text", "status", "finding")
-MOST_LINES, LONGEST_LINE, LONGEST_WORD = 2000, 1000, 200
+MOST_LINES, LONGEST_WORD = 5000, 200
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _LINES = "lines.filter(line, line.matches(pattern))"  # RE2: time grows with the text, whatever the pattern
 
@@ -80,11 +80,12 @@ class Ask(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A declared question whose conditions are compiled."""
+    """A declared question whose conditions are compiled. `of_statuses` are the places of the readings that look at the status."""
 
     ask: Ask
     condition: Valued | None
     readings: tuple[tuple[Reading, Valued], ...]
+    of_statuses: frozenset[int] = frozenset()
 
     def fits(self, suspect: Suspect) -> bool:
         ask = self.ask
@@ -92,12 +93,16 @@ class Question:
             return False
         return self.condition is None or self.condition.value({"finding": _document(suspect)}) is True
 
-    def read(self, suspect: Suspect, text: str, answer: Json, status: int) -> tuple[Reading, str] | None:
-        """The first reading that fits, and its sentence. None where none does."""
-        text = text.replace("\0", " ")  # it would end the text for who judges it
+    def read(self, suspect: Suspect, text: str, answer: Json, status: int, *, failed: bool = False) -> tuple[Reading, str] | None:
+        """The first reading that fits, and its sentence. None where none does. `failed`: the status is no success, and of
+        interest only to a reading that looks at it. Raises ReadRefused where more lines would have to be looked at."""
+        text, answer = _whole(text), _whole_json(answer)
         data: dict[str, Json] = {"answer": answer, "text": text, "status": status, "finding": _document(suspect)}
-        lines: list[Json] = [line[:LONGEST_LINE] for line in text.splitlines()[:MOST_LINES]]
-        for reading, program in self.readings:
+        every = text.splitlines()
+        lines: list[Json] = list(every[:MOST_LINES])
+        for place, (reading, program) in enumerate(self.readings):
+            if failed and place not in self.of_statuses:
+                continue
             if reading.when:
                 if program.value(data) is True:
                     return reading, _sentence(reading.says, suspect, answer, status, "")
@@ -105,12 +110,9 @@ class Question:
                 found = program.value({"lines": lines, "pattern": reading.matches})
                 if isinstance(found, list) and found:
                     return reading, _sentence(reading.says, suspect, answer, status, str(found[0]))
+                if len(every) > MOST_LINES:  # the next reading must not have what may be this one's
+                    raise ReadRefused(f"it has more than {MOST_LINES} lines, and none of the first fits {reading.matches!r}")
         return None
-
-    @property
-    def reads_status(self) -> bool:
-        """Whether an answer that is no success is one too."""
-        return any(re.search(r"\bstatus\b", one.when) for one in self.ask.reads)
 
 
 def question(ask: Ask, where: str, compiled: Compile, known: Collection[str]) -> Question:
@@ -125,11 +127,15 @@ def question(ask: Ask, where: str, compiled: Compile, known: Collection[str]) ->
         except InputError as exc:
             raise InputError(f"{where}.{key}: {exc}") from None
 
-    readings = []
+    readings, of_statuses = [], set[int]()
     for place, one in enumerate(ask.reads):
         key = f"reads.{place}"
         if one.when:
             readings.append((one, program(one.when, ANSWER, f"{key}.when")))
+            try:
+                compiled(one.when, tuple(name for name in ANSWER if name != "status"))
+            except InputError:  # it makes no sense without: `answer.status` does
+                of_statuses.add(place)
         else:
             lines = program(_LINES, ("lines", "pattern"), f"{key}.matches")
             if not isinstance(lines.value({"lines": [""], "pattern": one.matches}), list):
@@ -138,7 +144,8 @@ def question(ask: Ask, where: str, compiled: Compile, known: Collection[str]) ->
         for name in _PLACE.findall(one.says):
             if name not in (*PLACES, "line", "status") and not re.fullmatch(r"answer(\.\w+)*", name):
                 raise InputError(f"{where}.{key}.says: {{{name}}} is no place; known are {_known()}, {{line}}, {{answer.field}}")
-    return Question(ask=ask, condition=program(ask.when, FINDING, "when") if ask.when else None, readings=tuple(readings))
+    condition = program(ask.when, FINDING, "when") if ask.when else None
+    return Question(ask=ask, condition=condition, readings=tuple(readings), of_statuses=frozenset(of_statuses))
 
 
 def unknown_places(template: Json) -> Iterator[str]:
@@ -169,6 +176,19 @@ def one_line(raw: object) -> str:
     """A value of an answer as it may stand in a sentence."""
     words = "not known" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
     return " ".join(words.split())[:LONGEST_WORD]
+
+
+def _whole(text: str) -> str:
+    """Zero bytes end a text for who judges it, and half characters cannot be judged at all."""
+    return text.replace("\0", " ").encode(errors="replace").decode()
+
+
+def _whole_json(raw: Json) -> Json:
+    if isinstance(raw, str):
+        return _whole(raw)
+    if isinstance(raw, list):
+        return [_whole_json(one) for one in raw]
+    return {_whole(key): _whole_json(one) for key, one in raw.items()} if isinstance(raw, dict) else raw
 
 
 def _sentence(template: str, suspect: Suspect, answer: Json, status: int, line: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import httpx
 import orjson
 
 from agent.errors import InputError, ReadRefused
-from agent.signals.masking import mask
+from agent.signals.masking import mask, safe
 from sidecar.contract import Json
 
 SECONDS = 15.0
@@ -25,8 +26,11 @@ class HttpSource:
     def __init__(self, name: str, url: str, *, token_file: Path | None = None, client: httpx.AsyncClient | None = None) -> None:
         self._name = name
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {_token(name, token_file)}"} if token_file is not None else {}
-        self._http = client or httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False)
+        self._headers = {"Accept-Encoding": "identity"}  # what is packed is counted too late: a few bytes unpack to gigabytes
+        if token_file is not None:
+            self._headers["Authorization"] = f"Bearer {_token(name, token_file)}"
+        none_kept = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self._http = client or httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False, cookies=none_kept)
 
     async def json(self, path: str, params: Params | None = None) -> Json:
         """`path` below the configured URL, its segments already quoted (see `segment`)."""
@@ -51,6 +55,11 @@ class HttpSource:
         body, url, asked = bytearray(), f"{self._url}{path}", dict(params or {})
         try:
             async with self._http.stream(method, url, params=asked, headers=self._headers) as answer:
+                packed = answer.headers.get("Content-Encoding", "identity")
+                if packed not in ("", "identity"):
+                    raise ReadRefused(
+                        f"{self._where} packs what it answers ({safe(packed, limit=40)}), though it was asked not to"
+                    )
                 async for chunk in answer.aiter_bytes():
                     body += chunk
                     if len(body) > most_bytes:

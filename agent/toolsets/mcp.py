@@ -24,6 +24,7 @@ from sidecar.contract import Json
 
 SECONDS = 15.0
 MOST_LETTERS = 400_000
+MOST_UNASKED = 200_000  # letters: of what is longer the rest might say otherwise
 _UNSAID = re.compile(r"[^A-Za-z0-9_-]")  # models refuse every tool of a request where one has such a name
 
 
@@ -123,7 +124,13 @@ async def _heard(client: Client, request: Request, usable: Collection[str]) -> A
     except MCPError as exc:
         return Answered(refused=mask(str(exc))[:200])
     said = _said(result)
-    return Answered(refused=f"the tool says that it failed: {mask(said)[:200]}") if result.is_error else Answered(text=said)
+    if result.is_error:
+        return Answered(refused=f"the tool says that it failed: {mask(said)[:200]}")
+    return (
+        Answered(text=said)
+        if len(said) <= MOST_UNASKED
+        else Answered(refused=f"it answers with more than {MOST_UNASKED} letters")
+    )
 
 
 async def _offered(server: Server) -> list[Offered]:

@@ -67,16 +67,20 @@ def read_servers(path: Path | None) -> tuple[Server, ...]:
     if path is None:
         return ()
     try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).servers
+        found = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).servers
     except OSError as exc:
         raise InputError(f"MCP file {path}: {exc.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise InputError(f"MCP file {path}: not YAML: {str(exc).splitlines()[0]}") from None
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         raise InputError(
             f"MCP file {path}: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
         ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a date such as 2026-13-01 is a ValueError
+        raise InputError(f"MCP file {path}: not YAML: {str(exc).splitlines()[0]}") from None
+    names = [one.name for one in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"MCP file {path}: {twice[0]} is there twice")
+    return found
 
 
 def declared_of(path: Path, place: int, server: Server, compiled: Compile, causes: Collection[str]) -> tuple[Declared, ...]:

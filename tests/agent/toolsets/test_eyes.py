@@ -1,5 +1,6 @@
 """The toolsets that a model may ask: each over the wire of what it asks, each saying why it is off."""
 
+import gzip
 import json
 import re
 import sys
@@ -401,3 +402,15 @@ for line in sys.stdin:
         body = {"result": said()} if said else {"error": {"code": -32601, "message": "no such method"}}
         print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **body}), flush=True)
 """
+
+
+@respx.mock
+async def test_an_answer_that_is_packed_is_not_unpacked_however_small_it_is():
+    inner = gzip.compress(gzip.compress(b"0" * 1_000_000))
+    packed = httpx.Response(200, headers={"Content-Encoding": "gzip, gzip"}, stream=httpx.ByteStream(inner))
+    asked = respx.get(f"{URL}/status").mock(return_value=packed)
+
+    with pytest.raises(ReadRefused, match="packs what it answers"):
+        await HttpSource("status", URL).text("/status")
+
+    assert asked.calls.last.request.headers["Accept-Encoding"] == "identity"
