@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import orjson
 
@@ -31,6 +32,7 @@ from sidecar.contract import Json
 
 logger = logging.getLogger(__name__)
 BEAT_SECONDS = 5.0
+MOST_WORDS = 4_000  # characters of an error
 NICER = 5  # an alert is taken in before a run goes on where both want the same core; but a run may be writing, and is waited for
 
 
@@ -59,16 +61,19 @@ class Told:
 
 
 class Hands:
-    """Runs that the service asks for by name. How many at a time is its business: it knows who waits."""
+    """Runs that the service asks for by name. How many at a time is its business: it knows who waits. Each that is begun is told
+    of when it ends, however it does: somebody waits for that."""
 
-    def __init__(self, shop: Workshop, told: Told) -> None:
+    def __init__(self, shop: Workshop, workers: Workers, told: Told) -> None:
         self._shop = shop
+        self._workers = workers
         self._told = told
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[bool]] = {}
 
     def begin(self, run: str) -> None:
         if run not in self._busy:
-            self._busy[run] = asyncio.create_task(self._work(run))
+            task = self._busy[run] = asyncio.create_task(self._work(run))
+            task.add_done_callback(partial(self._ended, run))  # one that is called off before its first step gets no further
 
     def stop(self, run: str) -> None:
         if task := self._busy.get(run):
@@ -80,20 +85,24 @@ class Hands:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, run: str) -> None:
-        worked, failure = False, None
-        try:
-            row = await self._shop.store.row(run)
-            worked = row is not None and row.state != "finished" and await self._shop.work(row)
-        except asyncio.CancelledError:
-            pass  # it was told to, and says so
-        except LestradeError as exc:
-            failure = exc
-        except Exception as exc:
-            logger.exception("run %s broke outside its stages", run)
-            failure = LestradeError(f"the run broke outside of its stages ({type(exc).__name__}); see the log")
+    async def _work(self, run: str) -> bool:
+        row = await self._shop.store.row(run)
+        return row is not None and row.state != "finished" and await self._workers.work(row)
+
+    def _ended(self, run: str, task: "asyncio.Task[bool]") -> None:
         del self._busy[run]
-        self._told.tell(did=run, worked=worked, kind=type(failure).__name__ if failure else "", error=str(failure or ""))
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None and not isinstance(failure, LestradeError):
+            logger.error("run %s broke outside its stages", run, exc_info=failure)
+            failure = LestradeError(f"the run broke outside of its stages ({type(failure).__name__}); see the log")
+        worked = failure is None and not task.cancelled() and task.result()
+        kind, words = (type(failure).__name__, _sendable(str(failure))) if failure is not None else ("", "")
+        self._told.tell(did=run, worked=worked, kind=kind, error=words)
+
+
+def _sendable(words: str) -> str:
+    """A line that is too long is not heard, and whoever waits for it waits for ever; nor is one that is no UTF-8 written."""
+    return words[:MOST_WORDS].encode(errors="replace").decode()
 
 
 def labour(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], channel: socket.socket) -> None:
@@ -128,9 +137,10 @@ async def _work(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], 
         told.tell(owner=shop.owner)
         shop.events.heard_by(told.appended)
         with listening(told.noted), listening(heard):
-            hands = Hands(shop, told)
+            workers = Workers(shop, told)
+            hands = Hands(shop, workers, told)
             try:
-                await _until_told(Workers(shop, told), hands, reader)
+                await _until_told(workers, hands, reader)
             finally:
                 await hands.close()
 

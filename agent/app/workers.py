@@ -52,8 +52,15 @@ class Workers:
         self._wake.set()
 
     async def work(self, row: RunRow) -> bool:
-        """One run that somebody waits for, beside those that are counted here. False when another has it."""
-        return await self._shop.work(row)
+        """One run that somebody waits for, beside those that are counted here. False when another has it, or it has to wait
+        because a process died of it."""
+        if row.deaths and not self._may_begin(row.id):
+            return False
+        try:
+            return await self._shop.work(row)
+        finally:
+            if row.deaths:
+                self._suspects.pop(row.id, None)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -141,11 +148,12 @@ class Workers:
                 worked = await self._shop.work(row)
             finally:
                 self._count(-1)
-                self._suspects.pop(run, None)
+                if row.deaths:
+                    self._suspects.pop(run, None)
             finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
-                await propose_silence(self._shop, finished)
                 self._tally.worked(finished.outcome, time.monotonic() - began)
+                await propose_silence(self._shop, finished)
             return finished is not None and finished.state == "finished"
         except LestradeError as exc:
             logger.error("run %s: %s", run, exc)

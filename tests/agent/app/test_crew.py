@@ -17,6 +17,7 @@ from agent.app.apart import Apart
 from agent.app.crew import Crew
 from agent.app.labour import Hands, Told
 from agent.app.meters import Meters
+from agent.app.workers import Workers
 from agent.errors import ClusterUnreachable, LestradeError
 from agent.settings import Settings
 from agent.store import Database, SqlEventLog
@@ -156,16 +157,25 @@ async def test_a_run_whose_process_died_may_be_asked_for_again_and_one_that_is_c
                 await again
 
 
+class Written:
+    """A stream of which each line is kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    @property
+    def told(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.lines]
+
+
 async def test_hands_do_what_they_are_told_stop_it_and_say_what_came_of_it(tmp_path):
-    told = []
-
-    class Written:
-        def is_closing(self) -> bool:
-            return False
-
-        def write(self, line: bytes) -> None:
-            told.append(json.loads(line))
-
+    written = Written()
     async with fake_shop(tmp_path, Script()) as shop:
         rows = [(await shop.take(question=f"why {number}?"))[0] for number in range(3)]
         finished = shop.work
@@ -178,22 +188,90 @@ async def test_hands_do_what_they_are_told_stop_it_and_say_what_came_of_it(tmp_p
             return await finished(row)
 
         shop.work = work
-        hands = Hands(shop, Told(Written()))
+        hands = Hands(shop, Workers(shop, Meters()), Told(written))
         for row in rows:
             hands.begin(row.id)
 
         async def said() -> bool:
-            return len(told) == 2
+            return len(written.lines) == 2
 
         await until(said)
         hands.stop(rows[2].id)
         await hands.close()
 
-    assert {line["did"]: (line["worked"], line["kind"], line["error"]) for line in told} == {
+    assert {line["did"]: (line["worked"], line["kind"], line["error"]) for line in written.told} == {
         rows[0].id: (True, "", ""),
         rows[1].id: (False, "ClusterUnreachable", "nothing answers"),
         rows[2].id: (False, "", ""),
     }
+
+
+async def test_a_run_that_is_called_off_before_its_first_step_is_told_of_and_may_be_asked_for_again(tmp_path):
+    written = Written()
+    async with fake_shop(tmp_path, Script()) as shop:
+        row, _ = await shop.take(question="why?")
+        hands = Hands(shop, Workers(shop, Meters()), Told(written))
+        hands.begin(row.id)
+        hands.stop(row.id)  # both lines may come in one turn
+
+        async def said(times: int) -> bool:
+            return len(written.lines) == times
+
+        await until(lambda: said(1))
+        hands.begin(row.id)
+        await until(lambda: said(2))
+    assert [line["worked"] for line in written.told] == [False, True]
+
+
+async def test_an_error_that_is_long_or_no_text_is_told_in_a_line_that_is_heard(tmp_path):
+    written = Written()
+    async with fake_shop(tmp_path, Script()) as shop:
+        row, _ = await shop.take(question="why?")
+
+        async def work(_) -> bool:
+            raise ClusterUnreachable("\ud800" + "no answer, " * 10_000)
+
+        shop.work = work
+        hands = Hands(shop, Workers(shop, Meters()), Told(written))
+        hands.begin(row.id)
+
+        async def said() -> bool:
+            return len(written.lines) == 1
+
+        await until(said)
+    assert len(written.lines[0]) < 60_000
+    assert written.told[0]["kind"] == "ClusterUnreachable"
+
+
+async def test_a_question_that_a_process_died_of_waits_until_no_other_such_run_is_worked_on(tmp_path):
+    written = Written()
+    async with fake_shop(tmp_path, Script()) as shop:
+        rows = [(await shop.take(question=f"why {number}?"))[0] for number in range(2)]
+        for row in rows:
+            assert await shop.store.claim(row.id, "dead", lease_seconds=60)
+        await shop.store.let_go("dead")
+        free, finished = asyncio.Event(), shop.work
+
+        async def work(row) -> bool:
+            await free.wait()
+            return await finished(row)
+
+        shop.work = work
+        hands = Hands(shop, Workers(shop, Meters()), Told(written))
+
+        async def said(times: int) -> bool:
+            return len(written.lines) == times
+
+        for row in rows:
+            hands.begin(row.id)
+        await until(lambda: said(1))
+        later = str(written.told[0]["did"])
+        free.set()
+        await until(lambda: said(2))
+        hands.begin(later)
+        await until(lambda: said(3))
+    assert [line["worked"] for line in written.told] == [False, True, True]
+    assert [line["did"] == later for line in written.told] == [True, False, True]
 
 
 async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tmp_path):
