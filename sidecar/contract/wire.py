@@ -95,7 +95,7 @@ def _keys_are_ascii(document: Json) -> bool:
             if not "".join(value).isascii():
                 return False
             stack.extend(value.values())
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):  # both are written as a list
             stack.extend(value)
     return True
 
