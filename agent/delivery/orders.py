@@ -150,7 +150,7 @@ def read_orders(path: Path | None) -> Orders:
         raise InputError(f"deliveries {path}: {exc.strerror or exc}") from None
     except UnicodeDecodeError:
         raise InputError(f"deliveries {path}: not UTF-8") from None
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a date such as 2026-13-01 is a ValueError
         mark = getattr(exc, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark is not None else ""
         raise InputError(f"deliveries {path}{where}: not YAML") from None

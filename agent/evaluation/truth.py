@@ -50,7 +50,7 @@ def read_truth(path: Path) -> Truth:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from None
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a date such as 2026-13-01 is a ValueError
         raise InputError(f"{path}: no YAML: {str(exc).splitlines()[0]}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: a mapping is expected at the top")

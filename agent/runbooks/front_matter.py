@@ -33,7 +33,7 @@ class FrontMatter:
         self._front = front
         try:
             document = yaml.load(front, Loader=_LOADER)  # noqa: S506  a safe loader, the fast one where it is there
-        except yaml.YAMLError as exc:
+        except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a date such as 2026-13-01 is a ValueError
             mark = getattr(exc, "problem_mark", None)
             line = mark.line + 1 if mark is not None else 1
             raise InputError(f"{path}:{line}: no YAML: {getattr(exc, 'problem', None) or exc}") from None

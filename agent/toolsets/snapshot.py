@@ -204,7 +204,7 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: {exc}") from None
     except (OSError, EOFError, zlib.error) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from exc
-    except (NotJson, UnicodeDecodeError, yaml.YAMLError, RecursionError) as exc:
+    except (NotJson, ValueError, yaml.YAMLError, RecursionError) as exc:
         raise InputError(f"{path}: neither JSON nor YAML: {(str(exc) or 'nested too deeply').splitlines()[0]}") from None
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: not a snapshot: a mapping is expected at the top")

@@ -72,6 +72,7 @@ def test_relative_paths_are_beside_the_file_and_no_file_orders_nothing(read, tmp
         ("summary: {day: someday, to: [a]}", "summary.day"),
         ("summary: {to: [nobody]}", "no place is called nobody"),
         ("places: [", "line 1: not YAML"),
+        ("places: 2026-13-01", "not YAML"),
         ("- a", "the file"),
     ],
 )

@@ -81,6 +81,7 @@ def test_a_changed_conclusion_is_a_change_and_another_quote_is_none():
         ("question: ''\nexpected: {outcome: healthy, cause: none}", "field question"),
         ("question: q\nalert: {}\nexpected: {outcome: healthy, cause: none}", "field alert.alerts"),
         ("question: [", "no YAML"),
+        ("question: 2026-13-01", "no YAML: month must be"),
     ],
 )
 def test_a_truth_that_is_none_is_one_clear_line(tmp_path, text, words):

@@ -56,6 +56,7 @@ def test_every_page_loads_and_nothing_is_missing_between_pages_and_checks():
         ("condition: workload-ready", 'condition: "object.x =="', 8, "no CEL condition"),
         ("condition: workload-ready", "condition: podz-ready", 8, "no CEL condition"),
         ("alerts: [A]", "alerts: [A", 4, "no YAML"),
+        ("alerts: [A", "alerts: 2026-13-01 # [A", 1, "no YAML: month must be"),
         ("alerts: [A]", "alerts: [A, A]", 3, "alert A is there twice"),
         ("alerts: [A]", "alerts: ['rm -rf /']", 3, "no name of an alert"),
         ("restart_workload, target", "restart_workload, aim", 5, "restart_workload has no field aim"),
