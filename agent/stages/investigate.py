@@ -179,7 +179,8 @@ async def _concluded(
         back = await _sent_back(turn, reply, aliases.hide(str(exc)), store)
         named = await with_names(inquiry.with_turn(back), aliases, store)
         return Turned(inquiry=replace(named, was_repaired=True), then="investigate")
-    held = believed(proposal, known(case, await pieces_of(inquiry.looks, store)))
+    pieces = await pieces_of(inquiry.looks, store)
+    held = await asyncio.to_thread(lambda: believed(proposal, known(case, pieces)))  # it reads all that was looked at
     kept = replace(inquiry, proposal=await store.put_blob(proposal.model_dump_json()))
     if held.violations and not inquiry.was_sent_back and not inquiry.shortfall:
         claims: list[Json] = list(held.violations[:20])

@@ -1,6 +1,7 @@
 """End a model's investigation: what of its answer stands becomes part of the diagnosis, and the rest is said. The offline answer
 stands either way."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis
 from agent.ports import Clock, RunStore
 from agent.reasoning.model.case import Case, Investigator, known
-from agent.reasoning.model.faithfulness import Believed, Piece, believed
+from agent.reasoning.model.faithfulness import Believed, Known, Piece, believed
 from agent.reasoning.model.inquiry import Inquiry, Look
 from agent.reasoning.model.leash import Bill
 from agent.reasoning.model.merging import merged
@@ -61,7 +62,9 @@ async def settle(inquiry: Inquiry, case: Case, *, investigator: Investigator, st
         lost = _assessment(investigator, "unavailable", inquiry.shortfall or "no-answer", inquiry.why, inquiry.bill, NOTHING)
         return Settled(diagnosis=replace(case.diagnosis, assessment=lost), evidence=(), advice=Advice())
     outcome: Literal["answered", "partial"] = "partial" if inquiry.shortfall else "answered"
-    settled = _settled(proposal, case, inquiry.looks, pieces, investigator, outcome, inquiry.shortfall, inquiry.why, inquiry.bill)
+    settled = await _settled(
+        proposal, case, inquiry.looks, pieces, investigator, outcome, inquiry.shortfall, inquiry.why, inquiry.bill
+    )
     if outcome == "answered" and inquiry.purpose == "diagnosis" and investigator.leash.cache_minutes:
         document = {
             "proposal": orjson.loads(blob or "{}"),
@@ -83,14 +86,19 @@ async def recall(remembered: str, case: Case, *, investigator: Investigator, sto
     looks = [from_document(Look, cast(Json, one)) for one in document["looks"]]
     pieces = await pieces_of(looks, store)
     proposal = Proposal.model_validate(document["proposal"])
-    settled = _settled(proposal, case, looks, pieces, investigator, "answered", "", "", Bill())
+    settled = await _settled(proposal, case, looks, pieces, investigator, "answered", "", "", Bill())
     told = settled.diagnosis.assessment
     assert told is not None
     why = f"concluded of the same findings in run {document['run']}; the model was not asked again"
     return replace(settled, diagnosis=replace(settled.diagnosis, assessment=replace(told, cached=True, why=why)))
 
 
-def _settled(
+def _held(proposal: Proposal, case: Case, pieces: dict[str, Piece]) -> tuple[Known, Believed]:
+    held = known(case, pieces)
+    return held, believed(proposal, held)
+
+
+async def _settled(
     proposal: Proposal,
     case: Case,
     looks: Sequence[Look],
@@ -101,8 +109,7 @@ def _settled(
     why: str,
     bill: Bill,
 ) -> Settled:
-    held = known(case, pieces)
-    kept = believed(proposal, held)
+    held, kept = await asyncio.to_thread(_held, proposal, case, pieces)
     name = safe(investigator.chat.name, limit=120)
     whole = merged(case.diagnosis, name, proposal.outcome, kept, held.pieces)
     told = _assessment(investigator, outcome, reason, why, bill, kept)

@@ -8,6 +8,7 @@ so those that stand nowhere cost nothing: they are named.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from agent.domain.objects import Ref
 from agent.ports.toolset import PAGE
@@ -16,6 +17,7 @@ from agent.reasoning.model.proposal import CauseClaim, Cited, Proposal, Refutati
 SHORTEST_QUOTE = 8  # characters: a shorter one stands everywhere by chance
 COUNTED = 10  # up to this, a whole number is a count that anybody makes
 MOST_NUMBERS = 12  # that are named
+MOST_FAULTS = 6  # that are looked for in one text: one costs it, and each is looked for in all that was read
 _NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?=\s?(?:%|[A-Za-zµ]{1,3})?(?![\w-]))")
 _ANY_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _NUMBERS = re.compile(r"^\s*\d+: ", re.M)
@@ -55,7 +57,8 @@ class Known:
     def mentions(self, name: str) -> bool:
         """Whether the name stands somewhere, and not only as part of a longer one."""
         word = _word(name)
-        return any(word.search(piece.text) or word.search(piece.source) for piece in self.pieces.values())
+        texts = (part for piece in self.pieces.values() for part in (piece.text, piece.source))
+        return any(name in one and word.search(one) for one in texts)  # the first is a hundred times as fast
 
     def elsewhere(self, kind: str, name: str) -> list[Ref]:
         """Objects of that kind and name, in whatever namespace."""
@@ -190,7 +193,11 @@ def _is_quote(one: Cited, known: Known) -> bool:
 
 
 def _made_up(prose: str, known: Known) -> Iterator[str]:
-    """Evidence ids and objects in prose that do not exist."""
+    """Evidence ids and objects in prose that do not exist, the first of them."""
+    return islice(_faults(prose, known), MOST_FAULTS)
+
+
+def _faults(prose: str, known: Known) -> Iterator[str]:
     for name in dict.fromkeys(_ID.findall(prose)):
         if name not in known.pieces:
             yield f"it speaks of {name}, and there is no such evidence"

@@ -158,3 +158,11 @@ def test_numbers_that_stand_nowhere_are_named_and_cost_nothing():
     assert len(kept.causes) == 1
     assert kept.violations == ()
     assert kept.numbers == ("2.50", "512", "97")
+
+
+def test_of_hundreds_of_objects_that_nobody_saw_only_the_first_few_are_looked_for_and_named():
+    kept = kept_of(claim(REFUSED), summary=" ".join(f"Pod gone-{number}" for number in range(200)))
+
+    assert kept.summary == ""
+    assert len(kept.violations) == 6
+    assert "Pod gone-5, which was not seen" in kept.violations[-1]
