@@ -88,6 +88,14 @@ def test_a_body_that_is_too_large_is_a_413(agent):
     is_problem(agent.post("/v1/plans", content=iter([b"x" * 600_000, b"y" * 600_000])), 413, "too-large")
 
 
+def test_a_request_that_ends_in_two_ways_is_refused_before_anything_of_it_is_read(agent, people):
+    for side in (agent, people):
+        answer = side.get("/healthz", headers={"Content-Length": "2", "Transfer-Encoding": "chunked"})
+        is_problem(answer, 400, "malformed")
+        assert answer.headers["connection"] == "close"
+        assert side.get("/healthz", headers={"Content-Length": "0"}).status_code == 200
+
+
 def test_what_is_not_there_is_a_problem_too(agent):
     is_problem(agent.get("/v2/plans"), 404, "not-found")
     is_problem(agent.delete("/v1/plans"), 405, "method-not-allowed")
