@@ -93,9 +93,10 @@ class Silencings:
         return task
 
     async def _worked(self, asked: AskedSilence, told: list[str]) -> _Ended:
-        beat = asyncio.create_task(self._hold(asked.id))
+        work = asyncio.create_task(self._silenced(asked, told))
+        beat = asyncio.create_task(self._hold(asked.id, work))
         try:
-            ended = await self._silenced(asked, told)
+            ended = await self._until_ended(work)
             await self._book.end(asked.id)
             return ended
         except asyncio.CancelledError:
@@ -111,6 +112,20 @@ class Silencings:
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
+
+    async def _until_ended(self, work: "asyncio.Task[_Ended]") -> _Ended:
+        try:
+            await asyncio.wait({work})
+        finally:
+            work.cancel()  # and over, before another may have it
+            await asyncio.gather(work, return_exceptions=True)
+        if work.cancelled():
+            raise StoreUnavailable("another process goes on with this silence: what comes of it stands in the events of its run")
+        failure = work.exception()
+        if failure is not None and not isinstance(failure, LestradeError):
+            logger.error("a silence broke", exc_info=failure)  # it would break again, whoever took it up
+            raise LestradeError(f"asking for it broke ({type(failure).__name__}); see the log")
+        return work.result()
 
     async def _silenced(self, asked: AskedSilence, told: list[str]) -> _Ended:
         report = await self.shop.report(asked.run)
@@ -130,11 +145,14 @@ class Silencings:
             await self.shop.events.append(asked.run, "authorize", f"silence: {line}")
         return rounds, left
 
-    async def _hold(self, asked: str) -> None:
+    async def _hold(self, asked: str, work: "asyncio.Task[_Ended]") -> None:
+        """Whoever stood still for so long that another took it up stops: people would be asked twice."""
         while True:
             await asyncio.sleep(CLAIM_SECONDS / 3)
             with contextlib.suppress(StoreUnavailable):
-                await self._book.hold(asked, self.owner, seconds=CLAIM_SECONDS)
+                if not await self._book.hold(asked, self.owner, seconds=CLAIM_SECONDS):
+                    work.cancel()
+                    return
 
     def _done(self, task: "asyncio.Task[_Ended]") -> None:
         self._running.discard(task)

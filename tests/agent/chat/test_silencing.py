@@ -9,7 +9,7 @@ import pytest
 
 from agent.chat.silencing import Silencings, propose_silence
 from agent.domain.incident import Alert
-from agent.errors import ClusterUnreachable
+from agent.errors import ClusterUnreachable, LestradeError
 from agent.rendering.silences import silence_lines
 from agent.settings import Settings
 from agent.stages.silence import Wish
@@ -43,6 +43,7 @@ class Desk:
         self.waiting = asyncio.Event()
         self.begun = []
         self.wishes = []
+        self.cancelled = 0
 
     async def silence(self, report, wish, *, tell, begun=(), keep=None):
         self.begun.append([plan.digest for plan in begun])
@@ -51,7 +52,11 @@ class Desk:
             await keep([PLAN])
         await tell("waiting for 1 approval by sre")
         self.waiting.set()
-        await self.approved.wait()
+        try:
+            await self.approved.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         return [], LEFT
 
 
@@ -162,6 +167,42 @@ async def test_what_cannot_be_asked_for_is_said_in_the_run_and_not_tried_for_eve
 
         assert silencings._running == set()
         assert await lines(shop, row.id) == ["silence: not silenced: nothing answers"]
+
+
+async def test_what_breaks_is_said_in_the_run_without_what_it_was_and_not_tried_again(tmp_path):
+    async def silence(report, wish, *, tell, begun=(), keep=None):
+        raise ValueError("secret words")
+
+    async with finished_shop(tmp_path, Desk()) as (shop, row):
+        shop.silence = silence
+        silencings = Silencings(shop)
+        with pytest.raises(LestradeError, match="ValueError"):
+            await silencings.ask(await shop.report(row.id), WISH, seconds=30)
+        await silencings.look()
+
+        assert silencings._running == set()
+        assert await lines(shop, row.id) == ["silence: not silenced: asking for it broke (ValueError); see the log"]
+
+
+async def test_a_process_that_stood_still_stops_once_another_has_taken_its_silence_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.chat.silencing.CLAIM_SECONDS", 0.03)
+    desk = Desk()
+    async with finished_shop(tmp_path, desk) as (shop, row):
+        still = Silencings(shop)
+        await still.ask(await shop.report(row.id), WISH, seconds=0.01)
+        await asyncio.wait_for(desk.waiting.wait(), 30)
+        still.owner = "nobody any more"  # as if the claim were another's
+
+        async def stopped() -> bool:
+            return not still._running
+
+        await until(stopped)
+
+        async def free() -> bool:
+            return [one.run for one in await still._book.take("another", seconds=60, most=9)] == [row.id]
+
+        assert desk.cancelled == 1
+        await until(free)
 
 
 async def test_a_silence_is_proposed_where_a_known_cause_is_left_to_people_and_alerts_fire_on(tmp_path):
