@@ -1,15 +1,20 @@
 """A verdict is for places as they were labelled: who freezes one, or says that it is another environment, stops the next step."""
 
+import threading
+
 import pytest
 
+from sidecar.approvals import Person
 from sidecar.contract import Lease
 from sidecar.errors import ClusterUnavailable
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
+from sidecar.gate.stop import state_of_stop, stop
 from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from tests.fakes.sidecar_cluster import status
 from tests.fakes.sidecar_gate import deployment, make_world, plan, scale
+from tests.sidecar.process.harness import wait_for
 
 FREEZE = "lestrade.dev/freeze"
 
@@ -66,3 +71,31 @@ def test_a_namespace_that_cannot_be_read_holds_the_step_up_and_ends_nothing(worl
         perform(mine.id, "step-1", desk=world.desk)
     world.cluster.before = lambda call, _: None
     assert perform(mine.id, "step-1", desk=world.desk).status == "performed"
+
+
+def test_a_namespace_that_is_gone_stops_the_step(world):
+    mine = held(world)
+    world.cluster.before = lambda call, _: status(404, "not found") if call.path.endswith("/namespaces/shop") else None
+    stopped = perform(mine.id, "step-1", desk=world.desk)
+    assert (stopped.status, stopped.reason) == ("refused", "target-changed")
+    assert "namespace shop is not there any more" in stopped.message
+
+
+def test_a_stop_that_comes_while_a_namespace_is_looked_at_comes_before_the_write(world):
+    mine, ada = held(world), Person(name="ada", roles=frozenset({"sre"}))
+    stopping = threading.Thread(target=stop, args=(ada,), kwargs={"desk": world.desk})
+    began = threading.Event()
+
+    def slow(call, _):
+        if call.path.endswith("/namespaces/shop") and not began.is_set():
+            began.set()
+            stopping.start()
+            wait_for(lambda: state_of_stop(desk=world.desk).stopped, what="the stop is on record")
+
+    writes = len(world.cluster.writes())
+    world.cluster.before = slow
+    stopped = perform(mine.id, "step-1", desk=world.desk)
+    stopping.join(60)
+    assert not stopping.is_alive()
+    assert (stopped.status, stopped.reason) == ("refused", "lease-over")
+    assert [call for call in world.cluster.writes()[writes:] if call.verb == "PATCH"] == []
