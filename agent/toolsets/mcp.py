@@ -7,10 +7,15 @@ they cannot change behind the pin.
 import asyncio
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 
+import httpx2
 import orjson
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client import Transport
+from mcp.client._transport import TransportStreams
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as Offered
 
@@ -25,6 +30,7 @@ from sidecar.contract import Json
 SECONDS = 15.0
 MOST_LETTERS = 400_000
 MOST_UNASKED = 200_000  # letters: of what is longer the rest might say otherwise
+MOST_BYTES = 8_000_000  # of one answer over HTTP, with its wrapping: the library reads to the end whatever comes
 _UNSAID = re.compile(r"[^A-Za-z0-9_-]")  # models refuse every tool of a request where one has such a name
 
 
@@ -163,9 +169,43 @@ def _said(result: CallToolResult) -> str:
     return words[:MOST_LETTERS]
 
 
-def _place(server: Server) -> str | StdioServerParameters:
+def _place(server: Server) -> Transport | StdioServerParameters:
     # A program of the operator's; it gets none of our environment beyond what the library passes on.
-    return server.url or StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
+    return (
+        _over_http(server.url) if server.url else StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
+    )
+
+
+@asynccontextmanager
+async def _over_http(url: str) -> AsyncIterator[TransportStreams]:
+    http = httpx2.AsyncClient(
+        timeout=2 * SECONDS, headers={"Accept-Encoding": "identity"}, event_hooks={"response": [_bound]}
+    )  # fmt: skip
+    async with http, streamable_http_client(url, http_client=http) as streams:
+        yield streams
+
+
+async def _bound(response: httpx2.Response) -> None:
+    if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+        raise httpx2.DecodingError("it packs what it answers, though it was asked not to")
+    response.stream = _Counted(response.stream)
+
+
+class _Counted(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.SyncByteStream | httpx2.AsyncByteStream) -> None:
+        assert isinstance(stream, httpx2.AsyncByteStream)
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._stream:
+            seen += len(chunk)
+            if seen > MOST_BYTES:
+                raise httpx2.ReadError(f"more than {MOST_BYTES // 1_000_000} MB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def _all(client: Client) -> list[Offered]:

@@ -4,8 +4,10 @@ import gzip
 import json
 import re
 import sys
-from contextlib import AsyncExitStack
+import threading
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -414,3 +416,38 @@ async def test_an_answer_that_is_packed_is_not_unpacked_however_small_it_is():
         await HttpSource("status", URL).text("/status")
 
     assert asked.calls.last.request.headers["Accept-Encoding"] == "identity"
+
+
+class Flood(BaseHTTPRequestHandler):
+    """An MCP server over HTTP whose every answer goes on and on, or unpacks to much."""
+
+    sent, packs = 0, False
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        if self.packs:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(64):
+                self.wfile.write(gzip.compress(b"0" * 1_000_000) if self.packs else b" " * 1_000_000)
+                type(self).sent += 1_000_000
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("packs", [False, True])
+async def test_no_mcp_server_decides_how_much_memory_its_answer_takes(packs, monkeypatch):
+    monkeypatch.setattr(Flood, "sent", 0)
+    monkeypatch.setattr(Flood, "packs", packs)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Flood) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        eyes = await McpEyes.look(Server(name="flood", url=f"http://127.0.0.1:{server.server_port}/mcp"))
+        server.shutdown()
+        thread.join()
+
+    assert eyes.why_off.endswith(f"does not answer ({'DecodingError' if packs else 'ReadError'})")
+    assert packs or Flood.sent < 40_000_000
