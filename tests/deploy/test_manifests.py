@@ -11,6 +11,7 @@ from starlette.routing import Route
 from agent.app import create_app
 from agent.settings import Settings as AgentSettings
 from agent.stages.receive import receive
+from agent.toolsets.kinds import CLUSTER_KINDS, EXTENSION_KINDS, NAMESPACED_KINDS
 from sidecar.settings import VARIABLES
 from tests.deploy.built import COMPONENTS, DEPLOY, OVERLAYS, ROOT, built, container, environment, kustomized, one, pod_of
 from tests.manifests import combinations
@@ -249,3 +250,14 @@ def test_the_alert_of_the_guide_is_one():
 
     [alert] = receive(sent.encode()).alerts
     assert (alert.name, alert.resolved) == ("KubePodCrashLooping", False)
+
+
+@pytest.mark.parametrize("file", ["sidecar.yaml", "reader.yaml"])
+def test_whoever_reads_for_the_diagnosis_may_read_every_kind_that_it_looks_at_but_secrets(file):
+    documents = yaml.safe_load_all((DEPLOY / "rbac" / file).read_text())
+    reader = next(one for one in documents if one["kind"] == "ClusterRole" and one["metadata"]["name"] == "lestrade-reader")
+    held = {pair for rule in reader["rules"] for pair in itertools.product(rule["apiGroups"], rule["resources"])}
+    looked_at = {
+        (one.api_version.rpartition("/")[0], one.plural) for one in (*NAMESPACED_KINDS, *CLUSTER_KINDS, *EXTENSION_KINDS)
+    }
+    assert looked_at - held == {("", "secrets")}

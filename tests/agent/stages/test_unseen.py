@@ -14,7 +14,19 @@ def test_kinds_that_one_role_lacks_are_one_line_after_what_else_could_not_be_see
 
     assert told == (
         "metrics: no Prometheus is configured",
-        "2 kinds, the identity that reads has no right to list them: Secret (shop), Gateway",
+        "2 kinds, the identity that reads has no right to list them: Secret (shop); Gateway",
+    )
+
+
+def test_kinds_that_are_missing_in_the_same_namespaces_stand_together():
+    told = unseen([refused(kind, place) for place in ("shop", "data") for kind in ("Secret", "Gateway")] + [refused("Node")])
+
+    assert told == ("3 kinds, the identity that reads has no right to list them: Secret, Gateway (shop, data); Node",)
+
+
+def test_one_kind_in_several_namespaces_is_one_kind():
+    assert unseen([refused("Secret", "shop"), refused("Secret", "data")]) == (
+        "1 kind, the identity that reads has no right to list them: Secret (shop, data)",
     )
 
 
