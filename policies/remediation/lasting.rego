@@ -18,11 +18,14 @@ why := "" if seconds == data.platform.lease.seconds
 
 # What ends the time for changes first, one of those that do at the same moment.
 soonest := end if {
-	whys := {end.why | some end in ends; end.left == seconds}
-	some end in ends
-	end.left == seconds
-	end.why == plan.smallest(whys)
+	first := {end | some end in ends; end.left == seconds}
+	some end in first
+	end.why == plan.smallest({other.why | some other in first})
+	over(end) == plan.largest({over(other) | some other in first; other.why == end.why})
 }
+
+# Freezes of one name may begin at once and end apart, by environment.
+over(end) := object.get(end.fix, "until", "")
 
 # What ends the time for changes, and in how many seconds, for each place of the plan.
 ends contains end if {

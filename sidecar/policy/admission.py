@@ -137,16 +137,20 @@ def _spoilt(name: str, document: Json, depth: Depth) -> Iterator[tuple[str, Json
 
 
 def _try_case(case: Case, engine: EmbeddedEngine, findings: Findings) -> None:
-    """Asked of the engine itself; a case with data of its own, of an engine that is started for it."""
     findings.cases += 1
+    # Twice: that the machine was busy just then, and no verdict came in time, is no fault of the rules.
+    if _fault(case, engine) and (fault := _fault(case, engine)):
+        findings.faults.append(f"{case.where}: {fault}")
+
+
+def _fault(case: Case, engine: EmbeddedEngine) -> str:
+    """Asked of the engine itself; a case with data of its own, of an engine that is started for it."""
     one = engine if case.bundle.revision == engine.revision else EmbeddedEngine(case.bundle)
     try:
-        fault = failure(case, one)
+        return failure(case, one)
     finally:
         if one is not engine:
             one.close()
-    if fault:
-        findings.faults.append(f"{case.where}: {fault}")
 
 
 def _verdict(engine: Engine, document: dict[str, Json]) -> str:
