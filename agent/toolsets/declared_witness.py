@@ -103,6 +103,8 @@ class DeclaredWitness:
                 said = self._read(declared, suspect, request, heard)
             except ReadRefused as exc:
                 said = str(exc)
+            except RecursionError:
+                said = "its answer is nested too deeply"
             if isinstance(said, Statement):
                 statements.append(said)
             else:

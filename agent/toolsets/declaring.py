@@ -96,7 +96,8 @@ class Question:
     def read(self, suspect: Suspect, text: str, answer: Json, status: int, *, failed: bool = False) -> tuple[Reading, str] | None:
         """The first reading that fits, and its sentence. None where none does. `failed`: the status is no success, and of
         interest only to a reading that looks at it. Raises ReadRefused where more lines would have to be looked at."""
-        text, answer = _whole(text), _whole_json(answer)
+        answer = _whole_json(answer) if "\\u0000" in text else answer
+        text = _whole(text)
         data: dict[str, Json] = {"answer": answer, "text": text, "status": status, "finding": _document(suspect)}
         every = text.splitlines()
         lines: list[Json] = list(every[:MOST_LINES])
