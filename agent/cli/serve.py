@@ -1,5 +1,6 @@
 """`lestrade serve`: the service on one address."""
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -47,7 +48,9 @@ async def _serve(settings: Settings, listen: str, apart: Apart) -> int:
             failed.append(exc)
             raise
 
-    logging.getLogger("uvicorn.error").addFilter(lambda record: not (failed and "Traceback" in record.getMessage()))
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: is_news(record) and not (failed and "Traceback" in record.getMessage())
+    )
     server = _Server(uvicorn.Config(create_app(shop, apart), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
     console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
     try:
@@ -58,6 +61,11 @@ async def _serve(settings: Settings, listen: str, apart: Apart) -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """An answer that goes on for as long as somebody listens is called off when the service ends: that is no error."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class _Server(uvicorn.Server):
