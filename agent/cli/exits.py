@@ -4,7 +4,7 @@
 1    a fault was found and is not repaired (or its cause is not known)
 2    wrong input: arguments, files, settings; a question about what is not there, or what may be meant in more than one way
 3    nobody let it: denied by policy, refused by a person, no answer, or no sidecar to ask
-4    the cluster cannot be reached
+4    the cluster, or a service that looks at it for us, cannot be reached
 5    runs cannot be kept (the store)
 70   the run itself broke
 130  interrupted

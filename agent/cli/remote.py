@@ -15,7 +15,7 @@ from agent.domain.document import Noun, from_document
 from agent.domain.evidence import Evidence
 from agent.domain.report import Report
 from agent.domain.session import Reply, Session
-from agent.errors import Busy, InputError, LestradeError, NotThere
+from agent.errors import Busy, ClusterUnreachable, InputError, LestradeError, NotThere
 from agent.governance.client import NO_AUTHORITY
 from sidecar.contract import Json
 
@@ -111,7 +111,7 @@ class RemoteLine:
                     elif line.startswith("data:"):
                         yield name, _object(json.loads(line.removeprefix("data:")))
         except (httpx.HTTPError, ValueError) as exc:  # no JSON, no text
-            raise LestradeError(f"{self._http.base_url}: {type(exc).__name__}: no answer from the service") from None
+            raise self._silence(exc) from None
 
     def _json(self, method: str, path: str) -> dict[str, Json]:
         try:
@@ -120,7 +120,11 @@ class RemoteLine:
                 raise _refusal(answer)
             return _object(answer.json())
         except (httpx.HTTPError, ValueError) as exc:  # no JSON, no text
-            raise LestradeError(f"{self._http.base_url}: {type(exc).__name__}: no answer from the service") from None
+            raise self._silence(exc) from None
+
+    def _silence(self, exc: Exception) -> LestradeError:
+        where = f"{self._http.base_url}: {type(exc).__name__}: no answer from the service"
+        return ClusterUnreachable(f"{where}: does `lestrade serve` run there? (--server, LESTRADE_SERVER_URL)")
 
 
 def _root(server: str, *, with_token: bool) -> str:

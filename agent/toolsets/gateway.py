@@ -16,6 +16,10 @@ class _SocketConnection(HTTPConnection):
         super().__init__("localhost", **options)
         self._path = path
 
+    def __str__(self) -> str:
+        """As urllib3's errors name it."""
+        return f"socket {self._path}"
+
     def _new_conn(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wait = Timeout.resolve_default_timeout(self.timeout)
@@ -24,7 +28,7 @@ class _SocketConnection(HTTPConnection):
             connection.connect(self._path)
         except OSError as exc:
             connection.close()
-            raise urllib3.exceptions.NewConnectionError(self, f"nothing answers on socket {self._path}: {exc.strerror}") from exc
+            raise urllib3.exceptions.NewConnectionError(self, f"nothing answers: {exc.strerror}") from exc
         return connection
 
 

@@ -61,7 +61,8 @@ class KubernetesCluster:
                 _config.load_kube_config(file, context=context or None, client_configuration=own, persist_config=False)
                 found = context or str(_config.list_kube_config_contexts(file)[1]["name"])
         except config.ConfigException as exc:
-            raise SettingsError(f"kubeconfig {kubeconfig or 'of the default place'}: {_line(exc)}") from None
+            hint = "" if kubeconfig else " (LESTRADE_SIDECAR_KUBECONFIG names another)"
+            raise SettingsError(f"kubeconfig {kubeconfig or 'of the default place'}: {_line(exc)}{hint}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise SettingsError(
                 f"kubeconfig {kubeconfig or 'of the default place'}: cannot be read ({type(exc).__name__})"

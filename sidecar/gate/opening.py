@@ -82,7 +82,10 @@ def open_record(settings: Settings) -> Ledger:
     """The same to be read only: nothing is made. Raises JournalUnavailable, SettingsError."""
     key_file = settings.audit_key_file or settings.state / "audit.key"
     if settings.url_of_database.startswith("sqlite:///") and not Path(settings.url_of_database[10:]).exists():
-        raise JournalUnavailable(f"there is no database at {settings.url_of_database}")
+        raise JournalUnavailable(
+            f"there is no database at {settings.url_of_database}: no sidecar has worked here yet, or its state is elsewhere"
+            " (LESTRADE_SIDECAR_STATE, LESTRADE_SIDECAR_DATABASE_URL)"
+        )
     return _ledger(settings, secret_from(key_file, key_file, what="the journal's key"), Ledger)
 
 
