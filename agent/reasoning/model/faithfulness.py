@@ -20,6 +20,7 @@ MOST_NUMBERS = 12  # that are named
 MOST_FAULTS = 6  # that are looked for in one text: one costs it, and each is looked for in all that was read
 _NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?=\s?(?:%|[A-Za-zµ]{1,3})?(?![\w-]))")
 _ANY_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_DIGITS = re.compile(r"\d*")
 _NUMBERS = re.compile(r"^\s*\d+: ", re.M)
 _ID = re.compile(r"\b(?:ev|look)-\d+\b")
 _OBJECT = re.compile(
@@ -47,12 +48,15 @@ class Known:
     findings: Collection[str]
     told: str = ""
     _flat: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # a long text is held against many quotes
+    _held: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def holds(self, evidence: str, words: str) -> bool:
         """Whether these words, flat, stand in that piece."""
         if evidence not in self._flat:
             self._flat[evidence] = _flat(self.pieces[evidence].text)
-        return _stands(words, self._flat[evidence])
+        if (evidence, words) not in self._held:
+            self._held[evidence, words] = _stands(words, self._flat[evidence])
+        return self._held[evidence, words]
 
     def mentions(self, name: str) -> bool:
         """Whether the name stands somewhere, and not only as part of a longer one."""
@@ -215,9 +219,11 @@ def _stands(words: str, text: str) -> bool:
     place = text.find(words)
     while words and place >= 0:
         before, after = text[max(0, place - 1) : place], text[place + len(words) : place + len(words) + 1]
-        if not (words[0].isdigit() and before.isdigit()) and not (words[-1].isdigit() and after.isdigit()):
+        begins_within = words[0].isdigit() and before.isdigit()
+        if not begins_within and not (words[-1].isdigit() and after.isdigit()):
             return True
-        place = text.find(words, place + 1)
+        rest = _DIGITS.match(text, place)  # of the number that it begins within: a text may be all digits
+        place = text.find(words, max(place + 1, rest.end() if begins_within and rest is not None else 0))
     return False
 
 

@@ -166,3 +166,13 @@ def test_of_hundreds_of_objects_that_nobody_saw_only_the_first_few_are_looked_fo
     assert kept.summary == ""
     assert len(kept.violations) == 6
     assert "Pod gone-5, which was not seen" in kept.violations[-1]
+
+
+def test_a_log_that_is_all_digits_holds_no_shorter_number_and_no_run_up():
+    known = Known(
+        pieces={"ev-1": Piece(source="log: shop/web", text="1" * 400_000 + " 11111111x")}, objects={WEB}, findings=set()
+    )
+    short, whole = ({"evidence": "ev-1", "words": words} for words in ("1" * 500, "11111111x"))
+
+    assert kept_of(claim(*[short] * 12), claim(*[short] * 12), known=known).causes == ()
+    assert len(kept_of(claim(whole), known=known).causes) == 1
