@@ -76,6 +76,7 @@ class Pages:
             Route("/style.css", lambda request: asset("style.css", "text/css; charset=utf-8")),
             _ForBrowsers("/approvals", get(self._list)),
             _ForBrowsers("/approvals/{digest:digest}", get(self._one)),
+            _ForBrowsers("/approvals/{plan}", get(self._unknown)),
             Route("/approvals/{digest:digest}/answer", post(self._answer), methods=["POST"]),
             Route("/leases", get(self._leases)),
             Route("/journal", get(self._journal)),
@@ -101,10 +102,13 @@ class Pages:
     def _one(self, request: Request, session: Session) -> Response:
         found = shown.card(self.desk, str(request.path_params["digest"]))
         if found is None:
-            return self._no(request, session, 404, "unknown-plan", "No plan with this digest waits for people.")
+            return self._unknown(request, session)
         incident = quote(found["view"].incident, safe="")  # the agent's own name for it
         told = f"{self.console_url}/runs?q={incident}" if self.console_url else ""
         return self._page("approval.html", request, session, told=told, **found)
+
+    def _unknown(self, request: Request, session: Session) -> Response:
+        return self._no(request, session, 404, "unknown-plan", "No plan with this digest waits for people.")
 
     def _leases(self, request: Request, session: Session) -> Response:
         return self._page("leases.html", request, session, **shown.leases_of(self.desk))

@@ -87,3 +87,13 @@ def test_a_flood_is_one_record_and_a_count_when_the_process_ends(sidecar):
     counted = [r["body"] for r in records(sidecar, before) if r["kind"] == "refused-more" and r["body"]["code"] == "not-found"]
     assert sum(body["count"] for body in counted) >= 39
     assert sidecar.command("audit", "verify").returncode == 0
+
+
+def test_a_browser_that_asks_for_a_plan_by_half_its_digest_is_told_so_on_a_page(sidecar):
+    origin = {"Origin": sidecar._people_url}
+    with httpx.Client(base_url=sidecar._people_url, headers={"Accept": "text/html"}) as browser:
+        assert browser.get("/approvals/0123456789ab").headers["location"].startswith("/login")
+        assert browser.post("/login", data={"token": token("ada")}, headers=origin).status_code == 303
+        told = browser.get("/approvals/0123456789ab")
+    assert (told.status_code, told.headers["content-type"].partition(";")[0]) == (404, "text/html")
+    assert "No plan with this digest waits for people." in told.text
