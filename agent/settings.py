@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     )
     mcp_file: Path | None = Field(
         None,
-        description="YAML file with MCP servers whose reading tools a model may use, pinned, and what is asked of them without one",
+        description="YAML file with MCP servers whose reading tools a model may use, pinned, and what is asked without one",
     )
     model: str = Field("", description="language model to ask besides the offline reasoner; empty: none is asked")
     model_url: str = Field("", description="OpenAI-compatible server of the model (base URL); empty: api.openai.com")

@@ -18,7 +18,7 @@ from sidecar.policy import builtins, hostile
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.cases import Case, as_input, failure, read
-from sidecar.policy.engine import Engine
+from sidecar.policy.engine import SECONDS
 from sidecar.policy.signature import SigningKey
 from sidecar.policy.tokens import in_order
 
@@ -27,6 +27,7 @@ SEAL = "admitted.txt"
 # overlay of nothing else; what is malformed is for the modules to deny, and those were tried without it.
 Depth = Literal["all", "short", "data"]
 _WHOLE = "scale"
+_PATIENCE = 4 * SECONDS  # for what got no answer: that the machine was busy just then is no fault of the rules, and no denial
 _OPENED_BY_DATA = frozenset({"config", "create", "scale", "silence"})
 
 
@@ -93,7 +94,7 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
     for name, document in {**load(policies_folder()).documents, **bundle.documents}.items():
         for what, wrong in _spoilt(name, document, depth):
             findings.spoilt += 1
-            verdict = _verdict(engine, as_input(wrong, bundle))
+            verdict = _verdict(bundle, engine, as_input(wrong, bundle))
             if verdict != "deny":
                 fault = f"cases/{name}.yaml with {what}: {verdict}, where only a denial may come"
                 findings.faults.append(fault)
@@ -138,26 +139,39 @@ def _spoilt(name: str, document: Json, depth: Depth) -> Iterator[tuple[str, Json
 
 def _try_case(case: Case, engine: EmbeddedEngine, findings: Findings) -> None:
     findings.cases += 1
-    # Twice: that the machine was busy just then, and no verdict came in time, is no fault of the rules.
-    if _fault(case, engine) and (fault := _fault(case, engine)):
+    if _fault(case, engine) and (fault := _fault(case, None)):
         findings.faults.append(f"{case.where}: {fault}")
 
 
-def _fault(case: Case, engine: EmbeddedEngine) -> str:
-    """Asked of the engine itself; a case with data of its own, of an engine that is started for it."""
-    one = engine if case.bundle.revision == engine.revision else EmbeddedEngine(case.bundle)
+def _fault(case: Case, engine: EmbeddedEngine | None) -> str:
+    """Asked of the engine itself; a case with data of its own, and one that is tried again, of an engine for it alone."""
+    if engine is not None and case.bundle.revision == engine.revision:
+        return failure(case, engine)
+    one = EmbeddedEngine(case.bundle, seconds=_PATIENCE)
     try:
         return failure(case, one)
     finally:
-        if one is not engine:
-            one.close()
+        one.close()
 
 
-def _verdict(engine: Engine, document: dict[str, Json]) -> str:
+def _verdict(bundle: PolicyBundle, engine: EmbeddedEngine, document: dict[str, Json]) -> str:
     """As the judge would take it: an engine without an answer is a denial, and so is anything that is not a verdict."""
     try:
         answer = engine.ask(document)
     except PolicyUnavailable:
-        return "deny"
+        if engine.pid is not None:  # it has said itself that it cannot
+            return "deny"
+        answer = _patiently(bundle, document)
     verdict = answer.get("verdict") if isinstance(answer, dict) else None
     return verdict if isinstance(verdict, str) and verdict in {"allow", "review"} else "deny"
+
+
+def _patiently(bundle: PolicyBundle, document: dict[str, Json]) -> Json:
+    """The answer of an engine of its own, None if this ends it too."""
+    one = EmbeddedEngine(bundle, seconds=_PATIENCE)
+    try:
+        return one.ask(document)
+    except PolicyUnavailable:
+        return None
+    finally:
+        one.close()

@@ -48,6 +48,17 @@ def test_a_deny_style_bundle_lets_much_through_and_all_of_it_is_named() -> None:
     assert "the target is a Secret" in named
 
 
+def test_that_no_answer_came_in_time_is_neither_a_fault_nor_a_denial() -> None:
+    for bundle, tries, faults in ((SHIPPED, 1, 0), (bundle_of(ALLOWS_ALL), 1, 1)):
+        engine = EmbeddedEngine(bundle, seconds=0)
+        tried_so_far = examine(bundle, engine, "short")
+        next(tried_so_far)
+        findings = next(tried_so_far)
+        engine.close()
+
+        assert (findings.cases + findings.spoilt, len(findings.faults)) == (tries, faults), findings.faults
+
+
 def test_a_seal_of_other_content_counts_for_nothing(tmp_path: Path) -> None:
     for path in policies_folder().rglob("*"):
         if path.is_file():
