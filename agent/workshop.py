@@ -66,7 +66,7 @@ class Workshop:
         self.governed = governed  # whether there is a sidecar that a plan can be proposed to
         self._governance = governance
         self._investigation = investigation
-        self._working: set[str] = set()  # a claim tells processes apart, and not the tasks of one
+        self._working: dict[str, asyncio.Task[None] | None] = {}  # a claim tells processes apart, and not the tasks of one
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def take(
@@ -151,14 +151,20 @@ class Workshop:
         return await asyncio.gather(*rounds), left  # people are asked for all of them at once
 
     async def work(self, row: RunRow) -> bool:
-        """False when another has the run. The claim is kept alive while the work goes on; losing it stops the work."""
+        """False when another has the run, or it was stopped. The claim is kept alive while the work goes on; losing it stops the
+        work."""
         if row.id in self._working:
             return False
-        self._working.add(row.id)
+        self._working[row.id] = None
         try:
             return await self._work(row)
         finally:
-            self._working.discard(row.id)
+            del self._working[row.id]
+
+    def stop(self, run: str) -> None:
+        """The work on it in this process ends where it is, whoever began it; what the run is, is not changed by that."""
+        if (task := self._working.get(run)) is not None:
+            task.cancel()
 
     async def _work(self, row: RunRow) -> bool:
         seconds = self.settings.claim_seconds
@@ -166,10 +172,14 @@ class Workshop:
             return True
         if not await self.store.claim(row.id, self._owner, lease_seconds=seconds, most=self.settings.cluster_runs):
             return False
-        task = asyncio.create_task(self._investigation.run(row))
+        task = self._working[row.id] = asyncio.create_task(self._investigation.run(row))
         beat = asyncio.create_task(self._keep(row.id, task))
         try:
             await task
+        except asyncio.CancelledError:
+            if (we := asyncio.current_task()) is None or we.cancelling():
+                raise
+            return False  # only the work was ended: another has the run, or nobody wants it any more
         finally:
             task.cancel()
             await _ended(beat)  # or its connection is still in use while the store is closed
@@ -221,7 +231,8 @@ class Workshop:
             if held:
                 continue
             row = await self.store.row(run)
-            if row is None or row.state != "finished":  # nobody claims a finished run; its last checkpoint may be on its way
+            # Nobody claims a finished run; but where we have finished it ourselves, its last checkpoint may be on its way.
+            if row is None or row.state != "finished" or row.outcome == "stopped":
                 task.cancel()
             return
 

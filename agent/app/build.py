@@ -67,7 +67,9 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             workers = Crew(apart, shop, meters) if apart is not None else Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
-            conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers, work=workers.work)
+            conversations = app.state.conversations = Conversations(
+                shop, at_once=shop.settings.chat_workers, work=workers.work, stop=workers.stop
+            )
             sights = app.state.lookout = lookout(shop)
             task = asyncio.create_task(workers.run())
             quiet = asyncio.create_task(conversations.silencings.run())

@@ -75,6 +75,11 @@ class Crew:
             del self._awaited[row.id]
         return ended.result()
 
+    def stop(self, run: str) -> None:
+        """There and here, whoever began it."""
+        self._say(f"stop {run}".encode())
+        self._here.stop(run)
+
     async def run(self) -> None:
         """Until cancelled."""
         reader, self._writer = await asyncio.open_connection(sock=self._apart.channel)

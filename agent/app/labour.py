@@ -76,8 +76,10 @@ class Hands:
             task.add_done_callback(partial(self._ended, run))  # one that is called off before its first step gets no further
 
     def stop(self, run: str) -> None:
+        """Asked for by name or not: one that waited for its place may have been taken up from the queue."""
         if task := self._busy.get(run):
             task.cancel()
+        self._workers.stop(run)
 
     async def close(self) -> None:
         tasks = list(self._busy.values())

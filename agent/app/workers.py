@@ -62,6 +62,10 @@ class Workers:
             if row.deaths:
                 self._suspects.pop(row.id, None)
 
+    def stop(self, run: str) -> None:
+        """Whoever began it: what somebody waits for may have been taken up from the queue."""
+        self._shop.stop(run)
+
     async def run(self) -> None:
         """Until cancelled."""
         jobs = self._shop.jobs

@@ -80,7 +80,13 @@ class Answering:
     async def _ask(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
         if question != exchange.turn.said:
             exchange.tell(Stepped(stage="understand", text=f"taken as: {question}"))
-        row, _ = await self._shop.take(question=question, asked_by=asked_by, look_only=True)
+        opening = asyncio.create_task(self._shop.take(question=question, asked_by=asked_by, look_only=True))
+        try:
+            row, _ = await asyncio.shield(opening)
+        except asyncio.CancelledError:  # a run that nobody knows of would be worked on all the same
+            await asyncio.wait({opening})
+            exchange.run = "" if opening.exception() else opening.result()[0].id
+            raise
         return await self._worked_out(row, thread, exchange)
 
     async def _repair(self, question: str, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:

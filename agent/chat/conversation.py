@@ -20,7 +20,7 @@ from agent.chat.exchange import Answered, Exchange, Failed, Opened
 from agent.chat.following import thread_after
 from agent.chat.references import meaning_of
 from agent.chat.silencing import Silencings
-from agent.chat.working import Work, Works
+from agent.chat.working import Stop, Work, Works
 from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavailable
 from agent.signals.masking import safe
@@ -33,11 +33,12 @@ logger = logging.getLogger(__name__)
 
 
 class Conversations:
-    """All of one process. `at_once`: questions worked on at the same time; `work`: where, if not in this process."""
+    """All of one process. `at_once`: questions worked on at the same time; `work` and `stop`: where, if not in this
+    process."""
 
-    def __init__(self, shop: Workshop, *, at_once: int = 4, work: Work | None = None) -> None:
+    def __init__(self, shop: Workshop, *, at_once: int = 4, work: Work | None = None, stop: Stop | None = None) -> None:
         self._shop = shop
-        self._works = Works(shop, at_once=at_once, work=work)
+        self._works = Works(shop, at_once=at_once, work=work, stop=stop)
         self._answering = Answering(shop, self._works, self._keep)
         self._live: dict[str, Exchange] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -194,11 +195,11 @@ class Conversations:
         words = f"Stopped by {exchange.stopped_by}"
         try:
             if exchange.run:
-                await self._works.stop(exchange.run)
                 row = await self._shop.store.row(exchange.run)
                 if row is not None and row.state != "finished":
                     await self._shop.events.append(exchange.run, "conclude", words)
-                    await self._shop.store.finish(exchange.run, "stopped", words, {})
+                    await self._shop.store.finish(exchange.run, "stopped", words, {})  # first: then nobody takes it up any more
+                await self._works.stop(exchange.run)
             reply = Reply(text=f"{words}.", outcome="stopped", run=exchange.run)
             await self._end(exchange, "stopped", reply, thread)
         except StoreUnavailable as exc:

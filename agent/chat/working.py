@@ -12,6 +12,7 @@ from agent.ports import RunEvent, RunRow
 AGAIN_SECONDS = 1.0
 Ended = Literal["the work", "the events"]
 Work = Callable[[RunRow], Awaitable[bool]]
+Stop = Callable[[str], None]
 MOST_REPAIRS = 16  # that wait for people at the same time, in one process
 
 logger = logging.getLogger(__name__)
@@ -19,10 +20,12 @@ logger = logging.getLogger(__name__)
 
 class Works:
     """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart. `work` does one run to
-    its end, or says that another has it; in this process, unless it is told how."""
+    its end, or says that another has it, and `stop` ends the work on one, whoever began it; in this process, unless it is told
+    how."""
 
-    def __init__(self, shop: Workshop, *, at_once: int, work: Work | None = None) -> None:
+    def __init__(self, shop: Workshop, *, at_once: int, work: Work | None = None, stop: Stop | None = None) -> None:
         self._shop = shop
+        self._stop = stop or shop.stop
         self._work_on = work or (lambda row: shop.work(row))
         self._places = asyncio.Semaphore(at_once)
         self._running: dict[str, asyncio.Task[bool]] = {}
@@ -78,7 +81,9 @@ class Works:
             news.put_nowait("the events")
 
     async def stop(self, run: str) -> None:
-        """The work on a run ends where it is; the run is left as it is."""
+        """The work on a run ends where it is, also where others took it up while it waited for a place here; the run is left as
+        it is."""
+        self._stop(run)
         task = self._running.get(run)
         if task is not None:
             task.cancel()

@@ -158,7 +158,7 @@ class SqlRunStore:
             "claimed_until": None,
             "updated_at": _stamp(self._database.now()),
         }
-        statement = update(runs).where(runs.c.id == run).values(values)
+        statement = update(runs).where(runs.c.id == run, NOT_FINISHED).values(values)
         await self._database.perform(lambda connection: connection.execute(statement).rowcount)
 
     async def row(self, run: str) -> RunRow | None:
