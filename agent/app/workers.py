@@ -8,7 +8,6 @@ from functools import partial
 from typing import Protocol
 
 from agent.bootstrap import Workshop
-from agent.chat.silencing import propose_silence
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.jobs import Jobs
@@ -157,7 +156,6 @@ class Workers:
             finished = await self._shop.store.row(run) if worked else None
             if finished and finished.state == "finished":
                 self._tally.worked(finished.outcome, time.monotonic() - began)
-                await propose_silence(self._shop, finished)
             return finished is not None and finished.state == "finished"
         except LestradeError as exc:
             logger.error("run %s: %s", run, exc)

@@ -27,6 +27,7 @@ from sidecar.contract import Json, Plan
 AT_ONCE_SECONDS = 20.0  # an answer comes by then; who approves may take longer
 MOST = 16  # that wait for people at the same time, in one process
 MOST_TAKEN = 8  # of them that nobody in this process asked for
+MOST_PROPOSED = 50  # in one look
 LOOK_SECONDS = 10.0  # between two looks for those that another process left, or that were proposed
 CLAIM_SECONDS = 60.0  # one whose process went silent for so long is gone on with by another
 _Ended = tuple[list[Round], list[str]]
@@ -74,10 +75,19 @@ class Silencings:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
+        await self._propose()
         room = MOST_TAKEN - len(self._running)
         if room > 0 and self.shop.governed:
             for asked in await self._book.take(self.owner, seconds=CLAIM_SECONDS, most=room):
                 self._begin(asked, [])
+
+    async def _propose(self) -> None:
+        """Once for each run that has ended: here, since whoever worked on it may be gone before it could."""
+        shop = self.shop
+        if shop.settings.propose_silence_minutes and shop.governed:
+            for row in await self._book.unasked(LEFT_TO_PEOPLE, limit=MOST_PROPOSED):
+                wish = await proposed(shop, row)
+                await self._book.ask(row.id, to_document(wish) if wish is not None else None)
 
     async def close(self) -> None:
         """They are not over: whoever looks next goes on with them."""
@@ -161,19 +171,17 @@ class Silencings:
             logger.error("a silence was given up (%s)", type(failure).__name__)
 
 
-async def propose_silence(shop: Workshop, row: RunRow) -> bool:
+async def proposed(shop: Workshop, row: RunRow) -> Wish | None:
     """A silence of what goes on firing while people see to a known cause, for people to approve: where the settings want that,
-    after a run that alerts opened. Whether one was proposed. Raises StoreUnavailable."""
+    after a run that alerts opened. Raises StoreUnavailable."""
     minutes, incident = shop.settings.propose_silence_minutes, row.incident
     if not minutes or not shop.governed or incident.look_only or row.outcome not in LEFT_TO_PEOPLE:
-        return False
+        return None
     if not incident.group_key or all(alert.resolved for alert in incident.alerts):
-        return False
+        return None
     report = await shop.report(row.id)
     if report is None or report.diagnosis is None or not report.diagnosis.causes:
-        return False
-    wish = Wish(
+        return None
+    return Wish(
         minutes=minutes, comment=f"known, and with people: {row.headline}"[:500], asked_by=incident.asked_by, proposed=True
     )
-    await SqlSilenceBook(shop.database, shop.reader.name).add(row.id, to_document(wish))
-    return True

@@ -19,7 +19,7 @@ from agent.store.database import Database
 from agent.store.tables import NOT_FINISHED, blobs, evidence, runs
 from sidecar.contract import Json
 
-_ROW = [column for column in runs.c if column.name != "report"]  # reports are long, and read by name
+ROW = [column for column in runs.c if column.name != "report"]  # reports are long, and read by name
 
 
 class SqlRunStore:
@@ -49,11 +49,11 @@ class SqlRunStore:
             try:
                 with connection.begin_nested():
                     connection.execute(runs.insert().values(values))
-                return _row(connection.execute(select(*_ROW).where(runs.c.id == values["id"])).one()), True
+                return row_of(connection.execute(select(*ROW).where(runs.c.id == values["id"])).one()), True
             except IntegrityError:
                 of_group = (runs.c.group_key == incident.group_key) & (runs.c.cluster == incident.cluster)
-                joined = connection.execute(select(*_ROW).where(of_group, NOT_FINISHED)).first()
-                return (_row(joined), False) if joined is not None else None
+                joined = connection.execute(select(*ROW).where(of_group, NOT_FINISHED)).first()
+                return (row_of(joined), False) if joined is not None else None
 
         for _ in range(3):  # the run that we collide with may finish before we have read it
             if (found := await self._database.perform(work)) is not None:
@@ -108,9 +108,9 @@ class SqlRunStore:
         return await self._database.perform(work, soon=True)
 
     async def unfinished(self, cluster: str = "") -> Sequence[RunRow]:
-        query = select(*_ROW).where(NOT_FINISHED).order_by(runs.c.priority, runs.c.created_at, runs.c.id)
+        query = select(*ROW).where(NOT_FINISHED).order_by(runs.c.priority, runs.c.created_at, runs.c.id)
         async with self._database.transaction() as connection:
-            return [_row(found) for found in await connection.execute(query.where(_of(cluster)) if cluster else query)]
+            return [row_of(found) for found in await connection.execute(query.where(_of(cluster)) if cluster else query)]
 
     async def waiting(self, cluster: str, *, limit: int) -> Sequence[tuple[str, int]]:
         free = or_(runs.c.owner.is_(None), runs.c.claimed_until < _stamp(self._database.now()))
@@ -163,13 +163,13 @@ class SqlRunStore:
 
     async def row(self, run: str) -> RunRow | None:
         async with self._database.transaction() as connection:
-            found = (await connection.execute(select(*_ROW).where(runs.c.id == run))).first()
-        return _row(found) if found else None
+            found = (await connection.execute(select(*ROW).where(runs.c.id == run))).first()
+        return row_of(found) if found else None
 
     async def rows(self, *, limit: int) -> Sequence[RunRow]:
-        query = select(*_ROW).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+        query = select(*ROW).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         async with self._database.transaction() as connection:
-            return [_row(found) for found in await connection.execute(query)]
+            return [row_of(found) for found in await connection.execute(query)]
 
     async def report(self, run: str) -> Mapping[str, Json] | None:
         async with self._database.transaction() as connection:
@@ -222,7 +222,7 @@ class SqlRunStore:
         return None if found is None else str(found)
 
 
-def _row(found: Row[tuple[object, ...]]) -> RunRow:
+def row_of(found: Row[tuple[object, ...]]) -> RunRow:
     values = found._mapping
     return RunRow(
         id=values["id"],

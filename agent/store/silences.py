@@ -5,7 +5,7 @@ gone from here: what came of it stands in the events of its run.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -13,11 +13,14 @@ from typing import cast
 import orjson
 from sqlalchemy import Column, Connection, String, Table, Text, delete, func, select, update
 
+from agent.ports.store import RunRow
 from agent.store.database import Database
-from agent.store.tables import metadata
+from agent.store.runs import ROW, row_of
+from agent.store.tables import metadata, runs
 from sidecar.contract import Json
 
 TOO_OLD = timedelta(days=1)
+STILL_NEWS = timedelta(hours=1)  # a run that ended longer ago says nothing of what fires now
 
 asked_silences = Table(
     "asked_silences",
@@ -52,19 +55,32 @@ class SqlSilenceBook:
 
     async def add(self, run: str, wish: Json, *, owner: str = "", seconds: float = 0.0) -> AskedSilence:
         """Claimed by `owner` for so long; by nobody without one."""
-        asked, now = AskedSilence(id=f"silence-{secrets.token_hex(6)}", run=run, wish=wish), self._database.now()
-        values = {
-            "id": asked.id,
-            "cluster": self._cluster,
-            "run": run,
-            "wish": orjson.dumps(wish).decode(),
-            "plans": "[]",
-            "asked_at": _stamp(now),
-            "owner": owner,
-            "busy_until": _stamp(now + timedelta(seconds=seconds)) if owner else "",
-        }
+        asked = AskedSilence(id=f"silence-{secrets.token_hex(6)}", run=run, wish=wish)
+        values = self._values(asked, owner, seconds)
         await self._write(lambda connection: connection.execute(asked_silences.insert().values(values)).rowcount)
         return asked
+
+    async def unasked(self, outcomes: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        """Runs of alerts that ended so of late, and that `ask` was not told of yet."""
+        ended = (runs.c.state == "finished") & (runs.c.updated_at >= _stamp(self._database.now() - STILL_NEWS))
+        of_alerts = (runs.c.cluster == self._cluster) & (runs.c.group_key != "") & (runs.c.silence_asked == 0)
+        query = select(*ROW).where(ended, of_alerts, runs.c.outcome.in_(sorted(outcomes))).order_by(runs.c.updated_at)
+        async with self._database.transaction() as connection:
+            return [row_of(found) for found in await connection.execute(query.limit(limit))]
+
+    async def ask(self, run: str, wish: Json | None) -> bool:
+        """For a run that has ended, once, with or without a wish: kept with it, or not at all. False where it was done."""
+        values = self._values(AskedSilence(id=f"silence-{secrets.token_hex(6)}", run=run, wish=wish), "", 0.0)
+        first = update(runs).where(runs.c.id == run, runs.c.silence_asked == 0).values(silence_asked=1)
+
+        def work(connection: Connection) -> int:
+            if not connection.execute(first).rowcount:
+                return 0
+            if wish is not None:
+                connection.execute(asked_silences.insert().values(values))
+            return 1
+
+        return await self._write(work)
 
     async def take(self, owner: str, *, seconds: float, most: int) -> Sequence[AskedSilence]:
         """The oldest of those that nobody works on, claimed by `owner`; whoever asked too long ago does not wait any more."""
@@ -106,6 +122,19 @@ class SqlSilenceBook:
         await self._write(
             lambda connection: connection.execute(delete(asked_silences).where(asked_silences.c.id == asked)).rowcount
         )
+
+    def _values(self, asked: AskedSilence, owner: str, seconds: float) -> dict[str, str]:
+        now = self._database.now()
+        return {
+            "id": asked.id,
+            "cluster": self._cluster,
+            "run": asked.run,
+            "wish": orjson.dumps(asked.wish).decode(),
+            "plans": "[]",
+            "asked_at": _stamp(now),
+            "owner": owner,
+            "busy_until": _stamp(now + timedelta(seconds=seconds)) if owner else "",
+        }
 
     async def _write(self, work: Callable[[Connection], int]) -> bool:
         return await self._database.perform(work) == 1

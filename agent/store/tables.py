@@ -30,6 +30,8 @@ runs = Table(
     Column(
         "died_at", Integer, nullable=False, server_default="-9"
     ),  # the step that it did not get beyond; checkpoints begin at -1
+    # Whether it was asked, after its end, what of it is to be silenced; of a version that did not say, it was.
+    Column("silence_asked", Integer, nullable=False, default=0, server_default="1"),
 )
 # At most one unfinished run for an alert group: the database decides, so that two webhooks at once cannot both open one.
 Index(

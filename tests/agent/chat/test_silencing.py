@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from agent.chat.silencing import Silencings, propose_silence
+from agent.chat.silencing import Silencings, proposed
 from agent.domain.incident import Alert
 from agent.errors import ClusterUnreachable, LestradeError
 from agent.rendering.silences import silence_lines
 from agent.settings import Settings
-from agent.stages.silence import Wish
+from agent.stages.silence import LEFT_TO_PEOPLE, Wish
 from sidecar.contract import Cause, Matcher, ObjectRef, Plan, SilenceAlert, Step
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script
@@ -61,9 +61,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def finished_shop(folder, desk, **settings):
+async def finished_shop(folder, desk, script=None, **settings):
     """A shop with one run that alerts opened and that has ended."""
-    async with fake_shop(folder, Script(), settings=Settings(**settings)) as shop:
+    async with fake_shop(folder, script or Script(), settings=Settings(**settings)) as shop:
         alert = Alert(name="KubePodCrashLooping", labels={"namespace": "shop"}, fingerprint="ab")
         row, _ = await shop.take(alerts=[alert], group_key="g")
         await shop.work(row)
@@ -206,24 +206,32 @@ async def test_a_process_that_stood_still_stops_once_another_has_taken_its_silen
 
 
 async def test_a_silence_is_proposed_where_a_known_cause_is_left_to_people_and_alerts_fire_on(tmp_path):
-    desk = Desk()
-    desk.approved.set()
-    async with finished_shop(tmp_path, desk, propose_silence_minutes=60) as (shop, row):
+    async with finished_shop(tmp_path, Desk(), propose_silence_minutes=60) as (shop, row):
         left = replace(row, outcome="human-needed")
         over = tuple(replace(alert, resolved=True) for alert in row.incident.alerts)
 
-        assert not await propose_silence(shop, replace(left, outcome="repaired"))
-        assert not await propose_silence(shop, replace(left, incident=replace(row.incident, alerts=over)))
-        assert not await propose_silence(shop, replace(left, incident=replace(row.incident, group_key="")))
-        assert await propose_silence(shop, left)
+        assert await proposed(shop, replace(left, outcome="repaired")) is None
+        assert await proposed(shop, replace(left, incident=replace(row.incident, alerts=over))) is None
+        assert await proposed(shop, replace(left, incident=replace(row.incident, group_key=""))) is None
+        wish = await proposed(shop, left)
+        assert wish is not None
+        assert (wish.minutes, wish.proposed) == (60, True)
         shop.settings = Settings()
-        assert not await propose_silence(shop, left)
+        assert await proposed(shop, left) is None
 
-        silencings = Silencings(shop)
-        await silencings.look()
 
-        async def done() -> bool:
-            return not silencings._running
+async def test_of_a_run_whose_process_died_at_its_end_a_silence_is_proposed_all_the_same_and_once(tmp_path):
+    desk = Desk()
+    desk.approved.set()
+    script = Script(answer="deny")
+    async with finished_shop(tmp_path, desk, script, propose_silence_minutes=60) as (shop, row):
+        assert row.outcome in LEFT_TO_PEOPLE  # and nothing was done after that
+        for silencings in (Silencings(shop), Silencings(shop)):
+            await silencings.look()
+            await until(lambda one=silencings: is_done(one))
 
-        await until(done)
         assert [(wish.minutes, wish.proposed) for wish in desk.wishes] == [(60, True)]
+
+
+async def is_done(silencings: Silencings) -> bool:
+    return not silencings._running

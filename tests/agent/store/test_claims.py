@@ -99,6 +99,9 @@ async def test_a_question_that_waits_for_its_place_and_is_worked_on_from_the_que
     workers = Workers(workshop, Meters())
     conversations = Conversations(workshop, at_once=0, work=workers.work, stop=workers.stop)
     exchange = await conversations.begin("is it well?", asked_by="ada")
+    async with asyncio.timeout(30):
+        while not exchange.run:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     working = asyncio.create_task(workers.run())
     await asyncio.wait_for(begun.wait(), 30)
     mine = workshop._working[exchange.run]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.store import Database, SqlDeliveryBook, SqlEventLog, SqlRunStore, SqlSlackBook
+from agent.store import Database, SqlDeliveryBook, SqlEventLog, SqlRunStore, SqlSilenceBook, SqlSlackBook
 from agent.store.slack import Asked
 from tests.agent.store.test_store import T0, Time, incident
 
@@ -105,3 +105,21 @@ async def test_a_delivery_is_tried_by_one_process_until_it_is_done_or_given_up_a
     await book.end(due, "delivered")
     await book.retry(now.at - timedelta(days=7))
     assert [found.state for found in await book.told("run-1")] == ["delivered"]
+
+
+async def test_of_each_run_of_alerts_it_is_asked_once_what_is_to_be_silenced_and_not_when_it_is_long_over(database, now):
+    book, store = SqlSilenceBook(database, "lab"), SqlRunStore(database)
+    left, healthy, old = [(await store.open(incident(group_key=key)))[0] for key in ("left", "healthy", "old")]
+    await store.finish(old.id, "denied", "h", {})
+    now.at += timedelta(hours=2)
+    await store.finish(healthy.id, "healthy", "h", {})
+    assert await book.unasked({"denied"}, limit=9) == []
+    await store.finish(left.id, "denied", "h", {})
+    assert [row.id for row in await book.unasked({"denied"}, limit=9)] == [left.id]
+
+    assert await book.ask(left.id, {"minutes": 60})
+    assert not await book.ask(left.id, {"minutes": 60})  # another process was faster
+    assert await book.unasked({"denied"}, limit=9) == []
+    assert [(asked.run, asked.wish) for asked in await book.take("one", seconds=60, most=9)] == [(left.id, {"minutes": 60})]
+    assert await book.ask(healthy.id, None)
+    assert await book.take("one", seconds=60, most=9) == []
