@@ -12,23 +12,9 @@ from typing import Any
 from sidecar.reading.shapes import Mask, names_a_credential
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# Fields of API objects that hold the thing itself; a field "secret" or "token" more often holds a name or a path.
-_FIELDS = frozenset(
-    {
-        *("password", "passwd", "passphrase", "apikey", "api_key", "privatekey", "private_key", "accesstoken"),
-        *(
-            "access_token",
-            "authtoken",
-            "auth_token",
-            "bearertoken",
-            "clientsecret",
-            "client_secret",
-            "secretaccesskey",
-            "connectionstring",
-        ),
-    }
-)
 _BOOKKEEPING = frozenset({"managedFields", "uid", "resourceVersion", "creationTimestamp", "containerID", "imageID"})
+# Files of nothing but credentials, by the names that they go by as keys of a ConfigMap.
+_FILES = (".pgpass", "pgpass", ".netrc", "netrc", ".htpasswd", "htpasswd", ".git-credentials")
 _PACKED = ("H4sI", "UEsDB")  # gzip and zip in base64
 _SHORT = 128
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
@@ -41,6 +27,7 @@ class Redaction:
     def __init__(self, mask: Mask, resource: str) -> None:
         self._mask = mask
         self._kind = _KINDS.get(resource, "")
+        self._columns: dict[int, str] = {}  # of a table, by place: said once, before its first row
 
     def clear(self, document: Any) -> Any:
         return self._cleared(document, self._kind)
@@ -82,16 +69,25 @@ class Redaction:
                 else:
                     self._map(value, kind)
             elif isinstance(value, list):
+                if key == "columnDefinitions":
+                    self._columns = {at: str(c.get("name")) for at, c in enumerate(value) if isinstance(c, dict)}
+                elif key == "cells" and self._columns:
+                    self._cells(value)
                 self._list(value, kind)
+
+    def _cells(self, cells: list[Any]) -> None:
+        """What a column shows goes by the column's name."""
+        for at, name in self._columns.items():
+            if at < len(cells) and isinstance(cells[at], str):
+                cells[at] = self._mask.field(name, cells[at])
 
     def _text(self, key: str, value: str, named: str, kind: str) -> str:
         if kind == "Secret" and key in ("data", "stringData"):
             return ""
         if key == "value" and named:
             return self._mask.named(named, value)
-        if key.lower() in _FIELDS:
-            return self._mask.named(key, value)
-        return self._mask.text(value)
+        shown = self._mask.field(key, value)
+        return self._mask.settings(shown) if "\n" in shown else shown
 
     def _entry(self, name: str, value: Any, *, binary: bool) -> Any:
         """One key of a ConfigMap: a value, or a whole file."""
@@ -99,6 +95,8 @@ class Redaction:
             return value
         if name == "release" and len(value) > 256 and "\n" not in value:
             return self._mask.mark(value)  # Helm's own record of a release: every value and manifest of it, packed
+        if name in _FILES:
+            return self._mask.mark(value)
         if names_a_credential(name) and (binary or "\n" not in value.strip()):
             return self._mask.named(name, value)
         if not binary:
@@ -124,7 +122,7 @@ class Redaction:
             return self._mask.mark(value)
         if kind == "Secret":
             return self._mask.named(name, value)
-        return self._copy(value, kind) if copied else self._mask.text(value)
+        return self._copy(value, kind) if copied else self._mask.field(name.rpartition("/")[2], value)
 
     def _copy(self, text: str, kind: str) -> str:
         """An object within a text, cleared as the object itself is."""

@@ -9,6 +9,9 @@ import re
 import secrets
 from functools import lru_cache
 from itertools import pairwise
+from typing import Literal
+
+from sidecar.reading.commands import credentials_in, may_start_a_tool, starts_a_tool, words_of
 
 
 def _set(text: str) -> frozenset[str]:
@@ -17,7 +20,13 @@ def _set(text: str) -> frozenset[str]:
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WORDS = _set("password passwd passphrase passcode pass pwd secret secrets token credential credentials creds dsn jwt sas")
-_ENDINGS = ("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "authtoken", "accesstoken")
+_ENDINGS = (
+    *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "authtoken", "accesstoken"),
+    *("bearertoken", "clientsecret", "requirepass", "masterauth"),
+)
+_HEADERS = _set("authorization proxy-authorization cookie set-cookie")
+# As the last word of a field's name: the thing itself. A field that ends in "secret" or "token" more often holds a name.
+_ITSELF = _set("password passwd passphrase passcode pwd")
 _KEYS = _set("api access secret private signing encryption master account shared auth session license ssh")
 # What comes last says that it is something about a credential, and not the credential itself.
 _ABOUT = _set(
@@ -27,12 +36,16 @@ _ABOUT = _set(
     "username mode class"
 )
 _HARMLESS = re.compile(
-    r"true|false|yes|no|on|off|null|none|\$[({]?[A-Za-z_][\w.:-]*[)}]?|\{\{.*\}\}|/(run|var|etc|mnt|secrets|tmp|home|opt|vault)/[\w./-]*"
+    r"true|false|yes|no|on|off|null|none|enabled|disabled|\$[({]?[A-Za-z_][\w.:-]*[)}]?|\{\{.*\}\}|/(run|var|etc|mnt|secrets|tmp|home|opt|vault)/[\w./-]*"
     r"|\*hidden-[0-9a-f]{12}\*",
     re.IGNORECASE,
 )
 # Before anything is taken apart: has the text anything of a credential in it?
-_STEM = re.compile(r"pass|pwd|secret|token|cred|key|dsn|jwt|sas|conn", re.IGNORECASE)
+_STEM = re.compile(r"pass|pwd|secret|token|cred|key|dsn|jwt|sas|conn|auth|cookie", re.IGNORECASE)
+# Letters of both kinds and figures, as no name in Kubernetes has them; or a token by which nodes join.
+_RANDOM = re.compile(
+    r"(?=[^a-z]{0,511}[a-z])(?=[^A-Z]{0,511}[A-Z])(?=[^0-9]{0,511}[0-9])[\w+/.=~!@#%^&*-]{12,512}|[a-z0-9]{6}\.[a-z0-9]{16}"
+)
 _URL = re.compile(  # a port and what comes after it is no password, though an @ may follow
     r"(?P<lead>[a-zA-Z][\w+.-]{0,30}://[^\s/@:'\"]{0,256}:)"
     r"(?P<value>(?!\d{1,5}(?:[/?#]|\Z))(?:[^\s'\",@]|,(?![a-zA-Z][\w+.-]*://)){1,256}+(?:@[^\s'\",@/:]{0,64}+)*)(?=@)"
@@ -46,13 +59,31 @@ _KNOWN = re.compile(
 _HEADER = re.compile(r"(?P<lead>\b(?:Bearer|Basic)\s+)(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _VALUE = r"""(?P<value>\$[({][^\s)}]*[)}]|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"']+)"""
-_ASSIGNED = re.compile(r"(?P<lead>(?<![\w.-])-{0,2}(?P<name>[A-Za-z_][\w.-]{0,250})\s{0,3}=\s{0,3})" + _VALUE)
+_ASSIGNED = re.compile(r"(?<![\w.-])-{0,2}(?P<name>[A-Za-z_][\w.-]{0,250})\s{0,3}=\s{0,3}")
+_WORTH = re.compile(_VALUE)
+_TOLD = re.compile(  # in a sentence
+    r"(?P<lead>(?:password|passwd|passphrase|passcode|api[-_ ]?key|(?:secret|access)[-_ ]?key|(?:auth|access)[-_ ]?token)"
+    r"['\"]?(?::|\sis)\s{0,3}['\"]?)(?P<value>(?=[^\s'\",;]{0,128}\d)[^\s'\",;]{6,256})",
+    re.IGNORECASE,
+)
+_SENT = re.compile(
+    r"(?P<lead>\b(?:Proxy-)?Authorization['\"]?[ \t:=]{1,4}['\"]?(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s{1,3})?)"
+    r"(?P<value>(?=[^\s'\",;]{0,200}\d)[^\s'\",;]{8,4096})"
+)
+_HTTP = re.compile(r"(?P<lead>(?:-H|--header)[ =]?['\"]?(?P<name>[A-Za-z][\w-]{0,100}):\s{0,3})(?P<value>[^'\"\n]{1,2000})")
+_ELEMENT = re.compile(r"(?P<lead><(?P<name>[\w.:-]{1,100})>)(?P<value>[^<>\n]{1,1000})(?=</)")
+_PROPERTY = re.compile(
+    r"(?P<lead><name>\s{0,20}(?P<name>[\w.:-]{1,200})\s{0,20}</name>\s{0,20}<value>)(?P<value>[^<>\n]{1,1000})(?=</)"
+)
 _FLAG = re.compile(r"(?P<lead>(?<![\w-])--?(?P<name>[A-Za-z][\w.-]{0,100})\s+)(?!-)" + _VALUE)
 _MEMBER = re.compile(
     r"""(?P<lead>\\?["'](?P<name>[\w.-]{1,100})\\?["']\s{0,5}:\s{0,5})(?P<value>\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*')"""
 )
 _SETTING = re.compile(
     r"(?P<lead>^[ \t-]*(?P<name>[A-Za-z][\w.-]{0,100})[ \t]*[:=][ \t]*)(?P<value>(?![|>][-+]?[ \t]*$)\S[^\n]*)", re.MULTILINE
+)
+_DIRECTIVE = re.compile(
+    r"(?P<lead>^[ \t]{0,40}(?P<name>[A-Za-z][\w.-]{0,100})[ \t]{1,20})(?P<value>[^\s:=;]{1,1000})(?=[ \t]{0,20};?$)", re.MULTILINE
 )
 _BLOCK = re.compile(
     r"(?P<lead>^(?P<indent>[ \t]*)(?:- )?(?P<name>[A-Za-z][\w.-]{0,100})[ \t]*:[ \t]*[|>][-+]?[ \t]*\n)"
@@ -62,14 +93,35 @@ _BLOCK = re.compile(
 
 
 def names_a_credential(name: str) -> bool:
-    """DB_PASSWORD, apiKey, client-secret; not PASSWORD_FILE, secretName, TOKEN_TTL, MAX_TOKENS, PWD (a folder)."""
+    """DB_PASSWORD, apiKey, client-secret, Authorization; not PASSWORD_FILE, secretName, TOKEN_TTL, MAX_TOKENS, PWD (a folder)."""
     return len(name) <= 256 and _known_to_name_one(name)
+
+
+def holds_a_credential(name: str) -> bool:
+    """Of a field of an API object: adminPassword, secretAccessKey; not passwordSecret, token, secret, which may name one."""
+    return len(name) <= 256 and _sort_of(name) == "itself"
+
+
+@lru_cache(maxsize=8192)
+def _sort_of(name: str) -> Literal["itself", "perhaps", ""]:
+    """What a field of this name holds: a credential, perhaps one, or none."""
+    if name in ("auth", "secretKey"):  # a header's words, or how to log in; of an ExternalSecret, a key's name
+        return "perhaps"
+    if not _known_to_name_one(name):
+        return ""
+    words = [word.lower() for word in _WORD.findall(name)]
+    keyed = len(words) > 1 and words[-1] == "key" and words[-2] in _KEYS
+    connects = words[-2:] in (["connection", "string"], ["conn", "str"])
+    known = words[-1] in _ITSELF or name.lower() in _HEADERS or "".join(words[-2:]).endswith(_ENDINGS)
+    return "itself" if keyed or connects or known else "perhaps"
 
 
 @lru_cache(maxsize=8192)
 def _known_to_name_one(name: str) -> bool:
     if not _STEM.search(name) or name in ("PWD", "OLDPWD"):
         return False
+    if name.lower() in _HEADERS:
+        return True
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _ABOUT:
         return False
@@ -101,6 +153,14 @@ class Mask:
             return value if not value or _HARMLESS.fullmatch(value) else self.mark(value)
         return self.text(value)
 
+    def field(self, name: str, value: str) -> str:
+        """A field of an API object, a label or an annotation."""
+        if len(name) > 256 or not (sort := _sort_of(name)):
+            return value if value in self._clean else self.text(value)
+        if sort == "itself":
+            return self.named(name, value)
+        return self.mark(value) if _RANDOM.fullmatch(value) else self.text(value)
+
     def text(self, text: str) -> str:
         """Tokens, passwords in URLs and assignments, private keys; the rest stays as it is."""
         if len(text) < 8 or text in self._clean:
@@ -121,20 +181,58 @@ class Mask:
             text = _KNOWN.sub(self._all, text)  # none of them is without one of these
         if " " in text and ("earer" in text or "asic" in text or "EARER" in text or "ASIC" in text):
             text = _HEADER.sub(self._value, text)
-        if ("=" in text or "-" in text or ":" in text) and _STEM.search(text):
-            if "=" in text:
-                text = _ASSIGNED.sub(self._under_its_name, text)
-            if "-" in text and " " in text:
-                text = _FLAG.sub(self._under_its_name, text)
-            if ":" in text and ('"' in text or "'" in text):
-                text = _MEMBER.sub(self._under_its_name, text)
+        if "uthorization" in text:
+            text = _SENT.sub(self._value, text)
+        if ("=" in text or "-" in text or ":" in text or "<" in text or " is " in text) and _STEM.search(text):
+            text = self._said(text)
+        if may_start_a_tool(text):
+            text = self._line(text)
         return text
+
+    def _said(self, text: str) -> str:
+        if "=" in text:
+            text = self._assigned(text)
+        if "-" in text and " " in text:
+            text = _FLAG.sub(self._under_its_name, text)
+        if ":" in text and ('"' in text or "'" in text):
+            text = _MEMBER.sub(self._under_its_name, text)
+        if "-" in text and ":" in text:
+            text = _HTTP.sub(self._under_its_name, text)
+        if "</" in text:
+            text = _PROPERTY.sub(self._under_its_name, _ELEMENT.sub(self._under_its_name, text))
+        return _TOLD.sub(self._value, text) if ":" in text or " is " in text else text
+
+    def _assigned(self, text: str) -> str:
+        """Whatever has another name may hold one that is a credential's: OPTS="-Ddb.password=..."."""
+        shown: list[str] = []
+        at = 0
+        for found in _ASSIGNED.finditer(text):
+            value = _WORTH.match(text, found.end()) if found.start() >= at and names_a_credential(found["name"]) else None
+            if value is not None:
+                shown += (text[at : found.end()], self._hidden(value["value"]))
+                at = value.end()
+        return "".join((*shown, text[at:])) if shown else text
+
+    def _line(self, text: str) -> str:
+        words = words_of(text)
+        for index, word in enumerate(words):
+            if word[:1] in ("'", '"') and len(word) > 2 and word[-1] == word[0] and may_start_a_tool(word):
+                words[index] = word[0] + self._line(word[1:-1]) + word[-1]
+        return "".join(self._without(words))
+
+    def _without(self, words: list[str]) -> list[str]:
+        for index, begins in credentials_in(words):
+            value = words[index][begins:]
+            if value.strip("'\"") and not value.lstrip("'\"").startswith("$"):
+                words[index] = words[index][:begins] + self._hidden(value)
+        return words
 
     def settings(self, text: str) -> str:
         """A file of settings: also `name: value` and `name = value` to the end of a line."""
         if _STEM.search(text):
             text = _BLOCK.sub(self._under_its_name, text)
             text = _SETTING.sub(self._under_its_name, text)
+            text = _DIRECTIVE.sub(self._after_its_name, text)
         return self.text(text)
 
     def arguments(self, words: list[str]) -> list[str]:
@@ -142,9 +240,16 @@ class Mask:
         shown = []
         flag = ""
         for word in words:
-            shown.append(self.named(flag, word) if flag and not word.startswith("-") else self.text(word))
+            name, colon, value = word.partition(":")
+            if flag and not word.startswith("-"):
+                shown.append(self.named(flag, word))
+            elif colon and value[:1] == " " and " " not in name and names_a_credential(name):  # a header
+                shown.append(f"{name}: {self._hidden(value.strip())}")
+            else:
+                shown.append(self.text(word))
             flag = word.lstrip("-") if word.startswith("-") and "=" not in word and " " not in word else ""
-        return shown
+            flag = flag if names_a_credential(flag) else ""
+        return self._without(shown) if any(map(starts_a_tool, shown)) else shown
 
     def _all(self, found: "re.Match[str]") -> str:
         return self.mark(found[0])
@@ -156,8 +261,18 @@ class Mask:
 
     def _under_its_name(self, found: "re.Match[str]") -> str:
         value = found["value"]
+        name = found["name"]
+        certain = names_a_credential(name) or (name == "auth" and _RANDOM.fullmatch(value.strip("'\"\\")))
+        if not certain:
+            return found[0]
+        return found["lead"] + self._hidden(value) + ("\n" if value.endswith("\n") else "")
+
+    def _after_its_name(self, found: "re.Match[str]") -> str:
+        """Two words on a line may be the end of a sentence."""
+        return found["lead"] + self._hidden(found["value"]) if holds_a_credential(found["name"]) else found[0]
+
+    def _hidden(self, value: str) -> str:
+        """The mark of a value, between its own quotes where it has some; what is none stays."""
         quote = next((mark for mark in ('\\"', '"', "'") if value.startswith(mark) and value.endswith(mark)), "")
         bare = value[len(quote) : -len(quote)] if quote and len(value) >= 2 * len(quote) else value
-        if not bare or not names_a_credential(found["name"]) or _HARMLESS.fullmatch(bare):
-            return found[0]
-        return found["lead"] + quote + self.mark(bare) + quote + ("\n" if value.endswith("\n") else "")
+        return value if not bare or _HARMLESS.fullmatch(bare) else quote + self.mark(bare) + quote

@@ -90,6 +90,89 @@ def test_a_credential_within_a_text_goes_and_the_rest_stays(mask, text):
     assert mask.text(shown) == shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"mysqladmin ping -uroot -p{CANARY}",
+        f"/usr/bin/mysql -u root -p'{CANARY}' -e 'select 1'",
+        f"redis-cli -h db -a {CANARY} ping",
+        f"sshpass -p {CANARY} ssh db",
+        f"mongosh -u app -p {CANARY}",
+        f"curl -fsS -u admin:{CANARY} http://web/healthz",
+        f"curl --user=admin:{CANARY} http://web/healthz",
+        f"ldapsearch -x -w {CANARY}",
+        f"docker login -u app -p {CANARY} registry.k8s.io",
+        f"curl -H 'X-Api-Key: {CANARY}' http://web/healthz",
+        f"java -jar web.jar --requirepass {CANARY}",
+        f"kubectl create secret generic db --from-literal=password={CANARY}",
+    ],
+)
+def test_what_a_tool_is_given_to_log_in_with_is_not_shown(mask, line):
+    """Of the short options only the tool itself knows; as a list of arguments, within a shell's one, and in a message."""
+    shell = f'set -e; export OPTS="-Dmode=fast -Ddb.password={CANARY}"; {line} | cat'
+    event = f"Exec lifecycle hook ([/bin/sh -c {line}]) failed"
+    quoted = line.replace("'", "")
+    words = [word.replace("~", " ") for word in quoted.replace("X-Api-Key: ", "X-Api-Key:~").split(" ")]
+    document = {"command": words, "args": ["sh", "-c", shell], "message": event}
+    shown = Redaction(mask, "pods").clear(document)
+    assert CANARY not in json.dumps(shown)
+    assert shown["command"][0] == words[0]
+    assert shown["args"][2].startswith('set -e; export OPTS="-Dmode=fast -Ddb.password=*hidden-')
+    assert shown["args"][2].endswith(" | cat")
+    assert mask.text(shown["args"][2]) == shown["args"][2]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"httpHeaders": [{"name": "Authorization", "value": CANARY}, {"name": "Cookie", "value": f"session={CANARY}"}]},
+        {"httpHeaders": [{"name": "X-Forwarded-Authorization", "value": f"Authorization: Token {CANARY}"}]},
+        {"values": {"auth": {"adminPassword": CANARY}, "store": {"storage_account_key": CANARY}}},
+        {"values": f"auth:\n  password: {CANARY}\n"},
+        {"token": "abcdef.0123456789abcdef", "secret": "Canary4f9a1c7e2b"},
+        {"metadata": {"annotations": {"tool.example/password": CANARY, "tool.example/api-token": "Canary4f9a1c7e2b"}}},
+        {"message": f"login failed for 'app' using password: {CANARY}"},
+        {"kind": "ConfigMap", "data": {"site.xml": f"<name>db.password</name><value>{CANARY}</value>"}},
+        {"kind": "ConfigMap", "data": {"app.xml": f"<db><password>{CANARY}</password></db>"}},
+        {"kind": "ConfigMap", "data": {"redis.conf": f"port 6379\nrequirepass {CANARY}\n"}},
+        {"kind": "ConfigMap", "data": {"nginx.conf": f"proxy_set_header Authorization {CANARY};"}},
+        {"kind": "ConfigMap", "data": {"config.json": json.dumps({"auths": {"r": {"auth": "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"}}})}},
+        {"kind": "ConfigMap", "data": {".pgpass": f"db:5432:*:app:{CANARY}"}},
+    ],
+    ids=range(13),
+)
+def test_places_of_a_credential_that_say_so_by_their_name_only(mask, document):
+    text = json.dumps(Redaction(mask, "things").clear(document))
+    for value in (CANARY, "abcdef.0123456789abcdef", "Canary4f9a1c7e2b", "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"):
+        assert value not in text
+    assert "*hidden-" in text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"ref": {"passwordSecret": "db-credentials-2", "secretName": "db", "token": "app-token-x7k2p", "passwordKey": "pw"}},
+        {"metadata": {"annotations": {"nginx.ingress.kubernetes.io/auth-secret": "shop/basic-auth-2"}}},
+        {"command": ["mysql", "-p", "shop"], "args": ["sh", "-c", 'mysql -uroot -p"$MYSQL_ROOT_PASSWORD"; mkdir -p /data/x']},
+        {"command": ["sh", "-c", "curl -u $USER http://web -p 80; tar -a -p x; redis-server -p 6379 -a"]},
+        {"message": "Access denied for user 'app'@'10.0.0.7' (using password: YES)\ntoken expired\nsecret shop/db-2"},
+        {"data": {"mongod.conf": "security:\n  authorization: enabled\n"}, "kind": "ConfigMap"},
+    ],
+    ids=range(6),
+)
+def test_names_of_credentials_and_options_of_other_tools_stay(mask, document):
+    assert Redaction(mask, "things").clear(json.loads(json.dumps(document))) == document
+
+
+def test_a_column_of_a_table_goes_by_its_name_also_in_the_rows_that_come_later(mask):
+    head = {"kind": "Table", "columnDefinitions": [{"name": "Name"}, {"name": "Admin Password"}, {"name": "Age"}]}
+    redaction = Redaction(mask, "databases")
+    first = redaction.clear({"type": "ADDED", "object": {**head, "rows": [{"cells": ["db", CANARY, "3d"], "object": {}}]}})
+    later = redaction.clear({"type": "ADDED", "object": {"kind": "Table", "rows": [{"cells": ["other", CANARY, "3d"]}]}})
+    assert CANARY not in json.dumps([first, later])
+    assert later["object"]["rows"][0]["cells"][::2] == ["other", "3d"]
+
+
 def test_the_rest_of_an_address_stays(mask):
     shown = mask.text(f"postgres://app:{CANARY}@db.bank.svc:5432/ledger")
     assert shown.startswith("postgres://app:*hidden-")
@@ -247,8 +330,18 @@ def test_messages_of_events_and_conditions_lose_them_too(mask):
         "Bearer  " * 50_000,
         "password: |\n" + "  x\n" * 100_000,
         "gh" * 200_000 + "sk-" * 50_000,
+        "a=" * 200_000 + "token",
+        "<token>" * 50_000,
+        "curl -u " * 50_000,
+        "curl -u '" * 50_000,
+        "mysql -p\"'" * 50_000,
+        "Authorization: " * 40_000,
+        "-H a: " * 60_000,
+        "password " * 40_000,
+        "password:" * 40_000,
+        "<name>token</name><value>" * 20_000,
     ],
-    ids=range(11),
+    ids=range(21),
 )
 def test_a_text_made_to_take_long_does_not(mask, text):
     began = time.process_time()
