@@ -38,7 +38,7 @@ from sidecar.credentials.manifests import (
 from sidecar.credentials.planbound import PlanBound, by_admission
 from sidecar.credentials.refusals import Refused, decided, message_of
 from sidecar.credentials.removal import Removal, is_of_lease
-from sidecar.credentials.together import at_once, pool
+from sidecar.credentials.together import at_once, making, taking_back
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiCall, Clock, Cluster, Credential, Resource, collection_path
 
@@ -97,16 +97,16 @@ class Issuer:
         bindings = [piece for piece in made if piece.resource in _BINDINGS]
         account, *roles = (piece for piece in made if piece.resource not in _BINDINGS)
         # Account and roles give no right by themselves; a binding wants all of them there, and a token the account alone.
-        making = [pool.submit(self._make, lease, role) for role in roles]
+        begun = [making.submit(self._make, lease, role) for role in roles]
         token: list[Future[Minted | Refused]] = []
         try:
             refused = self._make(lease, account)
             if refused is None:
-                token.append(pool.submit(self._granted, lease.id))
-            others = [task.result() for task in making]
+                token.append(making.submit(self._granted, lease.id))
+            others = [task.result() for task in begun]
             refused = refused or next((no for no in others if no is not None), None) or self._made(lease, bindings)
         finally:
-            wait(making)
+            wait(begun)
             wait(token)
         if refused is not None:
             return refused
@@ -117,7 +117,7 @@ class Issuer:
 
     def _made(self, lease: Lease, wanted: Sequence[Piece]) -> Refused | None:
         """Make them at once. The first refusal; raises ClusterUnavailable."""
-        return next((refused for refused in at_once(partial(self._make, lease), wanted) if refused is not None), None)
+        return next((refused for refused in at_once(partial(self._make, lease), wanted, making) if refused is not None), None)
 
     def _make(self, lease: Lease, piece: Piece) -> Refused | None:
         """Make it, or keep what is there of this lease. Raises ClusterUnavailable."""
@@ -192,6 +192,13 @@ class Issuer:
                 self._tokens.pop(lease.id, None)
         return Proof(refused_after_ms=refused_after, refusal=refusal, pending=tuple(pending))
 
+    def cut_off(self, lease: Lease, *, incident: str) -> list[str]:
+        """Its rights go at once, whoever is at work under it and for how long: what a mint or a write that is under way leaves,
+        and the proof, are for `revoke`. Never raises; the names of what may still be there."""
+        left = self.plan_bound.withdraw(lease.identity) if self.plan_bound is not None else ""
+        bound = self._removed([piece for piece in pieces(lease, incident, self.namespace) if piece.resource in _BINDINGS])
+        return [*([left] if left else []), *bound]
+
     def _last_credential(self, lease: str) -> Credential | None:
         """A token that surely works until the binding goes: a refusal of one that has expired would prove nothing. It is of
         the same account; the one in memory is taken where the API server gives no other."""
@@ -206,7 +213,7 @@ class Issuer:
 
     def _removed(self, unwanted: Sequence[Piece]) -> list[str]:
         """Remove them at once; the names of those that may still be there."""
-        return [name for name in at_once(self._removal.remove, unwanted) if name]
+        return [name for name in at_once(self._removal.remove, unwanted, taking_back) if name]
 
     def _probe(self, credential: Credential, lease: Lease, began: float) -> tuple[float | None, Literal["401", "403", ""]]:
         refusal: Literal["401", "403", ""] = ""

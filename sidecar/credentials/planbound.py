@@ -26,7 +26,7 @@ from sidecar.credentials.admission import (
     size_of,
 )
 from sidecar.credentials.refusals import Refused, decided, message_of
-from sidecar.credentials.together import at_once
+from sidecar.credentials.together import at_once, looking
 from sidecar.errors import ClusterUnavailable
 from sidecar.ports import ApiCall, Clock, Cluster, Credential, object_path
 
@@ -51,7 +51,7 @@ class PlanBound:
         tried a write, would be told twice that all is well.
         """
         paths = [*self._shipped, object_path(WRITES, "", NAME)]
-        *there, writes = at_once(lambda path: self._cluster.send(ApiCall(method="GET", path=path)), paths)
+        *there, writes = at_once(lambda path: self._cluster.send(ApiCall(method="GET", path=path)), paths, looking)
         for manifest, found_there in zip(self._shipped.values(), there, strict=True):
             name = f"{manifest['kind']} {manifest['metadata']['name']}"
             answer = decided(found_there)

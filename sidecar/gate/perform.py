@@ -7,7 +7,7 @@ from sidecar.approvals import outcome, switch
 from sidecar.approvals import store as approvals
 from sidecar.contract import Json, Problem, Step, StepResult
 from sidecar.credentials import store as leases
-from sidecar.credentials.together import pool
+from sidecar.credentials.together import looking
 from sidecar.execution import Effect, Live, Unfit, calls_for, effect_of, look
 from sidecar.execution import store as steps
 from sidecar.execution.pointer import value_at
@@ -150,7 +150,7 @@ def _seen(step: Step, judged: Labels | None, *, desk: Desk) -> tuple[Live, str]:
     """The object, and how the places of the step are labelled otherwise than they were: looked at together. Raises
     ClusterUnavailable."""
     names = places_of([step.action])
-    labels = [pool.submit(labels_of, name, desk.cluster) for name in names]
+    labels = [looking.submit(labels_of, name, desk.cluster) for name in names]
     try:
         live = look(step.action, desk.cluster, desk.silencer)
     finally:

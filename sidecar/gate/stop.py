@@ -1,6 +1,6 @@
 """The kill switch: nothing waits, nothing is approved, no lease lives. It holds until two people lift it, restarts included."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ log = structlog.get_logger("sidecar.leases")
 LIFTERS = "operator"  # the role that may lift it; anybody known may stop
 LIFTING_PEOPLE = 2
 LIFT_WITHIN = timedelta(minutes=15)  # between the first who lifts it and the second
+PATIENCE_SECONDS = 0.25  # with whoever is at work under a lease that is to be ended
 _AT_ONCE = 16  # each waits for the API server most of the time; there are connections for twice as many
 
 
@@ -59,8 +60,25 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
             return None
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stop") as pool:  # one slow revocation keeps no other waiting
-        settlements = tuple(settled for settled in pool.map(end, open_leases) if settled is not None)
+        ends = [pool.submit(end, held) for held in open_leases]
+        late = wait(ends, timeout=PATIENCE_SECONDS).not_done
+        _cut_off([held for held, task in zip(open_leases, ends, strict=True) if task in late], desk=desk)
+        settlements = tuple(settled for task in ends if (settled := task.result()) is not None)
     return replace(state_of_stop(desk=desk), voided=tuple(waiting), settlements=settlements)
+
+
+def _cut_off(open_leases: list[leases.Entry], *, desk: Desk) -> None:
+    """Someone is at work under these and waits for the API server, perhaps for a webhook of somebody's: they are ended in
+    their turn, and have no rights until then."""
+    if not open_leases:
+        return
+
+    def cut(held: leases.Entry) -> None:
+        left = desk.issuer.cut_off(held.lease, incident=held.incident)
+        log.warning("stopped while somebody is at work under it: its rights are gone first", lease=held.lease.id, left=left)
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cut") as pool:
+        wait([pool.submit(cut, held) for held in open_leases])
 
 
 def _stopped(person: Person, reason: str, *, desk: Desk) -> tuple[list[str], list[leases.Entry]]:

@@ -24,6 +24,7 @@ from sidecar.gate.submit import submit
 from sidecar.gate.undo import undo
 from tests.fakes.sidecar_gate import FakeFacts, deployment, make_world, plan, ref, scale
 from tests.sidecar.gate.test_refusals import WEB, approve, approved, code, leased
+from tests.sidecar.process.harness import wait_for
 
 BOUND = ("serviceaccounts", "roles", "rolebindings", "clusterroles", "clusterrolebindings")
 
@@ -115,6 +116,74 @@ def test_a_step_of_many_writes_goes_no_further_once_somebody_says_no(world, who)
     assert (result.status, result.reason) == ("refused", "lease-over")
     assert world.cluster.names("pods") == ["p2", "p3"]
     assert left(world) == []
+
+
+def test_a_stop_takes_the_rights_of_a_step_that_the_api_server_lets_hang(world):
+    """A webhook of somebody's may take half a minute for one write: its lease has no rights meanwhile."""
+    granted = leased(world, scale(5))
+    hangs, ended = threading.Event(), threading.Event()
+
+    def slow(call, identity):
+        if call.method == "PATCH" and not hangs.is_set():
+            hangs.set()
+            assert ended.wait(60)
+
+    world.cluster.before = slow
+    step = threading.Thread(target=perform, args=(granted.id, "step-1"), kwargs={"desk": world.desk})
+    step.start()
+    assert hangs.wait(60)
+    stopping = threading.Thread(target=stop, args=(world.people.known["ada"],), kwargs={"desk": world.desk})
+    stopping.start()
+    try:
+        wait_for(lambda: not world.cluster.names("rolebindings"), what="the rights are gone")
+        assert stopping.is_alive()
+        assert world.cluster.names("serviceaccounts")  # its end waits for its turn
+    finally:
+        ended.set()
+        step.join(60)
+        stopping.join(60)
+    assert left(world) == []
+    assert next(record for record in reversed(world.desk.ledger.documents()) if record["kind"] == "lease-settled")
+
+
+def test_looks_that_hang_keep_no_rights_alive(world):
+    """One drain looks at the labels of as many namespaces as its pods lie in."""
+    granted = leased(world, scale(5))
+    places = [f"place-{number}" for number in range(24)]
+    world.cluster.put("nodes", {"kind": "Node", "metadata": {"name": "n1", "uid": "uid-n1"}, "spec": {}})
+    for place in places:
+        world.cluster.put("pods", {"kind": "Pod", "metadata": {"name": "p", "namespace": place}, "spec": {"nodeName": "n1"}})
+    pods = [ref("Pod", "p", namespace=place, api_version="v1") for place in places]
+    drain = {"kind": "drain_node", "target": ref("Node", "n1", namespace="", api_version="v1"), "pods": pods}
+    second = submit(plan(drain, attempt=2), desk=world.desk).plan
+    approve(world, second)
+    other = lease(second, desk=world.desk)
+    ended, looks = threading.Event(), []
+
+    def slow(call, identity):
+        if call.method == "GET" and "/namespaces/place-" in call.path and call.path.count("/") == 4:
+            looks.append(call.path)
+            assert ended.wait(60)
+
+    world.cluster.before = slow
+    step = threading.Thread(target=perform, args=(other.id, "step-1"), kwargs={"desk": world.desk})
+    step.start()
+    try:
+        wait_for(lambda: len(looks) >= 16, what="every thread for looks has one")
+        stopping = threading.Thread(target=stop, args=(world.people.known["ada"],), kwargs={"desk": world.desk})
+        stopping.start()
+        wait_for(lambda: not world.cluster.names("rolebindings"), what="the rights are gone, of which the drain has many")
+        assert not world.cluster.names("clusterrolebindings")
+        wait_for(lambda: granted.id in settled(world), what="the lease that nobody works under is settled")
+    finally:
+        ended.set()
+        step.join(60)
+        stopping.join(60)
+    assert left(world) == []
+
+
+def settled(world) -> list[str]:
+    return [record["lease"] for record in world.desk.ledger.documents() if record["kind"] == "lease-settled"]
 
 
 def test_a_step_of_many_writes_ends_with_its_lease(world):
