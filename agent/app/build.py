@@ -21,7 +21,7 @@ from agent.app.crew import Crew
 from agent.app.deliveries import delivering
 from agent.app.health import NO_TELEMETRY, add_health
 from agent.app.identity import add_identity
-from agent.app.lookout import lookout
+from agent.app.lookout import Lookout
 from agent.app.meters import Meters
 from agent.app.refusals import add_refusals
 from agent.app.retention import keep_no_longer
@@ -67,10 +67,8 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
             workers = Crew(apart, shop, meters) if apart is not None else Workers(shop, meters)
             app.state.shop, app.state.workers, app.state.callers = shop, workers, Callers.of(shop.settings)
             identity = add_identity(app, shop.settings)
-            conversations = app.state.conversations = Conversations(
-                shop, at_once=shop.settings.chat_workers, work=workers.work, stop=workers.stop
-            )
-            sights = app.state.lookout = lookout(shop)
+            conversations = app.state.conversations = Conversations(shop, at_once=shop.settings.chat_workers, where=workers)
+            sights = app.state.lookout = Lookout(workers.scan)
             task = asyncio.create_task(workers.run())
             quiet = asyncio.create_task(conversations.silencings.run())
             pruning = asyncio.create_task(keep_no_longer(shop.database, shop.settings))

@@ -7,6 +7,7 @@ is something to look for, and what is to be counted.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -16,9 +17,13 @@ import orjson
 
 from agent import errors
 from agent.app.apart import Apart
+from agent.app.labour import MOST_BYTES
 from agent.app.meters import Meters
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
+from agent.chat.looking import Seen, Wanted
+from agent.domain.document import from_document, to_document
+from agent.domain.scan import Scan
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.tracing import Kind, Noted
@@ -47,6 +52,8 @@ class Crew:
         self.state: State = "starting"
         self._there = asyncio.Event()  # whether it takes work, or nobody ever will
         self._awaited: dict[str, asyncio.Future[bool]] = {}  # runs that it was asked to do, until it says what came of them
+        self._seeing: dict[int, asyncio.Future[Json]] = {}  # what it was asked to look at, until it says what it saw
+        self._glances = itertools.count()
 
     def wake(self) -> None:
         self._say(b"wake")
@@ -80,9 +87,34 @@ class Crew:
         self._say(f"stop {run}".encode())
         self._here.stop(run)
 
+    async def look(self, wanted: Wanted) -> Seen:
+        """Raises LestradeError, as `scan` does, also where the process died meanwhile: what it died of is not done here."""
+        await self._there.wait()
+        if self.state == "gone":
+            return await self._here.look(wanted)
+        return from_document(Seen, await self._see(to_document(wanted)))
+
+    async def scan(self) -> Scan:
+        await self._there.wait()
+        if self.state == "gone":
+            return await self._here.scan()
+        return from_document(Scan, await self._see(None))
+
+    async def _see(self, wanted: Json) -> Json:
+        number = next(self._glances)
+        seen: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._seeing[number] = seen
+        self._say(b"see %d %s" % (number, orjson.dumps(wanted)))
+        try:
+            return await seen
+        finally:
+            del self._seeing[number]
+            if seen.cancelled():
+                self._say(b"leave %d" % number)
+
     async def run(self) -> None:
         """Until cancelled."""
-        reader, self._writer = await asyncio.open_connection(sock=self._apart.channel)
+        reader, self._writer = await asyncio.open_connection(sock=self._apart.channel, limit=MOST_BYTES)
         watching = asyncio.create_task(self._watch())
         try:
             while line := await _line(reader):
@@ -137,6 +169,8 @@ class Crew:
                 self._meters.worked(outcome, seconds)
             case {"did": str(run), "worked": bool(worked), "kind": str(kind), "error": str(words)}:
                 self._did(run, worked, _failure(kind, words) if kind else None)
+            case {"saw": int(number), "what": what, "kind": str(kind), "error": str(words)}:
+                self._saw(number, what, _failure(kind, words) if kind else None)
             case {"died": str(how), "again_in": float(pause)}:
                 await self._died(how, pause)
 
@@ -163,7 +197,18 @@ class Crew:
         else:
             ended.set_result(worked)
 
+    def _saw(self, number: int, what: Json, failure: LestradeError | None) -> None:
+        seen = self._seeing.get(number)
+        if seen is None or seen.done():
+            return
+        if failure is not None:
+            seen.set_exception(failure)
+        else:
+            seen.set_result(what)
+
     def _none_awaited(self) -> None:
+        for number in list(self._seeing):
+            self._saw(number, None, LestradeError("the process that reads the cluster ended meanwhile; ask again in a moment"))
         for run in list(self._awaited):
             self._did(run, False, None)
 
@@ -198,7 +243,7 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
     """b"" when nobody is there any more."""
     try:
         return await reader.readline()
-    except ValueError:  # longer than asyncio's 64 KiB: what was told is nothing, and who told it still works
+    except ValueError:  # longer than MOST_BYTES: what was told is nothing, and who told it still works
         return b"\n"
     except ConnectionError:  # gone with words of ours that it had not read
         return b""

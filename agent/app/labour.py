@@ -1,9 +1,10 @@
 """What is done in the process beside the service: work on runs, and tell the service what happens there. Takes no request.
 
-It is told, a word a line: `wake`, `do RUN` and `stop RUN` for a run that somebody waits for, `end`.
+It is told, a word a line: `wake`, `do RUN` and `stop RUN` for a run that somebody waits for, `see NUMBER WANTED` (JSON; null: the
+whole cluster) and `leave NUMBER` for what is read without one, `end`.
 It tells, a line of JSON each: `hello` (that it is there; it waits for `go` before it opens anything), `owner` (by what name it
 claims runs), `told` (events were appended), `noted` (what agent.ports.tracing says of a run), `at_work`, `worked`, `did` (what
-came of a `do`); and `alive`, every few seconds.
+came of a `do`), `saw`; and `alive`, every few seconds.
 """
 
 import asyncio
@@ -17,14 +18,17 @@ from functools import partial
 
 import orjson
 
+from agent.app.glances import Glances
 from agent.app.workers import Workers
 from agent.bootstrap import Workshop
-from agent.domain.document import acquaint
+from agent.chat.looking import Seen, Wanted
+from agent.domain.document import acquaint, from_document, to_document
 from agent.domain.evidence import Evidence
 from agent.domain.finding import Diagnosis, RankedCause
 from agent.domain.incident import Incident
 from agent.domain.outcome import Round
 from agent.domain.report import Report
+from agent.domain.scan import Scan
 from agent.errors import LestradeError
 from agent.ports.tracing import Noted, listening
 from agent.telemetry import heard
@@ -32,6 +36,7 @@ from sidecar.contract import Json
 
 logger = logging.getLogger(__name__)
 BEAT_SECONDS = 5.0
+MOST_BYTES = 8_388_608  # of a line to the service
 MOST_WORDS = 4_000  # characters of an error
 NICER = 5  # an alert is taken in before a run goes on where both want the same core; but a run may be writing, and is waited for
 
@@ -102,6 +107,48 @@ class Hands:
         self._told.tell(did=run, worked=worked, kind=kind, error=words)
 
 
+class Watch:
+    """What the service has read without a run, each told of when it ends, unless nobody wants it any more."""
+
+    def __init__(self, glances: Glances, told: Told) -> None:
+        self._glances = glances
+        self._told = told
+        self._busy: dict[str, asyncio.Task[Json]] = {}
+
+    def begin(self, number: str, wanted: str) -> None:
+        task = self._busy[number] = asyncio.create_task(self._seen(wanted))
+        task.add_done_callback(partial(self._ended, number))
+
+    def leave(self, number: str) -> None:
+        if task := self._busy.get(number):
+            task.cancel()
+
+    async def close(self) -> None:
+        tasks = list(self._busy.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _seen(self, wanted: str) -> Json:
+        asked = orjson.loads(wanted)
+        seen = await (self._glances.scan() if asked is None else self._glances.look(from_document(Wanted, asked)))
+        document = await asyncio.to_thread(to_document, seen)
+        if len(orjson.dumps(document)) > MOST_BYTES // 2:
+            raise LestradeError("more was found than can be shown: ask about one namespace")
+        return document
+
+    def _ended(self, number: str, task: "asyncio.Task[Json]") -> None:
+        del self._busy[number]
+        if task.cancelled():
+            return
+        failure = task.exception()
+        if failure is not None and not isinstance(failure, LestradeError):
+            logger.error("reading the cluster broke", exc_info=failure)
+            failure = LestradeError(f"this should not happen ({type(failure).__name__}); see the log of the agent")
+        kind, words = (type(failure).__name__, _sendable(str(failure))) if failure is not None else ("", "")
+        self._told.tell(saw=int(number), what=None if failure is not None else task.result(), kind=kind, error=words)
+
+
 def _sendable(words: str) -> str:
     """A line that is too long is not heard, and whoever waits for it waits for ever; nor is one that is no UTF-8 written."""
     return words[:MOST_WORDS].encode(errors="replace").decode()
@@ -135,15 +182,16 @@ async def _beat(told: Told) -> None:
 
 async def _work(open_shop: Callable[[], AbstractAsyncContextManager[Workshop]], told: Told, reader: asyncio.StreamReader) -> None:
     async with open_shop() as shop:
-        await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report)
+        await asyncio.to_thread(acquaint, Incident, Diagnosis, RankedCause, Evidence, Round, Report, Wanted, Seen, Scan)
         told.tell(owner=shop.owner)
         shop.events.heard_by(told.appended)
         with listening(told.noted), listening(heard):
             workers = Workers(shop, told)
-            hands = Hands(shop, workers, told)
+            hands, watch = Hands(shop, workers, told), Watch(workers, told)
             try:
-                await _until_told(workers, hands, reader)
+                await _until_told(workers, hands, watch, reader)
             finally:
+                await watch.close()
                 await hands.close()
 
 
@@ -156,9 +204,9 @@ async def _is_let_go(reader: asyncio.StreamReader) -> bool:
     return False
 
 
-async def _until_told(workers: Workers, hands: Hands, reader: asyncio.StreamReader) -> None:
+async def _until_told(workers: Workers, hands: Hands, watch: Watch, reader: asyncio.StreamReader) -> None:
     """Raises what the workers end with by themselves."""
-    working, hearing = asyncio.create_task(workers.run()), asyncio.create_task(_hear(workers, hands, reader))
+    working, hearing = asyncio.create_task(workers.run()), asyncio.create_task(_hear(workers, hands, watch, reader))
     try:
         await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -171,16 +219,20 @@ async def _until_told(workers: Workers, hands: Hands, reader: asyncio.StreamRead
         working.result()
 
 
-async def _hear(workers: Workers, hands: Hands, reader: asyncio.StreamReader) -> None:
+async def _hear(workers: Workers, hands: Hands, watch: Watch, reader: asyncio.StreamReader) -> None:
     """Until we are told to end, or nobody is there who would."""
     with contextlib.suppress(ConnectionError):
         async for line in reader:
-            match line.decode(errors="replace").split():
+            match line.decode(errors="replace").strip().split(" ", 2):
                 case ["end"]:
                     return
                 case ["do", run]:
                     hands.begin(run)
                 case ["stop", run]:
                     hands.stop(run)
+                case ["see", number, wanted]:
+                    watch.begin(number, wanted)
+                case ["leave", number]:
+                    watch.leave(number)
                 case _:
                     workers.wake()

@@ -10,10 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from agent.bootstrap import Workshop
 from agent.domain.scan import Scan
 from agent.errors import LestradeError
-from agent.scanning import Scanner
 
 logger = logging.getLogger(__name__)
 KEPT = 20.0  # seconds that a look is shown without another
@@ -67,7 +65,3 @@ class Lookout:
             self._scan, self._trouble = None, f"this should not happen ({type(exc).__name__}); see the log of the agent"
         finally:
             self._at, self._task = self._elapsed(), None
-
-
-def lookout(shop: Workshop) -> Lookout:
-    return Lookout(Scanner(shop.settings, reader=shop.reader, metrics=shop.means.metrics).scan)

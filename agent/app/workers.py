@@ -7,7 +7,10 @@ import time
 from functools import partial
 from typing import Protocol
 
+from agent.app.glances import GlancesHere
 from agent.bootstrap import Workshop
+from agent.chat.looking import Seen, Wanted
+from agent.domain.scan import Scan
 from agent.errors import LestradeError, StoreUnavailable
 from agent.ports import RunRow
 from agent.ports.jobs import Jobs
@@ -40,6 +43,7 @@ class Workers:
 
     def __init__(self, shop: Workshop, tally: Tally) -> None:
         self._shop = shop
+        self._glances = GlancesHere(shop)
         self._tally = tally
         self._at_work = 0
         self._wake = asyncio.Event()
@@ -64,6 +68,12 @@ class Workers:
     def stop(self, run: str) -> None:
         """Whoever began it: what somebody waits for may have been taken up from the queue."""
         self._shop.stop(run)
+
+    async def look(self, wanted: Wanted) -> Seen:
+        return await self._glances.look(wanted)
+
+    async def scan(self) -> Scan:
+        return await self._glances.scan()
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -3,34 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from agent.bootstrap import Workshop
 from agent.chat import wording
-from agent.chat.belongings import belonging, is_known
+from agent.chat.belongings import Belonging, is_known
 from agent.chat.elliptic import name_of
 from agent.chat.exchange import Exchange, Found, Stepped
 from agent.chat.following import thread_after
+from agent.chat.looking import Look, Wanted
 from agent.chat.meaning import Ask, AskOfRelated, Hush, Meaning, Read, Recheck, Repair, Show, Talk
 from agent.chat.silencing import Silencings
-from agent.chat.streams import events_of, logs_of
 from agent.chat.talk import SAID, waiting_for
 from agent.chat.working import Works, repair_under_way, waits_for_people
-from agent.domain.incident import Incident
 from agent.domain.report import Report
 from agent.domain.session import Reply, Thread
 from agent.errors import LestradeError
 from agent.ports import RunRow
-from agent.reasoning.focus import focus_on
-from agent.reasoning.spaces import namespaces_named
 from agent.rendering.markdown import text
 from agent.rendering.silences import silence_lines
-from agent.stages.gather import Limits, gather
 from agent.stages.silence import Wish
-from agent.topology import Topology, build
-from agent.topology.fields import name_of as name_in
 
-LINES_HEARD = 100  # of each log, where what it calls is looked for
 MOST_EVIDENCE = 12  # pieces told while a run goes on; all of them are in the report
 
 
@@ -45,10 +37,11 @@ class Outcome:
 class Answering:
     """`keep` is told the run and the question of a turn as soon as they are known, so that a crash loses neither."""
 
-    def __init__(self, shop: Workshop, works: Works, keep: Callable[[Exchange, str], Awaitable[None]]) -> None:
+    def __init__(self, shop: Workshop, works: Works, keep: Callable[[Exchange, str], Awaitable[None]], look: Look) -> None:
         self._shop = shop
         self._works = works
         self._keep = keep
+        self._look = look
         self.silencings = Silencings(shop)
 
     async def answer(self, meant: Meaning, thread: Thread, exchange: Exchange, *, asked_by: str) -> Outcome:
@@ -226,35 +219,34 @@ class Answering:
 
     async def _read(self, meant: Read, thread: Thread, exchange: Exchange) -> Outcome:
         exchange.tell(Stepped(stage="read", text=f"reading {meant.what}"))
-        known = [meant.subject.namespace] if meant.subject is not None and meant.subject.namespace else []
-        topology = await self._topology(known, meant.question)
-        subject = meant.subject
-        if subject is None:
-            focus = await asyncio.to_thread(focus_on, self._incident(meant.question), topology)
-            if focus.rivals:
-                options = tuple(f"show me the {meant.what} of {name_of(ref)}" for ref in focus.rivals)
-                listed = "\n".join(f"{number}. {text(one)}" for number, one in enumerate(options, start=1))
-                return _said(Reply(text=f"Which one is meant?\n\n{listed}", outcome="unclear", choices=options), thread)
-            subject = next(iter((*focus.objects, *focus.elsewhere)), None)
+        seen = await self._look(
+            Wanted(
+                what=meant.what,
+                question=meant.question,
+                subject=meant.subject,
+                namespace=meant.subject.namespace if meant.subject is not None else "",
+                previous=meant.previous,
+            )
+        )
+        if seen.rivals:
+            options = tuple(f"show me the {meant.what} of {name_of(ref)}" for ref in seen.rivals)
+            listed = "\n".join(f"{number}. {text(one)}" for number, one in enumerate(options, start=1))
+            return _said(Reply(text=f"Which one is meant?\n\n{listed}", outcome="unclear", choices=options), thread)
+        subject = seen.subject
         if subject is None:
             return _said(
                 Reply(text="There is nothing of that name whose logs or events could be read.", outcome="absent"), thread
             )
-        found = (
-            await logs_of(subject, topology, reader=self._shop.reader, previous=meant.previous)
-            if meant.what == "logs"
-            else events_of(subject, topology)
-        )
         after = replace(thread, subject=subject, namespace=subject.namespace or thread.namespace)
-        return _said(Reply(text=wording.excerpts(found), outcome="shown", run=thread.run), after)
+        return _said(Reply(text=wording.excerpts(seen.excerpts), outcome="shown", run=thread.run), after)
 
     async def _ask_of_related(self, meant: AskOfRelated, thread: Thread, exchange: Exchange, asked_by: str) -> Outcome:
         subject = thread.subject
         if subject is None:
             return await self._ask(exchange.turn.said, thread, exchange, asked_by)
         exchange.tell(Stepped(stage="understand", text=f"looking for the {meant.word} of {subject}"))
-        topology = await self._topology([subject.namespace] if subject.namespace else [], "", listening=True)
-        found = await asyncio.to_thread(belonging, meant.word, subject, topology)
+        seen = await self._look(Wanted(what="belongings", subject=subject, namespace=subject.namespace, word=meant.word))
+        found = seen.found or Belonging()
         if not found.refs and not is_known(meant.word):  # an ordinary word: it is about the subject itself
             question = meant.question.format(f"the {meant.word} of {name_of(subject)}")
             return await self._ask(question, thread, exchange, asked_by)
@@ -264,23 +256,6 @@ class Answering:
         said = wording.belongings(meant.word, subject, found)
         outcome = "unclear" if options else "absent"
         return _said(Reply(text=said, outcome=outcome, run=thread.run, choices=options), replace(thread, choices=options))
-
-    async def _topology(self, spaces: list[str], question: str, *, listening: bool = False) -> Topology:
-        """Of these namespaces, of those that the question names, or of all; `listening`: with logs, which name what is called.
-        Raises ClusterUnreachable."""
-        reader = self._shop.reader
-        if not spaces:
-            known = tuple(name_in(one) for one in (await reader.namespaces()).objects)
-            spaces = list(namespaces_named(self._incident(question), known) or known)
-        if listening:
-            seen = (await gather(spaces, reader=reader, metrics=None, limits=Limits(log_tail=LINES_HEARD))).observed
-        else:
-            seen = await reader.overview(spaces)
-        unseen = {gap.what.split()[0]: gap.why for gap in seen.gaps}
-        return await asyncio.to_thread(build, seen.now, seen.objects, seen.logs, (), unseen)
-
-    def _incident(self, question: str) -> Incident:
-        return Incident(id="", cluster=self._shop.reader.name, opened_at=datetime.now(UTC), question=question)
 
 
 def _said(reply: Reply, thread: Thread) -> Outcome:

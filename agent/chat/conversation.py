@@ -20,7 +20,7 @@ from agent.chat.exchange import Answered, Exchange, Failed, Opened
 from agent.chat.following import thread_after
 from agent.chat.references import meaning_of
 from agent.chat.silencing import Silencings
-from agent.chat.working import Stop, Work, Works
+from agent.chat.working import Here, Workplace, Works
 from agent.domain.session import Marked, Reply, Session, Thread, Turn, TurnState
 from agent.errors import Busy, InputError, LestradeError, NotThere, StoreUnavailable
 from agent.signals.masking import safe
@@ -33,13 +33,13 @@ logger = logging.getLogger(__name__)
 
 
 class Conversations:
-    """All of one process. `at_once`: questions worked on at the same time; `work` and `stop`: where, if not in this
-    process."""
+    """All of one process. `at_once`: questions worked on at the same time; `where`, if not in this process."""
 
-    def __init__(self, shop: Workshop, *, at_once: int = 4, work: Work | None = None, stop: Stop | None = None) -> None:
+    def __init__(self, shop: Workshop, *, at_once: int = 4, where: Workplace | None = None) -> None:
         self._shop = shop
-        self._works = Works(shop, at_once=at_once, work=work, stop=stop)
-        self._answering = Answering(shop, self._works, self._keep)
+        where = where or Here(shop)
+        self._works = Works(shop, at_once=at_once, where=where)
+        self._answering = Answering(shop, self._works, self._keep, where.look)
         self._live: dict[str, Exchange] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 

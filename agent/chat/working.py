@@ -2,31 +2,60 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Literal
+from collections.abc import AsyncIterator
+from typing import Literal, Protocol
 
 from agent.bootstrap import Workshop
+from agent.chat.looking import Seen, Wanted, look
 from agent.errors import Busy, LestradeError
 from agent.ports import RunEvent, RunRow
 
 AGAIN_SECONDS = 1.0
 Ended = Literal["the work", "the events"]
-Work = Callable[[RunRow], Awaitable[bool]]
-Stop = Callable[[str], None]
 MOST_REPAIRS = 16  # that wait for people at the same time, in one process
 
 logger = logging.getLogger(__name__)
 
 
-class Works:
-    """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart. `work` does one run to
-    its end, or says that another has it, and `stop` ends the work on one, whoever began it; in this process, unless it is told
-    how."""
+class Workplace(Protocol):
+    """Where what conversations ask for is computed."""
 
-    def __init__(self, shop: Workshop, *, at_once: int, work: Work | None = None, stop: Stop | None = None) -> None:
+    async def work(self, row: RunRow) -> bool:
+        """One run to its end; False when another has it."""
+        ...
+
+    def stop(self, run: str) -> None:
+        """The work on it ends, whoever began it."""
+        ...
+
+    async def look(self, wanted: Wanted) -> Seen:
+        """What is read without a run. Raises LestradeError."""
+        ...
+
+
+class Here:
+    """In this process."""
+
+    def __init__(self, shop: Workshop) -> None:
         self._shop = shop
-        self._stop = stop or shop.stop
-        self._work_on = work or (lambda row: shop.work(row))
+
+    async def work(self, row: RunRow) -> bool:
+        return await self._shop.work(row)
+
+    def stop(self, run: str) -> None:
+        self._shop.stop(run)
+
+    async def look(self, wanted: Wanted) -> Seen:
+        return await look(self._shop, wanted)
+
+
+class Works:
+    """`at_once`: questions worked on at the same time; repairs wait for people, and so are counted apart. `where`: in this
+    process, unless it is told where."""
+
+    def __init__(self, shop: Workshop, *, at_once: int, where: Workplace | None = None) -> None:
+        self._shop = shop
+        self._where = where or Here(shop)
         self._places = asyncio.Semaphore(at_once)
         self._running: dict[str, asyncio.Task[bool]] = {}
         self._repairs: set[str] = set()
@@ -83,7 +112,7 @@ class Works:
     async def stop(self, run: str) -> None:
         """The work on a run ends where it is, also where others took it up while it waited for a place here; the run is left as
         it is."""
-        self._stop(run)
+        self._where.stop(run)
         task = self._running.get(run)
         if task is not None:
             task.cancel()
@@ -105,7 +134,7 @@ class Works:
     async def _until_done(self, row: RunRow) -> bool:
         """Another process may have the run, or all places of the cluster may be taken: somebody waits for it here, so it is
         tried for again. False when another has finished it."""
-        while not await self._work_on(row):
+        while not await self._where.work(row):
             now = await self._shop.store.row(row.id)
             if now is None or now.state == "finished":
                 return False

@@ -15,9 +15,13 @@ import pytest
 
 from agent.app.apart import Apart
 from agent.app.crew import Crew
-from agent.app.labour import Hands, Told
+from agent.app.labour import MOST_BYTES, Hands, Told, Watch
 from agent.app.meters import Meters
 from agent.app.workers import Workers
+from agent.chat.looking import Seen, Wanted
+from agent.chat.streams import Excerpt
+from agent.domain.document import to_document
+from agent.domain.objects import Ref
 from agent.errors import ClusterUnreachable, LestradeError
 from agent.settings import Settings
 from agent.store import Database, SqlEventLog
@@ -206,6 +210,76 @@ async def test_hands_do_what_they_are_told_stop_it_and_say_what_came_of_it(tmp_p
     }
 
 
+SEEN = Seen(subject=Ref("Pod", "shop", "web"), excerpts=(Excerpt(title="log of shop/web", lines=("née " * 30_000,)),))
+
+
+class Glancing:
+    """Sees what it is given, or what goes wrong."""
+
+    def __init__(self, *seen) -> None:
+        self.seen = list(seen)
+        self.wanted = []
+
+    async def look(self, wanted):
+        self.wanted.append(wanted)
+        seen = self.seen.pop(0)
+        if isinstance(seen, Exception):
+            raise seen
+        if seen == "nothing yet":
+            await asyncio.Event().wait()
+        return seen
+
+
+async def test_what_is_read_without_a_run_is_read_by_the_other_process_and_what_goes_wrong_there_is_what_it_was(tmp_path):
+    wanted = Wanted(what="logs", question="show me the logs of web")
+    async with crew_of(tmp_path) as (crew, _, reader, writer):
+        tell(writer, owner="somebody")
+        for failure, told in ((None, to_document(SEEN)), (ClusterUnreachable("nothing answers"), None)):
+            looking = asyncio.create_task(crew.look(wanted))
+            word, number, asked = (await reader.readline()).decode().split(" ", 2)
+            assert (word, json.loads(asked)["question"]) == ("see", wanted.question)
+            tell(writer, saw=int(number), what=told, kind=type(failure).__name__ if failure else "", error=str(failure))
+            if failure is None:
+                assert await looking == SEEN
+            else:
+                with pytest.raises(ClusterUnreachable, match="nothing answers"):
+                    await looking
+
+        dying = asyncio.create_task(crew.scan())
+        assert (await reader.readline()).endswith(b" null\n")
+        tell(writer, died="by signal 9", again_in=30.0)
+        with pytest.raises(LestradeError, match="ended meanwhile"):
+            await dying
+
+        tell(writer, owner="another")
+        left = asyncio.create_task(crew.scan())
+        number = (await reader.readline()).split()[1]
+        left.cancel()
+        assert await reader.readline() == b"leave %s\n" % number
+
+
+async def test_whoever_reads_for_the_service_says_what_it_saw_and_leaves_what_nobody_wants():
+    written, wanted = Written(), Wanted(what="logs", question="show me the logs of web")
+    glances = Glancing(SEEN, ClusterUnreachable("nothing answers"), ValueError("secret"), "nothing yet")
+    watch = Watch(glances, Told(written))
+    for number in range(4):
+        watch.begin(str(number), json.dumps(to_document(wanted)))
+
+    async def said() -> bool:
+        return len(written.lines) == 3
+
+    await until(said)
+    watch.leave("3")
+    await watch.close()
+
+    assert glances.wanted == [wanted] * 4
+    told = {line["saw"]: line for line in written.told}
+    assert told[0]["what"] == to_document(SEEN)
+    assert (told[1]["kind"], told[1]["error"]) == ("ClusterUnreachable", "nothing answers")
+    assert "secret" not in told[2]["error"]
+    assert sorted(told) == [0, 1, 2]
+
+
 async def test_a_run_that_is_called_off_before_its_first_step_is_told_of_and_may_be_asked_for_again(tmp_path):
     written = Written()
     async with fake_shop(tmp_path, Script()) as shop:
@@ -289,7 +363,7 @@ async def test_where_nobody_begins_it_again_runs_are_worked_on_in_the_service(tm
 
 async def test_a_line_that_is_too_long_is_nothing_and_the_next_is_heard(tmp_path):
     async with crew_of(tmp_path) as (crew, _, _, writer):
-        tell(writer, noted="stage", name="x" * 200_000, attributes={}, failed="", seconds=0.5)
+        tell(writer, noted="stage", name="x" * (MOST_BYTES + 1), attributes={}, failed="", seconds=0.5)
         tell(writer, owner="somebody")
 
         async def heard() -> bool:

@@ -291,7 +291,7 @@ async def test_what_may_act_cannot_be_stopped_while_its_run_is_being_opened():
         opening.set()
         await never.wait()
 
-    answering = Answering(SimpleNamespace(governed=True, take=take), None, None)
+    answering = Answering(SimpleNamespace(governed=True, take=take), None, None, None)
     exchange = Exchange("chat-1", Turn(number=1, at=datetime.now(UTC), said="fix checkout", state="open"))
     work = asyncio.create_task(answering.answer(Repair(question="fix checkout"), Thread(), exchange, asked_by="ada"))
     await opening.wait()

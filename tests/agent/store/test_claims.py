@@ -97,7 +97,7 @@ async def test_a_question_that_waits_for_its_place_and_is_worked_on_from_the_que
 
     workshop, _ = shop(for_long)
     workers = Workers(workshop, Meters())
-    conversations = Conversations(workshop, at_once=0, work=workers.work, stop=workers.stop)
+    conversations = Conversations(workshop, at_once=0, where=workers)
     exchange = await conversations.begin("is it well?", asked_by="ada")
     async with asyncio.timeout(30):
         while not exchange.run:  # noqa: ASYNC110
