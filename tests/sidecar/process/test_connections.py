@@ -12,6 +12,9 @@ import uvicorn
 
 from sidecar import connections
 from sidecar.connections import Impatient
+from tests.sidecar.process.harness import wait_for
+
+GONE: list[str] = []
 
 
 async def app(scope, receive, send):
@@ -23,6 +26,14 @@ async def app(scope, receive, send):
         more = message.get("more_body", False)
     if scope["path"] == "/slow":
         await asyncio.sleep(1.2)
+    if scope["path"] == "/endless":
+        gone = asyncio.ensure_future(receive())  # the body was read to its end: what comes now is that the client has gone
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+            await asyncio.sleep(0)
+        GONE.append(gone.result()["type"])
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -83,6 +94,12 @@ def test_an_answer_that_takes_its_time_is_waited_for(port):
 def test_a_body_in_many_pieces_is_taken_while_it_comes_in_time(port):
     pieces = (b"x" * 1000 for _ in range(50))
     assert httpx.post(f"http://127.0.0.1:{port}/", content=pieces).text == "ok"
+
+
+def test_an_answer_that_nobody_takes_is_given_up(port):
+    GONE.clear()
+    with said(port, b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n"):
+        wait_for(lambda: GONE == ["http.disconnect"], seconds=30, what="the one who answers knows it")
 
 
 def test_more_connections_than_there_is_room_for_are_closed_at_once_and_soon_there_is_room(port):
