@@ -77,7 +77,7 @@ class Gateway:
             stream.close()
             self.streams.leave(place)
             return pieces
-        handed = self._handed(pieces, place)
+        handed = self._handed(pieces, place, rules if permitted.streamed else None)
 
         def close() -> None:
             handed.close()
@@ -93,11 +93,12 @@ class Gateway:
             close=close,
         )
 
-    def _handed(self, pieces: Iterator[bytes], place: Place) -> Generator[bytes, None, None]:
-        """Counted, and ended when the place is."""
+    def _handed(self, pieces: Iterator[bytes], place: Place, rules: ReadingRules | None) -> Generator[bytes, None, None]:
+        """Counted, and ended when the place is. `rules`: those that a stream was opened under; under others it has to be asked
+        for anew."""
         try:
             for piece in pieces:
-                if place.ended:
+                if place.ended or (rules is not None and self.rules() != rules):
                     return
                 self.runs.add_bytes(place.run, len(piece))
                 yield piece

@@ -67,6 +67,8 @@ def permit(path: str, query: list[tuple[str, str]], accept: str, rules: ReadingR
         return Forbidden("no parameter of the Kubernetes API has such a name")
     if not rules.everywhere and any(name == "includeObject" and value == "None" for name, value in query):
         return Forbidden("rows are shown with their namespace only, since not every namespace may be read")
+    if any(name == "insecureSkipTLSVerifyBackend" for name, _ in query):
+        return Forbidden("a log is read only where the API server knows whose it is: the node's certificate is always verified")
     form: Form = "log" if place.subresource == "log" else "objects" if place.resource else "plain"
     # One word each: of two the API server reads the first, and of the other's word it takes no notice.
     asked = [value for name, value in query if name == ("follow" if form == "log" else "watch")]

@@ -5,6 +5,8 @@ from fnmatch import fnmatchcase
 
 from sidecar.contract import Json
 
+_SAME = ("events", "events.events.k8s.io")  # one kind under two names: who hides the one hides the other
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingRules:
@@ -28,7 +30,8 @@ class ReadingRules:
         whole = f"{resource}.{group}" if group else resource
         names = (whole, f"{whole}/log") if log else (whole,)
         wanted = names[-1]
-        return (_among(wanted, self.kinds) or "*" in self.kinds) and not any(_among(name, self.hidden_kinds) for name in names)
+        hidden = (*names, *_SAME) if whole in _SAME else names
+        return (_among(wanted, self.kinds) or "*" in self.kinds) and not any(_among(name, self.hidden_kinds) for name in hidden)
 
 
 NOTHING = ReadingRules(namespaces=(), kinds=())

@@ -123,6 +123,31 @@ def test_slashes_too_many_do_not_reach_the_api_server(path):
     assert permitted.call.path == "/api/v1/pods"
 
 
+@pytest.mark.parametrize("value", ["true", "false", ""])
+def test_no_log_is_read_from_a_node_that_nobody_verified(value):
+    asked = permit("/api/v1/namespaces/shop/pods/web/log", [("insecureSkipTLSVerifyBackend", value)], "*/*")
+    assert isinstance(asked, Forbidden)
+
+
+@pytest.mark.parametrize("hidden", ["events", "events.events.k8s.io"])
+def test_who_hides_events_hides_them_under_both_their_names(hidden):
+    rules = ReadingRules(hidden_kinds=(hidden,))
+    for path in ("/api/v1/events", "/apis/events.k8s.io/v1/namespaces/shop/events"):
+        assert isinstance(permit(path, [], "*/*", rules), Forbidden)
+    assert isinstance(permit("/api/v1/pods", [], "*/*", rules), Permitted)
+
+
+def test_a_stream_that_was_opened_under_other_rules_shows_nothing_more():
+    seen = json.dumps({"type": "ADDED", "object": {"kind": "Pod", "metadata": {"name": "a", "namespace": "shop"}}}).encode()
+    rules = [ReadingRules()]
+    gateway = Gateway(cluster=OneAnswer(seen + b"\n", seen + b"\n"), rules=lambda: rules[-1])
+    reading = gateway.open("/api/v1/pods", [("watch", "true")], "*/*")
+    assert isinstance(reading, Reading)
+    assert b"ADDED" in next(reading.pieces)
+    rules.append(ReadingRules(hidden_namespaces=("shop",)))
+    assert list(reading.pieces) == []
+
+
 def test_protobuf_is_not_asked_for():
     accept = "application/vnd.kubernetes.protobuf, application/json;as=Table;v=v1;g=meta.k8s.io, application/json"
     assert permit("/api/v1/pods", [], accept).call.accept == "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
