@@ -15,6 +15,7 @@ from agent.app.apart import Apart
 from agent.app.book import add_book
 from agent.app.callers import Callers
 from agent.app.chat import add_chat
+from agent.app.closing import Closing
 from agent.app.completions import add_completions
 from agent.app.console import add_console
 from agent.app.crew import Crew
@@ -86,6 +87,7 @@ def create_app(open_shop: Callable[[], contextlib.AbstractAsyncContextManager[Wo
                 await _ended(task, quiet, pruning)
 
     app = FastAPI(title="Lestrade", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
+    app.state.closing = Closing()
     add_refusals(app)
     add_webhook(app, meters)
     add_book(app)

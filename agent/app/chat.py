@@ -1,7 +1,8 @@
 """Conversations over HTTP: what happens as server-sent events, or the answer alone as JSON.
 
 `POST /v1/chat` takes `{"message": "...", "session": "chat-...", "run": "run-..."}`; the last two may be left out. Events are
-`session`, `step`, `evidence`, and at the end `answer` or `error`. Who goes away ends their waiting, and nothing else.
+`session`, `step`, `evidence`, and at the end `answer` or `error`. Who goes away ends their waiting, and nothing else;
+nor does the end of the service, which leaves the turn to whoever looks at the session next.
 """
 
 import json
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from agent.app.body import bounded
+from agent.app.closing import Closing
 from agent.app.identity import Who
 from agent.app.refusals import problem_of
 from agent.chat.conversation import Conversations
@@ -41,7 +43,7 @@ def add_chat(app: FastAPI) -> None:
         said = await _said(request)
         exchange = await _conversations(request).begin(said.message, session=said.session, run=said.run, asked_by=who.name)
         if _wants_events(request, otherwise=True):
-            return EventSourceResponse(_events(exchange), headers=HEADERS)
+            return EventSourceResponse(_closing(request).through(_events(exchange)), headers=HEADERS)
         reply = await exchange.answer()
         return JSONResponse({"session": exchange.session, "turn": exchange.turn.number, **_document(reply)})
 
@@ -58,7 +60,7 @@ def add_chat(app: FastAPI) -> None:
             live = _conversations(request).live(session)
             if live is None:
                 raise HTTPException(409, f"nothing is being answered in session {session}")
-            return EventSourceResponse(_events(live), headers=HEADERS)
+            return EventSourceResponse(_closing(request).through(_events(live)), headers=HEADERS)
         return JSONResponse(_document(known))
 
     @app.delete("/v1/chat/{session}")
@@ -75,6 +77,11 @@ def add_chat(app: FastAPI) -> None:
 
 def _conversations(request: Request) -> Conversations:
     found: Conversations = request.app.state.conversations
+    return found
+
+
+def _closing(request: Request) -> Closing:
+    found: Closing = request.app.state.closing
     return found
 
 

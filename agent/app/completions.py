@@ -110,7 +110,7 @@ def add_completions(app: FastAPI) -> None:
         exchange = await _begun(request.app.state.conversations, asked, asked_by)
         answer = _Answer(request.app.state.conversations, asked, exchange)
         if asked.stream:
-            return EventSourceResponse(answer.chunks(), headers=HEADERS)
+            return EventSourceResponse(request.app.state.closing.through(answer.chunks()), headers=HEADERS)
         return JSONResponse(await answer.whole())
 
 

@@ -47,7 +47,7 @@ def add_runs(app: FastAPI) -> None:
 
     @app.get("/v1/runs/{run}/events", response_class=EventSourceResponse, dependencies=[known])
     async def events(request: Request, row: Row, last_event_id: Annotated[str, Header()] = "") -> AsyncIterator[ServerSentEvent]:
-        """From the beginning, or after Last-Event-ID; ends with the run."""
+        """From the beginning, or after Last-Event-ID; ends with the run, or with the service."""
         after = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10 else 0
-        async for event in request.app.state.shop.events.follow(row.id, after=after):
+        async for event in request.app.state.closing.through(request.app.state.shop.events.follow(row.id, after=after)):
             yield ServerSentEvent(id=str(event.seq), event=event.stage, data=to_document(event))

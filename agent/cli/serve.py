@@ -15,6 +15,7 @@ import uvicorn
 
 from agent.app import create_app
 from agent.app.apart import Apart, fork_apart
+from agent.app.closing import Closing
 from agent.app.labour import labour
 from agent.bootstrap import Workshop, workshop
 from agent.cli.terminal import console, run, settings_from
@@ -51,7 +52,8 @@ async def _serve(settings: Settings, listen: str, apart: Apart) -> int:
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: is_news(record) and not (failed and "Traceback" in record.getMessage())
     )
-    server = _Server(uvicorn.Config(create_app(shop, apart), log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    app = create_app(shop, apart)
+    server = Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=3), app.state.closing)
     console().print(f"lestrade listens on http://{bound.getsockname()[0]}:{bound.getsockname()[1]}", markup=False)
     try:
         await server.serve(sockets=[bound])
@@ -68,7 +70,16 @@ def is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, closing: Closing) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn waits for what is still answered before the application hears of the end."""
+        self._closing.told()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM asks for an orderly end. uvicorn would end in order and then kill itself by the same signal, so that whoever
         asked for it reads an exit code of 143, which is that of a process that did not get so far."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from agent.app import create_app
-from agent.cli.serve import bind
+from agent.cli.serve import Server, bind
 from agent.settings import Settings
 from tests.fakes.agent_shop import fake_shop
 from tests.fakes.agent_world import Script
@@ -19,7 +19,7 @@ async def served(folder: Path, script: Script | None = None, *, governed: bool =
     """The root of its addresses."""
     app = create_app(lambda: fake_shop(folder, script, settings=Settings(**settings), governed=governed))
     bound = bind("127.0.0.1:0")
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
+    server = Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1), app.state.closing)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         for _ in range(1000):

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from agent.app.closing import Closing
 from agent.app.console import listing
 from agent.app.console.alerts import add_alerts
 from agent.app.console.chat import add_chat_pages
@@ -91,10 +92,12 @@ def _add_runs(app: FastAPI) -> None:
     ) -> AsyncIterator[ServerSentEvent]:
         """What is told from `after` on, or where a broken stream left off; then that it has ended."""
         resumed = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10 else after
-        async for event in _shop(request).events.follow(row.id, after=resumed):
+        closing: Closing = request.app.state.closing
+        async for event in closing.through(_shop(request).events.follow(row.id, after=resumed)):
             told = {"at": event.at.isoformat(), "stage": event.stage, "text": event.text}
             yield ServerSentEvent(id=str(event.seq), event="told", data=told)
-        yield ServerSentEvent(event="ended", data={})
+        if not closing.is_told:
+            yield ServerSentEvent(event="ended", data={})
 
     @app.get("/connections", include_in_schema=False)
     async def connected(request: Request, session: Visit) -> Response:
