@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sidecar.errors import BundleRefused
+from sidecar.policy.form import KEYWORDS, Module, check_text, faults, named
 from sidecar.policy.tokens import Token, tokens
 
 PERMITTED = frozenset(
@@ -20,28 +21,47 @@ PERMITTED = frozenset(
         "trim_suffix", "type_name", "union", "upper", "walk",
     }
 )  # fmt: skip
-_KEYWORDS = frozenset({"if", "in", "not", "some", "every", "else", "default", "contains", "import", "as", "package", "null"})
 # First names of built-ins that are not permitted: refused as any first name, called or not.
 _RESERVED = frozenset(
     {
         "base64", "base64url", "bits", "crypto", "glob", "graph", "graphql", "hex", "http", "internal", "io", "json",
         "net", "numbers", "opa", "print", "providers", "rand", "rego", "semver", "strings", "time", "trace", "units",
-        "urlquery", "uuid", "yaml",
+        "uri", "urlquery", "uuid", "yaml",
     }
 )  # fmt: skip
 _DATA = ("data.platform", "data.remediation")
 _NAMESPACES = frozenset({"array", "object", "regex"})
+# Built-ins of one word that are not permitted: nor may anything be defined under their names, or the same call would be one
+# thing to one engine and another to the other.
+_OF_ONE_WORD = frozenset(
+    {
+        "all", "and", "any", "assign", "cast_array", "cast_boolean", "cast_null", "cast_object", "cast_set", "cast_string",
+        "div", "eq", "equal", "gt", "gte", "indexof_n", "intersection", "lt", "lte", "max", "min", "minus", "mul", "neq", "or", "plus",
+        "re_match", "rem", "set_diff", "trim_left", "trim_right",
+    }
+)  # fmt: skip
+_TAKEN = PERMITTED | _RESERVED | _NAMESPACES | _OF_ONE_WORD
 _FORMAT = re.compile(r"%(?!s|d|%)")
 
 
 def check(modules: Sequence[tuple[str, str]]) -> None:
     """Raises BundleRefused, naming file and line, for the first thing that is not permitted."""
     for path, text in modules:
-        meaningful = [token for token in tokens(path, text) if token.kind not in {"space", "comment"}]
-        local = _heads(meaningful)
-        for number, token in enumerate(meaningful):
-            for fault in _faults(token, meaningful[number + 1 : number + 3], _before(meaningful, number), local):
-                raise BundleRefused(f"{path}:{token.line}: {fault}")
+        check_text(path, text)
+        module = Module.of(tokens(path, text))
+        for token, fault in sorted((*_not_permitted(module), *faults(module)), key=lambda found: found[0].line):
+            raise BundleRefused(f"{path}:{token.line}: {fault}")
+
+
+def _not_permitted(module: Module) -> Iterator[tuple[Token, str]]:
+    own = list(named(module))
+    for token in own:
+        if token.text in _TAKEN:
+            yield token, f"{token.text} is the name of a built-in: give what is defined here another"
+    local = frozenset(token.text for token in own)
+    for number, token in enumerate(module.tokens):
+        for fault in _faults(token, module.tokens[number + 1 : number + 3], module.before(number), local):
+            yield token, fault
 
 
 def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[str]) -> Iterator[str]:
@@ -54,7 +74,7 @@ def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[
             yield f"package {token.text} is outside of package remediation"
         return
     if before == "import":
-        if not token.text.startswith(("data.platform", "data.remediation", "input.")) and token.text != "rego.v1":
+        if not (_known_data(token.text) or token.text.startswith("input.") or token.text == "rego.v1"):
             yield f"the import of {token.text} is not permitted"
         return
     if token.text == "with":
@@ -65,7 +85,7 @@ def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[
         yield f"{token.text} is not permitted: rules read data.platform and data.remediation"
     elif first in _NAMESPACES and token.text not in PERMITTED:
         yield f"{token.text} is not a permitted built-in"
-    elif follows == "(" and token.text not in _KEYWORDS:
+    elif follows == "(" and token.text not in KEYWORDS:
         if first not in local and first != "data" and token.text not in PERMITTED:
             yield f"{token.text} is not a permitted built-in"
         elif token.text == "sprintf":
@@ -76,35 +96,6 @@ def _format_faults(after: Sequence[Token]) -> Iterator[str]:
     literal = after[1] if len(after) > 1 else None
     if literal is None or literal.kind not in {"string", "raw"} or _FORMAT.search(literal.text):
         yield "sprintf takes a written text with %s and %d only: regopy prints other verbs as they stand"
-
-
-def _heads(meaningful: Sequence[Token]) -> frozenset[str]:
-    """First names that the module gives itself: imported aliases, and what stands at the beginning of a line with "("."""
-    names: set[str] = set()
-    for number, token in enumerate(meaningful):
-        before = _before(meaningful, number)
-        if before == "import":
-            names.add(token.text.rpartition(".")[2])
-        elif before == "as" or (token.kind == "path" and "." not in token.text and _defines(meaningful, number)):
-            names.add(token.text)
-    return frozenset(names) - PERMITTED
-
-
-def _defines(meaningful: Sequence[Token], number: int) -> bool:
-    """`name(...)` followed, after its closing bracket, by := = if or contains: the head of a function."""
-    if number + 1 >= len(meaningful) or meaningful[number + 1].text != "(":
-        return False
-    depth = 0
-    for place in range(number + 1, len(meaningful)):
-        text = meaningful[place].text
-        depth += (text in "([{") - (text in ")]}") if len(text) == 1 else 0
-        if depth == 0:
-            return place + 1 < len(meaningful) and meaningful[place + 1].text in {":=", "=", "if"}
-    return False
-
-
-def _before(meaningful: Sequence[Token], number: int) -> str:
-    return meaningful[number - 1].text if number else ""
 
 
 def _known_data(text: str) -> bool:

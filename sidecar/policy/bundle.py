@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from sidecar.contract import Json, MalformedMessage, canonical
 from sidecar.errors import BundleRefused, SettingsError
+from sidecar.policy import yaml_text
 from sidecar.policy.platform import Platform
 from sidecar.policy.signature import MANIFEST, SIGNATURES, Signed, SigningKey, verified
 
@@ -66,9 +66,9 @@ def load(directory: Path, overlay: Path | None = None, *, key: SigningKey | None
     modules = tuple((path, text) for path, text in sorted(texts.items()) if path.endswith(".rego"))
     if not any(path.startswith("remediation/") for path, _ in modules):
         raise BundleRefused(f"no rules in {directory}: a bundle has a file remediation/decision.rego")
-    cases = tuple((path, _yaml(path, text)) for path, text in sorted(with_cases.items()) if path.endswith("_cases.yaml"))
+    cases = tuple((path, yaml_text.read(path, text)) for path, text in sorted(with_cases.items()) if path.endswith("_cases.yaml"))
     documents = {
-        path.removeprefix("cases/").removesuffix(".yaml"): _yaml(path, text)
+        path.removeprefix("cases/").removesuffix(".yaml"): yaml_text.read(path, text)
         for path, text in texts.items()
         if path.startswith("cases/") and path.endswith(".yaml")
     }
@@ -174,17 +174,9 @@ def _text(name: str, content: bytes) -> str:
 
 
 def _mapping(path: str, text: str) -> dict[str, Json]:
-    value = _yaml(path, text)
+    value = yaml_text.read(path, text)
     if not isinstance(value, dict):
         raise BundleRefused(f"{path}: not a mapping")
-    return value
-
-
-def _yaml(path: str, text: str) -> Json:
-    try:
-        value: Json = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader that refuses a key given twice
-    except yaml.YAMLError as exc:
-        raise BundleRefused(f"{path}: not YAML: {' '.join(str(exc).split())[:200]}") from exc
     return value
 
 
@@ -196,22 +188,3 @@ def _platform(raw: dict[str, Json]) -> Platform:
         fault = max(exc.errors(include_input=False, include_url=False), key=lambda error: len(error["loc"]))
         where = ".".join(str(part) for part in fault["loc"]) or "the whole"
         raise BundleRefused(f"{DATA}: {where}: {fault['msg']}") from None
-
-
-class _Loader(yaml.CSafeLoader):
-    """Written in C, as PyYAML's wheels have it. No timestamps (they stay texts), and no key twice: the second would win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True) if key_node.tag != "tag:yaml.org,2002:merge" else None
-            if key is not None and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return dict(super().construct_mapping(node, deep))
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}

@@ -33,6 +33,8 @@ class EmbeddedEngine:
 
     def __init__(self, bundle: PolicyBundle, *, rule: str = RULE, seconds: float = SECONDS) -> None:
         """Raises BundleRefused when the modules do not compile."""
+        if misread := _misread(bundle.data):
+            raise BundleRefused(f"the bundle's data holds {misread}, which the embedded engine cannot read")
         self._revision = bundle.revision
         self._opening = _line({"modules": [list(module) for module in bundle.modules], "data": bundle.data, "query": rule})
         self._seconds = seconds

@@ -44,7 +44,8 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     try:
         for path, text in bundle["modules"]:
             interpreter.add_module(path, text)
-        interpreter.add_data_json(json.dumps(bundle["data"]))
+        # As it stands, since what is written as an escape would be held to be other characters than those of the input.
+        interpreter.add_data_json(json.dumps(bundle["data"], ensure_ascii=False))
         program = interpreter.build(f"answer := {bundle['query']}")
     except RegoError as exc:
         say(refused=_one_line(exc))
@@ -55,7 +56,8 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     say(ready=True)
     for line in questions:
         try:
-            interpreter.set_input(json.loads(line))
+            document = json.loads(line)
+            interpreter.set_input(_as_written(document) if "\\" in line else document)
             output = interpreter.query_bundle(program)
             if not output.ok():
                 say(failed="a built-in failed, or two rules disagree")
@@ -64,6 +66,18 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
             say(**({"answer": bindings["answer"]} if "answer" in bindings else {"undefined": True}))
         except (RegoError, ValueError, TypeError, AttributeError, RecursionError) as exc:
             say(failed=_one_line(exc))
+
+
+def _as_written(value: Any) -> Any:
+    """With texts as they stand in JSON. rego-cpp keeps those of modules and data so, with their escapes, and those of the input
+    without: a quote, a backslash or a line's end in both would not be the same text."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)[1:-1]
+    if isinstance(value, list):
+        return [_as_written(item) for item in value]
+    if isinstance(value, dict):
+        return {_as_written(key): _as_written(item) for key, item in value.items()}
+    return value
 
 
 def _one_line(error: object) -> str:

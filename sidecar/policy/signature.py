@@ -1,7 +1,7 @@
 """Signed bundles, in the format that `opa sign` writes and OPA documents: `.signatures.json` holds one JWT over the hashes of
 all files. Only public keys: who can verify cannot sign. The only door to jwt in this folder.
 
-Source: https://www.openpolicyagent.org/docs/management-bundles#signature-format, and bundle/hash.go of OPA 1.9 for the
+Source: https://www.openpolicyagent.org/docs/management-bundles#signature-format, and bundle/hash.go of OPA 1.22 for the
 digest of structured files (data.yaml, .manifest), which is taken over their values and not over their bytes.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sidecar.contract import Json, MalformedMessage, parse
 from sidecar.errors import BundleRefused, SettingsError
+from sidecar.policy.yaml_text import read_as_signed
 
 SIGNATURES = ".signatures.json"
 MANIFEST = ".manifest"
@@ -167,9 +167,9 @@ def _hash(name: str, content: bytes, algorithm: str) -> str:
 def _structured(name: str, content: bytes) -> Any:
     try:
         if name.endswith((".yaml", ".yml")):
-            return yaml.load(content, Loader=_Texts)  # noqa: S506  a SafeLoader without timestamps
+            return read_as_signed(name, content)
         return json.loads(content, parse_float=_Literal, parse_int=_Literal)
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise BundleRefused(f"{name} cannot be read: {type(exc).__name__}") from exc
 
 
@@ -197,16 +197,6 @@ class _Literal:
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-
-class _Texts(yaml.CSafeLoader):
-    """Dates stay texts."""
-
-
-_Texts.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def _version(manifest: bytes | None) -> int | None:

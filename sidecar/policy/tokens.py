@@ -10,8 +10,8 @@ from sidecar.errors import BundleRefused
 
 Kind = Literal["space", "comment", "string", "raw", "path", "number", "mark"]
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<comment>\#[^\n]*)
+    r"""(?P<space>(?:[ \t\n]|\r\n)+)
+      | (?P<comment>\#[^\r\n]*)
       | (?P<string>"(?:\\.|[^"\\\n])*")
       | (?P<raw>`[^`]*`)
       | (?P<path>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)
@@ -31,8 +31,8 @@ class Token:
 
 
 def tokens(path: str, text: str) -> Iterator[Token]:
-    """Every token, spaces and comments too. Raises BundleRefused for a character that Rego without surprises has not
-    (`$` begins a template string in newer versions, a lone quote an unclosed text)."""
+    """Every token, spaces and comments too. Raises BundleRefused for a character that Rego without surprises has not: `$`
+    begins a template string in newer versions, a lone quote an unclosed text, a lone carriage return ends a comment for some."""
     position, line = 0, 1
     while position < len(text):
         match = _TOKEN.match(text, position)

@@ -135,6 +135,53 @@ def test_what_lies_outside_of_the_rules_is_refused(text: str) -> None:
         builtins.check((("remediation/x.rego", text),))
 
 
+TRICKS = {
+    "a call as a rule's value": "most := max([1, 2]) if input.plan",
+    "a call on the left of a comparison": "y if { max([1, 2]) = 2 }",
+    "a call by brackets": 'y := input["parse"]("http://x")',
+    "a built-in of a newer OPA": 'y := uri.parse("http://x")',
+    "a function with the name of a built-in": "count(x) := 0",
+    "a function with the first name of built-ins": "uri(x) := 0",
+    "an import with the name of a built-in": "import data.remediation.plan as count",
+    "an import that ends as a built-in": "import input.json",
+    "data beside the rules'": "import data.remediationx.plan",
+    "input as a variable": 'y if { input := {"a": 1}; input.a == 1 }',
+    "input as an element": 'y if { some x, input in [{"a": 1}]; input.a == 1 }',
+    "input as an argument": "f(x, input) := input.a",
+    "input as an import": "import data.remediation.plan as input",
+    "a part of the data as a rule": "data.platform.fenced := {}",
+    "a body without if": "deny { true }",
+    "a set of the old kind": 'deny["x"] { true }',
+    "an else without if": "y := 1 if { false } else { true }",
+    "a comment that ends early": "# said\rdeny := set()",
+    "a text that turns round": 'y := "\u202eyx"',
+    "a space that is none": "y\u00a0:= 1",
+    "an escape that is not read": 'y := "pr\\u006fd"',
+    "more digits than are kept": "y := 9007199254740993",
+    "a fraction that is not kept": "y := 0.0000001",
+    "an exponent": "y := 1e400",
+    "the words of the next language": "import rego.v2",
+}
+
+
+@pytest.mark.parametrize("line", TRICKS.values(), ids=TRICKS.keys())
+def test_what_one_reader_takes_for_something_else_than_another_is_refused(line: str) -> None:
+    with pytest.raises(BundleRefused, match=r"^remediation/x\.rego:3: "):
+        builtins.check((("remediation/x.rego", f"package remediation.x\n\n{line}\n"),))
+
+
+@pytest.mark.parametrize("name", ["decision.rego?x.rego", "a#b.rego", "a%2fb.rego", "a b.rego", "é.rego", "-x.rego", "..rego"])
+def test_a_module_whose_name_a_server_would_take_for_another_one_is_refused(name: str) -> None:
+    """OPA would put what is in `decision.rego?x.rego` in the place of decision.rego."""
+    with pytest.raises(BundleRefused, match="a module's name"):
+        builtins.check((("remediation/decision.rego", ALLOWS_ALL), (f"remediation/{name}", ALLOWS_ALL)))
+
+
+def test_a_package_in_brackets_is_refused() -> None:
+    with pytest.raises(BundleRefused, match="words and dots"):
+        builtins.check((("remediation/x.rego", 'package remediation["guards"].x\n'),))
+
+
 def test_functions_of_ones_own_and_words_in_texts_are_permitted() -> None:
     text = """package remediation.guards.mine
 
@@ -149,6 +196,19 @@ deny contains reason if {
 small(step) if whole.whole(step.action.replicas, 0, 3)
 
 small(step) if step.action.kind != `opa.runtime`
+
+default most(_) := 1.5
+
+few if every step in input.plan.steps { small(step) }
+
+few if every word in {"a", "b"} {
+	word != "\\"\\n"
+}
+
+kinds[step.id] := {step.action.kind} if some step in input.plan.steps
+
+wide := object.get(input, "wide", [x | some x in {1}]) if count(input["steps"]) > 0
+else := count({1, 2}) if is_object(input)
 """
     builtins.check((("remediation/guards/mine.rego", text),))
 

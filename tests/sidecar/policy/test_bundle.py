@@ -94,3 +94,47 @@ def test_an_overlay_file_changes_one_key_and_leaves_the_others(tmp_path: Path) -
 def test_an_overlay_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleRefused, match="no policy overlay"):
         load(policies_folder(), tmp_path / "nowhere")
+
+
+BOMB = "custom:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "more than 500000 values"),
+        ("custom: {x: " + "[" * 100_000 + "]" * 100_000 + "}\n", "nested deeper than 100"),
+        ("- " * 100_000 + "x\n", "nested deeper than 100"),
+        ("custom: &a {x: *a}\n", "names nothing that is complete"),
+        ("custom: {x: *a}\n", "names nothing that is complete"),
+        ("custom: {x: " + "9" * 5000 + "}\n", "not plain YAML"),
+        ("custom: {[1]: 2}\n", "not plain YAML"),
+    ],
+    ids=[
+        "a tree of aliases",
+        "brackets without end",
+        "dashes without end",
+        "a ring",
+        "no anchor",
+        "a long number",
+        "a list as a key",
+    ],
+)
+def test_yaml_that_is_more_than_it_looks_is_refused_before_it_is_built(text: str, said: str, tmp_path: Path) -> None:
+    """Some of these end a process, or take all of its memory."""
+    (tmp_path / "ours.yaml").write_text(text)
+
+    with pytest.raises(BundleRefused, match=said) as refusal:
+        load(policies_folder(), tmp_path / "ours.yaml")
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_aliases_that_stand_for_little_are_what_they_name(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text("reversible: &few [scale_workload]\ncustom: {also: *few, and: {<<: {a: 1}, b: 2}}\n")
+
+    platform = load(policies_folder(), tmp_path / "ours.yaml").data["platform"]
+
+    assert platform["custom"] == {"also": ["scale_workload"], "and": {"a": 1, "b": 2}}  # type: ignore[index, call-overload]
