@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
@@ -30,6 +31,8 @@ TITLES = {
     503: "Unavailable",
 }
 
+WORDS = {404: "There is nothing at this address.", 405: "This address is not asked in this way."}
+
 
 def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
@@ -37,7 +40,7 @@ def add_refusals(app: FastAPI) -> None:
         if isinstance(exc, NotKnown) and wants_page(request) and request.method == "GET":
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?{urlencode({'goes_to': asked})}", 303)
-        return told(request, exc.status_code, str(exc.detail), exc.headers)
+        return told(request, exc.status_code, _words(exc), exc.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> Response:
@@ -52,6 +55,12 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, exc: Exception) -> Response:
         return told(request, 500, "something broke that should not; the log of the service says where")
+
+
+def _words(exc: HTTPException) -> str:
+    """The framework's own refusals say no more than their status does."""
+    says_nothing = exc.detail == HTTPStatus(exc.status_code).phrase
+    return WORDS.get(exc.status_code, exc.detail) if says_nothing else str(exc.detail)
 
 
 def told(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
