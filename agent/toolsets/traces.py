@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from agent.domain.testimony import Journey
 from agent.ports.toolset import Arguments, Sighting, Tool, View, tool
 from agent.toolsets.http_reading import HttpSource, segment
-from agent.topology.fields import at, counted, items, mapping, number, text
-from sidecar.contract import Json
+from agent.toolsets.spans import journey_of_jaeger, journey_of_otlp
+from agent.topology.fields import at, items, number, text
 
 MOST_TRACES, MOST_SPANS = 20, 200
 
@@ -58,7 +59,7 @@ class TempoEyes:
             return Sighting(source=f"tempo: {asked.traceql}", text="\n".join(rows), missing="" if rows else "no such traces")
 
         async def trace(asked: Trace) -> Sighting:
-            rows = list(_of_otlp(await source.json(f"/api/traces/{segment(asked.trace)}")))
+            rows = list(_lines(journey_of_otlp(await source.json(f"/api/traces/{segment(asked.trace)}"), asked.trace)))
             return Sighting(source=f"tempo: trace {asked.trace}", text="\n".join(rows), missing="" if rows else "it has no spans")
 
         return (
@@ -95,7 +96,7 @@ class JaegerEyes:
 
         async def trace(asked: Trace) -> Sighting:
             found = items(await source.json(f"/api/traces/{segment(asked.trace)}"), "data")
-            rows = list(_of_jaeger(found[0])) if found else []
+            rows = list(_lines(journey_of_jaeger(found[0], asked.trace))) if found else []
             return Sighting(source=f"jaeger: trace {asked.trace}", text="\n".join(rows), missing="" if rows else "no such trace")
 
         return (
@@ -104,28 +105,11 @@ class JaegerEyes:
         )
 
 
-def _of_otlp(document: Json) -> Iterator[str]:
-    """Spans of an OTLP/JSON trace: duration, service, name, and what went wrong."""
-    spans = []
-    for batch in items(document, "batches") or items(document, "resourceSpans"):
-        named = {text(one, "key"): text(one, "value", "stringValue") for one in items(batch, "resource", "attributes")}
-        for scope in items(batch, "scopeSpans") or items(batch, "instrumentationLibrarySpans"):
-            for one in items(scope, "spans"):
-                took = (_whole(at(one, "endTimeUnixNano")) - _whole(at(one, "startTimeUnixNano"))) / 1e6
-                status = mapping(one, "status")
-                wrong = f" ERROR {text(status, 'message')}" if status.get("code") in (2, "STATUS_CODE_ERROR") else ""
-                spans.append((took, f"{took:.1f} ms {named.get('service.name', '?')} {text(one, 'name')}{wrong}"))
-    yield from (line for _, line in sorted(spans, reverse=True)[:MOST_SPANS])
-
-
-def _of_jaeger(trace: object) -> Iterator[str]:
-    spans = []
-    for one in items(trace, "spans"):
-        took = number(one, "duration") / 1000
-        service = text(mapping(trace, "processes").get(text(one, "processID")), "serviceName")
-        wrong = " ERROR" if _is_failed(one) else ""
-        spans.append((took, f"{took:.1f} ms {service} {text(one, 'operationName')}{wrong}"))
-    yield from (line for _, line in sorted(spans, reverse=True)[:MOST_SPANS])
+def _lines(journey: Journey) -> Iterator[str]:
+    """Duration, service, name, and what went wrong; the slowest first."""
+    for one in sorted(journey.spans, key=lambda one: one.took, reverse=True)[:MOST_SPANS]:
+        wrong = f" ERROR {one.said}".rstrip() if one.failed else ""
+        yield f"{one.took.total_seconds() * 1000:.1f} ms {one.service or '?'} {one.name}{wrong}"
 
 
 def _jaeger_line(trace: object) -> str:
@@ -137,7 +121,3 @@ def _jaeger_line(trace: object) -> str:
 
 def _is_failed(span: object) -> bool:
     return any(text(one, "key") == "error" and at(one, "value") in (True, "true") for one in items(span, "tags"))
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else (counted(value) or 0) if isinstance(value, str) else 0

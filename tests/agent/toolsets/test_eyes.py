@@ -114,6 +114,7 @@ ANSWERS = {
                         {
                             "spans": [
                                 {
+                                    "spanId": "a1",
                                     "name": "query",
                                     "startTimeUnixNano": "1000000",
                                     "endTimeUnixNano": "3000000",
@@ -143,7 +144,14 @@ ANSWERS = {
                 {
                     "processes": {"p1": {"serviceName": "web"}},
                     "spans": [
-                        {"operationName": "GET", "duration": 5000, "processID": "p1", "tags": [{"key": "error", "value": True}]}
+                        {
+                            "spanID": "a1",
+                            "startTime": 1_700_000_000_000_000,
+                            "operationName": "GET",
+                            "duration": 5000,
+                            "processID": "p1",
+                            "tags": [{"key": "error", "value": True}],
+                        }
                     ],
                 }
             ]
