@@ -7,7 +7,8 @@ is said and what is read are plain JSON of our own (wire, answer): servers keep 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import cast
@@ -28,6 +29,7 @@ from agent.signals.masking import mask, safe
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
+REMEMBERED_SECONDS = 3600.0
 LETTERS_PER_TOKEN = 4  # a rule of thumb, where the server does not count
 LONGEST_ID = 64
 _OVERFLOW = re.compile(
@@ -52,6 +54,7 @@ class OpenAIChat:
         seconds: float = 120.0,
         retries: int = 2,
         stream: bool = True,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
         self._url = url or OPENAI_URL
@@ -72,7 +75,8 @@ class OpenAIChat:
             default_query=dict(parse_qsl(where.query)) or None,  # such as Azure's api-version
         )
         self._headers = _headers(where, key)
-        self._dialect = Dialect(new_limit=host.endswith(_NEW_LIMIT))
+        self._first = self._dialect = Dialect(new_limit=host.endswith(_NEW_LIMIT))
+        self._elapsed, self._learned_at = elapsed, 0.0
 
     @classmethod
     def connect(cls, *, model: str, url: str, key: str, seconds: float, retries: int, stream: bool) -> "OpenAIChat":
@@ -113,7 +117,10 @@ class OpenAIChat:
     async def _understood(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], most_tokens: int, progress: Progress | None
     ) -> Reply:
-        """The answer, asked for in the dialect that this server takes; what it refuses by name is remembered."""
+        """The answer, asked for in the dialect that this server takes; what it refuses by name is remembered for a while: what it
+        was taken for may have been mended, and a server that takes more does not say so."""
+        if self._elapsed() - self._learned_at > REMEMBERED_SECONDS:
+            self._dialect = self._first
         tried, stumbled = [self._dialect], False
         while True:
             try:
@@ -127,7 +134,8 @@ class OpenAIChat:
                     raise
                 tried.append(other)
                 continue
-            self._dialect = replace(tried[-1], room=0)
+            if (spoken := replace(tried[-1], room=0)) != self._dialect:
+                self._dialect, self._learned_at = spoken, self._elapsed()
             return self._checked(answer, messages, tools, sent)
 
     async def _asked(

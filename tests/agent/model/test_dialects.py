@@ -12,7 +12,7 @@ import respx
 from agent.errors import ModelUnavailable
 from agent.ports.model import Message, Reply, ToolCall, ToolSpec
 from agent.reasoning.model import bounded
-from agent.reasoning.model.client import OpenAIChat
+from agent.reasoning.model.client import REMEMBERED_SECONDS, OpenAIChat
 from agent.reasoning.model.inquiry import read_reply, write_reply
 from agent.reasoning.model.proposal import conclude_tool
 from tests.fakes.model_server import KEY, Broken, ModelServer, Says
@@ -279,6 +279,24 @@ async def test_what_a_server_refuses_by_name_is_said_otherwise_and_remembered(se
     assert word not in server.raw[-1]
     assert "conclude now" in server.raw[-1]
     assert ("JSON object of this schema" in server.raw[-1]) == (word == '"tools"')
+
+
+async def test_what_a_server_refused_is_tried_again_after_a_while(server):
+    server.script = refusing(*REFUSALS[next(name for name, (word, _) in REFUSALS.items() if word == '"tools"')])
+    server.script.server = server
+    server.raw.clear()
+    now = [5_000.0]
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        chat = OpenAIChat(model="m", url=server.url, key=KEY, http=http, retries=0, elapsed=lambda: now[0])
+        await chat.reply(HELLO, TOOLS, most_tokens=77)
+        now[0] += REMEMBERED_SECONDS - 1
+        await chat.reply(HELLO, TOOLS, most_tokens=77)
+        server.script = lambda talk: Says("hello")  # it was begun anew, and takes tools
+        now[0] += 2
+        await chat.reply(HELLO, TOOLS, most_tokens=77)
+
+    assert ['"tools"' in raw for raw in server.raw] == [True, False, False, True]
 
 
 def limit_of(raw):
