@@ -18,9 +18,9 @@ class Refused:
 
 
 def decided(answer: ApiAnswer) -> ApiAnswer:
-    """The answer, where it is one: an API server that is busy, broken or does not take the sidecar's own token has refused
-    nobody anything. Raises ClusterUnavailable: ask again."""
-    if answer.status in (401, 408, 429) or answer.status >= 500:
+    """The answer, where it is one: an API server that is busy, broken, sends one elsewhere or does not take the sidecar's own
+    token has refused nobody anything. Raises ClusterUnavailable: ask again."""
+    if answer.status in (401, 408, 429) or answer.status >= 500 or 300 <= answer.status < 400:
         raise ClusterUnavailable(f"the API server says {answer.status}: {message_of(answer)}")
     return answer
 

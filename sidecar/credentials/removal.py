@@ -64,7 +64,9 @@ def is_of_lease(item: Json, piece: Piece) -> bool:
 
 
 def _is_gone(answer: ApiAnswer, piece: Piece) -> bool:
-    """Whether there is nothing of the lease at that place (any more)."""
+    """Whether there is nothing of the lease at that place (any more). An answer that cannot be read says nothing."""
+    if answer.status == 200 and not _uid(answer):
+        return False
     if answer.status != 200 or is_of_lease(answer.body, piece):
         return answer.status == 404
     log.warning("left alone: it bears the name of a lease's object, and somebody else made it", what=str(piece))

@@ -23,6 +23,8 @@ def labels_of(namespace: str, cluster: Cluster) -> Json:
         return None
     if answer.status != 200:
         raise ClusterUnavailable(f"namespace {namespace} cannot be read: the API server says {answer.status}")
+    if not value_at(answer.body, ("metadata", "name")):
+        raise ClusterUnavailable(f"namespace {namespace} cannot be read: the API server's answer is no namespace")
     labels = value_at(answer.body, ("metadata", "labels"))
     return labels if isinstance(labels, dict) else {}
 

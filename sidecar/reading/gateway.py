@@ -19,7 +19,7 @@ from sidecar.reading.streams import Place, Streams
 SILENCE_SECONDS = 20.0  # of an answer that has an end
 STREAM_SILENCE_SECONDS = MAX_WATCH_SECONDS + 30.0
 MOST_REFUSAL = 65_536  # bytes of an answer that is a refusal in plain text
-_LOG_BLOCK = 65_536
+_LOG_BLOCK = 262_144  # of a line without an end; containers' own lines are put together from parts of 16 KiB
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 

@@ -9,7 +9,7 @@ import binascii
 import json
 from typing import Any
 
-from sidecar.reading.shapes import Mask, names_a_credential
+from sidecar.reading.shapes import Mask, holds_a_credential, names_a_credential
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BOOKKEEPING = frozenset({"managedFields", "uid", "resourceVersion", "creationTimestamp", "containerID", "imageID"})
@@ -53,7 +53,7 @@ class Redaction:
             own = node.get("kind")
             # SealedSecret, ExternalSecret: what they make a Secret of stands in them under the same names.
             kind = "Secret" if isinstance(own, str) and own.endswith("Secret") else "ConfigMap" if own == "ConfigMap" else kind
-        named = node.get("name")
+        named = node.get("name") or node.get("key")
         for key, value in node.items():
             if key in _BOOKKEEPING:
                 continue
@@ -68,6 +68,8 @@ class Redaction:
                     self._annotations(value, kind)
                 else:
                     self._map(value, kind)
+            elif isinstance(value, int) and value >= 1000 and holds_a_credential(key):
+                node[key] = self._mask.mark(str(value))
             elif isinstance(value, list):
                 if key == "columnDefinitions":
                     self._columns = {at: str(c.get("name")) for at, c in enumerate(value) if isinstance(c, dict)}

@@ -98,6 +98,32 @@ def tokens(world):
     return [request for request in world.cluster.requests if request.verb == "POST" and request.path.endswith("/token")]
 
 
+@pytest.mark.parametrize("answer", [ApiAnswer(status=200, body='{"metadata": {"na'), ApiAnswer(status=307, body=None)], ids=str)
+def test_what_is_answered_with_half_a_body_or_elsewhere_is_neither_there_nor_gone(world, answer):
+    held = lease(allowed(world), desk=world.desk)
+
+    def half(call, identity):
+        if call.method == "DELETE" and "/rolebindings/" in call.path:
+            return status(500, "broken")
+        return answer if "/rolebindings/" in call.path else None
+
+    world.cluster.before = half
+    assert settle(held.id, "helped", desk=world.desk).state == "revocation_pending"
+    assert world.cluster.names("rolebindings")
+    world.cluster.before = lambda call, identity: None
+    assert settle(held.id, "helped", desk=world.desk).state == "settled"
+    assert not world.cluster.names("rolebindings")
+
+
+def test_a_redirect_is_no_refusal_of_the_rights(world):
+    digest = allowed(world)
+    world.cluster.before = lambda call, identity: ApiAnswer(status=307, body=None) if made(call) == "roles" else None
+    with pytest.raises(ClusterUnavailable):
+        lease(digest, desk=world.desk)
+    world.cluster.before = lambda call, identity: None
+    assert isinstance(lease(digest, desk=world.desk), Lease)
+
+
 THEIRS = {"app": "theirs"}
 
 

@@ -129,6 +129,7 @@ def test_what_a_tool_is_given_to_log_in_with_is_not_shown(mask, line):
         {"httpHeaders": [{"name": "X-Forwarded-Authorization", "value": f"Authorization: Token {CANARY}"}]},
         {"values": {"auth": {"adminPassword": CANARY}, "store": {"storage_account_key": CANARY}}},
         {"values": f"auth:\n  password: {CANARY}\n"},
+        {"values": {"auth": {"adminPassword": 4917263845}}, "headers": [{"key": "X-Api-Key", "value": CANARY}]},
         {"token": "abcdef.0123456789abcdef", "secret": "Canary4f9a1c7e2b"},
         {"metadata": {"annotations": {"tool.example/password": CANARY, "tool.example/api-token": "Canary4f9a1c7e2b"}}},
         {"message": f"login failed for 'app' using password: {CANARY}"},
@@ -139,11 +140,11 @@ def test_what_a_tool_is_given_to_log_in_with_is_not_shown(mask, line):
         {"kind": "ConfigMap", "data": {"config.json": json.dumps({"auths": {"r": {"auth": "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"}}})}},
         {"kind": "ConfigMap", "data": {".pgpass": f"db:5432:*:app:{CANARY}"}},
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_places_of_a_credential_that_say_so_by_their_name_only(mask, document):
     text = json.dumps(Redaction(mask, "things").clear(document))
-    for value in (CANARY, "abcdef.0123456789abcdef", "Canary4f9a1c7e2b", "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"):
+    for value in (CANARY, "4917263845", "abcdef.0123456789abcdef", "Canary4f9a1c7e2b", "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"):
         assert value not in text
     assert "*hidden-" in text
 
