@@ -59,9 +59,9 @@ test-cluster: .cache/synced  ## the end-to-end suite on a real control plane: on
 	LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest tests/cluster -m cluster $(ARGS)
 	@[ -n "$$LESTRADE_TEST_KUBECONFIG$(ARGS)" ] || LESTRADE_TEST_CONTROLPLANE=$(CONTROLPLANE) $(RUN)/python -m pytest $(OF_THE_API_SERVER)
 
-cluster-server: .cache/synced  ## a real control plane with hollow nodes, until interrupted (ARGS="KUBECONFIG SCENARIO")
+cluster-server: .cache/synced  ## a real control plane with hollow nodes, until interrupted (SCENARIO=name, KUBECONFIG_FILE=path)
 	@.ci/servers controlplane
-	@$(RUN)/python -m tests.cluster.standing $(ARGS)
+	@$(RUN)/python -m tests.cluster.standing $(or $(KUBECONFIG_FILE),.cache/cluster.kubeconfig) $(SCENARIO)
 
 servers: .cache/synced
 	@.ci/servers
