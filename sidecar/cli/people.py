@@ -24,11 +24,14 @@ def add(
     slack_user: Annotated[str, typer.Option(help="The person's Slack user id.")] = "",
     alias: Annotated[list[str] | None, typer.Option(help="Another name of the same person; may be given more than once.")] = None,
     bot: Annotated[bool, typer.Option("--bot", help="No person: may look, and never approve.")] = False,
+    any_role: Annotated[bool, typer.Option("--any-role", help="Also a role that the policy does not name (yet).")] = False,
     no_token: Annotated[bool, typer.Option("--no-token", help="No local token: known by the other accounts only.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Add a person with every account that is the same person, and print the token for LESTRADE_OPERATOR_TOKEN once."""
     with ending():
+        if not any_role:
+            _check_roles(role, config)
         token = _file(config).add(
             name,
             tuple(role),
@@ -61,6 +64,32 @@ def remove(name: Name, config: ConfigFile = None) -> None:
     with ending():
         _file(config).remove(name)
         say(f"{name} is no longer known")
+
+
+def _check_roles(roles: list[str], config: Path | None) -> None:
+    """A role that nobody asks for is a slip of the pen: whoever holds it could answer nothing."""
+    from difflib import get_close_matches
+
+    from sidecar.approvals import GLASS_ROLE
+    from sidecar.errors import BundleRefused
+    from sidecar.gate.stop import LIFTERS
+    from sidecar.policy import load as load_policy
+    from sidecar.policy import policies_folder
+    from sidecar.policy.portrait import roles_of
+    from sidecar.settings import load
+
+    settings = load(config)
+    try:
+        known = roles_of(load_policy(settings.policies or policies_folder(), settings.policy_overlay)) | {GLASS_ROLE, LIFTERS}
+    except BundleRefused as exc:
+        typer.echo(f"the roles could not be held against the policy: {' '.join(str(exc).split())}", err=True)
+        return
+    for role in roles:
+        if role not in known:
+            near = get_close_matches(role, known, n=1)
+            meant = f": did you mean {near[0]}?" if near else "."
+            names = ", ".join(sorted(known))
+            fail(2, f"no plan asks for the role {role!r}{meant} The policy names {names}; --any-role takes it all the same")
 
 
 def _file(config: Path | None) -> "PeopleFile":

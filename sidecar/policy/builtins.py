@@ -36,8 +36,8 @@ _NAMESPACES = frozenset({"array", "object", "regex"})
 _OF_ONE_WORD = frozenset(
     {
         "all", "and", "any", "assign", "cast_array", "cast_boolean", "cast_null", "cast_object", "cast_set", "cast_string",
-        "div", "eq", "equal", "gt", "gte", "indexof_n", "intersection", "lt", "lte", "max", "min", "minus", "mul", "neq", "or", "plus",
-        "re_match", "rem", "set_diff", "trim_left", "trim_right",
+        "div", "eq", "equal", "gt", "gte", "indexof_n", "intersection", "lt", "lte", "max", "min", "minus", "mul", "neq", "or",
+        "plus", "re_match", "rem", "set_diff", "trim_left", "trim_right",
     }
 )  # fmt: skip
 _TAKEN = PERMITTED | _RESERVED | _NAMESPACES | _OF_ONE_WORD

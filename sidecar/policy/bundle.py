@@ -55,6 +55,8 @@ def policies_folder() -> Path:
 def load(directory: Path, overlay: Path | None = None, *, key: SigningKey | None = None) -> PolicyBundle:
     """Raises BundleRefused, in one line, for what cannot be read as a bundle; where a key is named, also for everything
     that is not signed by it."""
+    if directory.is_dir() and not (directory / DATA).is_file():  # before anything is read: it may be any folder, and large
+        raise BundleRefused(f"no policy bundle at {directory}: it has no {DATA}")
     texts, signed = _read(directory, key)
     if DATA not in texts:
         raise BundleRefused(f"no policy bundle at {directory}: it has no {DATA}")
@@ -147,7 +149,7 @@ def files_in(directory: Path, *, everything: bool = False) -> Iterator[tuple[str
         relative = Path(folder).relative_to(directory)
         count += len(names)
         if count > _MOST_FILES or len(relative.parts) > _DEEPEST:
-            raise BundleRefused(f"the bundle at {directory} has too many files, or goes round in a circle")
+            raise BundleRefused(f"{directory} is no policy bundle: it has too many files, or goes round in a circle")
         for name in sorted(names):
             path = Path(folder, name)
             shown = not name.startswith(".") or (everything and name in _OF_A_SIGNATURE)

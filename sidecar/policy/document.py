@@ -1,10 +1,10 @@
 """Plan and facts become the rules' input; what the rules say becomes a Decision, or is malformed. Pure."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import orjson
 from pydantic import ValidationError
 
 from sidecar.contract import ApprovalsWanted, Decision, Json, Plan, Reason, canonical
@@ -36,10 +36,10 @@ def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: dat
     if not isinstance(raw_reasons, list):
         raise MalformedVerdict("the reasons are not a list")
     try:
-        reasons = tuple(Reason.model_validate_json(json.dumps(reason)) for reason in raw_reasons)
-        wanted = None if raw_approvals is None else ApprovalsWanted.model_validate_json(json.dumps(raw_approvals))
+        reasons = tuple(Reason.model_validate_json(orjson.dumps(reason)) for reason in raw_reasons)
+        wanted = None if raw_approvals is None else ApprovalsWanted.model_validate_json(orjson.dumps(raw_approvals))
         decision = Decision.model_validate_json(
-            json.dumps(
+            orjson.dumps(
                 {
                     "plan": plan.digest,
                     "verdict": verdict,
@@ -52,6 +52,8 @@ def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: dat
                 }
             )
         )
+    except orjson.JSONEncodeError:
+        raise MalformedVerdict("the verdict holds what JSON of 64 bits has not") from None
     except ValidationError as exc:
         fault = exc.errors(include_input=False, include_url=False)[0]
         raise MalformedVerdict(f"the verdict's {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}") from None

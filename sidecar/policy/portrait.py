@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-import yaml
-
 from sidecar.contract import Json
+from sidecar.errors import BundleRefused
+from sidecar.policy import yaml_text
 from sidecar.policy.bundle import PolicyBundle
 
 _BLOCK = re.compile(r"(?m)^# METADATA *\n((?:^#.*\n)+)(?=^package )")
@@ -44,6 +44,24 @@ def portrait_of(bundle: PolicyBundle) -> Portrait:
     )
 
 
+def roles_of(bundle: PolicyBundle) -> frozenset[str]:
+    """Every role that the platform's data asks for, or lets a namespace ask for."""
+    approvals = portrait_of(bundle).platform.get("approvals")
+    found: set[str] = set()
+    stack: list[Json] = [approvals]
+    while stack:
+        match stack.pop():
+            case dict() as section:
+                for key, value in section.items():
+                    if key in {"roles", "label_roles"} and isinstance(value, list):
+                        found.update(role for role in value if isinstance(role, str))
+                    else:
+                        stack.append(value)
+            case _:
+                pass
+    return frozenset(found)
+
+
 def _rule_file(path: str, text: str) -> RuleFile:
     package = _PACKAGE.search(text)
     said = _said(text)
@@ -62,7 +80,7 @@ def _said(text: str) -> dict[str, Json]:
     if found is None:
         return {}
     try:
-        said = yaml.safe_load("\n".join(line.removeprefix("#") for line in found[1].splitlines()))
-    except (yaml.YAMLError, ValueError, RecursionError):  # a date that is none, a number without end, brackets within brackets
+        said = yaml_text.read("METADATA", "\n".join(line.removeprefix("#") for line in found[1].splitlines()))
+    except BundleRefused:
         return {}
     return said if isinstance(said, dict) else {}

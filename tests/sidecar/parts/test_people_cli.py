@@ -46,5 +46,24 @@ def test_what_is_no_person_is_said_in_one_line(run, arguments):
     assert "Traceback" not in ended.output
 
 
+def test_a_role_that_no_plan_asks_for_is_refused_with_those_that_are(run, tmp_path):
+    ended = run("add", "ada", "--role", "sre", "--role", "plattform")
+    assert ended.exit_code == 2
+    assert "'plattform': did you mean platform?" in ended.stderr
+    assert "break-glass, developer, operator, platform, sre" in ended.stderr
+    assert run("list").exit_code == 1
+    assert run("add", "ada", "--role", "auditor", "--any-role").exit_code == 0
+
+
+def test_the_roles_of_an_overlay_are_known_and_a_policy_that_cannot_be_read_is_no_hindrance(run, tmp_path, monkeypatch):
+    overlay = tmp_path / "ours.yaml"
+    monkeypatch.setenv("LESTRADE_SIDECAR_POLICY_OVERLAY", str(overlay))
+    overlay.write_text("approvals: {label_roles: [tills-oncall]}\n")
+    assert run("add", "ada", "--role", "tills-oncall").exit_code == 0
+    overlay.write_text("aprovals: {}\n")
+    ended = run("add", "bob", "--role", "anything")
+    assert (ended.exit_code, "could not be held against the policy" in ended.stderr) == (0, True)
+
+
 def test_nobody_is_said(run):
     assert run("list").exit_code == 1

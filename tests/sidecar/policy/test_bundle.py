@@ -79,6 +79,11 @@ def test_a_folder_that_is_none_or_holds_no_rules_is_refused(tmp_path: Path) -> N
         load(tmp_path / "nowhere")
     with pytest.raises(BundleRefused, match=DATA):
         load(tmp_path)
+    for number in range(20):
+        tmp_path = tmp_path / str(number)
+    tmp_path.mkdir(parents=True)
+    with pytest.raises(BundleRefused, match=DATA):  # and not what else there is about the folder
+        load(tmp_path.parents[19])
 
 
 def test_an_overlay_file_changes_one_key_and_leaves_the_others(tmp_path: Path) -> None:

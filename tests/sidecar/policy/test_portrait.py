@@ -32,8 +32,12 @@ def test_a_file_that_says_nothing_or_nonsense_of_itself_is_named_all_the_same():
         assert (found.title, found.package) == ("", "remediation.guards.one")
 
 
-@pytest.mark.parametrize("said", ["title: 2026-99-99", "title: " + "1" * 5000, "title: " + "[" * 5000, "title: 'one", "- one"])
+@pytest.mark.parametrize("said", ["title: " + "1" * 5000, "title: " + "[" * 5000, "title: 'one", "- one"])
 def test_what_a_rule_file_says_of_itself_keeps_no_policy_from_judging(said):
     text = f"# METADATA\n# {said}\npackage remediation.guards.one\n"
     found = rule(text)
     assert (found.package, found.title) == ("remediation.guards.one", "")
+
+
+def test_a_date_that_is_none_is_a_text():
+    assert rule("# METADATA\n# title: 2026-99-99\npackage remediation.guards.one\n").title == "2026-99-99"
