@@ -8,15 +8,18 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import anyio
 import httpx2
 import orjson
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError
 from mcp.client import Transport
 from mcp.client._transport import TransportStreams
+from mcp.client.stdio import get_default_environment
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, TextContent
+from mcp.shared.message import SessionMessage
+from mcp.types import CallToolResult, TextContent, jsonrpc_message_adapter
 from mcp.types import Tool as Offered
 
 from agent.errors import ReadRefused, ToolRefused
@@ -25,12 +28,13 @@ from agent.signals.masking import mask
 from agent.toolsets.declared_witness import SECONDS as SECONDS_UNASKED
 from agent.toolsets.declared_witness import Answered, Reach, Request
 from agent.toolsets.mcp_servers import Server
+from agent.toolsets.programs import spoken_with
 from sidecar.contract import Json
 
 SECONDS = 15.0
 MOST_LETTERS = 400_000
 MOST_UNASKED = 200_000  # letters: of what is longer the rest might say otherwise
-MOST_BYTES = 8_000_000  # of one answer over HTTP, with its wrapping: the library reads to the end whatever comes
+MOST_BYTES = 8_000_000  # of one answer, with its wrapping: the library reads to the end whatever comes
 _UNSAID = re.compile(r"[^A-Za-z0-9_-]")  # models refuse every tool of a request where one has such a name
 
 
@@ -169,11 +173,43 @@ def _said(result: CallToolResult) -> str:
     return words[:MOST_LETTERS]
 
 
-def _place(server: Server) -> Transport | StdioServerParameters:
-    # A program of the operator's; it gets none of our environment beyond what the library passes on.
-    return (
-        _over_http(server.url) if server.url else StdioServerParameters(command=server.command[0], args=list(server.command[1:]))
-    )
+def _place(server: Server) -> Transport:
+    return _over_http(server.url) if server.url else _over_stdio(server.command)
+
+
+@asynccontextmanager
+async def _over_stdio(command: Sequence[str]) -> AsyncIterator[TransportStreams]:
+    """As the library does it, which would hold a line of any length. A program of the operator's: it gets none of our environment
+    beyond what the library would pass on."""
+    hears, heard = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    says, said = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def hear() -> None:
+        async with hears:
+            with suppress(anyio.BrokenResourceError):  # nobody wants to hear it any more
+                async for line in program.lines():
+                    await hears.send(_message(line))
+
+    async def say() -> None:
+        async with said:
+            with suppress(OSError):  # that it is gone is seen where it is heard
+                async for one in said:
+                    await program.say(one.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+    async with spoken_with(command, get_default_environment(), most=MOST_BYTES) as program, anyio.create_task_group() as group:
+        group.start_soon(hear)
+        group.start_soon(say)
+        with heard, says:
+            yield heard, says
+        group.cancel_scope.cancel()
+
+
+def _message(line: bytes) -> SessionMessage | Exception:
+    """What is no message is told as what is wrong with it."""
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as exc:
+        return exc
 
 
 @asynccontextmanager

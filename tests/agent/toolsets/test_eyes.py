@@ -1,7 +1,9 @@
 """The toolsets that a model may ask: each over the wire of what it asks, each saying why it is off."""
 
+import asyncio
 import gzip
 import json
+import os
 import re
 import sys
 import threading
@@ -28,7 +30,7 @@ from agent.toolsets.http_reading import HttpSource
 from agent.toolsets.kinds import path_of
 from agent.toolsets.loki import LokiLogs
 from agent.toolsets.loki_eyes import LokiEyes
-from agent.toolsets.mcp import McpEyes
+from agent.toolsets.mcp import MOST_BYTES, McpEyes
 from agent.toolsets.mcp_servers import Server, read_servers
 from agent.toolsets.measurements import MetricEyes
 from agent.toolsets.objects import ObjectEyes
@@ -459,3 +461,46 @@ async def test_no_mcp_server_decides_how_much_memory_its_answer_takes(packs, mon
 
     assert eyes.why_off.endswith(f"does not answer ({'DecodingError' if packs else 'ReadError'})")
     assert packs or Flood.sent < 40_000_000
+
+
+FLOOD = """
+import os, sys
+with open(sys.argv[1], "w") as told:
+    told.write(str(os.getpid()))
+for _ in range(64):
+    sys.stdout.write(" " * 1_000_000)
+    sys.stdout.flush()
+    with open(sys.argv[1], "a") as told:
+        told.write(" more")
+"""
+
+
+@pytest.mark.parametrize(
+    "ending", ["sys.stdin.read()", "import time, signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+)
+async def test_nor_does_one_that_is_a_program_and_it_is_ended_whatever_it_does(ending, tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.toolsets.programs.GRACE_SECONDS", 0.5)
+    heard = 0
+    feed = asyncio.StreamReader.feed_data
+
+    def fed(self, data):
+        nonlocal heard
+        feed(self, data)
+        heard = max(heard, len(self._buffer))
+
+    monkeypatch.setattr(asyncio.StreamReader, "feed_data", fed)
+    told = tmp_path / "told"
+    eyes = await McpEyes.look(Server(name="flood", command=(sys.executable, "-c", FLOOD + ending, str(told))))
+
+    assert eyes.why_off.endswith("does not answer (LineTooLong)")
+    assert heard < 3 * MOST_BYTES  # and not 64 MB, which it wrote in the end
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text().split()[0]), 0)
+
+
+async def test_a_program_that_is_not_there_or_ends_at_once_is_no_server():
+    gone = await McpEyes.look(Server(name="gone", command=("/nowhere/at/all",)))
+    mute = await McpEyes.look(Server(name="mute", command=(sys.executable, "-c", "")))
+
+    assert gone.why_off.endswith("does not answer (FileNotFoundError)")
+    assert "does not answer (" in mute.why_off
