@@ -3,13 +3,13 @@ turn round or begin a line of its own."""
 
 import json
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sidecar.audit.chain import Fault
 from sidecar.audit.story import Event, Story, Try
+from sidecar.visible import pieces, written
 
 LABEL = 10
 MOST_VALUE = 160
@@ -21,14 +21,8 @@ def page_of(story: Story, *, whole: Fault | None, width: int = 100) -> list[str]
 
 
 def plain(text: object) -> str:
-    """One line; control, format and bidirectional characters as \\uXXXX."""
-    return "".join(_visible(character) for character in str(text))
-
-
-def _visible(character: str) -> str:
-    if character == " " or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"):
-        return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    """One line; what is not seen, turns round or passes for something else as \\uXXXX."""
+    return "".join(written(piece) if piece in ("\n", "\t") else piece for piece in pieces(str(text)))
 
 
 def _lines(story: Story, whole: Fault | None, width: int) -> Iterator[str]:

@@ -5,9 +5,10 @@ from sidecar.execution.effect import Effect, Unfit, effect_of, projected
 from sidecar.execution.live import Live, foreseen, look, look_back, read
 from sidecar.execution.looks import Looks
 from sidecar.execution.observed import observed
-from sidecar.execution.preview import escaped, hides_nothing, masked, masked_at, preview_of
+from sidecar.execution.preview import hides_nothing, masked, masked_at, preview_of
 from sidecar.execution.recent import Recent
 from sidecar.execution.recover import arrived
+from sidecar.visible import escaped
 
 __all__ = [
     "Effect",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sidecar.contract import Json, ObjectRef
 from sidecar.execution.pointer import value_at
-from sidecar.execution.preview import escaped
+from sidecar.visible import escaped
 
 MOST_LINES = 12
 LONGEST = 200

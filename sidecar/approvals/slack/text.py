@@ -4,17 +4,9 @@ Slack takes `&`, `<` and `>` as control characters in every text (mentions, link
 escaped as Slack documents it. Characters that are not seen, or reorder what is seen, are written as escapes.
 """
 
-import functools
-import unicodedata
 from collections.abc import Iterator
 
-# Not seen although Unicode does not call them format characters: fillers, joiners, the braille blank, variation selectors.
-_UNSEEN = frozenset(
-    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)))
-) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
-_HIDING = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-_MARKS = ("Mn", "Me")
-MOST_MARKS = 2  # combining marks on one letter; more of them cover the neighbouring lines
+from sidecar.visible import pieces, written
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -54,29 +46,5 @@ def line(text: str, limit: int) -> str:
 
 def _pieces(text: str, *, lines: bool) -> Iterator[str]:
     """One for each character of `text`."""
-    marks = 0
-    for character in text:
-        piece, is_mark = _piece(character)
-        marks = marks + 1 if is_mark else 0
-        if character == "\n" and lines:
-            yield character
-        elif marks > MOST_MARKS:
-            yield _written(character)
-        else:
-            yield piece
-
-
-@functools.lru_cache(maxsize=4096)
-def _piece(character: str) -> tuple[str, bool]:
-    """How one character is written, and whether it is a combining mark."""
-    category = unicodedata.category(character)
-    if character == "\t":
-        return "  ", False
-    if category in _HIDING or character in _UNSEEN or (category == "Zs" and character != " "):
-        return _written(character), category in _MARKS
-    return character, category in _MARKS
-
-
-def _written(character: str) -> str:
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    for piece in pieces(text):
+        yield "  " if piece == "\t" else written(piece) if piece == "\n" and not lines else piece
