@@ -7,7 +7,6 @@ and the value does not; control and bidirectional characters are written as esca
 import difflib
 import operator
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import assert_never
 
@@ -19,6 +18,8 @@ from sidecar.execution.compile import job_again, reversible
 from sidecar.execution.effect import REPLICAS, Effect, Unfit
 from sidecar.execution.live import Live
 from sidecar.execution.pointer import fingerprint, value_at
+from sidecar.execution.veil import Veil, said_by_author, veiled
+from sidecar.visible import escaped
 
 MOST_ALERTS = 20
 MAX_DIFF = 19_000  # characters; longer is not read any more, and the contract takes 20,000
@@ -27,11 +28,16 @@ _STEMS = (b"passw", b"secret", b"token", b"credential", b"apikey", b"api_key", b
 _SECRET_NAME = re.compile(b"|".join(_STEMS).decode(), re.IGNORECASE)
 
 
-def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live) -> ChangePreview | Unfit:
+def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live, veil: Veil) -> ChangePreview | Unfit:
     """`after`: what this step leaves, as the API server says or the sidecar reckons. What cannot be shown whole cannot be
-    approved."""
+    approved. `veil`: takes credentials out of what the cluster says."""
     shown = _before_and_after(step.action, live, effect, after)
-    diff = escaped(_diff(shown[0], shown[1], str(step.action.target)))
+    diff = _diff(shown[0], shown[1], str(step.action.target))
+    if veil.may_hide(diff):
+        said = said_by_author(step.action, live)
+        now, then = (veiled(_quiet(document), said, veil) for document in shown)
+        diff = _diff(now, then, str(step.action.target))
+    diff = escaped(diff)
     if len(diff) > MAX_DIFF:
         return Unfit(code="too-long-to-show", detail=f"the diff has {len(diff)} characters, people are shown at most {MAX_DIFF}")
     undo = reversible(step.action)
@@ -253,14 +259,3 @@ _KNOWN: dict[str, tuple[bool, bool]] = {}
 
 def _mark(value: Json) -> str:
     return f"<hidden, sha256 {fingerprint(value)[:12]}>"
-
-
-def escaped(text: str) -> str:
-    """Characters that could hide or reorder what is read become \\uXXXX; line breaks and tabs stay."""
-    return "".join(_visible(character) for character in text)
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"):
-        return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from sidecar.contract import Json, Plan
 from sidecar.execution import masked, masked_at
+from sidecar.reading.redaction import Redaction
 from sidecar.reading.shapes import Mask
 
 _MASK = Mask()
@@ -22,6 +23,20 @@ _NAMES = frozenset(
 )
 _FREE = ("manifest", "changes")  # values of any kind, by names of any kind
 _HIDDEN = "*hidden*"
+
+
+class Concealing:
+    """Implements sidecar.execution.Veil: by what the read gateway hides, too."""
+
+    def may_hide(self, text: str) -> bool:
+        return _MASK.may_hide(text)
+
+    def clear(self, document: Json) -> Json:
+        cleared: Json = Redaction(_MASK).clear(document)
+        return cleared
+
+    def certain(self, text: str) -> str:
+        return _MASK.certain(text)
 
 
 def concealed(values: Json) -> Json:

@@ -16,6 +16,7 @@ from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Live, Looks, Unfit, escaped, preview_of
 from sidecar.execution.dryrun import beyond, dry_call, idle_call, outcome_of, seen_after
 from sidecar.execution.pointer import joined, parts, value_at
+from sidecar.gate.concealment import Concealing
 from sidecar.gate.desk import Desk
 from sidecar.gate.examination import Examined
 from sidecar.ports import ApiAnswer, ApiCall, History
@@ -23,6 +24,7 @@ from sidecar.ports import ApiAnswer, ApiCall, History
 _EASING = ("ResourceQuota", "LimitRange", "PodDisruptionBudget")  # an earlier step on one may be what lets a later one pass
 _STAMPED = (("metadata", "annotations"), ("metadata", "labels"))
 _MOST_NAMED = 5
+_VEIL = Concealing()
 WHOLE = "every diff is of the API server's own dry run"
 
 
@@ -66,7 +68,7 @@ def rehearse(
         return Rehearsal(objections=objections, previews=(), dry_run="", decision=decision)
     previews: list[ChangePreview] = []
     for found in tried:
-        preview = preview_of(found.examined.step, found.examined.live, found.examined.effect, found.after)
+        preview = preview_of(found.examined.step, found.examined.live, found.examined.effect, found.after, _VEIL)
         if isinstance(preview, Unfit):
             objections.append(Reason(rule=preview.code, step=found.examined.step.id, message=preview.detail))
         else:

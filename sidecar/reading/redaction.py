@@ -21,10 +21,10 @@ _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 
 
 class Redaction:
-    """For the objects of one resource (its name in URLs): items of a list do not say their kind. Everything is changed in
-    place. Raises RecursionError for a document that is nested deeper than any object is."""
+    """For the objects of one resource (its name in URLs; "" where each says its kind): items of a list do not say it. Everything
+    is changed in place. Raises RecursionError for a document that is nested deeper than any object is."""
 
-    def __init__(self, mask: Mask, resource: str) -> None:
+    def __init__(self, mask: Mask, resource: str = "") -> None:
         self._mask = mask
         self._kind = _KINDS.get(resource, "")
         self._columns: dict[int, str] = {}  # of a table, by place: said once, before its first row

@@ -58,6 +58,9 @@ _KNOWN = re.compile(
 )
 _HEADER = re.compile(r"(?P<lead>\b(?:Bearer|Basic)\s+)(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_KEY_ALONE = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]{16,16384}-----END [A-Z ]{0,40}PRIVATE KEY-----"
+)
 _VALUE = r"""(?P<value>\$[({][^\s)}]*[)}]|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"']+)"""
 _ASSIGNED = re.compile(r"(?<![\w.-])-{0,2}(?P<name>[A-Za-z_][\w.-]{0,250})\s{0,3}=\s{0,3}")
 _WORTH = re.compile(_VALUE)
@@ -133,6 +136,7 @@ def _known_to_name_one(name: str) -> bool:
     )
 
 
+_MARKS = ("@", "earer", "asic", "BEGIN", "H4sI", "UEsDB")
 _SHORT, _MOST_CLEAN = 128, 20_000
 
 
@@ -226,6 +230,14 @@ class Mask:
             if value.strip("'\"") and not value.lstrip("'\"").startswith("$"):
                 words[index] = words[index][:begins] + self._hidden(value)
         return words
+
+    def may_hide(self, text: str) -> bool:
+        """Whether there may be anything in it that is taken out, of an object too. False is certain."""
+        return any(mark in text for mark in _MARKS) or any(one.search(text) for one in (_STEM, _KNOWN)) or starts_a_tool(text)
+
+    def certain(self, text: str) -> str:
+        """Only what is a credential by its own shape: nothing else hides behind it."""
+        return _KEY_ALONE.sub(self._all, _KNOWN.sub(self._all, text))
 
     def settings(self, text: str) -> str:
         """A file of settings: also `name: value` and `name = value` to the end of a line."""

