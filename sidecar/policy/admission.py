@@ -28,6 +28,9 @@ SEAL = "admitted.txt"
 Depth = Literal["all", "short", "data"]
 _WHOLE = "scale"
 _PATIENCE = 4 * SECONDS  # for what got no answer: that the machine was busy just then is no fault of the rules, and no denial
+# So many documents without an answer, however long it is waited for, and the bundle is refused: each that follows would take as
+# long, and for hours nothing better would be looked at.
+_MOST_UNANSWERED = 3
 _OPENED_BY_DATA = frozenset({"config", "create", "scale", "silence"})
 
 
@@ -42,10 +45,11 @@ class LetThrough(BundleRefused):
 @dataclass(slots=True)
 class Findings:
     """How many cases and spoilt documents were tried, and every fault: the first is the reason to refuse the bundle.
-    `got_through`: fault to the input, for those where there is one."""
+    `got_through`: fault to the input, for those where there is one. `unanswered`: documents that got no verdict in time."""
 
     cases: int = 0
     spoilt: int = 0
+    unanswered: int = 0
     faults: list[str] = field(default_factory=list)
     got_through: dict[str, Json] = field(default_factory=dict)
 
@@ -95,7 +99,14 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
         for what, wrong in _spoilt(name, document, depth):
             findings.spoilt += 1
             verdict = _verdict(bundle, engine, as_input(wrong, bundle))
-            if verdict != "deny":
+            if verdict == "none":
+                findings.unanswered += 1
+                if findings.unanswered >= _MOST_UNANSWERED:
+                    many = f"no verdict within {_PATIENCE:.0f} s on {findings.unanswered} documents"
+                    findings.faults.append(f"the rules take too long: {many}, such as cases/{name}.yaml with {what}")
+                    yield findings
+                    return
+            elif verdict != "deny":
                 fault = f"cases/{name}.yaml with {what}: {verdict}, where only a denial may come"
                 findings.faults.append(fault)
                 findings.got_through[fault] = as_input(wrong, bundle)
@@ -155,23 +166,25 @@ def _fault(case: Case, engine: EmbeddedEngine | None) -> str:
 
 
 def _verdict(bundle: PolicyBundle, engine: EmbeddedEngine, document: dict[str, Json]) -> str:
-    """As the judge would take it: an engine without an answer is a denial, and so is anything that is not a verdict."""
+    """As the judge would take it: an engine that fails is a denial, and so is anything that is not a verdict. "none": it was
+    waited for in vain."""
     try:
         answer = engine.ask(document)
     except PolicyUnavailable:
         if engine.pid is not None:  # it has said itself that it cannot
             return "deny"
-        answer = _patiently(bundle, document)
+        try:
+            answer = _patiently(bundle, document)
+        except PolicyUnavailable as exc:
+            return "none" if "in time" in str(exc) else "deny"
     verdict = answer.get("verdict") if isinstance(answer, dict) else None
     return verdict if isinstance(verdict, str) and verdict in {"allow", "review"} else "deny"
 
 
 def _patiently(bundle: PolicyBundle, document: dict[str, Json]) -> Json:
-    """The answer of an engine of its own, None if this ends it too."""
+    """The answer of an engine of its own. Raises PolicyUnavailable if this ends it too."""
     one = EmbeddedEngine(bundle, seconds=_PATIENCE)
     try:
         return one.ask(document)
-    except PolicyUnavailable:
-        return None
     finally:
         one.close()

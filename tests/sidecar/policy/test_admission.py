@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import BundleRefused
-from sidecar.policy import builtins, load, open_judge, policies_folder
+from sidecar.policy import admission, builtins, load, open_judge, policies_folder
 from sidecar.policy.admission import SEAL, examine, seal_in, seal_of, tried
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.hostile import spoilt
-from tests.sidecar.policy.builders import ALLOWS_ALL, DENY_STYLE, SHIPPED, bundle_of, facts, plan
+from tests.sidecar.policy.builders import ALLOWS_ALL, DENY_STYLE, SHIPPED, SLOW_ON_DEMAND, bundle_of, facts, plan
 
 
 def test_the_shipped_bundle_is_sealed_as_it_is() -> None:
@@ -57,6 +57,19 @@ def test_that_no_answer_came_in_time_is_neither_a_fault_nor_a_denial() -> None:
         engine.close()
 
         assert (findings.cases + findings.spoilt, len(findings.faults)) == (tries, faults), findings.faults
+
+
+def test_rules_that_take_for_ever_are_refused_after_a_few_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes all of the time that there is, and for hours no better bundle would be looked at."""
+    monkeypatch.setattr(admission, "_PATIENCE", 0.05)
+    bundle = bundle_of(SLOW_ON_DEMAND)
+    engine = EmbeddedEngine(bundle, seconds=0.05)
+
+    *_, findings = examine(bundle, engine, "short")
+    engine.close()
+
+    assert findings.spoilt < 100
+    assert any(fault.startswith("the rules take too long: no verdict") for fault in findings.faults)
 
 
 def test_a_seal_of_other_content_counts_for_nothing(tmp_path: Path) -> None:
