@@ -60,6 +60,12 @@ def check(
         say(
             f"admitted: {len(bundle.modules)} modules, {findings.cases} cases pass, {findings.spoilt} spoilt documents are denied"
         )
+        if not findings.passing:
+            typer.echo(
+                f"none of the {findings.whole} whole documents passes these rules, so that spoiling them shows little: "
+                "put one that does into cases/",
+                err=True,
+            )
         say(f"revision {bundle.revision}")
         if seal:
             (where / admission.SEAL).write_text(admission.seal_of(bundle) + "\n", "ascii")

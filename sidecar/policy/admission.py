@@ -31,6 +31,7 @@ _PATIENCE = 4 * SECONDS  # for what got no answer: that the machine was busy jus
 # So many documents without an answer, however long it is waited for, and the bundle is refused: each that follows would take as
 # long, and for hours nothing better would be looked at.
 _MOST_UNANSWERED = 3
+_PASSES = frozenset({"allow", "review"})
 _OPENED_BY_DATA = frozenset({"config", "create", "scale", "silence"})
 
 
@@ -45,11 +46,14 @@ class LetThrough(BundleRefused):
 @dataclass(slots=True)
 class Findings:
     """How many cases and spoilt documents were tried, and every fault: the first is the reason to refuse the bundle.
-    `got_through`: fault to the input, for those where there is one. `unanswered`: documents that got no verdict in time."""
+    `got_through`: fault to the input, for those where there is one. `unanswered`: documents that got no verdict in time.
+    `whole`, `passing`: documents as they are, and those of them that are not denied: where none is, spoiling shows nothing."""
 
     cases: int = 0
     spoilt: int = 0
     unanswered: int = 0
+    whole: int = 0
+    passing: int = 0
     faults: list[str] = field(default_factory=list)
     got_through: dict[str, Json] = field(default_factory=dict)
 
@@ -95,8 +99,11 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
     for case in read(bundle):
         _try_case(case, engine, findings)
         yield findings
-    for name, document in {**load(policies_folder()).documents, **bundle.documents}.items():
-        for what, wrong in _spoilt(name, document, depth):
+    for name, document in _documents(bundle):
+        if depth == "all":
+            findings.whole += 1
+            findings.passing += _verdict(bundle, engine, as_input(document, bundle)) in _PASSES
+        for what, wrong in _ways(name, document, depth):
             findings.spoilt += 1
             verdict = _verdict(bundle, engine, as_input(wrong, bundle))
             if verdict == "none":
@@ -111,6 +118,13 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
                 findings.faults.append(fault)
                 findings.got_through[fault] = as_input(wrong, bundle)
             yield findings
+
+
+def _documents(bundle: PolicyBundle) -> Iterator[tuple[str, Json]]:
+    """Those that come with the product, whatever the bundle has under their names, and those that only the bundle has."""
+    ours = load(policies_folder()).documents
+    yield from ours.items()
+    yield from ((name, document) for name, document in bundle.documents.items() if ours.get(name) != document)
 
 
 def tried_cases(bundle: PolicyBundle, engine: EmbeddedEngine) -> Findings:
@@ -140,6 +154,14 @@ def seal_in(directory: Path) -> str:
 
 def _code() -> bytes:
     return b"".join((Path(__file__).with_name(name)).read_bytes() for name in ("hostile.py", "cases.py", "embedded.py"))
+
+
+def _ways(name: str, document: Json, depth: Depth) -> list[tuple[str, Json]]:
+    """Raises BundleRefused for a document that has not got the places to spoil."""
+    try:
+        return list(_spoilt(name, document, depth))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
+        raise BundleRefused(f"cases/{name}.yaml is no whole document of plan and facts: {type(exc).__name__} {exc}") from exc
 
 
 def _spoilt(name: str, document: Json, depth: Depth) -> Iterator[tuple[str, Json]]:
@@ -178,7 +200,7 @@ def _verdict(bundle: PolicyBundle, engine: EmbeddedEngine, document: dict[str, J
         except PolicyUnavailable as exc:
             return "none" if "in time" in str(exc) else "deny"
     verdict = answer.get("verdict") if isinstance(answer, dict) else None
-    return verdict if isinstance(verdict, str) and verdict in {"allow", "review"} else "deny"
+    return verdict if isinstance(verdict, str) and verdict in _PASSES else "deny"
 
 
 def _patiently(bundle: PolicyBundle, document: dict[str, Json]) -> Json:

@@ -1,14 +1,18 @@
 """A bundle is admitted only when nothing spoilt passes it (D2, D4, D5)."""
 
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from sidecar.contract import Json
 from sidecar.errors import BundleRefused
 from sidecar.policy import admission, builtins, load, open_judge, policies_folder
 from sidecar.policy.admission import SEAL, examine, seal_in, seal_of, tried
+from sidecar.policy.bundle import assemble
 from sidecar.policy.caged import EmbeddedEngine
+from sidecar.policy.cases import edited
 from sidecar.policy.hostile import spoilt
 from tests.sidecar.policy.builders import ALLOWS_ALL, DENY_STYLE, SHIPPED, SLOW_ON_DEMAND, bundle_of, facts, plan
 
@@ -57,6 +61,26 @@ def test_that_no_answer_came_in_time_is_neither_a_fault_nor_a_denial() -> None:
         engine.close()
 
         assert (findings.cases + findings.spoilt, len(findings.faults)) == (tries, faults), findings.faults
+
+
+def test_a_bundle_does_not_choose_what_it_is_tried_with() -> None:
+    """Its own document of a name that the product has is tried beside the product's."""
+    decision = ALLOWS_ALL.replace("900}", '900} if input.facts.cluster.environment == "dev"')
+    denied = deepcopy(SHIPPED.documents)
+    for document in denied.values():
+        edited(document, "/facts/cluster/environment", "nowhere")
+    bundle = assemble((("remediation/decision.rego", decision),), SHIPPED.raw_data, documents=denied)
+
+    with pytest.raises(BundleRefused, match=r"cases/\w+\.yaml with .+: allow"):
+        tried(bundle)
+
+
+@pytest.mark.parametrize(
+    "document", [{"plan": {}, "facts": {}}, {"plan": {"steps": []}}, [], "scale", None, {"plan": {"steps": {"0": 1}}}]
+)
+def test_a_document_that_is_none_is_refused_in_one_line(document: Json) -> None:
+    with pytest.raises(BundleRefused, match=r"cases/mine\.yaml is no whole document"):
+        admission._ways("mine", document, "all")
 
 
 def test_rules_that_take_for_ever_are_refused_after_a_few_documents(monkeypatch: pytest.MonkeyPatch) -> None:
