@@ -4,6 +4,8 @@ import json
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -29,24 +31,54 @@ class Anchor(Protocol):
         """The last head kept, None when there was never one; raises JournalUnavailable when it cannot be read."""
         ...
 
+    def settle(self) -> None:
+        """What was kept without waiting for the disk is on it; raises JournalUnavailable."""
+        ...
+
     def close(self) -> None: ...
 
 
 class AnchorFile:
-    """One small JSON file of one size, written over in place; durable before `keep` returns. A file that is replaced costs a
-    commit of the file system's own journal each time, several times the rest of a record. One sector is written whole or
-    not at all, as SQLite relies on too ("powersafe overwrite"); a file of any other size is replaced as a whole."""
+    """One small JSON file of one size, written over in place. A file that is replaced costs a commit of the file system's own
+    journal each time, several times the rest of a record. One sector is written whole or not at all, as SQLite relies on too
+    ("powersafe overwrite"); a file of any other size is replaced as a whole."""
 
     SIZE = 256
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, waits: bool = True) -> None:
+        """`waits`: for the disk, before `keep` returns. An anchor that does not is written by then as well, whoever ends the
+        process, and on the disk with the next `settle`: a machine that loses its power in between leaves it behind the
+        journal, which is on the disk, and never before it."""
         self.path = path
+        self._waits = waits
+        self._unsettled = False
 
     def keep(self, head: Head) -> None:
         content = json.dumps({"seq": head.seq, "mac": head.mac}).encode().ljust(self.SIZE - 1) + b"\n"
-        try:
+        with self._complaining():
             if not self._written_over(content):
                 self._replaced(content)
+
+    def settle(self) -> None:
+        """Where the disk does not take it, every head is waited for from then on."""
+        if not self._unsettled:
+            return
+        self._unsettled = False  # what is kept from here on is the next one's
+        try:
+            with self._complaining():
+                descriptor = os.open(self.path, os.O_WRONLY)
+                try:
+                    _durable(descriptor)
+                finally:
+                    os.close(descriptor)
+        except JournalUnavailable:
+            self._unsettled = self._waits = True
+            raise
+
+    @contextmanager
+    def _complaining(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as exc:
             raise JournalUnavailable(f"the journal's anchor {self.path} cannot be written: {exc.strerror}") from exc
 
@@ -60,7 +92,10 @@ class AnchorFile:
             if os.lseek(descriptor, 0, os.SEEK_END) != len(content):
                 return False
             os.pwrite(descriptor, content, 0)
-            _durable(descriptor)
+            if self._waits:
+                _durable(descriptor)
+            else:
+                self._unsettled = True
         finally:
             os.close(descriptor)
         return True
@@ -83,7 +118,8 @@ class AnchorFile:
             raise JournalUnavailable(f"the journal's anchor {self.path} cannot be read") from exc
 
     def close(self) -> None:
-        pass
+        with suppress(JournalUnavailable):
+            self.settle()
 
 
 class AnchorConfigMap:
@@ -115,6 +151,9 @@ class AnchorConfigMap:
             return self._look()[0]
         except ClusterUnavailable as exc:
             raise JournalUnavailable(f"the journal's anchor, {self.place}, cannot be read: {exc}") from exc
+
+    def settle(self) -> None:
+        pass  # nobody waits for it, and it has a thread of its own
 
     def close(self) -> None:
         """What is known last is written before the process ends."""

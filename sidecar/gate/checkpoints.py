@@ -1,4 +1,5 @@
-"""What SQLite wrote down in its log is carried over into the database when nobody waits for a record.
+"""What SQLite wrote down in its log is carried over into the database when nobody waits for a record, and the journal's own
+anchor is brought onto the disk.
 
 Left alone, SQLite does that within the commit that makes the log long enough, and whoever waits for a verdict then waits for
 the whole of it. Here it is done once it is quiet; where it never is, after so many commits, beside the next ones. A log that
@@ -22,6 +23,10 @@ class Logged(Protocol):
         """Once, before it is written to much."""
         ...
 
+    def settle(self) -> None:
+        """The anchor as it was last written is on the disk, or it is logged that it is not."""
+        ...
+
     def carry_over(self) -> bool:
         """False where it could not be done now."""
         ...
@@ -32,6 +37,7 @@ def carry_over_for_ever(ledger: Logged, ended: threading.Event, *, pause: float 
     ledger.lengthen()
     carried = seen = 0
     while not ended.wait(pause):
+        ledger.settle()
         before, seen = seen, ledger.commits
         due = seen != carried and (seen == before or seen - carried >= MANY)
         if due and ledger.carry_over():

@@ -120,7 +120,7 @@ def carried_over(engine: Engine) -> bool:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    statement = "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+    statement = "BEGIN IMMEDIATE" if connection.info.get("writes") else "BEGIN"
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute(statement)  # there is no result: SQLAlchemy's own way takes ten times as long

@@ -30,8 +30,7 @@ class Kept:
         except IndexError:
             connection = self._engine.connect()
         try:
-            if connection.get_execution_options().get("writes", False) is not writes:
-                connection.execution_options(writes=writes)
+            connection.info["writes"] = writes
             yield connection
             if connection.in_transaction():
                 connection.rollback()

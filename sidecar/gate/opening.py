@@ -15,6 +15,10 @@ from sidecar.ports import ApiCall, Cluster
 from sidecar.secret_files import secret_from
 from sidecar.settings import Settings
 
+# Counts on while the machine is asleep, or waking it up would look like a clock that was set: CLOCK_MONOTONIC does so on
+# macOS, where time.monotonic stands still, and CLOCK_BOOTTIME on Linux.
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class WallClock:
     """Implements sidecar.ports.Clock."""
@@ -23,9 +27,7 @@ class WallClock:
         return datetime.now(UTC)
 
     def elapsed(self) -> float:
-        # Counts on while the machine is asleep, or waking it up would look like a clock that was set: CLOCK_MONOTONIC does so
-        # on macOS, where time.monotonic stands still, and CLOCK_BOOTTIME on Linux.
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+        return time.clock_gettime(_ELAPSED)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -99,7 +101,7 @@ def _ledger(settings: Settings, key: str, make: Callable[..., Ledger], cluster: 
     return make(
         engine_for(settings.url_of_database),
         journal=Journal(key.encode()),
-        anchor=AnchorFile(settings.state / "journal.anchor"),
+        anchor=AnchorFile(settings.state / "journal.anchor", waits=False),  # the journal itself is on the disk
         outside=outside,
         clock=WallClock(),
     )

@@ -14,7 +14,7 @@ class Ledger:
         self._left, self._fails = list(commits), fails
         self.carried: list[int] = []
         self.ended = threading.Event()
-        self._at = 0
+        self._at = self.settled = 0
 
     @property
     def commits(self) -> int:
@@ -25,6 +25,9 @@ class Ledger:
 
     def lengthen(self) -> None:
         assert self.carried == []
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def carry_over(self) -> bool:
         self.carried.append(self._at)
@@ -39,6 +42,12 @@ def carried(ledger: Ledger) -> list[int]:
 
 def test_it_is_done_once_when_nothing_was_committed_since_the_last_look():
     assert carried(Ledger(0, 0, 5, 9, 9, 9, 9, 10, 10)) == [9, 10]
+
+
+def test_the_anchor_is_brought_onto_the_disk_at_each_look():
+    ledger = Ledger(0, 1, 1)
+    carried(ledger)
+    assert ledger.settled == 3
 
 
 def test_where_it_is_never_quiet_it_is_done_after_many_commits():

@@ -98,6 +98,30 @@ def test_an_anchor_that_holds_no_head_is_not_no_anchor(anchor, cluster, data):
         anchor.kept()
 
 
+def test_an_anchor_that_does_not_wait_for_the_disk_is_written_all_the_same(tmp_path):
+    anchor = AnchorFile(tmp_path / "anchor", waits=False)
+    for seq in (1, 2):
+        anchor.keep(Head(seq, "m"))
+        assert AnchorFile(anchor.path).kept() == Head(seq, "m")
+    anchor.settle()
+    anchor.settle()  # there is nothing left to be done
+    assert anchor.kept() == Head(2, "m")
+
+
+def test_what_the_disk_did_not_take_is_tried_again_and_waited_for(tmp_path):
+    anchor = AnchorFile(tmp_path / "anchor", waits=False)
+    anchor.keep(Head(1, "m"))
+    anchor.keep(Head(2, "m"))
+    moved = anchor.path.rename(tmp_path / "away")
+    with pytest.raises(JournalUnavailable, match="No such file"):
+        anchor.settle()
+    with pytest.raises(JournalUnavailable):  # not forgotten
+        anchor.settle()
+    moved.rename(anchor.path)
+    anchor.settle()
+    assert anchor.kept() == Head(2, "m")
+
+
 def test_heads_are_found_in_an_anchor_file_and_in_a_log_whatever_stands_around_them(tmp_path):
     AnchorFile(tmp_path / "anchor").keep(Head(7, "m"))
     assert heads_in(tmp_path / "anchor") == [Head(7, "m")]
