@@ -68,14 +68,14 @@ def stop(person: Person, *, reason: str = "", desk: Desk) -> Stopped:
 
 
 def _cut_off(open_leases: list[leases.Entry], *, desk: Desk) -> None:
-    """Someone is at work under these and waits for the API server, perhaps for a webhook of somebody's: they are ended in
+    """Someone may be at work under these and wait for the API server, perhaps for a webhook of somebody's: they are ended in
     their turn, and have no rights until then."""
     if not open_leases:
         return
 
     def cut(held: leases.Entry) -> None:
         left = desk.issuer.cut_off(held.lease, incident=held.incident)
-        log.warning("stopped while somebody is at work under it: its rights are gone first", lease=held.lease.id, left=left)
+        log.warning("its end waits for somebody's turn or the API server: its rights go first", lease=held.lease.id, left=left)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cut") as pool:
         wait([pool.submit(cut, held) for held in open_leases])

@@ -86,10 +86,8 @@ class Redaction:
     def _text(self, key: str, value: str, named: str, kind: str) -> str:
         if kind == "Secret" and key in ("data", "stringData"):
             return ""
-        if key == "value" and named:
-            return self._mask.named(named, value)
-        shown = self._mask.field(key, value)
-        return self._mask.settings(shown) if "\n" in shown else shown
+        shown = self._mask.named(named, value) if key == "value" and named else self._mask.field(key, value)
+        return self._mask.settings(shown) if "\n" in shown and key != "message" else shown
 
     def _entry(self, name: str, value: Any, *, binary: bool) -> Any:
         """One key of a ConfigMap: a value, or a whole file."""

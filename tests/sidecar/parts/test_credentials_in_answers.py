@@ -129,6 +129,7 @@ def test_what_a_tool_is_given_to_log_in_with_is_not_shown(mask, line):
         {"httpHeaders": [{"name": "X-Forwarded-Authorization", "value": f"Authorization: Token {CANARY}"}]},
         {"values": {"auth": {"adminPassword": CANARY}, "store": {"storage_account_key": CANARY}}},
         {"values": f"auth:\n  password: {CANARY}\n"},
+        {"env": [{"name": "APP_CONFIG", "value": f"auth:\n  password: {CANARY}\n"}]},
         {"values": {"auth": {"adminPassword": 4917263845}}, "headers": [{"key": "X-Api-Key", "value": CANARY}]},
         {"token": "abcdef.0123456789abcdef", "secret": "Canary4f9a1c7e2b"},
         {"metadata": {"annotations": {"tool.example/password": CANARY, "tool.example/api-token": "Canary4f9a1c7e2b"}}},
@@ -140,7 +141,7 @@ def test_what_a_tool_is_given_to_log_in_with_is_not_shown(mask, line):
         {"kind": "ConfigMap", "data": {"config.json": json.dumps({"auths": {"r": {"auth": "YWRtaW46Y2FuYXJ5LTRmOWExYzdl"}}})}},
         {"kind": "ConfigMap", "data": {".pgpass": f"db:5432:*:app:{CANARY}"}},
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_places_of_a_credential_that_say_so_by_their_name_only(mask, document):
     text = json.dumps(Redaction(mask, "things").clear(document))
@@ -156,10 +157,11 @@ def test_places_of_a_credential_that_say_so_by_their_name_only(mask, document):
         {"metadata": {"annotations": {"nginx.ingress.kubernetes.io/auth-secret": "shop/basic-auth-2"}}},
         {"command": ["mysql", "-p", "shop"], "args": ["sh", "-c", 'mysql -uroot -p"$MYSQL_ROOT_PASSWORD"; mkdir -p /data/x']},
         {"command": ["sh", "-c", "curl -u $USER http://web -p 80; tar -a -p x; redis-server -p 6379 -a"]},
+        {"message": "level=fatal\ntoken: invalid signature\npassword: not accepted"},
         {"message": "Access denied for user 'app'@'10.0.0.7' (using password: YES)\ntoken expired\nsecret shop/db-2"},
         {"data": {"mongod.conf": "security:\n  authorization: enabled\n"}, "kind": "ConfigMap"},
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_names_of_credentials_and_options_of_other_tools_stay(mask, document):
     assert Redaction(mask, "things").clear(json.loads(json.dumps(document))) == document
