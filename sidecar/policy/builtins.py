@@ -40,6 +40,7 @@ _OF_ONE_WORD = frozenset(
         "plus", "re_match", "rem", "set_diff", "trim_left", "trim_right",
     }
 )  # fmt: skip
+_NEXT = frozenset({"and", "or"})
 _TAKEN = PERMITTED | _RESERVED | _NAMESPACES | _OF_ONE_WORD
 _FORMAT = re.compile(r"%(?!s|d|%)")
 
@@ -79,6 +80,8 @@ def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[
         return
     if token.text == "with":
         yield "the keyword with is not permitted: it can put one built-in in the place of another"
+    elif token.text in _NEXT:
+        yield f"{token.text} is a keyword where a server reads the next version of Rego: give it another name"
     elif first in _RESERVED:
         yield f"{token.text} is not permitted: it is no call that both engines answer alike, or it reaches outside"
     elif first == "data" and not _known_data(token.text):

@@ -162,10 +162,15 @@ def _counts(name: str) -> bool:
 
 
 def _bytes(path: Path) -> bytes:
+    """No more of it than a bundle may have altogether."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as exc:
         raise BundleRefused(f"cannot read {path}: {exc.strerror or exc}") from exc
+    if len(content) > MOST_BYTES:
+        raise BundleRefused(f"{path} is larger than {MOST_BYTES} bytes")
+    return content
 
 
 def _text(name: str, content: bytes) -> str:

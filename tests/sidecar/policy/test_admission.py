@@ -197,7 +197,9 @@ TRICKS = {
     "more digits than are kept": "y := 9007199254740993",
     "a fraction that is not kept": "y := 0.0000001",
     "an exponent": "y := 1e400",
-    "the words of the next language": "import rego.v2",
+    "the next language": "import rego.v2",
+    "a word of the next language": "y if { true or false }",
+    "a name that the next language takes": "y := or if some or in input.plan.steps",
 }
 
 

@@ -143,3 +143,11 @@ def test_aliases_that_stand_for_little_are_what_they_name(tmp_path: Path) -> Non
     platform = load(policies_folder(), tmp_path / "ours.yaml").data["platform"]
 
     assert platform["custom"] == {"also": ["scale_workload"], "and": {"a": 1, "b": 2}}  # type: ignore[index, call-overload]
+
+
+def test_a_file_without_end_is_refused_before_all_of_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "ours.yaml").open("wb") as file:
+        file.truncate(1 << 40)  # a hole: it takes no room, and no memory would hold it
+
+    with pytest.raises(BundleRefused, match="larger than"):
+        load(policies_folder(), tmp_path / "ours.yaml")
