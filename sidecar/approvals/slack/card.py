@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sidecar.approvals.slack import blocks as kit
 from sidecar.approvals.slack.blocks import Block
 from sidecar.approvals.slack.ports import Asked
-from sidecar.approvals.slack.text import escaped, fitted, line, visible
+from sidecar.approvals.slack.text import escaped, fitted, line, readable, visible
 from sidecar.contract import Answer, ApprovalView, ChangePreview
 
 APPROVE, DENY, PAGE, SHOW = "approval_approve", "approval_deny", "approval_page", "approval_show"
@@ -51,8 +51,7 @@ def card(asked: Asked, *, page_url: str = "") -> Card:
     if not (hidden or unsaid):
         return Card(text=_notification(asked), blocks=(*top, *changes, *end, *_buttons(asked, page_url, whole=True)))
     changes, hidden = _changes(view.changes, min(_MOST_WHEN_CUT, kit.MOST_IN_ALL - reserve))  # a beginning, to know it by
-    whole = whole_text(view)
-    cut = _cut(view, hidden + unsaid, hashlib.sha256(whole.encode()).hexdigest(), page_url)
+    cut = _cut(view, hidden + unsaid, hashlib.sha256((whole := whole_text(view)).encode()).hexdigest(), page_url)
     blocks = (*top, cut, *changes, *end, *_buttons(asked, page_url, whole=False))
     return Card(text=_notification(asked), blocks=blocks, file=whole)
 
@@ -175,18 +174,19 @@ def _changes(changes: Sequence[ChangePreview], room: int) -> tuple[list[Block], 
         undo, lost_undo = fitted(change.undo, 1000)
         back = kit.literal(f"can be undone: {undo}") if change.reversible else kit.literal("CANNOT BE UNDONE", bold=True)
         named = kit.section(kit.literal(f"{number}. {summary}\n", bold=True), back)
-        left = room - kit.size([kit.rich(named)])
-        diff = _head(change.diff, left)
-        if left < 0 or (change.diff and not diff and made):
+        # All of the diff at once: a piece alone would be written with fewer escapes than within its line.
+        written, left = readable(change.diff), room - kit.size([kit.rich(named)])
+        diff = _head(written, left)
+        if left < 0 or (written and not diff and made):
             return made, _characters(changes[number - 1 :])
         block = kit.rich(named, *(kit.preformatted(part) for part in _parts(diff)))
         while diff and kit.size([block]) > room:  # what the containers take is only known now
             left = left * 9 // 10
-            diff = _head(change.diff, left)
+            diff = _head(written, left)
             block = kit.rich(named, *(kit.preformatted(part) for part in _parts(diff)))
         made.append(block)
         room -= kit.size([block])
-        hidden = lost + lost_undo + len(change.diff) - len(diff)
+        hidden = lost + lost_undo + len(written) - len(diff)
         if hidden:
             return made, hidden + _characters(changes[number:])
     return made, 0

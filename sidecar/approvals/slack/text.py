@@ -6,6 +6,7 @@ escaped as Slack documents it. Characters that are not seen, or reorder what is 
 
 from collections.abc import Iterator
 
+from sidecar import visible as unseen
 from sidecar.visible import pieces, written
 
 
@@ -14,6 +15,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     if text.isascii() and (text.replace("\n", "").replace("\t", "").isprintable() if lines else text.isprintable()):
         return text.replace("\t", "  ")
     return "".join(_pieces(text, lines=lines))
+
+
+def readable(text: str) -> str:
+    """Everything unseen or mistakable written out; line breaks and tabs stay, and Slack's own characters too."""
+    return unseen.escaped(text)
 
 
 def escaped(text: str) -> str:

@@ -118,6 +118,14 @@ def test_a_diff_that_does_not_fit_takes_the_approve_button_away_and_is_whole_in_
     assert "lestrade-sidecar approvals show 3f9a0c1d2e4b" in words_of(message(card(asked(changes=asked_long(long)))))
 
 
+def test_a_word_that_is_longer_than_a_piece_is_shown_whole_or_not_approved_here():
+    """Of which only the last letter is Latin, so that all of it is written out."""
+    made = card(asked(changes=asked_long("+  image: " + "\u0430" * 600 + "z\n")))
+    assert APPROVE in buttons_of(message(made))
+    assert words_of(message(made)).count("\\u0430") == 600
+    assert made.file == ""
+
+
 def asked_long(diff: str) -> tuple[ChangePreview, ...]:
     return (ChangePreview(step="step-1", summary="change data", diff=diff, reversible=True, undo="back"),)
 
