@@ -239,7 +239,8 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         fault = exc.errors(include_url=False, include_input=False)[0]
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = PREFIX + name.upper() if name in from_environment else f"{name} in {path}"
-        raise SettingsError(f"setting {where}: {fault['msg']} (see `lestrade config`)") from None
+        said = f"{name} is no setting" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {where}: {said} (see `lestrade config`)") from None
 
 
 def describe(settings: Settings, config: Path | None = None, environ: Mapping[str, str] | None = None) -> list[Described]:

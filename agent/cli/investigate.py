@@ -154,4 +154,4 @@ def _read_alert(path: Path) -> Notification:
     try:
         return receive(raw)
     except InputError as exc:
-        raise InputError(f"{path}: {exc}") from None
+        raise InputError(f"{'standard input' if str(path) == '-' else path}: {exc}") from None

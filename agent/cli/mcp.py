@@ -36,7 +36,14 @@ def mcp(*, http: str, snapshot: Path | None, context: str, config: Path | None) 
     if not http:
         return run(_on_standard_input(settings, source), interrupted="")
     known = callers(settings)
-    return run(_over_http(settings, source, bind(http), known), interrupted="")
+    return run(_over_http(settings, source, _bound(http), known), interrupted="")
+
+
+def _bound(listen: str) -> socket.socket:
+    try:
+        return bind(listen)
+    except InputError as exc:
+        raise InputError(f"--http: {exc}") from None
 
 
 async def _on_standard_input(settings: Settings, source: Source) -> int:

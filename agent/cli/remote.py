@@ -159,7 +159,9 @@ def _refusal(answer: httpx.Response) -> LestradeError:
         detail = str(_object(answer.json()).get("detail", ""))
     except ValueError:
         detail = ""
-    return _error(answer.status_code, detail or f"the service answers {answer.status_code}")
+    where = f"{answer.url.scheme}://{answer.url.netloc.decode()}"
+    said = f"{where} answers {answer.status_code}, and not as a `lestrade serve` does (--server, LESTRADE_SERVER_URL)"
+    return _error(answer.status_code, detail or said)
 
 
 def _error(status: int, detail: str) -> LestradeError:

@@ -36,7 +36,10 @@ def serve(*, listen: str, config: Path | None) -> int:
 
 
 async def _serve(settings: Settings, listen: str, apart: Apart) -> int:
-    bound = bind(listen)
+    try:
+        bound = bind(listen)
+    except InputError as exc:
+        raise InputError(f"{exc} (another address: --listen, LESTRADE_LISTEN)") from None
     failed: list[LestradeError] = []
 
     @contextlib.asynccontextmanager

@@ -1,5 +1,6 @@
 """What an API server answered to one GET, and what is wrong with it, in one line. Knows no client."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,6 +10,12 @@ import orjson
 
 from agent.errors import ClusterUnreachable
 from agent.topology.fields import text
+
+# As urllib3 says of its own errors: where, then why.
+_CONNECTION = re.compile(
+    r"HTTPS?Connection\(host='(?P<host>[^']+)', port=(?P<port>\d+)\): (?:Failed to establish a new connection: )?"
+    r"(?:\[Errno -?\d+\] )?(?P<why>.+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +43,14 @@ def reason(answer: Answer) -> str:
 
 
 def unreachable(exc: Exception) -> str:
+    """Where and why, without the library's names for that."""
     cause = getattr(exc, "reason", None) or exc
     words = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-    return words.rpartition(": ")[2][:160] if "object at 0x" in words else words[:160]
+    if "object at 0x" in words:
+        words = words.rpartition(": ")[2]
+    elif found := _CONNECTION.match(words):
+        words = f"{found['host']}:{found['port']}: {found['why']}"
+    return words[:160]
 
 
 def date_of(header: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ credential of its own, so that nothing but the lease can act.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -61,6 +62,9 @@ class KubernetesCluster:
                 _config.load_kube_config(file, context=context or None, client_configuration=own, persist_config=False)
                 found = context or str(_config.list_kube_config_contexts(file)[1]["name"])
         except config.ConfigException as exc:
+            if kubeconfig is None and not context and "No configuration found" in str(exc):
+                place = os.environ.get("KUBECONFIG") or "~/.kube/config"
+                raise SettingsError(f"{place}: no such kubeconfig (name one with LESTRADE_SIDECAR_KUBECONFIG)") from None
             hint = "" if kubeconfig else " (LESTRADE_SIDECAR_KUBECONFIG names another)"
             raise SettingsError(f"kubeconfig {kubeconfig or 'of the default place'}: {_line(exc)}{hint}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:

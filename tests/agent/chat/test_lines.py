@@ -147,6 +147,14 @@ async def test_a_service_that_is_not_there_or_lets_nobody_in_is_said(tmp_path):
             await asyncio.to_thread(RemoteLine, url, tmp_path / "token")
 
 
+@respx.mock
+def test_another_program_at_that_address_is_said_to_be_none_of_ours():
+    respx.route(host="files.example.com").respond(404, text="<h1>File not found</h1>")
+
+    with pytest.raises(LestradeError, match="https://files.example.com answers 404, and not as a `lestrade serve` does"):
+        RemoteLine("https://files.example.com", None)
+
+
 def test_at_a_terminal_one_talks_and_ctrl_c_twice_leaves(home):
     parent, child = pty.openpty()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LESTRADE_", "KUBE"))}
