@@ -41,8 +41,15 @@ owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results
 	-$(RUN)/python -m pytest tests/abuse tests/cluster -q -n 2 --dist loadfile --deselect tests/abuse/test_every_row.py --junitxml=.cache/abuse.xml
 	$(RUN)/python -m tests.abuse.matrix .cache/abuse.xml
 
-bench: .cache/synced  ## the budgets of the design, measured
-	$(RUN)/python -m tests.bench
+# PYTHON=/usr/bin/python3 measures with that one, in an environment of its own: the image's is built with profile-guided
+# optimisation, as Debian's is, and one that pyenv built is not.
+bench: .cache/synced  ## the budgets of the design, measured (ROWS="plan lease", PYTHON=/usr/bin/python3: with that one)
+ifeq ($(origin PYTHON),file)
+	$(RUN)/python -m tests.bench $(ROWS)
+else
+	@UV_PROJECT_ENVIRONMENT=.cache/bench $(UV) sync --quiet --python $(PYTHON)
+	.cache/bench/bin/python -m tests.bench $(ROWS)
+endif
 
 # Without RECORDINGS: those that the tests use, where they are. MODEL=name asks that model too, where LESTRADE_MODEL_URL says.
 eval: .cache/synced  ## how well incidents are answered: recordings (RECORDINGS=folder), the laboratory, with a model (MODEL=name, ARGS=--no-lab)
