@@ -25,6 +25,8 @@ from sidecar.policy.yaml_text import read_as_signed
 SIGNATURES = ".signatures.json"
 MANIFEST = ".manifest"
 _ENTRY = "remediation/"
+# `opa sign --bundle .` of OPA 1.22 lists the signature that was there before, by a name that has lost its dot.
+_EARLIER = frozenset({SIGNATURES, SIGNATURES.removeprefix(".")})
 _STRUCTURED = frozenset({"data.yaml", "data.yml", "data.json", MANIFEST})
 _HASHES = {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "SHA-512-256": "sha512_256"}
 _LEAST_RSA_BITS = 2048
@@ -111,9 +113,11 @@ def verified(contents: Mapping[str, bytes], key: SigningKey) -> Signed:
     here = set(contents) - {SIGNATURES}
     if unsigned := sorted(here - set(listed)):
         raise BundleRefused(f"{unsigned[0]} is not covered by the signature")
-    if gone := sorted(set(listed) - here):
+    if gone := sorted(set(listed) - here - _EARLIER):
         raise BundleRefused(f"{gone[0]} is signed, and missing")
     for name, file in listed.items():
+        if name not in here:
+            continue
         if file.algorithm not in _HASHES:
             raise BundleRefused(f"{name}: the hash {file.algorithm[:20]!r} is not one to rely on: {', '.join(_HASHES)}")
         if _hash(name, contents[name], _HASHES[file.algorithm]) != file.hash.lower():

@@ -91,6 +91,16 @@ def test_what_opa_signed_is_taken(bundle: Signing, inside: bool) -> None:
     assert signed.by == key_from(bundle.public).fingerprint
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_is_signed_again_in_its_place_is_taken(bundle: Signing, inside: bool) -> None:
+    """The signature of before lies in the folder, and some versions of OPA list it among the files."""
+    bundle.sign(inside=inside)
+    bundle.write("remediation/more.rego", "package remediation.more\n")
+    bundle.sign(inside=inside)
+
+    assert bundle.load() is not None
+
+
 @pytest.mark.parametrize(
     ("private", "algorithm"),
     [(ec.generate_private_key(ec.SECP256R1()), "ES256"), (RSA, "PS256"), (RSA, "RS512")],
