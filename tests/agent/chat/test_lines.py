@@ -151,7 +151,7 @@ async def test_a_service_that_is_not_there_or_lets_nobody_in_is_said(tmp_path):
 def test_another_program_at_that_address_is_said_to_be_none_of_ours():
     respx.route(host="files.example.com").respond(404, text="<h1>File not found</h1>")
 
-    with pytest.raises(LestradeError, match="https://files.example.com answers 404, and not as a `lestrade serve` does"):
+    with pytest.raises(LestradeError, match="answers 404, and not as a `lestrade serve` does"):
         RemoteLine("https://files.example.com", None)
 
 
