@@ -113,7 +113,7 @@ def _is_bound(module: Module, number: int) -> bool:
     if following in {":=", "in"} or module.before(number) == "as":
         return True
     first = number
-    while module.before(first) == "," and module.tokens[first - 2].kind == "path":
+    while first > 1 and module.before(first) == "," and module.tokens[first - 2].kind == "path":
         first -= 2
     return module.before(first) in {"some", "every"} or _is_argument(module, number)
 
@@ -122,5 +122,5 @@ def _is_argument(module: Module, number: int) -> bool:
     """Of a function that is defined here, and not called."""
     if module.depths[number] != 1:
         return False
-    opened = next(place for place in range(number - 1, -1, -1) if not module.depths[place])
+    opened = next((place for place in range(number - 1, -1, -1) if not module.depths[place]), 0)
     return module.tokens[opened].text == "(" and opened > 0 and module.begins(opened - 1)

@@ -5,6 +5,8 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidecar.contract import Json
 from sidecar.errors import BundleRefused
@@ -302,3 +304,20 @@ def test_the_battery_spoils_every_document_in_many_ways() -> None:
         assert all(wrong != document for _, wrong in spoilt(document))
 
     assert SEAL == "admitted.txt"
+
+
+WORDS = st.sampled_from(
+    "input data data.platform input.x package import as some every in if else default contains with count x max ( ) [ ] { } , := "
+    '= | . 1 1e9 "a" `b`'.split()
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(words=st.lists(WORDS, max_size=12))
+def test_whatever_the_words_it_is_permitted_or_refused_in_one_line(words: list[str]) -> None:
+    said = "remediation/x.rego:1: it is permitted"
+    try:
+        builtins.check((("remediation/x.rego", " ".join(words)),))
+    except BundleRefused as exc:
+        said = str(exc)
+    assert re.match(r"remediation/x\.rego:1: [^\n]+$", said)
