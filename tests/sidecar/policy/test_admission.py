@@ -307,8 +307,41 @@ def test_the_battery_spoils_every_document_in_many_ways() -> None:
 
 
 WORDS = st.sampled_from(
-    "input data data.platform input.x package import as some every in if else default contains with count x max ( ) [ ] { } , := "
-    '= | . 1 1e9 "a" `b`'.split()
+    [
+        "input",
+        "data",
+        "data.platform",
+        "input.x",
+        "package",
+        "import",
+        "as",
+        "some",
+        "every",
+        "in",
+        "if",
+        "else",
+        "default",
+        "contains",
+        "with",
+        "count",
+        "x",
+        "max",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":=",
+        "=",
+        "|",
+        ".",
+        "1",
+        "1e9",
+        '"a"',
+        "`b`",
+    ]
 )
 
 
