@@ -182,6 +182,37 @@ def test_looks_that_hang_keep_no_rights_alive(world):
     assert left(world) == []
 
 
+def test_of_two_leases_that_are_over_the_one_whose_step_hangs_keeps_the_other_no_rights(world):
+    world.cluster.put("deployments", deployment("api", replicas=3), "apps")
+    hanging = leased(world, scale(5))
+    second = submit(plan(scale(6, "api"), attempt=2), desk=world.desk).plan
+    approve(world, second)
+    other = lease(second, desk=world.desk)
+    hangs, ended = threading.Event(), threading.Event()
+
+    def slow(call, identity):
+        if call.method == "PATCH" and not hangs.is_set():
+            hangs.set()
+            assert ended.wait(60)
+
+    world.cluster.before = slow
+    step = threading.Thread(target=perform, args=(hanging.id, "step-1"), kwargs={"desk": world.desk})
+    step.start()
+    assert hangs.wait(60)
+    world.clock.advance(seconds=60 * 60)
+    reaping = threading.Thread(target=reap, kwargs={"desk": world.desk})
+    reaping.start()
+    try:
+        wait_for(lambda: other.id in settled(world), what="the lease that nobody works under is settled")
+        assert hanging.id not in settled(world)
+    finally:
+        ended.set()
+        step.join(60)
+        reaping.join(60)
+    assert set(settled(world)) == {hanging.id, other.id}
+    assert left(world) == []
+
+
 def settled(world) -> list[str]:
     return [record["lease"] for record in world.desk.ledger.documents() if record["kind"] == "lease-settled"]
 
