@@ -86,7 +86,10 @@ class Silencings:
         shop = self.shop
         if shop.settings.propose_silence_minutes and shop.governed:
             for row in await self._book.unasked(LEFT_TO_PEOPLE, limit=MOST_PROPOSED):
-                wish = await proposed(shop, row)
+                try:
+                    wish = await proposed(shop, row)
+                except ValueError:  # a report of another version: it is asked about all the same, or it would be for ever
+                    wish = None
                 await self._book.ask(row.id, to_document(wish) if wish is not None else None)
 
     async def close(self) -> None:

@@ -233,5 +233,20 @@ async def test_of_a_run_whose_process_died_at_its_end_a_silence_is_proposed_all_
         assert [(wish.minutes, wish.proposed) for wish in desk.wishes] == [(60, True)]
 
 
+async def test_a_report_that_cannot_be_read_holds_up_no_silence_of_another(tmp_path):
+    desk = Desk()
+    desk.approved.set()
+    script = Script(answer="deny")
+    async with finished_shop(tmp_path, desk, script, propose_silence_minutes=60) as (shop, row):
+        odd, _ = await shop.take(alerts=row.incident.alerts, group_key="odd")
+        await shop.store.finish(odd.id, "denied", "h", {"written": "by another version"})
+        silencings = Silencings(shop)
+        await silencings.look()
+        await until(lambda: is_done(silencings))
+        await silencings.look()
+
+        assert len(desk.wishes) == 1
+
+
 async def is_done(silencings: Silencings) -> bool:
     return not silencings._running
