@@ -37,12 +37,14 @@ _OF_ONE_WORD = frozenset(
     {
         "all", "and", "any", "assign", "cast_array", "cast_boolean", "cast_null", "cast_object", "cast_set", "cast_string",
         "div", "eq", "equal", "gt", "gte", "indexof_n", "intersection", "lt", "lte", "max", "min", "minus", "mul", "neq", "or",
-        "plus", "re_match", "rem", "set_diff", "trim_left", "trim_right",
+        "plus", "re_match", "rem", "set", "set_diff", "trim_left", "trim_right",
     }
 )  # fmt: skip
 _NEXT = frozenset({"and", "or"})
 _TAKEN = PERMITTED | _RESERVED | _NAMESPACES | _OF_ONE_WORD
-_FORMAT = re.compile(r"%(?!s|d|%)")
+_INSTEAD = {word: f": data.remediation.plan.{name}(values)" for word, name in (("max", "largest"), ("min", "smallest"))}
+_ELSEWHERE = ", and not defined in this file: what another file defines is called by its package, as data.remediation.plan.whole"
+_FORMAT = re.compile(r"(?<!%)(?:%%)*%(?![sd%])")
 
 
 def check(modules: Sequence[tuple[str, str]]) -> None:
@@ -63,6 +65,8 @@ def _not_permitted(module: Module) -> Iterator[tuple[Token, str]]:
     for number, token in enumerate(module.tokens):
         for fault in _faults(token, module.tokens[number + 1 : number + 3], module.before(number), local):
             yield token, fault
+        if token.text == "format_int" and not _in_tens(module, number):
+            yield token, "format_int takes 10 as its base, written out: the embedded engine counts in tens whatever it is told"
 
 
 def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[str]) -> Iterator[str]:
@@ -76,23 +80,38 @@ def _faults(token: Token, after: Sequence[Token], before: str, local: frozenset[
         return
     if before == "import":
         if not (_known_data(token.text) or token.text.startswith("input.") or token.text == "rego.v1"):
-            yield f"the import of {token.text} is not permitted"
+            known = ": its words are known without it" if token.text.startswith("future.") else ""
+            yield f"the import of {token.text} is not permitted{known}"
         return
     if token.text == "with":
         yield "the keyword with is not permitted: it can put one built-in in the place of another"
     elif token.text in _NEXT:
         yield f"{token.text} is a keyword where a server reads the next version of Rego: give it another name"
+    elif token.text in _RESERVED - {"print"} and follows not in {"[", "("}:
+        yield f"{token.text} is how built-ins begin: give what is named here another name"
     elif first in _RESERVED:
         yield f"{token.text} is not permitted: it is no call that both engines answer alike, or it reaches outside"
     elif first == "data" and not _known_data(token.text):
         yield f"{token.text} is not permitted: rules read data.platform and data.remediation"
     elif first in _NAMESPACES and token.text not in PERMITTED:
         yield f"{token.text} is not a permitted built-in"
-    elif follows == "(" and token.text not in KEYWORDS:
+    elif follows == "(" and token.text not in KEYWORDS and not _is_empty_set(token, after):
         if first not in local and first != "data" and token.text not in PERMITTED:
-            yield f"{token.text} is not a permitted built-in"
+            yield f"{token.text} is not a permitted built-in{_INSTEAD.get(token.text, _ELSEWHERE)}"
         elif token.text == "sprintf":
             yield from _format_faults(after)
+
+
+def _is_empty_set(token: Token, after: Sequence[Token]) -> bool:
+    """`set()`: what is written so is no call."""
+    return token.text == "set" and [one.text for one in after] == ["(", ")"]
+
+
+def _in_tens(module: Module, number: int) -> bool:
+    depth = module.depths[number]
+    ends = (place for place in range(number + 2, len(module.tokens)) if module.depths[place] == depth)
+    closed = next(ends, 0)
+    return [token.text for token in module.tokens[closed - 2 : closed]] == [",", "10"]
 
 
 def _format_faults(after: Sequence[Token]) -> Iterator[str]:

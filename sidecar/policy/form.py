@@ -115,7 +115,24 @@ def _is_bound(module: Module, number: int) -> bool:
     first = number
     while first > 1 and module.before(first) == "," and module.tokens[first - 2].kind == "path":
         first -= 2
-    return module.before(first) in {"some", "every"} or _is_argument(module, number)
+    return module.before(first) in {"some", "every"} or _is_in_pattern(module, number) or _is_argument(module, number)
+
+
+def _is_in_pattern(module: Module, number: int) -> bool:
+    """Within a list or an object that takes another one apart: `[x, input] := pair`, `f([input]) := …`."""
+    place = number
+    while (opened := _opened(module, place)) is not None and module.tokens[opened].text in {"[", "{"}:
+        place = opened
+        beyond = range(number + 1, len(module.tokens) - 1)
+        closed = next((one for one in beyond if module.depths[one] == module.depths[opened]), None)
+        if closed is not None and module.tokens[closed + 1].text == ":=":
+            return True
+    return place != number and _is_argument(module, place)
+
+
+def _opened(module: Module, number: int) -> int | None:
+    """The bracket that this stands in."""
+    return next((place for place in range(number - 1, -1, -1) if module.depths[place] < module.depths[number]), None)
 
 
 def _is_argument(module: Module, number: int) -> bool:

@@ -187,6 +187,11 @@ TRICKS = {
     "input as a variable": 'y if { input := {"a": 1}; input.a == 1 }',
     "input as an element": 'y if { some x, input in [{"a": 1}]; input.a == 1 }',
     "input as an argument": "f(x, input) := input.a",
+    "input in a pattern": 'y if { [x, {"a": input}] := [1, {}]; input.a }',
+    "input in an argument's pattern": "f([input]) := 1",
+    "a number in another base": "y := format_int(10, 2)",
+    "an empty set that is none": "y := set(1)",
+    "a verb behind a percent sign": 'y := sprintf("%%%v", [1])',
     "input as an import": "import data.remediation.plan as input",
     "a part of the data as a rule": "data.platform.fenced := {}",
     "a body without if": "deny { true }",
@@ -247,6 +252,10 @@ few if every word in {"a", "b"} {
 }
 
 kinds[step.id] := {step.action.kind} if some step in input.plan.steps
+
+said := sprintf("%d%% of %s, 100%%", [1, format_int(count([input, {"whole": input}]), 10)])
+
+none if count(input["steps"] | set()) == 0
 
 wide := object.get(input, "wide", [x | some x in {1}]) if count(input["steps"]) > 0
 else := count({1, 2}) if is_object(input)
