@@ -21,8 +21,12 @@ MOST_MARKS = 2  # combining marks on one letter; more of them cover the neighbou
 _ALIKE = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "OSAGE", "DESERET", "GLAGOLITIC", "GEORGIAN")
 _ALIKE_LATIN = frozenset("ɑɡıɩɪʏɴʜʟᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢƖǀℓ")
 _ALIKE_MARKS = frozenset("\u2024\u2044\u2215\ua789\uff0e\uff0f\uff1a\u0589\u05c3\u2236\u02d0\u2010\u2011\u2012\u2212")
-# What is read in one go: a name, a host, an image, a path.
-_WORD = re.compile(rf"[\w.@:/+\-{''.join(_ALIKE_MARKS)}]+")
+# Letters of those scripts that no Latin one looks like: by them a reader sees what script it is.
+_FOREIGN = re.compile("[джийлфщэюяБДЖИЙЛФЦЩЭЮЯδθλξπφψΔΘΛΞΠΣΦΨΩ]")
+# What is read in one go: a name, a host, an image, a path; and the letters in it that stand together.
+_WORD = re.compile(rf"[\w.@:/+\-\u0300-\u036f{''.join(_ALIKE_MARKS)}]+")
+_LETTERS = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
+_PART = re.compile(rf"{_LETTERS.pattern}|.")
 _LATIN = re.compile(r"[A-Za-z]")
 
 
@@ -48,16 +52,29 @@ def written(character: str) -> str:
 
 
 def _strangers(text: str) -> frozenset[int]:
-    """Where a letter stands that passes for a Latin one, in a word that has Latin ones. Words of another script alone stay."""
+    """Where a letter stands that passes for a Latin one, in a word that has Latin ones. Words of another script alone stay, as
+    they do beside a hyphen ("сервис-api") if they show what they are."""
     if text.isascii():
         return frozenset()
     return frozenset(
         found.start() + place
         for found in _WORD.finditer(text)
         if not found[0].isascii() and _LATIN.search(found[0])
-        for place, character in enumerate(found[0])
-        if _passes_for_another(character)
+        for place in _alike(found[0])
     )
+
+
+def _alike(word: str) -> Iterator[int]:
+    # A Turkish word, and no name: the dot is missed where letters are read, and not where an address is.
+    prose = _LETTERS.fullmatch(word.rstrip(".:")) is not None
+    for part in _PART.finditer(word):
+        foreign = _FOREIGN.search(part[0]) is not None and not _LATIN.search(part[0])
+        for place, character in enumerate(part[0], part.start()):
+            evident = (character == "ı" and prose) or (
+                foreign and character not in _ALIKE_MARKS and character not in _ALIKE_LATIN
+            )
+            if not evident and _passes_for_another(character):
+                yield place
 
 
 @functools.lru_cache(maxsize=4096)
@@ -66,6 +83,8 @@ def _passes_for_another(character: str) -> bool:
         return False
     if character in _ALIKE_LATIN or character in _ALIKE_MARKS or unicodedata.name(character, "").startswith(_ALIKE):
         return True
+    if unicodedata.decomposition(character).startswith(("<super>", "<sub>")):  # m³, 1ª: smaller, and not on the line
+        return False
     return character.isalnum() and unicodedata.normalize("NFKC", character).isascii()  # fullwidth, mathematical, in a circle
 
 

@@ -12,13 +12,32 @@ UNLIKE = {
     "\uff41dmin": "\\uff41dmin",
     "https:\u2215\u2215shop.example": "https:\\u2215\\u2215shop.example",
     "sh\u0269p": "sh\\u0269p",
+    "adm\u0131n.example": "adm\\u0131n.example",
+    "\u0430\u0301dmin": "\\u0430\u0301dmin",  # an accent does not part it
+    "\u0440\u0430\u0443.example": "\\u0440\\u0430\\u0443.example",  # three Cyrillic letters, each like a Latin one
+    "\u043b\u0430b": "\\u043b\\u0430b",
     "a\u3164b": "a\\u3164b",  # a filler: nothing is seen, and it is a letter
     "a\u00a0b": "a\\u00a0b",
     "a\ufe0fb": "a\\ufe0fb",
     "a\u0301\u0301\u0301": "a\u0301\u0301\\u0301",
     "x\u202ey": "x\\u202ey",
 }
-ALIKE = ["größe café naïve", "Привет, мир", "Ελλάδα", "配置file", "日本語テキスト", "x…", "“said”", "5 × 3", "µs"]
+ALIKE = [
+    "größe café naïve",
+    "Привет, мир",
+    "Ελλάδα",
+    "配置file",
+    "日本語テキスト",
+    "x…",
+    "“said”",
+    "5 × 3",
+    "µs",
+    "сервис-api",
+    "Kubernetes-кластер",
+    "API-πύλη",
+    "kırmızı balık.",
+    "m³ CO₂ 1ª",
+]
 
 
 @pytest.mark.parametrize("text", UNLIKE, ids=map(ascii, UNLIKE))
