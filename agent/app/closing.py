@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
+import anyio
+
 Item = TypeVar("Item")
 
 
@@ -33,7 +35,8 @@ class Closing:
                 finally:
                     if not coming.done():
                         coming.cancel()
-                        await asyncio.wait({coming})
+                        with anyio.CancelScope(shield=True):  # a listener that left has us called off again and again
+                            await asyncio.wait({coming})
                 if coming.cancelled() or not (found := coming.result()):
                     return
                 yield found[0]
