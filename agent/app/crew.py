@@ -62,7 +62,7 @@ class Crew:
     async def work(self, row: RunRow) -> bool:
         """One run that somebody waits for, done there: a question over a large cluster computes for seconds. False when another
         has it, or the process died of this run or another: then it may be asked for again. Raises what the work ended with."""
-        await self._there.wait()
+        await self._is_there()
         if self.state == "gone":
             return await self._here.work(row)
         if row.id in self._awaited:
@@ -89,16 +89,21 @@ class Crew:
 
     async def look(self, wanted: Wanted) -> Seen:
         """Raises LestradeError, as `scan` does, also where the process died meanwhile: what it died of is not done here."""
-        await self._there.wait()
+        await self._is_there()
         if self.state == "gone":
             return await self._here.look(wanted)
-        return from_document(Seen, await self._see(to_document(wanted)))
+        return await asyncio.to_thread(from_document, Seen, await self._see(to_document(wanted)))
 
     async def scan(self) -> Scan:
-        await self._there.wait()
+        await self._is_there()
         if self.state == "gone":
             return await self._here.scan()
-        return from_document(Scan, await self._see(None))
+        return await asyncio.to_thread(from_document, Scan, await self._see(None))
+
+    async def _is_there(self) -> None:
+        """It may have died again before we go on, and the next one does not heed what was said before its `go`."""
+        while not self._there.is_set():
+            await self._there.wait()
 
     async def _see(self, wanted: Json) -> Json:
         number = next(self._glances)

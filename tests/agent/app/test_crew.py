@@ -258,6 +258,19 @@ async def test_what_is_read_without_a_run_is_read_by_the_other_process_and_what_
         assert await reader.readline() == b"leave %s\n" % number
 
 
+async def test_what_is_wanted_of_a_process_that_died_as_soon_as_it_was_there_is_asked_of_the_next_one(tmp_path):
+    async with crew_of(tmp_path) as (crew, _, reader, writer):
+        looking = asyncio.create_task(crew.scan())
+        await asyncio.sleep(0)
+        tell(writer, owner="somebody")
+        tell(writer, died="by signal 9", again_in=0.5)
+        tell(writer, hello=2**22 + 1)  # it heeds nothing before `go`
+        assert await reader.readline() == b"go\n"
+        tell(writer, owner="another")
+        assert (await reader.readline()).endswith(b" null\n")
+        looking.cancel()
+
+
 async def test_whoever_reads_for_the_service_says_what_it_saw_and_leaves_what_nobody_wants():
     written, wanted = Written(), Wanted(what="logs", question="show me the logs of web")
     glances = Glancing(SEEN, ClusterUnreachable("nothing answers"), ValueError("secret"), "nothing yet")
