@@ -67,6 +67,7 @@ class Workshop:
         self._governance = governance
         self._investigation = investigation
         self._working: dict[str, asyncio.Task[None] | None] = {}  # a claim tells processes apart, and not the tasks of one
+        self._called_off: set[str] = set()  # of them, those that were stopped while they were still being claimed
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def take(
@@ -160,11 +161,14 @@ class Workshop:
             return await self._work(row)
         finally:
             del self._working[row.id]
+            self._called_off.discard(row.id)
 
     def stop(self, run: str) -> None:
         """The work on it in this process ends where it is, whoever began it; what the run is, is not changed by that."""
         if (task := self._working.get(run)) is not None:
             task.cancel()
+        elif run in self._working:
+            self._called_off.add(run)
 
     async def _work(self, row: RunRow) -> bool:
         seconds = self.settings.claim_seconds
@@ -173,6 +177,8 @@ class Workshop:
         if not await self.store.claim(row.id, self._owner, lease_seconds=seconds, most=self.settings.cluster_runs):
             return False
         task = self._working[row.id] = asyncio.create_task(self._investigation.run(row))
+        if row.id in self._called_off:
+            task.cancel()
         beat = asyncio.create_task(self._keep(row.id, task))
         try:
             await task

@@ -16,13 +16,14 @@ from agent.toolsets.snapshot import SnapshotCluster
 class Slow:
     """An investigation that does what it is given, then takes longer than a heartbeat to come back."""
 
-    def __init__(self, work) -> None:
+    def __init__(self, work, seconds) -> None:
         self._work = work
+        self._seconds = seconds
         self.came_back = False
 
     async def run(self, row):
         await self._work(row)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(self._seconds)
         self.came_back = True
 
 
@@ -32,8 +33,8 @@ async def shop(tmp_path):
     path.write_text('{"snapshot": 1, "cluster": {"name": "c"}, "now": "2026-01-01T00:00:00Z", "objects": []}')
     database = await Database.open(f"sqlite:///{tmp_path / 'agent.sqlite'}")
 
-    def make(work):
-        investigation = Slow(work)
+    def make(work, seconds=60.0):
+        investigation = Slow(work, seconds)
         store, events = SqlRunStore(database), SqlEventLog(database)
         settings = Settings(claim_seconds=1)
         made = Workshop(
@@ -58,7 +59,7 @@ async def test_a_run_that_finished_is_let_come_to_its_last_checkpoint(shop):
     async def finish(row):
         await workshop.store.finish(row.id, "healthy", "nothing is wrong", {})
 
-    workshop, investigation = shop(finish)
+    workshop, investigation = shop(finish, seconds=1.0)
     row, _ = await workshop.take(question="is it well?")
 
     assert await workshop.work(row)
@@ -86,6 +87,29 @@ async def test_work_stops_when_another_process_says_that_nobody_wants_it_any_mor
 
     assert not await workshop.work(row)
     assert not investigation.came_back
+
+
+async def test_work_that_is_stopped_while_its_run_is_being_claimed_is_not_begun(shop):
+    begun = []
+
+    async def begin(row):
+        begun.append(row.id)
+
+    workshop, _ = shop(begin)
+    row, _ = await workshop.take(question="is it well?")
+    claim = workshop.store.claim
+
+    async def claimed(run, *about, **more):
+        held = await claim(run, *about, **more)
+        await workshop.store.finish(run, "stopped", "Stopped by ada", {})
+        workshop.stop(run)
+        return held
+
+    workshop.store.claim = claimed
+
+    assert not await asyncio.wait_for(workshop.work(row), 30)
+    assert not begun
+    assert not workshop._called_off
 
 
 async def test_a_question_that_waits_for_its_place_and_is_worked_on_from_the_queue_ends_with_its_stop(shop):
