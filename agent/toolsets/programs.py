@@ -79,15 +79,20 @@ async def _end(process: Process) -> None:
     try:
         if not await _is_over(process):
             for how in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, how)
+                _tell_all(process, how)
                 if await _is_over(process):
                     break
+        _tell_all(process, signal.SIGKILL)  # what it has begun may have outlived it
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
                 await draining
     finally:
         draining.cancel()
+
+
+def _tell_all(process: Process, how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, how)
 
 
 async def _is_over(process: Process) -> bool:

@@ -34,6 +34,7 @@ from agent.toolsets.mcp import MOST_BYTES, McpEyes
 from agent.toolsets.mcp_servers import Server, read_servers
 from agent.toolsets.measurements import MetricEyes
 from agent.toolsets.objects import ObjectEyes
+from agent.toolsets.programs import spoken_with
 from agent.toolsets.prometheus_eyes import PrometheusEyes
 from agent.toolsets.snapshot import Snapshot, SnapshotCluster
 from agent.toolsets.traces import JaegerEyes, TempoEyes
@@ -504,3 +505,32 @@ async def test_a_program_that_is_not_there_or_ends_at_once_is_no_server():
 
     assert gone.why_off.endswith("does not answer (FileNotFoundError)")
     assert "does not answer (" in mute.why_off
+
+
+LEAVES_ONE = """
+import subprocess, sys
+left = subprocess.Popen([sys.executable, "-c", "import time, signal; signal.signal(15, 1); time.sleep(600)"])
+with open(sys.argv[1], "w") as told:
+    told.write(str(left.pid))
+sys.stdin.read()
+"""
+
+
+async def test_what_a_program_has_begun_ends_with_it_though_it_ends_by_itself(tmp_path):
+    told = tmp_path / "told"
+    async with spoken_with((sys.executable, "-c", LEAVES_ONE, str(told)), {}, most=MOST_BYTES):
+        async with asyncio.timeout(30):
+            while not (told.exists() and told.read_text()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(30):
+        while _lives(int(told.read_text())):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    """One that nobody has waited for is over too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
