@@ -18,7 +18,7 @@ from sidecar.execution.compile import job_again, reversible
 from sidecar.execution.effect import REPLICAS, Effect, Unfit
 from sidecar.execution.live import Live
 from sidecar.execution.pointer import fingerprint, value_at
-from sidecar.execution.veil import Veil, said_by_author, veiled
+from sidecar.execution.veil import Veil, veiled
 from sidecar.visible import escaped
 
 MOST_ALERTS = 20
@@ -34,8 +34,7 @@ def preview_of(step: contract.Step, live: Live, effect: Effect, after: Live, vei
     shown = _before_and_after(step.action, live, effect, after)
     diff = _diff(shown[0], shown[1], str(step.action.target))
     if veil.may_hide(diff):
-        said = said_by_author(step.action, live)
-        now, then = (veiled(_quiet(document), said, veil) for document in shown)
+        now, then = (veiled(_quiet(document), step.action, live, veil) for document in shown)
         diff = _diff(now, then, str(step.action.target))
     diff = escaped(diff)
     if len(diff) > MAX_DIFF:

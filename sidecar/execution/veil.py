@@ -6,6 +6,7 @@ what can be nothing else than one: under a mask that asks for little, a plan cou
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar import contract
@@ -27,40 +28,59 @@ class Veil(Protocol):
         ...
 
 
-def said_by_author(action: contract.Action, live: Live) -> frozenset[str]:
-    """The texts that this plan would put there, and that are not there yet."""
+def veiled(document: Json, action: contract.Action, live: Live, veil: Veil) -> Json:
+    """`live`: as it was before the step. Whatever the author adds stays in it, of whatever form it is."""
+    standing = frozenset(said for there in (live.target, live.made) for said in _texts(there, ""))
+    said = _said_by_author(action)
+    return _Putting(said=said, standing=standing, veil=veil).back(document, veil.clear(copy.deepcopy(document)), "")
+
+
+def _said_by_author(action: contract.Action) -> frozenset[str]:
+    """The texts that this plan would have there; most of a long list may be there already."""
     match action:
         case contract.ChangeFields(changes=changes):
-            said = {text for change in changes for text in _texts(change.after)}
+            return frozenset(text for change in changes for _, text in _texts(change.after, ""))
         case contract.CreateObject(manifest=manifest):
-            said = set(_texts(manifest))
+            return frozenset(text for _, text in _texts(manifest, ""))
         case contract.SilenceAlert(comment=comment, matchers=matchers):
-            said = {comment, *(f"{one.name}={one.value}" for one in matchers)}
+            return frozenset({comment, *(f"{one.name}={one.value}" for one in matchers)})
         case _:  # the rest says what is to be done, and not what to write
             return frozenset()
-    return frozenset(said.difference(_texts(live.target), _texts(live.made)))
 
 
-def veiled(document: Json, said: frozenset[str], veil: Veil) -> Json:
-    return _put_back(document, veil.clear(copy.deepcopy(document)), said, veil)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Putting:
+    """`standing`: what is there already, with its place: a text that is shown as an annotation is none that may stand as a
+    command unseen."""
+
+    said: frozenset[str]
+    standing: frozenset[tuple[str, str]]
+    veil: Veil
+
+    def back(self, plain: Json, cleared: Json, place: str) -> Json:
+        if isinstance(plain, str):
+            added = plain in self.said and (place, plain) not in self.standing
+            return self.veil.certain(plain) if added else cleared
+        if isinstance(plain, dict):
+            shown = cleared if isinstance(cleared, dict) else {}
+            return {name: self.back(value, shown.get(name, ""), _within(place, name, plain)) for name, value in plain.items()}
+        if isinstance(plain, list):
+            others = cleared if isinstance(cleared, list) else [""] * len(plain)
+            return [self.back(one, other, place) for one, other in zip(plain, others, strict=True)]
+        return plain if cleared == "" else cleared
 
 
-def _put_back(plain: Json, cleared: Json, said: frozenset[str], veil: Veil) -> Json:
-    if isinstance(plain, str):
-        return veil.certain(plain) if plain in said else cleared
-    if isinstance(plain, dict) and isinstance(cleared, dict):
-        return {name: _put_back(plain[name], value, said, veil) for name, value in cleared.items()}
-    if isinstance(plain, list) and isinstance(cleared, list):
-        return [_put_back(one, other, said, veil) for one, other in zip(plain, cleared, strict=True)]
-    return cleared
-
-
-def _texts(document: Json) -> Iterator[str]:
+def _texts(document: Json, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(document, str):
-        yield document
+        yield place, document
     elif isinstance(document, dict):
-        for value in document.values():
-            yield from _texts(value)
+        for name, value in document.items():
+            yield from _texts(value, _within(place, name, document))
     elif isinstance(document, list):
         for value in document:
-            yield from _texts(value)
+            yield from _texts(value, place)
+
+
+def _within(place: str, name: str, holder: dict[str, Json]) -> str:
+    """Where in a list it stands does not count, its neighbours come and go; what it is called there does."""
+    return f"{place}/{holder.get('name', '')}/{name}"

