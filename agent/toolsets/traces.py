@@ -106,10 +106,10 @@ class JaegerEyes:
 
 
 def _lines(journey: Journey) -> Iterator[str]:
-    """Duration, service, name, and what went wrong; the slowest first."""
+    """Duration, service, name, and what went wrong, a line each whatever they say; the slowest first."""
     for one in sorted(journey.spans, key=lambda one: one.took, reverse=True)[:MOST_SPANS]:
         wrong = f" ERROR {one.said}".rstrip() if one.failed else ""
-        yield f"{one.took.total_seconds() * 1000:.1f} ms {one.service or '?'} {one.name}{wrong}"
+        yield " ".join(f"{one.took.total_seconds() * 1000:.1f} ms {one.service or '?'} {one.name}{wrong}".split())
 
 
 def _jaeger_line(trace: object) -> str:

@@ -121,7 +121,7 @@ ANSWERS = {
                                     "name": "query",
                                     "startTimeUnixNano": "1000000",
                                     "endTimeUnixNano": "3000000",
-                                    "status": {"code": 2, "message": "no disk"},
+                                    "status": {"code": 2, "message": "no disk\n9.0 ms web GET"},
                                 }
                             ]
                         }
@@ -129,7 +129,7 @@ ANSWERS = {
                 }
             ]
         },
-        "2.0 ms db query ERROR no disk",
+        "2.0 ms db query ERROR no disk 9.0 ms web GET",  # and no second span
     ),
     "jaeger_search": (
         JaegerEyes,
