@@ -69,6 +69,7 @@ class Ledger:
         self.commits = 0
         self.on_close = ExitStack()  # what else ends with it
         self.refusals = Refusals(self)
+        self._settling_fails = False
         self.failures = 0  # times that the database did not take or give something
 
     def open(self) -> None:
@@ -194,7 +195,11 @@ class Ledger:
             for anchor in self._anchors.values():
                 anchor.settle()
         except JournalUnavailable as exc:
-            log.warning("anchor not on the disk, will be tried again", reason=str(exc))
+            if not self._settling_fails:  # it is tried once a second, and may last
+                log.warning("anchor not on the disk, will be tried again", reason=str(exc))
+            self._settling_fails = True
+        else:
+            self._settling_fails = False
 
     def lengthen(self) -> None:
         """See sidecar.gate.checkpoints."""

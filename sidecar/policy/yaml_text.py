@@ -4,6 +4,8 @@ The parser writes a tree by recursion in C and an alias stands for all that it n
 process down, or become gigabytes. So the events are counted first.
 """
 
+import math
+
 import yaml
 
 from sidecar.contract import Json
@@ -11,12 +13,15 @@ from sidecar.errors import BundleRefused
 
 _DEEPEST = 100
 _MOST_NODES = 500_000
+_LARGEST = 2**53 - 1  # beyond it the engines keep different numbers
 _DATE = "tag:yaml.org,2002:timestamp"
 
 
 def read(path: str, text: str | bytes) -> Json:
-    """Raises BundleRefused, in one line, for what is none."""
-    return _loaded(path, text, _Strict)
+    """Raises BundleRefused, in one line, for what is none, and for what JSON has not."""
+    value = _loaded(path, text, _Strict)
+    _check_json(path, value)
+    return value
 
 
 def read_as_signed(path: str, text: bytes) -> Json:
@@ -30,7 +35,8 @@ def _loaded(path: str, text: str | bytes, loader: "type[_Plain]") -> Json:
         value: Json = yaml.load(text, Loader=loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as exc:
         raise BundleRefused(f"{path}: not YAML: {' '.join(str(exc).split())[:200]}") from exc
-    except (ValueError, TypeError, RecursionError, OverflowError) as exc:  # a date that is none, a list as a key
+    # A date that is none, a list as a key, a tag that its text does not fit.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as exc:
         raise BundleRefused(f"{path}: not plain YAML: {' '.join(str(exc).split())[:200]}") from exc
     return value
 
@@ -61,6 +67,29 @@ def _check_size(path: str, text: str | bytes) -> None:
             raise BundleRefused(f"{path}: nested deeper than {_DEEPEST}")
         if total > _MOST_NODES:
             raise BundleRefused(f"{path}: more than {_MOST_NODES} values, those that aliases stand for counted")
+
+
+def _check_json(path: str, value: Json) -> None:
+    """What YAML has beside it: bytes, sets, dates by a tag, keys that are no texts, numbers without end."""
+    stack: list[object] = [value]
+    while stack:
+        match stack.pop():
+            case dict() as section:
+                if wrong := [key for key in section if not isinstance(key, str)]:
+                    raise BundleRefused(f"{path}: the key {str(wrong[0])[:40]} is no text: put it in quotes")
+                stack.extend(section.values())
+            case list() as several:
+                stack.extend(several)
+            case None | str() | bool():
+                pass
+            case int() as number if abs(number) <= _LARGEST:
+                pass
+            case float() as number if math.isfinite(number):
+                pass
+            case int():  # too long to be written out, perhaps
+                raise BundleRefused(f"{path}: a whole number beyond {_LARGEST}: put it in quotes")
+            case other:
+                raise BundleRefused(f"{path}: {str(other)[:40]} is nothing that JSON has: put it in quotes")
 
 
 class _Plain(yaml.CSafeLoader):

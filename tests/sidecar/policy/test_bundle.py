@@ -151,3 +151,30 @@ def test_a_file_without_end_is_refused_before_all_of_it_is_read(tmp_path: Path) 
 
     with pytest.raises(BundleRefused, match="larger than"):
         load(policies_folder(), tmp_path / "ours.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!binary aGVsbG8=",
+        "{plan: .nan, facts: -.inf}",
+        "{yes: 2}",
+        "{a: !!set {b}}",
+        "{a: 12345678901234567}",
+        "{a: 0x" + "f" * 9000 + "}",
+        "{a: !!bool perhaps}",
+        "{a: !!timestamp 2026-01-01}",
+    ],
+    ids=["bytes", "no number", "a key that is a yes", "a set", "a large number", "a long number", "a tag", "a date"],
+)
+@pytest.mark.parametrize("name", ["cases/mine.yaml", "remediation/mine_cases.yaml"])
+def test_what_json_has_not_is_refused_wherever_it_stands(name: str, text: str, tmp_path: Path) -> None:
+    """Nothing could be said of it by a digest, and no engine be asked."""
+    for path, content in {"platform/data.yaml": "{}", name: text}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(content)
+    (tmp_path / "remediation").mkdir(exist_ok=True)
+    (tmp_path / "remediation/decision.rego").write_text("package remediation\n")
+
+    with pytest.raises(BundleRefused, match=f"^{name}: "):
+        load(tmp_path)
