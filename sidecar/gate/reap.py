@@ -78,25 +78,28 @@ def _end_leases(desk: Desk) -> int:
         open_leases = list(leases.listed(connection, OPEN, limit=10_000))
         stopped = switch.stopped_by(connection) is not None
         plans = {held.lease.plan: approvals.get(connection, held.lease.plan) for held in open_leases}
-    loose = _no_longer_held(desk) if open_leases else ""
+    others: list[leases.Entry] = []
     for held in open_leases:
         why = "stopped" if stopped else _over(held, plans[held.lease.plan], desk)
-        why = why or (f"no longer held to its plan: {loose}" if loose else "")
         half_made = held.lease.state == "minting" and desk.ledger.now() >= held.lease.granted_at + MINTED_WITHIN
         if why:
             over.append((held, why, ""))
         elif half_made:
             over.append((held, "its rights were half made", "minting"))
+        else:
+            others.append(held)
 
     def end(one: tuple[leases.Entry, str, str]) -> int:
         held, why, still = one
         return _end(held, why, desk, still=still)
 
-    if len(over) < 2:
-        return sum(map(end, over))
-    # A step that hangs at the API server has its lease's turn: the others, which are over too, do not wait for it.
+    # A step that hangs at the API server has its lease's turn: the others, which are over too, do not wait for it, nor does
+    # any of them wait until it is known what holds those that are not.
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reap") as pool:
-        return sum(pool.map(end, over))
+        ends = [pool.submit(end, one) for one in over]
+        if others and (loose := _no_longer_held(desk)):
+            ends += [pool.submit(end, (held, f"no longer held to its plan: {loose}", "")) for held in others]
+        return sum(task.result() for task in ends)
 
 
 def _over(held: leases.Entry, plan: approvals.Entry | None, desk: Desk) -> str:

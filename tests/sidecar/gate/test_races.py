@@ -213,6 +213,46 @@ def test_of_two_leases_that_are_over_the_one_whose_step_hangs_keeps_the_other_no
     assert left(world) == []
 
 
+def test_a_lease_that_is_over_ends_however_slowly_it_is_told_what_holds_the_others(world):
+    world.cluster.put("deployments", deployment("api", replicas=3), "apps")
+    first = leased(world, scale(5))
+    world.clock.advance(seconds=60)
+    second = submit(plan(scale(6, "api"), attempt=2), desk=world.desk).plan
+    approve(world, second)
+    other = lease(second, desk=world.desk)
+    world.clock.advance(seconds=(first.expires_at - first.granted_at).total_seconds() - 30)
+    admission = SlowAdmission()
+    world.desk.issuer.plan_bound = admission
+    reaping = threading.Thread(target=reap, kwargs={"desk": world.desk})
+    reaping.start()
+    try:
+        assert admission.asked.wait(60)
+        wait_for(lambda: first.id in settled(world), what="the lease that is over is settled")
+        assert other.id not in settled(world)
+    finally:
+        admission.answered.set()
+        reaping.join(60)
+    assert settled(world) == [first.id, other.id]
+
+
+class SlowAdmission:
+    """Of a cluster whose API server takes its time, and then says that nothing holds a lease."""
+
+    def __init__(self) -> None:
+        self.asked, self.answered = threading.Event(), threading.Event()
+
+    def missing(self) -> str:
+        self.asked.set()
+        assert self.answered.wait(60)
+        return "the binding is gone"
+
+    def withdraw(self, identity: str) -> str:
+        return ""
+
+    def published(self) -> list[tuple[str, str, int]]:
+        return []
+
+
 def settled(world) -> list[str]:
     return [record["lease"] for record in world.desk.ledger.documents() if record["kind"] == "lease-settled"]
 
