@@ -35,7 +35,7 @@ def check(
     or hostile plan passes it. Every fault is named."""
     with ending():
         from sidecar.errors import BundleRefused
-        from sidecar.policy import admission, builtins
+        from sidecar.policy import admission, builtins, names
         from sidecar.policy.caged import EmbeddedEngine
         from sidecar.policy.tokens import in_order
 
@@ -46,6 +46,7 @@ def check(
             bundle = _loaded(where, overlay)
             builtins.check(bundle.modules)
             in_order(bundle.modules)
+            names.check(bundle.modules)
             engine = EmbeddedEngine(bundle)
             *_, findings = admission.examine(bundle, engine)
             engine.close()

@@ -14,7 +14,7 @@ from typing import Literal
 
 from sidecar.contract import Json, canonical
 from sidecar.errors import BundleRefused, PolicyUnavailable
-from sidecar.policy import builtins, hostile
+from sidecar.policy import builtins, hostile, names
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.cases import Case, as_input, failure, read
@@ -77,6 +77,7 @@ def tried(bundle: PolicyBundle, *, sealed: bool = False, depth: Depth = "short")
     """An engine that answers by this bundle. Raises BundleRefused with the first thing that is wrong with it."""
     builtins.check(bundle.modules)
     in_order(bundle.modules)
+    names.check(bundle.modules)
     engine = EmbeddedEngine(bundle)
     try:
         for findings in () if sealed else examine(bundle, engine, depth):

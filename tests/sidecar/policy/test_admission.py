@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.contract import Json
 from sidecar.errors import BundleRefused
-from sidecar.policy import admission, builtins, load, open_judge, policies_folder
+from sidecar.policy import admission, builtins, load, names, open_judge, policies_folder
 from sidecar.policy.admission import SEAL, examine, seal_in, seal_of, tried
 from sidecar.policy.bundle import assemble
 from sidecar.policy.caged import EmbeddedEngine
@@ -214,6 +214,53 @@ TRICKS = {
 def test_what_one_reader_takes_for_something_else_than_another_is_refused(line: str) -> None:
     with pytest.raises(BundleRefused, match=r"^remediation/x\.rego:3: "):
         builtins.check((("remediation/x.rego", f"package remediation.x\n\n{line}\n"),))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "deny contains 1 if { some step in input.plan.steps; stpe.action.kind == 1 }",
+        "deny contains 1 if limt < 3",
+        "deny contains 1 if not allowd",
+        "deny contains 1 if { x := 1; y.z > x }",
+        "deny contains plan.largest([1])",
+    ],
+)
+def test_a_guard_that_asks_for_what_nobody_gives_is_refused_for_it_would_never_speak(line: str) -> None:
+    """So would a server; the embedded engine takes it."""
+    with pytest.raises(BundleRefused, match=r"^remediation/x\.rego:3: \w+ is no rule, import or variable here"):
+        names.check((("remediation/x.rego", f"package remediation.x\n\n{line}\n"),))
+
+
+def test_what_is_given_somewhere_is_no_slip_of_the_pen() -> None:
+    text = """package remediation.x
+
+import data.remediation.plan
+import input.facts as known
+
+deny contains i if {
+	plan.largest([1]) > elsewhere
+	some i, step in known.steps
+	step.a[i].b.c == limit
+	not other.here
+	input.l[j].x == j
+	[a, {"k": b}] := pair
+	a.x == b.x
+	walk(input, [path, value])
+	value.y == path[0]
+	array.concat([], path) != set()
+}
+
+pair := input.pair
+
+limit := 3
+
+other.here if true
+
+f(of, {"x": one}) := of.y if one.z == 1
+"""
+    names.check((("remediation/x.rego", text), ("remediation/y.rego", "package remediation.x\n\nelsewhere := 1\n")))
+    names.check(SHIPPED.modules)
 
 
 @pytest.mark.parametrize("name", ["decision.rego?x.rego", "a#b.rego", "a%2fb.rego", "a b.rego", "é.rego", "-x.rego", "..rego"])
