@@ -58,9 +58,11 @@ _KNOWN = re.compile(
     r"|\bsk-(?:(?=[\w-]{0,64}[A-Z])[\w-]{16,}|(?=[a-z]{0,64}\d)[a-z0-9]{16,}(?![\w-]))"  # not a pod of sk-payments
     r"|\bnpm_\w{30,}|\bdop_v1_\w{40,}|https://hooks\.slack\.com/services/[\w/]{10,}"
 )
-_HEADER = re.compile(
-    r"(?P<lead>\b(?:Bearer|Basic)\s+)(?!(?-i:[a-z]{8,20})(?:[\s,;:]|\Z))(?P<value>[\w+/.~-]{8,}=*)", re.IGNORECASE
+_HEADER = re.compile(  # a plain word is one only where a header begins: "basic authentication failed"
+    r"(?i)(?P<lead>(?P<sent>uthorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?)?\b(?:Bearer|Basic)\s+)"
+    r"(?(sent)|(?!(?-i:[a-z]{8,20})(?:[\s,;:]|\Z)))(?P<value>[\w+/.~-]{8,}=*)"
 )
+_NAMES = re.compile(r"[a-z0-9._-]+")  # what images and hosts may be called
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _KEY_ALONE = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]{16,16384}-----END [A-Z ]{0,40}PRIVATE KEY-----"
@@ -178,8 +180,7 @@ class Mask:
             return text
         shown = self._shown(text)
         if shown is text and len(text) <= _SHORT:
-            if len(self._clean) >= _MOST_CLEAN:
-                self._clean = set()
+            self._clean = self._clean if len(self._clean) < _MOST_CLEAN else set()
             self._clean.add(text)
         return shown
 
@@ -240,16 +241,15 @@ class Mask:
 
     def may_hide(self, text: str) -> bool:
         """Whether there may be anything in it that is taken out, of an object too. False is certain, and cheap."""
-        if not text.isascii():  # there are letters that are alike in a search without case
+        if not text.isascii() or starts_a_tool(text):  # there are letters that are alike in a search without case
             return True
-        lower = text.lower()
-        named = any(stem in lower for stem in _STEMS) or any(mark in text for mark in _MARKS) or starts_a_tool(text)
+        named = any(map(text.lower().__contains__, _STEMS)) or any(map(text.__contains__, _MARKS))
         return named or ("sk-" in text and _KNOWN.search(text) is not None)
 
     def certain(self, text: str) -> str:
-        """Only what is a credential by its own shape: nothing else hides behind it, such as an image or a host, which may be
-        called xoxb-whatever."""
-        return _KEY_ALONE.sub(self._all, _KNOWN.sub(self._unless_a_name, text))
+        """Only what is a credential by its own shape: nothing else hides behind it, such as an image called xoxb-whatever."""
+        known = _KNOWN.sub(lambda found: found[0] if _NAMES.fullmatch(found[0]) else self.mark(found[0]), text)
+        return _KEY_ALONE.sub(self._all, known)
 
     def settings(self, text: str) -> str:
         """A file of settings: also `name: value` and `name = value` to the end of a line."""
@@ -261,8 +261,7 @@ class Mask:
 
     def arguments(self, words: list[str]) -> list[str]:
         """Of a command: the word after a flag that names a credential is one."""
-        shown = []
-        flag = ""
+        shown, flag = [], ""
         for word in words:
             name, colon, value = word.partition(":")
             if flag and not word.startswith("-"):
@@ -278,21 +277,15 @@ class Mask:
     def _all(self, found: "re.Match[str]") -> str:
         return self.mark(found[0])
 
-    def _unless_a_name(self, found: "re.Match[str]") -> str:
-        return found[0] if found[0] == found[0].lower() and "-" in found[0] else self.mark(found[0])
-
     def _value(self, found: "re.Match[str]") -> str:
         if _HARMLESS.fullmatch(found["value"]):
             return found[0]
         return found["lead"] + self.mark(found["value"])
 
     def _under_its_name(self, found: "re.Match[str]") -> str:
-        value = found["value"]
-        name = found["name"]
+        value, name = found["value"], found["name"]
         certain = names_a_credential(name) or (name == "auth" and _RANDOM.fullmatch(value.strip("'\"\\")))
-        if not certain:
-            return found[0]
-        return found["lead"] + self._hidden(value) + ("\n" if value.endswith("\n") else "")
+        return found["lead"] + self._hidden(value) + "\n" * value.endswith("\n") if certain else found[0]
 
     def _after_its_name(self, found: "re.Match[str]") -> str:
         """Two words on a line may be the end of a sentence."""

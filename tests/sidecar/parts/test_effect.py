@@ -158,7 +158,7 @@ def test_a_diff_without_a_word_of_a_credential_is_made_once():
 
 
 def test_what_is_a_credential_by_its_own_shape_is_not_shown_whoever_says_it():
-    token = "ghp_" + "a1" * 12
+    token = "ghp_" + "aB1" * 8
     shown = preview(change(f"{MAIN}/args", None, [f"--x={token}"]), live_deployment())
     assert token not in shown.diff
     assert "--x=*hidden-" in shown.diff

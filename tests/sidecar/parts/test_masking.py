@@ -89,3 +89,7 @@ def test_a_credential_of_a_known_shape_is_seen_without_any_other_mark_beside_it(
 )
 def test_what_is_called_like_a_credential_is_not_hidden_from_whoever_is_on_call(text):
     assert Mask().text(text) == text
+
+
+def test_a_header_has_a_credential_even_if_it_is_a_plain_word():
+    assert "hunterhunter" not in Mask().text("Authorization: Bearer hunterhunter")
