@@ -1,9 +1,10 @@
 """What holds for every test: what would be done thousands of times for nothing (the search for garbage among what stays for the
-whole run, the reading of every authority of the internet for each client of a server on this machine), and the second go of a
-test whose programs got no processor in time.
+whole run, the reading of every authority of the internet for each client of a server on this machine), Ctrl-C, and the second go
+of a test whose programs got no processor in time.
 """
 
 import gc
+import signal
 import sys
 
 import certifi
@@ -12,6 +13,8 @@ import pytest
 from tests.forked import Forked
 
 gc.set_threshold(10_000, 20, 20)  # collecting tests makes objects and no garbage
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # behind a script's `&`: what tests start would be deaf to Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 LONG = ("tests/e2e", "tests/sidecar/process", "tests/cluster", "tests/abuse", "tests/policies", "tests/agent/cli")
 # These start programs and talk to them, three at a time on two cores: what fails is tried once more and shown as RERUN, never in
 # silence. Should more than a few need it, something is wrong, and the run fails for it.

@@ -211,8 +211,8 @@ def _controlling() -> None:
 
 
 @respx.mock
-@pytest.mark.parametrize("status", [200, 503])
-def test_a_service_that_answers_with_no_text_at_all_is_said(status):
+@pytest.mark.parametrize(("status", "said"), [(200, "the service"), (503, "http://odd.test answers 503, and not as")])
+def test_a_service_that_answers_with_no_text_at_all_is_said(status, said):
     respx.get("http://odd.test/v1/chat").respond(status, content=b"\xff\xfe\xfa\xfb")
-    with pytest.raises(LestradeError, match="the service"):
+    with pytest.raises(LestradeError, match=said):
         RemoteLine("http://odd.test", None)

@@ -110,7 +110,7 @@ def test_the_sidecar_logs_a_library_s_kind_of_error_and_not_its_words(capsys):
     try:
         configure_log("info")
         with structlog.contextvars.bound_contextvars(incident="inc-1"):
-            structlog.get_logger("sidecar").info("built", password="hunter2hunter2", text="Bearer abcdefghijk")
+            structlog.get_logger("sidecar").info("built", password="hunter2hunter2", text="Bearer abcdefghijk7")
             try:
                 raise ConnectionError("the words of a stranger")
             except ConnectionError:
