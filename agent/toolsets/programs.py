@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-GRACE_SECONDS = (
-    2.0  # for each of three: that it ends when nobody speaks to it any more, when it is asked to, and when it is killed
-)
+# For each of three: that it ends when nobody speaks to it any more, when it is asked to, and when it is killed.
+GRACE_SECONDS = 2.0
 LOOK_SECONDS = 0.01
 
 

@@ -118,9 +118,8 @@ def test_a_step_of_many_writes_goes_no_further_once_somebody_says_no(world, who)
     assert left(world) == []
 
 
-def test_a_stop_takes_the_rights_of_a_step_that_the_api_server_lets_hang(world):
-    """A webhook of somebody's may take half a minute for one write: its lease has no rights meanwhile."""
-    granted = leased(world, scale(5))
+def step_that_hangs(world, lease_id: str) -> tuple[threading.Thread, threading.Event]:
+    """At the API server, at its first write, until the event is set."""
     hangs, ended = threading.Event(), threading.Event()
 
     def slow(call, identity):
@@ -129,9 +128,16 @@ def test_a_stop_takes_the_rights_of_a_step_that_the_api_server_lets_hang(world):
             assert ended.wait(60)
 
     world.cluster.before = slow
-    step = threading.Thread(target=perform, args=(granted.id, "step-1"), kwargs={"desk": world.desk})
+    step = threading.Thread(target=perform, args=(lease_id, "step-1"), kwargs={"desk": world.desk})
     step.start()
     assert hangs.wait(60)
+    return step, ended
+
+
+def test_a_stop_takes_the_rights_of_a_step_that_the_api_server_lets_hang(world):
+    """A webhook of somebody's may take half a minute for one write: its lease has no rights meanwhile."""
+    granted = leased(world, scale(5))
+    step, ended = step_that_hangs(world, granted.id)
     stopping = threading.Thread(target=stop, args=(world.people.known["ada"],), kwargs={"desk": world.desk})
     stopping.start()
     try:
@@ -188,17 +194,7 @@ def test_of_two_leases_that_are_over_the_one_whose_step_hangs_keeps_the_other_no
     second = submit(plan(scale(6, "api"), attempt=2), desk=world.desk).plan
     approve(world, second)
     other = lease(second, desk=world.desk)
-    hangs, ended = threading.Event(), threading.Event()
-
-    def slow(call, identity):
-        if call.method == "PATCH" and not hangs.is_set():
-            hangs.set()
-            assert ended.wait(60)
-
-    world.cluster.before = slow
-    step = threading.Thread(target=perform, args=(hanging.id, "step-1"), kwargs={"desk": world.desk})
-    step.start()
-    assert hangs.wait(60)
+    step, ended = step_that_hangs(world, hanging.id)
     world.clock.advance(seconds=60 * 60)
     reaping = threading.Thread(target=reap, kwargs={"desk": world.desk})
     reaping.start()
