@@ -43,7 +43,7 @@ owasp: .cache/synced servers  ## docs/owasp-agentic.md, written from the results
 
 # PYTHON=/usr/bin/python3 measures with that one, in an environment of its own: the image's is built with profile-guided
 # optimisation, as Debian's is, and one that pyenv built is not.
-bench: .cache/synced  ## the budgets of the design, measured (ROWS="plan lease", PYTHON=/usr/bin/python3: with that one)
+bench: .cache/synced servers  ## the budgets of the design, measured (ROWS="plan lease", PYTHON=/usr/bin/python3: with that one)
 ifeq ($(origin PYTHON),file)
 	$(RUN)/python -m tests.bench $(ROWS)
 else
