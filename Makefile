@@ -11,9 +11,10 @@ RUN := .venv/bin
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.cache/synced: pyproject.toml uv.lock .ci/uv
+.cache/synced: pyproject.toml uv.lock .ci/uv .ci/libraries
 	@PYTHON=$(PYTHON) .ci/uv
 	@$$(.ci/uv --where) sync --quiet
+	@.ci/libraries
 	@mkdir -p .cache && touch $@
 
 # Whoever sits at a terminal is asked; without one, the whole incident is still shown.

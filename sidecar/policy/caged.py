@@ -100,11 +100,16 @@ class EmbeddedEngine:
         except PolicyUnavailable as exc:
             process.end()
             raise BundleRefused(f"the policy brings the embedded engine down: {exc}") from exc
-        if answer != {"ready": True}:
-            process.end()
-            why = answer.get("refused") if isinstance(answer, dict) else None
-            raise BundleRefused(f"the policy does not compile: {why}")
-        return process
+        if answer == {"ready": True}:
+            return process
+        process.end()
+        match answer:
+            case {"missing": str(why)}:
+                raise BundleRefused(f"the embedded engine cannot be loaded: {why}{_remedy(why)}")
+            case {"refused": str(why)}:
+                raise BundleRefused(f"the policy does not compile: {why}")
+            case _:
+                raise BundleRefused("the embedded engine gave an answer of no known shape")
 
 
 class _Process:
@@ -185,6 +190,10 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             pipe.close()
+
+
+def _remedy(why: str) -> str:
+    return " (Debian, Ubuntu: apt-get install libatomic1; Fedora, RHEL: dnf install libatomic)" if "libatomic" in why else ""
 
 
 def _line(value: Json) -> bytes:

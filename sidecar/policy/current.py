@@ -49,12 +49,12 @@ class CurrentPolicy:
         return judge.revision if judge is not None else NONE
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
-        judge, refusal = self._judge, self._standing.refusal
+        judge = self._judge
         if judge is not None:
             return judge.decide(plan, facts, meanwhile=meanwhile)
         reason = Reason(
             rule="policy-unavailable",
-            message=f"no policy bundle was admitted yet{': ' if refusal else ''}{' '.join(refusal.split())}"[:500],
+            message=_none_yet(self._standing),
             fix=Fix(op="wait", text="submit it again when a bundle was admitted"),
         )
         return denial([reason], plan=plan, facts=facts, revision=NONE, at=utc_now())
@@ -70,7 +70,7 @@ class CurrentPolicy:
     def standing(self) -> PolicyStanding:
         """Asks the engine whether it can answer; at most as long as a question takes."""
         judge, standing = self._judge, self._standing
-        return replace(standing, unavailable=judge.why_not() if judge is not None else "no policy bundle was admitted yet")
+        return replace(standing, unavailable=judge.why_not() if judge is not None else _none_yet(standing))
 
     def put(self, admitted: Admitted, *, at: datetime) -> None:
         with self._lock:
@@ -96,3 +96,8 @@ class CurrentPolicy:
         """What lies in the folder is what judges (again)."""
         with self._lock:
             self._standing = replace(self._standing, pending=False)
+
+
+def _none_yet(standing: PolicyStanding) -> str:
+    refusal = " ".join(standing.refusal.split())
+    return f"no policy bundle was admitted yet{': ' if refusal else ''}{refusal}"[:500]

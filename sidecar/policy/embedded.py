@@ -1,8 +1,9 @@
 """The program around regopy (rego-cpp), run as a process of its own by `sidecar.policy.caged`. The only door to regopy.
 
 It imports nothing else of ours: it is started by its path, with an empty environment, and reads one JSON value a line.
-First {"modules": [[path, text], ...], "data": {...}, "query": "data.x.y"}, answered by {"ready": true} or
-{"refused": why}; then documents, each answered by {"answer": value}, {"undefined": true} or {"failed": why}.
+First {"modules": [[path, text], ...], "data": {...}, "query": "data.x.y"}, answered by {"ready": true}, {"refused": why} or, where
+regopy cannot be loaded, {"missing": why}; then documents, each answered by {"answer": value}, {"undefined": true} or
+{"failed": why}.
 """
 
 import contextlib
@@ -30,12 +31,15 @@ def main(site: str) -> None:
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:
-    from regopy import Interpreter, LogLevel, RegoError  # noqa: PLC0415  found only after main() has set the path
-
     def say(**message: Any) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
+    try:
+        from regopy import Interpreter, LogLevel, RegoError  # noqa: PLC0415  found only after main() has set the path
+    except (ImportError, OSError) as exc:  # its wheel leaves libatomic, which slim images come without, to the system
+        say(missing=_one_line(exc))
+        return
     bundle = json.loads(questions.readline())
     interpreter = Interpreter()
     interpreter.log_level = LogLevel.NONE

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,23 @@ def test_an_image_says_what_it_is_made_of(tmp_path):
     assert not {"openai", "langgraph"} & set(parts)
     references = {part["bom-ref"] for part in parts.values()} | {bill["metadata"]["component"]["bom-ref"]}
     assert {one["ref"] for one in bill["dependencies"]} <= references
+
+
+# What every Debian image holds, since its package manager is linked with it: libc6, libgcc-s1, libstdc++6, zlib1g.
+IN_EVERY_BASE = re.compile(r"linux-vdso|ld-linux|lib(?:c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|z)\.so")
+PACKAGES = {"libatomic.so.1": "libatomic1"}
+
+
+def test_what_the_wheels_are_linked_with_is_in_the_image():
+    wheels = Path(sysconfig.get_path("platlib"))
+    own = {path.name for path in wheels.rglob("*.so*")}
+    listed = [
+        subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout for path in wheels.rglob("*.so*")
+    ]
+    named = {line.split()[0].rpartition("/")[2] for text in listed for line in text.splitlines() if "=>" in line}
+    assert "libc.so.6" in named
+
+    of_the_system = {name for name in named - own if not IN_EVERY_BASE.match(name)}
+    [installed] = [rest for word, rest in stages()["runtime"] if word == "RUN"]
+    assert {name for name in of_the_system if PACKAGES.get(name) not in installed.split()} == set()
+    assert "libatomic.so.1" in of_the_system  # or the package is there for nothing
