@@ -1,8 +1,8 @@
 """The program around regopy (rego-cpp), run as a process of its own by `sidecar.policy.caged`. The only door to regopy.
 
 It imports nothing else of ours: it is started by its path, with an empty environment, and reads one JSON value a line.
-First {"modules": [[path, text], ...], "data": {...}, "query": "data.x.y"}, answered by {"ready": true}, {"refused": why} or, where
-regopy cannot be loaded, {"missing": why}; then documents, each answered by {"answer": value}, {"undefined": true} or
+First {"modules": [[path, text], ...], "data": {...}, "query": "data.x.y"}, answered by {"ready": true}, by {"refused": why} or by
+{"missing": why} where regopy cannot be loaded; then documents, each answered by {"answer": value}, {"undefined": true} or
 {"failed": why}.
 """
 
