@@ -1,6 +1,6 @@
 """The images' file, read as it is written: pinned, not root, nothing fetched in passing; the sidecar's without the agent.
 
-No image is built here, since that needs an engine: the steps of the sidecar's are done by hand in a folder.
+No image is built here, since that needs an engine: the commands of its file are carried out in a folder.
 """
 
 import ast
@@ -74,20 +74,32 @@ def test_the_libraries_are_compiled_and_as_the_lock_has_them():
     assert all("--frozen" in command for command in re.findall(r"uv (?:sync|export)[^&]*", text))
 
 
+def carried_out(stage: str, where: Path) -> Path:
+    """What the stage's commands leave in /opt/lestrade, each done as it is written but for that folder and for compiling."""
+    uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
+    source, left = where / "src", where / "opt"
+    for name in re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source / name)
+    given = {rest.partition("=")[0]: "" for word, rest in stages()[stage] if word == "ARG"}
+    environment = {**os.environ, **given, "UV_PROJECT_ENVIRONMENT": str(left), "UV_PYTHON": sys.executable}
+    environment["PATH"] = f"{Path(uv).absolute().parent}:{environment['PATH']}"
+    for word, rest in stages()[stage]:
+        if word == "RUN":
+            command = rest.replace("/opt/lestrade", str(left))
+            done = subprocess.run(
+                ["sh", "-ec", command], cwd=source, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{rest}: {done.stderr}"
+    return left
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The sidecar's part of the image, as its file installs it, but for compiling; the package itself from the checkout."""
-    uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
-    where = tmp_path_factory.mktemp("image")
-    [command] = re.findall(r"uv (sync --frozen --no-install-project --only-group sidecar) \$\{GROUPS\}", TEXT)
-    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(where / "env")}
-    done = subprocess.run(
-        [uv, *command.split(), "--python", sys.executable], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    for package in ("sidecar", "identity"):
-        shutil.copytree(ROOT / package, where / "src" / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return where
+    """The sidecar's part of the image."""
+    return carried_out("sidecar-build", tmp_path_factory.mktemp("image"))
 
 
 def imported(folder: Path) -> set[str]:
@@ -104,29 +116,35 @@ def imported(folder: Path) -> set[str]:
     return found
 
 
+def asked(program: Path, *words: str) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(program.parent)}
+    done = subprocess.run(
+        [str(program), *words], cwd=program.parent, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_sidecar_s_image_has_all_that_the_sidecar_imports_and_nothing_of_the_agent(installed):
     wanted = sorted(imported(ROOT / "sidecar") | imported(ROOT / "identity"))
     ask = (
         f"import importlib.util, json; print(json.dumps([n for n in {[*wanted, *AGENTS_OWN]!r} if importlib.util.find_spec(n)]))"
     )
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(installed / "src"), "HOME": str(installed)}
-    words = [str(installed / "env/bin/python"), "-c", ask]
-    done = subprocess.run(words, cwd=installed, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
-    assert done.returncode == 0, done.stderr
-    there = set(json.loads(done.stdout))
+    there = set(json.loads(asked(installed / "bin/python", "-c", ask)))
     assert set(wanted) - there == set()
     assert there & set(AGENTS_OWN) == set()
+    assert not (installed / "bin/lestrade").exists()
 
 
-def test_an_image_says_what_it_is_made_of(tmp_path):
-    uv = shutil.which("uv") or str(ROOT / ".cache/uv/bin/uv")
-    [words] = re.findall(r"uv (export --quiet --frozen --only-group sidecar --format cyclonedx1.5) \$\{GROUPS\}", TEXT)
-    done = subprocess.run(
-        [uv, *words.split(), "-o", str(tmp_path / "sbom.json")], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    bill = json.loads((tmp_path / "sbom.json").read_text())
+def test_each_image_s_program_starts(installed, tmp_path):
+    assert asked(installed / "bin/lestrade-sidecar", "--version").startswith("lestrade-sidecar ")
+    assert asked(carried_out("agent-build", tmp_path) / "bin/lestrade", "--version").startswith("lestrade ")
+    assert (tmp_path / "opt/sbom.cdx.json").stat().st_size > 0
+
+
+def test_an_image_says_what_it_is_made_of(installed):
+    bill = json.loads((installed / "sbom.cdx.json").read_text())
 
     parts = {part["name"]: part for part in bill["components"]}
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
@@ -143,11 +161,10 @@ PACKAGES = {"libatomic.so.1": "libatomic1"}
 
 def test_what_the_wheels_are_linked_with_is_in_the_image():
     wheels = Path(sysconfig.get_path("platlib"))
-    own = {path.name for path in wheels.rglob("*.so*")}
-    listed = [
-        subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout for path in wheels.rglob("*.so*")
-    ]
-    named = {line.split()[0].rpartition("/")[2] for text in listed for line in text.splitlines() if "=>" in line}
+    linked = [str(path) for path in wheels.rglob("*.so*")]
+    own = {Path(path).name for path in linked}
+    text = subprocess.run(["ldd", *linked], capture_output=True, text=True, check=False).stdout
+    named = {line.split()[0].rpartition("/")[2] for line in text.splitlines() if "=>" in line}
     assert "libc.so.6" in named
 
     of_the_system = {name for name in named - own if not IN_EVERY_BASE.match(name)}
