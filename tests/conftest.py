@@ -11,6 +11,7 @@ import certifi
 import pytest
 
 from tests.forked import Forked
+from tests.servers import lacking
 
 gc.set_threshold(10_000, 20, 20)  # collecting tests makes objects and no garbage
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # behind a script's `&`: what tests start would be deaf to Ctrl-C too
@@ -37,6 +38,16 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
 def sidecars_of_demonstrations_are_forked() -> None:
     if module := sys.modules.get("agent.cli.governed"):  # not imported for those that have no use for it
         module.Governed.spawn = Forked
+
+
+@pytest.fixture(scope="session")
+def font() -> None:
+    from agent.chat.slack.picture import font_file  # a second's import, which few want
+
+    if font_file() is None:
+        lacking(
+            "no font DejaVu Sans, which Slack charts are drawn with: install fonts-dejavu-core or run .ci/servers as root"
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

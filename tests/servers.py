@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -24,17 +25,21 @@ ROOT = Path(__file__).resolve().parents[1]
 def program(name: str) -> str:
     """LESTRADE_TEST_<NAME>, then .cache/bin (the version that the tests were written with), then PATH.
 
-    Missing: a visible skip for a user, a failure where CI is set.
+    Missing: see lacking().
     """
     named = os.environ.get(f"LESTRADE_TEST_{name.upper().replace('-', '_')}")
     cached = ROOT / ".cache" / "bin" / name
     found = named or (str(cached) if os.access(cached, os.X_OK) else None) or shutil.which(name) or _debian_postgresql(name)
     if found is None:
-        why = f"no {name} program: build it with .ci/servers, or name one with LESTRADE_TEST_{name.upper()}"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+        lacking(f"no {name} program: build it with .ci/servers, or name one with LESTRADE_TEST_{name.upper()}")
     return found
+
+
+def lacking(why: str) -> NoReturn:
+    """A visible skip for a user, a failure where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def _debian_postgresql(name: str) -> str | None:

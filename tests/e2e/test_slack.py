@@ -74,6 +74,7 @@ async def shows(slack: FakeSlack, words: str, *, thread: str = ""):
     raise AssertionError(f"never: {words!r} in {[words_of(one)[:600] for one in slack.messages.values()]}")
 
 
+@pytest.mark.usefixtures("font")
 async def test_from_the_alert_over_the_approval_to_the_outcome_and_questions_after_it(slack, tmp_path):
     InSlack.slack = slack
     with InSlack(load("memory-limit"), folder=tmp_path) as demonstration:

@@ -55,7 +55,8 @@ def test_data_is_found_from_a_wheel_and_from_the_wheel_of_an_sdist(tmp_path):
     wheel = build(ROOT, tmp_path / "wheel", "wheel")
     sdist = build(ROOT, tmp_path / "sdist", "sdist")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.11.4 on
+        archive.extractall(tmp_path / "source")
     [source] = (tmp_path / "source").iterdir()
     second = build(source, tmp_path / "second", "wheel")
 

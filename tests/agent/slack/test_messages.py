@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 
@@ -118,6 +119,7 @@ def test_a_summary_is_a_message_that_slack_takes(found):
     assert "Time to cause" in words_of({"blocks": [*summary_message(paper).blocks]})
 
 
+@pytest.mark.usefixtures("font")
 def test_a_chart_is_a_picture_with_its_words_or_none_at_all(monkeypatch):
     drawn = picture(chart())
     assert drawn is not None

@@ -35,6 +35,7 @@ async def answer_in(slack, payload, words: str):
     return await until(look, f"the thread says {words!r}")
 
 
+@pytest.mark.usefixtures("font")
 async def test_a_mention_is_answered_in_its_thread_by_one_message_with_the_chart_and_the_report_beside_it(world):
     world.answers.said = Said(text="", report=report(), run="run-1f2e3d4c5b6a", suggestions=("fix it",))
     world.answers.go.clear()

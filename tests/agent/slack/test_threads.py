@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import example, given
 
 from agent.chat.slack.threads import Standing, storm, thread, waits_for
@@ -41,6 +42,7 @@ async def shows(slack, words: str):
     return await until(look, f"a message says {words!r}")
 
 
+@pytest.mark.usefixtures("font")
 async def test_one_message_for_an_incident_from_the_alert_over_the_approval_to_the_outcome(world):
     await world.switched_on()
     world.app()
