@@ -45,9 +45,7 @@ def font() -> None:
     from agent.chat.slack.picture import font_file  # a second's import, which few want
 
     if font_file() is None:
-        lacking(
-            "no font DejaVu Sans, which Slack charts are drawn with: install fonts-dejavu-core or run .ci/servers as root"
-        )
+        lacking("no font DejaVu Sans, which Slack charts are drawn with: install fonts-dejavu-core or run .ci/servers as root")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
