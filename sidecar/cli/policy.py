@@ -35,18 +35,15 @@ def check(
     or hostile plan passes it. Every fault is named."""
     with ending():
         from sidecar.errors import BundleRefused
-        from sidecar.policy import admission, builtins, names
+        from sidecar.policy import admission
         from sidecar.policy.caged import EmbeddedEngine
-        from sidecar.policy.tokens import in_order
 
         where = _where(directory)
         if seal and overlay is not None:
             fail(2, "--seal is for a folder by itself: leave --overlay out")
         try:
             bundle = _loaded(where, overlay)
-            builtins.check(bundle.modules)
-            in_order(bundle.modules)
-            names.check(bundle.modules)
+            admission.check_text(bundle)
             engine = EmbeddedEngine(bundle)
             *_, findings = admission.examine(bundle, engine)
             engine.close()
@@ -156,7 +153,7 @@ def replay(
         earliest = _moment(since)
         engine = EmbeddedEngine(bundle)
         try:
-            judge = RegoJudge(engine, zones=bundle.zones)
+            judge = RegoJudge(engine, zones=bundle.zones, unread=bundle.unread)
             found = list(replayed(record_of(config).documents(), judge, since=earliest))
         finally:
             engine.close()

@@ -123,6 +123,7 @@ def _read(raw: bytes) -> tuple[Json, bytes]:
     return _read_plainly(raw, outside) or (_read_strictly(raw), b"")
 
 
+_SHAPE = b"[]{}: \n\t\r"  # two numbers in a row, which are no JSON, may look like a long one without them
 _ODD_NUMBER = re.compile(rb"[-.]|[0-9][eE]|[0-9]{16}")
 
 
@@ -130,7 +131,7 @@ def _read_plainly(raw: bytes, outside: bytes) -> tuple[Json, bytes] | None:
     """What holds neither escapes nor numbers but whole ones, is the same again when it is read and written by orjson, but for
     the blanks: unless a key came twice, which makes it shorter. None for everything else: it is read strictly. `outside`: what
     stands outside of its strings."""
-    if b"\\" in raw or _ODD_NUMBER.search(outside) is not None:
+    if b"\\" in raw or _ODD_NUMBER.search(outside.translate(None, _SHAPE)) is not None:
         return None
     try:
         document = orjson.loads(raw)
@@ -159,6 +160,8 @@ def _read_strictly(raw: bytes) -> Json:
 
 def _check_depth(outside: bytes) -> None:
     """Refuse deep nesting before the parser meets it. `outside`: what stands outside of strings."""
+    if outside.count(b"[") + outside.count(b"{") <= MAX_DEPTH:
+        return
     depth = 0
     for bracket in outside.translate(None, _NO_BRACKETS):
         if bracket in b"[{":

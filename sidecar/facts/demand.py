@@ -5,7 +5,7 @@ is not counted; an autoscaler counts with its upper bound.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from sidecar.contract import ChangeFields, CreateObject, Json, ScaleWorkload, Step
@@ -36,26 +36,32 @@ class Demand(NamedTuple):
         return {"cpu_millis": self.cpu_millis, "memory_mib": self.memory_mib, "storage_mib": self.storage_mib}
 
 
-def added(steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[str, Document]) -> dict[str, Json]:
+def added(
+    steps: Sequence[Step], live: Mapping[str, Document], scaled: Mapping[str, Document], nothing: Set[str] = frozenset()
+) -> dict[str, Json]:
     """{step id: {"cpu_millis", "memory_mib", "storage_mib"}}; a step whose sum cannot be told is left out.
 
     `live`: the target of each step by its key, where it is there. `scaled`: by the key of an autoscaler, what it scales.
+    `nothing`: ids of steps that are known to add nothing, as long as no other one is about the same object.
     """
     state = dict(live)
     found: dict[str, Json] = {}
     keys = [key_of(step.action.target) for step in steps]
     for later, (step, key) in enumerate(zip(steps, keys, strict=True), start=1):
+        if step.id in nothing and keys.count(key) == 1:
+            found[step.id] = Demand().document()
+            continue
         try:
             now = state.get(key, {})
             before = _demand(now, scaled.get(key))
-            if _counts_nothing(step) and key not in keys[later:]:
+            if counts_nothing(step) and key not in keys[later:]:
                 _check_places(step, now)
                 found[step.id] = Demand().document()
                 continue
             state[key] = _after(step, now)
             if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
                 before = _whole(scaled[key])
-            after = before if _counts_nothing(step) else _demand(state[key], scaled.get(key))
+            after = before if counts_nothing(step) else _demand(state[key], scaled.get(key))
             found[step.id] = after.less(before).document()
         except (UnreadableQuantity, KeyError, ValueError):
             continue
@@ -74,7 +80,8 @@ def _check_places(step: Step, live: Document) -> None:
             _after(step, live)
 
 
-def _counts_nothing(step: Step) -> bool:
+def counts_nothing(step: Step) -> bool:
+    """Whether it changes only what no sum depends on, if its places are there."""
     return isinstance(step.action, ChangeFields) and all(_UNCOUNTED.match(change.path) for change in step.action.changes)
 
 
@@ -88,6 +95,14 @@ def requests_of(live: Document) -> Demand:
         cpu += millis(asked.get("cpu"))
         memory += mebibytes(asked.get("memory"))
     return Demand(cpu, memory)
+
+
+def demand_of(live: Document) -> Demand | None:
+    """Of all that the object has running or keeps; None where that cannot be told of it alone."""
+    try:
+        return _demand(live, None)
+    except (UnreadableQuantity, KeyError):
+        return None
 
 
 def replicas_of(live: Document) -> int | None:

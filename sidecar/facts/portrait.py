@@ -7,21 +7,36 @@ it shows. Nobody changes what it gives. It must know no plan.
 from functools import cached_property
 
 from sidecar.contract import Json
-from sidecar.facts.demand import replicas_of
+from sidecar.facts.demand import Demand, demand_of, replicas_of
+from sidecar.facts.fields import found_at, managers_of
 from sidecar.facts.naming import WORKLOADS, referred
 from sidecar.facts.ownership import gitops_of, helm_of
-from sidecar.facts.projection import Document, documents, mapping, number, own_facts, pod_labels, text
+from sidecar.facts.projection import Document, documents, mapping, number, own_facts, pod_labels, segments_of, text
 
 Identity = tuple[str, str, str]
 
 
 class Portrait:
-    """`live` empty: there is no such object, or it is not looked at. `hands`: whose hand is on a field, by its pointer, as far
-    as somebody asked (see sidecar.facts.managing)."""
+    """`live` empty: there is no such object, or it is not looked at."""
 
     def __init__(self, live: Document) -> None:
         self.live = live
-        self.hands: dict[str, list[Json]] = {}
+        self._places: dict[str, tuple[Json, str]] = {}
+        self._hands: dict[str, list[Json]] = {}
+
+    def at(self, pointer: str) -> tuple[Json, str]:
+        """See sidecar.facts.fields.found_at."""
+        found = self._places.get(pointer)
+        if found is None:
+            found = self._places[pointer] = found_at(self.live, segments_of(pointer))
+        return found
+
+    def managers(self, pointer: str) -> list[Json]:
+        """See sidecar.facts.fields.managers_of."""
+        found = self._hands.get(pointer)
+        if found is None:
+            found = self._hands[pointer] = managers_of(self.live, segments_of(pointer))
+        return found
 
     @cached_property
     def identity(self) -> Identity:
@@ -48,6 +63,11 @@ class Portrait:
     @cached_property
     def replicas(self) -> int | None:
         return replicas_of(self.live)
+
+    @cached_property
+    def demand(self) -> Demand | None:
+        """What its pods request of the cluster; None where that cannot be told of it alone."""
+        return demand_of(self.live)
 
     @cached_property
     def is_counted(self) -> bool:

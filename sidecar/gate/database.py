@@ -31,7 +31,7 @@ _POSTGRES = (
     "idle_in_transaction_session_timeout=60s",
     "client_min_messages=error",
 )
-_LENGTH = 8_000_000  # some hundred verdicts
+_LENGTH = 24_000_000  # 300 verdicts, as many as are carried over at once (see sidecar.gate.checkpoints)
 _PAGES = 10_000  # 40 MB of SQLite's log: then whoever commits next carries it over (see sidecar.gate.checkpoints)
 TURN_SECONDS = 60  # what another process may take for one step or one revocation
 

@@ -8,7 +8,7 @@ from sidecar.execution import Live
 from sidecar.execution import store as steps
 from sidecar.execution.effect import REPLICAS, UID
 from sidecar.execution.pointer import differences, joined, parts, value_at
-from sidecar.facts.managing import managers_of
+from sidecar.facts.fields import managers_of
 from sidecar.gate.concealment import result_left
 from sidecar.gate.ledger import Transaction
 from sidecar.gate.task import No, Task

@@ -14,7 +14,7 @@ from typing import Literal
 
 from sidecar.contract import Json, canonical
 from sidecar.errors import BundleRefused, PolicyUnavailable
-from sidecar.policy import builtins, hostile, names
+from sidecar.policy import builtins, hostile, names, unread
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.cases import Case, as_input, failure, read
@@ -75,9 +75,7 @@ def admit(directory: Path, overlay: Path | None = None, *, key: SigningKey | Non
 
 def tried(bundle: PolicyBundle, *, sealed: bool = False, depth: Depth = "short") -> EmbeddedEngine:
     """An engine that answers by this bundle. Raises BundleRefused with the first thing that is wrong with it."""
-    builtins.check(bundle.modules)
-    in_order(bundle.modules)
-    names.check(bundle.modules)
+    check_text(bundle)
     engine = EmbeddedEngine(bundle)
     try:
         for findings in () if sealed else examine(bundle, engine, depth):
@@ -90,6 +88,14 @@ def tried(bundle: PolicyBundle, *, sealed: bool = False, depth: Depth = "short")
         engine.close()
         raise
     return engine
+
+
+def check_text(bundle: PolicyBundle) -> None:
+    """What the text of the rules alone tells, before any engine is given them. Raises BundleRefused."""
+    builtins.check(bundle.modules)
+    in_order(bundle.modules)
+    names.check(bundle.modules)
+    unread.check(bundle.modules, bundle.raw_data.get("custom"), bundle.unread)
 
 
 def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") -> Iterator[Findings]:

@@ -30,13 +30,15 @@ _OF_A_SIGNATURE = frozenset({SIGNATURES, MANIFEST})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyBundle:
-    """`raw_data` is what the files say, `data` what the rules see. `revision`: SHA-256 over modules and data in canonical
-    form; cases and their documents do not count, they change no verdict. `signed`: by whom, where a key was named."""
+    """`raw_data` is what the files say, `data` what the rules see; `unread`: facts that they do not. `revision`: SHA-256 over
+    modules and data in canonical form; cases and their documents do not count, they change no verdict. `signed`: by whom,
+    where a key was named."""
 
     modules: tuple[tuple[str, str], ...]
     raw_data: dict[str, Json]
     data: dict[str, Json]
     zones: tuple[str, ...]
+    unread: frozenset[str]
     cases: tuple[tuple[str, Json], ...]
     documents: dict[str, Json]
     revision: str
@@ -96,6 +98,7 @@ def assemble(
         raw_data=raw_data,
         data=data,
         zones=platform.zones(),
+        unread=frozenset(platform.facts.unread),
         cases=cases,
         documents=documents or {},
         revision=hashlib.sha256(content).hexdigest(),

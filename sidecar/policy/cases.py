@@ -156,11 +156,11 @@ def _case(text: CaseText, path: str, bundle: PolicyBundle) -> Case:
 
 
 def as_input(document: Json, bundle: PolicyBundle) -> dict[str, Json]:
-    """The rules' input, with the clock that the judge would put in; whatever is not a mapping stays as it is."""
+    """The rules' input, as the judge would put it; whatever is not a mapping stays as it is."""
     parts = document if isinstance(document, dict) else {}
     facts = parts.get("facts")
-    clock = to_input({}, facts if isinstance(facts, dict) else {}, bundle.zones)["clock"]
-    return {**parts, "clock": clock}
+    asked = to_input({}, facts if isinstance(facts, dict) else {}, bundle.zones, bundle.unread)
+    return {**parts, **({"facts": asked["facts"]} if isinstance(facts, dict) else {}), "clock": asked["clock"]}
 
 
 def _reasons(answer: dict[str, Json]) -> list[dict[str, Json]]:

@@ -8,6 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from sidecar.contract import ApprovalsWanted, Decision, Json, Plan, Reason, canonical
+from sidecar.policy.unread import told
 from sidecar.ports import Facts
 
 _HOUR = 3600.0
@@ -20,10 +21,12 @@ class MalformedVerdict(ValueError):
     """What the engine gave is not a verdict; the text says how it is odd."""
 
 
-def to_input(plan: dict[str, Json], facts: dict[str, Json], zones: Sequence[str]) -> dict[str, Json]:
-    """`clock` holds, for each zone that a window names, the wall-clock time there, reckoned from facts.now_epoch; `set_in`:
-    seconds until the clock is set there, where that is within the hour."""
-    return {"plan": plan, "facts": facts, "clock": _clock(facts.get("now_epoch"), zones)}
+def to_input(
+    plan: dict[str, Json], facts: dict[str, Json], zones: Sequence[str], unread: frozenset[str] = frozenset()
+) -> dict[str, Json]:
+    """`unread`: facts that are left out. `clock` holds, for each zone that a window names, the wall-clock time there, reckoned
+    from facts.now_epoch; `set_in`: seconds until the clock is set there, where that is within the hour."""
+    return {"plan": plan, "facts": told(facts, unread), "clock": _clock(facts.get("now_epoch"), zones)}
 
 
 def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: datetime) -> Decision:

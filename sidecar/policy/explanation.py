@@ -53,12 +53,12 @@ class Account:
 def explained(plan: Plan, facts: dict[str, Json], bundle: PolicyBundle) -> Account:
     """Raises BundleRefused when the bundle does not compile, PolicyUnavailable when the engine gives no account."""
     engine = EmbeddedEngine(bundle)
-    judge = RegoJudge(engine, zones=bundle.zones)
+    judge = RegoJudge(engine, zones=bundle.zones, unread=bundle.unread)
     decision = judge.decide(plan, Facts(document=facts, missing=(), gathered_at=datetime.now(UTC)))
     engine.close()
     whole = EmbeddedEngine(bundle, rule="data.remediation")
     try:
-        said = whole.ask(to_input(plan.document(), facts, bundle.zones))
+        said = whole.ask(to_input(plan.document(), facts, bundle.zones, bundle.unread))
     finally:
         whole.close()
     rules = said if isinstance(said, dict) else {}

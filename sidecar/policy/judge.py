@@ -17,14 +17,26 @@ def utc_now() -> datetime:
 class RegoJudge:
     """Implements sidecar.ports.Judge."""
 
-    def __init__(self, engine: Engine, *, zones: Sequence[str], now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        zones: Sequence[str],
+        unread: frozenset[str] = frozenset(),
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """`zones`, `unread`: as the bundle has them."""
         self._engine = engine
-        self._zones = tuple(zones)
+        self._zones, self._unread = tuple(zones), unread
         self._now = now
 
     @property
     def revision(self) -> str:
         return self._engine.revision
+
+    @property
+    def unread(self) -> frozenset[str]:
+        return self._unread
 
     def why_not(self) -> str:
         """Why every verdict would be a denial just now, "" if that is not so."""
@@ -33,7 +45,10 @@ class RegoJudge:
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         at, revision = self._now(), self.revision
         try:
-            value = self._engine.ask(to_input(plan.plain_form, facts.document, self._zones), meanwhile=meanwhile)
+            if lacking := facts.unread - self._unread:  # the rules were replaced meanwhile, or are those of another day
+                raise PolicyUnavailable(f"the rules read facts that were not looked up: {', '.join(sorted(lacking))}")
+            document = to_input(plan.plain_form, facts.document, self._zones, self._unread - facts.unread)
+            value = self._engine.ask(document, meanwhile=meanwhile)
             decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
         except PolicyUnavailable as exc:
             return denial([_engine_failed("policy-unavailable", exc)], plan=plan, facts=facts, revision=revision, at=at)

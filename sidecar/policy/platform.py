@@ -23,6 +23,7 @@ from sidecar.policy.sections import (
     Environment,
     Environments,
     Evidence,
+    FactsTold,
     Fenced,
     Gitops,
     Images,
@@ -65,6 +66,7 @@ class Platform(Strict):
     gitops: Gitops
     images: Images
     silences: Silences
+    facts: FactsTold = Field(default_factory=FactsTold)
     reading: Reading = Field(default_factory=Reading)
     custom: dict[str, Json] = Field(default_factory=dict)
 

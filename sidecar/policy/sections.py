@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from sidecar.policy.unread import Unread
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Environment = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Level = Literal["observe", "review", "auto"]
@@ -178,6 +180,12 @@ class Combination(Strict):
     second: Annotated[list[Trait], Field(min_length=1)]
     where: Literal["anywhere", "namespace"]
     within: Literal["plan", "hour"]
+
+
+class FactsTold(Strict):
+    """`unread`: facts that no rule reads, which are left out therefore (see sidecar.policy.unread)."""
+
+    unread: list[Unread] = Field(default_factory=list)
 
 
 class Reading(Strict):

@@ -88,7 +88,7 @@ class PolicySource:
 
 def _admitted(bundle: PolicyBundle, engine: Engine, name: str, unreached: str = "") -> Admitted:
     return Admitted(
-        judge=RegoJudge(engine, zones=bundle.zones),
+        judge=RegoJudge(engine, zones=bundle.zones, unread=bundle.unread),
         engine=name,
         version=bundle.signed.version if bundle.signed is not None else None,
         signed_by=bundle.signed.by if bundle.signed is not None else "",

@@ -72,9 +72,11 @@ class FakePeople:
 class FakeFacts:
     asked: list[History] = field(default_factory=list)
 
-    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
+    def gather(
+        self, plan: Plan, history: History, *, through: Cluster | None = None, unread: frozenset[str] = frozenset()
+    ) -> Facts:
         self.asked.append(history)
-        return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC))
+        return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC), unread=unread)
 
 
 @dataclass
@@ -88,6 +90,7 @@ class FakeJudge:
     expires_seconds: int = 600
     lease_seconds: int = 300
     reasons: tuple[Reason, ...] = ()
+    unread: frozenset[str] = frozenset()
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         review = self.verdict == "review"

@@ -127,3 +127,16 @@ def test_nothing_that_came_in_is_changed() -> None:
     adds(ScaleWorkload(target=WEB, replicas=9), changed(WEB, f"{RESOURCES}/requests/cpu", "100m", "1"), live=live)
 
     assert live == workload()
+
+
+def test_what_is_known_to_add_nothing_is_reckoned_all_the_same_where_another_step_is_about_the_object() -> None:
+    place = "/spec/template/spec/containers/0/env/0/value"
+    gone = changed(WEB, "/spec/template/spec/containers", None, [])
+    steps = [
+        Step(id=f"step-{n}", action=action, why="w", expect="e")
+        for n, action in enumerate((gone, changed(WEB, place, "a", "b")), 1)
+    ]
+    live = {"Deployment/shop/web": workload()}
+
+    assert added(steps[1:], live, {}, {"step-2"}) == {"step-2": NOTHING}
+    assert "step-2" not in added(steps, live, {}, {"step-2"}), "its place is gone by then"

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from sidecar.contract import ChangeFields, CordonNode, FieldChange, ObjectRef, RollbackWorkload, ScaleWorkload, Step
-from sidecar.facts.managing import as_planned, found_at, managers_of
+from sidecar.facts.fields import found_at, managers_of
+from sidecar.facts.managing import as_planned
+from sidecar.facts.portrait import Portrait
 
 WEB = ObjectRef(api_version="apps/v1", kind="Deployment", namespace="shop", name="web", uid="u")
 NINE = int(datetime(2026, 11, 18, 9, tzinfo=UTC).timestamp())
@@ -98,7 +100,7 @@ def test_a_field_is_compared_with_what_the_plan_says_and_its_value_stays_out(
 ) -> None:
     change = ChangeFields(target=WEB, changes=(FieldChange(path=path, before=before, after="other"),))
 
-    found = as_planned(live(), [Step(id="step-1", action=change, why="w", expect="e")])
+    found = as_planned(Portrait(live()), [Step(id="step-1", action=change, why="w", expect="e")])
 
     field = found["fields"][path]  # type: ignore[index, call-overload]
     assert (found["generation"], field["present"], field["as_planned"]) == (4, there, same)
@@ -110,7 +112,8 @@ def test_a_step_that_names_no_value_has_the_field_that_it_is_about() -> None:
     actions = (ScaleWorkload(target=WEB, replicas=4), RollbackWorkload(target=WEB, to_revision=1), CordonNode(target=node))
 
     found = as_planned(
-        live(), [Step(id=f"step-{number}", action=action, why="w", expect="e") for number, action in enumerate(actions, 1)]
+        Portrait(live()),
+        [Step(id=f"step-{number}", action=action, why="w", expect="e") for number, action in enumerate(actions, 1)],
     )
 
     assert found["fields"] == {
