@@ -47,29 +47,26 @@ class ClusterFacts:
         self._environment = environment
         self._now = now
 
-    def gather(
-        self, plan: Plan, history: History, *, through: Looking | None = None, unread: frozenset[str] = frozenset()
-    ) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
         """Never raises. Takes one GET for each target, owner, namespace and the cause's subject, and one LIST a namespace of
         each: budgets, and where the plan takes pods away or scales, services and autoscalers."""
         at = self._now()
         try:
             look = Look(cluster=self._cluster, shared=through)
-            search = _Search(plan=plan, look=look, alerts=through or self._alerts, unread=unread)
+            search = _Search(plan=plan, look=look, alerts=through or self._alerts)
             document: Document = {**search.all(history, self._environment, at), **search.time()}
-            return Facts(document=document, missing=tuple(sorted(set(look.missing))), gathered_at=at, unread=unread)
+            return Facts(document=document, missing=tuple(sorted(set(look.missing))), gathered_at=at)
         except Exception as exc:  # noqa: BLE001  the port never raises: nothing is known then, and it says so
             return Facts(document={}, missing=(f"everything: the search failed ({type(exc).__name__})",), gathered_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """One gathering. `unread`: facts that are left out (see sidecar.policy.unread)."""
+    """One gathering."""
 
     plan: Plan
     look: Look
     alerts: Alerts
-    unread: frozenset[str]
 
     def all(self, history: History, environment: str, at: datetime) -> Document:
         named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
@@ -78,21 +75,14 @@ class _Search:
         return {
             **self._cluster_facts(environment),
             "namespaces": {**self._labels_of(named), **self._labels_of(others, old=True)},
-            "targets": sight.targets(self.unread),
+            "targets": sight.targets(),
+            "workloads": sight.workloads(),
             "cause": sight.cause(),
-            **self._sections(sight),
+            "related": sight.related(),
+            "adds": sight.adds(),
             **self._record(history, at),
+            **self._silences(),
         }
-
-    def _sections(self, sight: Sight) -> Document:
-        found: Document = {}
-        if "workloads" not in self.unread:
-            found["workloads"] = sight.workloads()
-        if "related" not in self.unread:
-            found["related"] = sight.related()
-        if "adds" not in self.unread:
-            found["adds"] = sight.adds()
-        return found if "silences" in self.unread else {**found, **self._silences()}
 
     def _silences(self) -> Document:
         found: Document = {}

@@ -28,14 +28,18 @@ class Portrait:
         """See sidecar.facts.fields.found_at."""
         found = self._places.get(pointer)
         if found is None:
-            found = self._places[pointer] = found_at(self.live, segments_of(pointer))
+            found = found_at(self.live, segments_of(pointer))
+            if self.live:  # NOWHERE lasts as long as the process
+                self._places[pointer] = found
         return found
 
     def managers(self, pointer: str) -> list[Json]:
         """See sidecar.facts.fields.managers_of."""
         found = self._hands.get(pointer)
         if found is None:
-            found = self._hands[pointer] = managers_of(self.live, segments_of(pointer))
+            found = managers_of(self.live, segments_of(pointer))
+            if self.live:
+                self._hands[pointer] = found
         return found
 
     @cached_property

@@ -45,9 +45,8 @@ class Sight:
         look.ahead([call for aim in aims.values() for call in sight._calls_between(aim)])
         return sight
 
-    def targets(self, unread: frozenset[str] = frozenset()) -> Document:
-        """`unread`: facts that are left out."""
-        found = {key: self._target(aim, self.seen[key], unread) for key, aim in self.aims.items()}
+    def targets(self) -> Document:
+        found = {key: self._target(aim, self.seen[key]) for key, aim in self.aims.items()}
         return {key: facts for key, facts in found.items() if facts is not None}
 
     def workloads(self) -> Document:
@@ -89,42 +88,35 @@ class Sight:
     def _adds_nothing(self, step: Step) -> bool:
         seen = self.seen.get(key_of(step.action.target))
         match step.action:
-            case ChangeFields(changes=(change,)) if seen is not None and counts_nothing(step):
+            case ChangeFields(changes=(change,)) if seen is not None and seen.live and counts_nothing(step):
                 return seen.portrait.demand is not None and seen.portrait.at(change.path)[0] is not None
             case _:
                 return False
 
-    def _target(self, aim: Aim, seen: Seen | None, unread: frozenset[str]) -> Document | None:
+    def _target(self, aim: Aim, seen: Seen | None) -> Document | None:
         if seen is None:
             return None
-        return self._facts_of(aim, seen, unread) if seen.live else absent()
+        return self._facts_of(aim, seen) if seen.live else absent()
 
-    def _facts_of(self, aim: Aim, seen: Seen, unread: frozenset[str]) -> Document | None:
+    def _facts_of(self, aim: Aim, seen: Seen) -> Document | None:
         ref, portrait = aim.ref, seen.portrait
         lists = {kind: self.look.listed(*kind, ref.namespace) for kind in aim.lists}
         budgets, services, autoscalers = lists.get(BUDGETS, []), lists.get(SERVICES, []), lists.get(AUTOSCALERS, [])
         if budgets is None or services is None or autoscalers is None:
             return None
         labels = portrait.labels
-        facts: Document = {name: fact for name, fact in portrait.facts.items() if name not in unread}
-        if "owners" not in unread:
-            facts["owners"] = [owner.reference for owner in seen.owners]
-        if "gitops" not in unread:
-            facts["gitops"] = next((one.gitops for one in seen.chain if one.gitops is not None), None)
-        if "helm" not in unread:
-            facts["helm"] = next((one.helm for one in seen.chain if one.helm is not None), None)
-        if "disruption_budgets" not in unread:
-            facts["disruption_budgets"] = [budget_facts(budget) for budget in budgets if selects(budget, labels)]
-        if "workload" not in unread:
-            workload = _workload(seen)
-            facts["workload"] = _key(workload, ref.namespace) if workload is not None else ""
-        if "services" not in unread:
-            facts["services"] = _names(one for one in services if service_covers(one, labels))
-        if "autoscalers" not in unread:
-            facts["autoscalers"] = [_bounds(one) for one in autoscalers if scales(one)[1:] == (ref.kind, ref.name)]
-        if "live" not in unread:
-            facts["live"] = as_planned(portrait, aim.steps)
-        return facts
+        workload = _workload(seen)
+        return {
+            **portrait.facts,
+            "owners": [owner.reference for owner in seen.owners],
+            "gitops": next((one.gitops for one in seen.chain if one.gitops is not None), None),
+            "helm": next((one.helm for one in seen.chain if one.helm is not None), None),
+            "disruption_budgets": [budget_facts(budget) for budget in budgets if selects(budget, labels)],
+            "workload": _key(workload, ref.namespace) if workload is not None else "",
+            "services": _names(one for one in services if service_covers(one, labels)),
+            "autoscalers": [_bounds(one) for one in autoscalers if scales(one)[1:] == (ref.kind, ref.name)],
+            "live": as_planned(portrait, aim.steps),
+        }
 
     def _relation(self, target: Seen, subject: Seen) -> str:
         workload = _between(target, subject)

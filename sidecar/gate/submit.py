@@ -94,8 +94,6 @@ def submit(plan: Plan, *, desk: Desk, actor: str = "agent", laps: Laps | None = 
         if objections:
             decision = denied(decision, objections)
         review = decision.verdict == "review"
-        if facts.unread and review:  # people are shown more than the rules read
-            facts = desk.facts.gather(plan, known.history, through=looks)
         shown = card_of(plan, facts, through=looks, dry_run=dry_run) if review else approvals.Shown()
         laps.seconds["cluster"] = waited + looks.waited
         with laps.of("record"), desk.ledger.write() as transaction:
@@ -129,7 +127,6 @@ def _recorded(judged: _Judged, decision: Decision, *, first: bool) -> dict[str, 
         "decision": decision.document(),
         "policy": {"verdict": by_policy.verdict, "rules": [*{reason.rule: None for reason in by_policy.reasons}]},
         "facts": judged.discreet["facts"],
-        **({"unread": [*sorted(judged.facts.unread)]} if judged.facts.unread else {}),
         "effects": judged.discreet["effects"],
     }
 
@@ -137,7 +134,7 @@ def _recorded(judged: _Judged, decision: Decision, *, first: bool) -> dict[str, 
 def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
     looks = Looks(desk.cluster, desk.silencer, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
-        facts = desk.facts.gather(plan, known.history, through=looks, unread=desk.judge.unread)
+        facts = desk.facts.gather(plan, known.history, through=looks)
     looked = cache(partial(_looked_at, plan, looks=looks, desk=desk, laps=laps))
     noted = cache(partial(_noted, plan, facts))
 

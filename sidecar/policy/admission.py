@@ -14,10 +14,10 @@ from typing import Literal
 
 from sidecar.contract import Json, canonical
 from sidecar.errors import BundleRefused, PolicyUnavailable
-from sidecar.policy import builtins, hostile, names, unread
+from sidecar.policy import builtins, hostile, names
 from sidecar.policy.bundle import PolicyBundle, load, policies_folder
 from sidecar.policy.caged import EmbeddedEngine
-from sidecar.policy.cases import Case, as_input, failure, read
+from sidecar.policy.cases import Case, as_input, blind, failure, read
 from sidecar.policy.engine import SECONDS
 from sidecar.policy.signature import SigningKey
 from sidecar.policy.tokens import in_order
@@ -95,7 +95,6 @@ def check_text(bundle: PolicyBundle) -> None:
     builtins.check(bundle.modules)
     in_order(bundle.modules)
     names.check(bundle.modules)
-    unread.check(bundle.modules, bundle.raw_data.get("custom"), bundle.unread)
 
 
 def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") -> Iterator[Findings]:
@@ -107,6 +106,9 @@ def examine(bundle: PolicyBundle, engine: EmbeddedEngine, depth: Depth = "all") 
         _try_case(case, engine, findings)
         yield findings
     for name, document in _documents(bundle):
+        if silenced := blind(document, bundle, engine):
+            findings.faults.append(f"cases/{name}.yaml: {silenced}")
+            yield findings
         if depth == "all":
             findings.whole += 1
             findings.passing += _verdict(bundle, engine, as_input(document, bundle)) in _PASSES
@@ -160,7 +162,8 @@ def seal_in(directory: Path) -> str:
 
 
 def _code() -> bytes:
-    return b"".join((Path(__file__).with_name(name)).read_bytes() for name in ("hostile.py", "cases.py", "embedded.py"))
+    names = ("hostile.py", "cases.py", "document.py", "embedded.py", "unread.py")
+    return b"".join((Path(__file__).with_name(name)).read_bytes() for name in names)
 
 
 def _ways(name: str, document: Json, depth: Depth) -> list[tuple[str, Json]]:
@@ -186,10 +189,10 @@ def _try_case(case: Case, engine: EmbeddedEngine, findings: Findings) -> None:
 def _fault(case: Case, engine: EmbeddedEngine | None) -> str:
     """Asked of the engine itself; a case with data of its own, and one that is tried again, of an engine for it alone."""
     if engine is not None and case.bundle.revision == engine.revision:
-        return failure(case, engine)
+        return failure(case, engine) or blind(case.raw, case.bundle, engine)
     one = EmbeddedEngine(case.bundle, seconds=_PATIENCE)
     try:
-        return failure(case, one)
+        return failure(case, one) or blind(case.raw, case.bundle, one)
     finally:
         one.close()
 

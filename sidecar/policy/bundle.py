@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from sidecar.contract import Json, MalformedMessage, canonical
 from sidecar.errors import BundleRefused, SettingsError
-from sidecar.policy import yaml_text
+from sidecar.policy import unread, yaml_text
 from sidecar.policy.platform import Platform
 from sidecar.policy.signature import MANIFEST, SIGNATURES, Signed, SigningKey, verified
 
@@ -31,8 +31,8 @@ _OF_A_SIGNATURE = frozenset({SIGNATURES, MANIFEST})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyBundle:
     """`raw_data` is what the files say, `data` what the rules see; `unread`: facts that they do not. `revision`: SHA-256 over
-    modules and data in canonical form; cases and their documents do not count, they change no verdict. `signed`: by whom,
-    where a key was named."""
+    modules, data and `unread` in canonical form; cases and their documents do not count, they change no verdict. `signed`: by
+    whom, where a key was named."""
 
     modules: tuple[tuple[str, str], ...]
     raw_data: dict[str, Json]
@@ -86,11 +86,15 @@ def assemble(
     cases: tuple[tuple[str, Json], ...] = (),
     documents: dict[str, Json] | None = None,
 ) -> PolicyBundle:
-    """A bundle of these parts; `raw_data` as in the file. Raises BundleRefused when the data is not of its shape."""
+    """A bundle of these parts; `raw_data` as in the file. Raises BundleRefused when the data is not of its shape, or says of a
+    fact that no rule reads it where one does."""
     platform = _platform(raw_data)
     data: dict[str, Json] = {"platform": platform.document()}
+    left_out = frozenset(platform.facts.unread)
+    unread.check(modules, raw_data.get("custom"), left_out)
     try:
-        content = canonical({"modules": dict(modules), "data": data})
+        told: dict[str, Json] = {"unread": [*sorted(left_out)]} if left_out else {}
+        content = canonical({"modules": dict(modules), "data": data, **told})
     except MalformedMessage as exc:
         raise BundleRefused(f"{DATA}: {exc}") from exc
     return PolicyBundle(
@@ -98,7 +102,7 @@ def assemble(
         raw_data=raw_data,
         data=data,
         zones=platform.zones(),
-        unread=frozenset(platform.facts.unread),
+        unread=left_out,
         cases=cases,
         documents=documents or {},
         revision=hashlib.sha256(content).hexdigest(),

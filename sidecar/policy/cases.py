@@ -13,7 +13,7 @@ A case, in a `*_cases.yaml` beside the rules:
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -55,11 +55,13 @@ class CaseText(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`where` it stands; `bundle` it is about (with its own data, if it edits that); the document; what must come out."""
+    """`where` it stands; `bundle` it is about (with its own data, if it edits that); the document as it was edited, and as the
+    rules are asked about it; what must come out."""
 
     name: str
     where: str
     bundle: PolicyBundle
+    raw: Json
     document: dict[str, Json]
     expected: Expected
 
@@ -107,6 +109,24 @@ def failure(case: Case, engine: Engine) -> str:
     return ""
 
 
+def blind(document: Json, bundle: PolicyBundle, engine: Engine) -> str:
+    """What is wrong where the rules say something else once they are told the facts that none of them is said to read, ""
+    where they do not: whatever reads one without its name is found by that, as far as the document shows it."""
+    if not bundle.unread:
+        return ""
+    told, everything = (as_input(document, it) for it in (bundle, replace(bundle, unread=frozenset())))
+    if _answer(engine, told) == _answer(engine, everything):
+        return ""
+    return "judged otherwise once everything is told: a rule reads, without its name, one of facts.unread in platform/data.yaml"
+
+
+def _answer(engine: Engine, document: dict[str, Json]) -> Json:
+    try:
+        return engine.ask(document)
+    except PolicyUnavailable:
+        return "none"
+
+
 def edited(document: Json, pointer: str, value: Json) -> None:
     """Sets what the pointer names, in place. Raises KeyError where there is no such place."""
     parent, last = _parent(document, pointer)
@@ -152,7 +172,8 @@ def _case(text: CaseText, path: str, bundle: PolicyBundle) -> Case:
     except (KeyError, IndexError, ValueError) as exc:
         raise BundleRefused(f"{where}: the document has no place {exc}") from exc
     its_own = assemble(bundle.modules, merged(bundle.raw_data, text.data)) if text.data else bundle
-    return Case(name=text.name, where=where, bundle=its_own, document=as_input(document, its_own), expected=text.expect)
+    asked = as_input(document, its_own)
+    return Case(name=text.name, where=where, bundle=its_own, raw=document, document=asked, expected=text.expect)
 
 
 def as_input(document: Json, bundle: PolicyBundle) -> dict[str, Json]:

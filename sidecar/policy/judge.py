@@ -34,10 +34,6 @@ class RegoJudge:
     def revision(self) -> str:
         return self._engine.revision
 
-    @property
-    def unread(self) -> frozenset[str]:
-        return self._unread
-
     def why_not(self) -> str:
         """Why every verdict would be a denial just now, "" if that is not so."""
         return self._engine.why_not()
@@ -45,9 +41,7 @@ class RegoJudge:
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         at, revision = self._now(), self.revision
         try:
-            if lacking := facts.unread - self._unread:  # the rules were replaced meanwhile, or are those of another day
-                raise PolicyUnavailable(f"the rules read facts that were not looked up: {', '.join(sorted(lacking))}")
-            document = to_input(plan.plain_form, facts.document, self._zones, self._unread - facts.unread)
+            document = to_input(plan.plain_form, facts.document, self._zones, self._unread)
             value = self._engine.ask(document, meanwhile=meanwhile)
             decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
         except PolicyUnavailable as exc:

@@ -104,7 +104,7 @@ class Platform(Strict):
 
     def document(self) -> dict[str, Json]:
         """What the rules see as data.platform: times also as epoch seconds and minutes of the day."""
-        document: dict[str, Json] = self.model_dump(mode="json", exclude={"freezes", "windows"})
+        document: dict[str, Json] = self.model_dump(mode="json", exclude={"facts", "freezes", "windows"})
         document["freezes"] = [freeze.document() for freeze in self.freezes]
         document["windows"] = {
             name: windows if windows == "always" else [window.document() for window in windows]

@@ -66,9 +66,7 @@ def _again(seq: int, at: str, digest: str, document: Json, body: dict[str, Json]
         recorded = Decision.model_validate(body.get("decision"), strict=False)
     except ValidationError:
         return Replayed(seq=seq, at=at, plan=digest, before=before, unknown="the plan as recorded cannot be read")
-    unread = body.get("unread")
-    left_out = frozenset(str(name) for name in unread) if isinstance(unread, list) else frozenset()
-    decision = judge.decide(plan, Facts(document=facts, missing=(), gathered_at=recorded.decided_at, unread=left_out))
+    decision = judge.decide(plan, Facts(document=facts, missing=(), gathered_at=recorded.decided_at))
     if any(reason.rule == "policy-unavailable" for reason in decision.reasons):
         return Replayed(seq=seq, at=at, plan=digest, before=before, unknown=decision.reasons[0].message)
     asked_anew = decision.verdict == recorded.verdict == "review" and decision.approvals != recorded.approvals

@@ -183,7 +183,7 @@ class Combination(Strict):
 
 
 class FactsTold(Strict):
-    """`unread`: facts that no rule reads, which are left out therefore (see sidecar.policy.unread)."""
+    """`unread`: facts that no rule reads, which the engine is not told therefore (see sidecar.policy.unread)."""
 
     unread: list[Unread] = Field(default_factory=list)
 

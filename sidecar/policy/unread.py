@@ -1,4 +1,4 @@
-"""Facts that no rule of a bundle reads, as its data says: they are neither told to the engine nor kept. Knows no engine.
+"""Facts that no rule of a bundle reads, as its data says: the engine is not told them, and has less to read. Knows no engine.
 
 A guard that reads what it is not told never speaks. So the word is checked: where a rule names such a fact, even by a text or
 by a name of its own, the bundle is refused.
@@ -37,7 +37,7 @@ Unread = Literal[
     "workload",
     "workloads",
 ]
-_PARTS = re.compile(r"[./]")
+_PARTS = re.compile(r"\W+")
 
 
 def told(facts: dict[str, Json], unread: frozenset[str]) -> dict[str, Json]:
@@ -63,7 +63,7 @@ def check(modules: Sequence[tuple[str, str]], custom: Json, unread: frozenset[st
                 if name in unread:
                     raise BundleRefused(f"{path}:{token.line}: {name} is named here, and said to be read by no rule: {remedy}")
     for word in _texts(custom):
-        if named := unread.intersection(_PARTS.split(word)):
+        if named := unread.intersection(_parts(word)):
             raise BundleRefused(f"platform/data.yaml: custom names {min(named)}, which is said to be read by no rule: {remedy}")
 
 
@@ -77,14 +77,18 @@ def _without(target: Json, unread: frozenset[str]) -> Json:
 
 
 def _words(token: Token) -> Iterable[str]:
-    """A text counts by its parts, as a JSON Pointer has them; a sentence that holds such a word is none."""
     match token.kind:
         case "path":
             return token.text.split(".")
         case "string" | "raw":
-            return _PARTS.split(token.text[1:-1])
+            return _parts(token.text[1:-1])
         case _:
             return ()
+
+
+def _parts(text: str) -> list[str]:
+    """Of a JSON Pointer, a pattern, names with commas between them; a sentence that holds such a word names nothing."""
+    return _PARTS.split(text) if " " not in text else []
 
 
 def _texts(value: Json) -> Iterator[str]:

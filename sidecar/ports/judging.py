@@ -26,13 +26,11 @@ class History:
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the judge looked up itself. `document` is the `facts` part of the Rego input; a fact that could not be had
-    is absent from it and named in `missing`, so that the rules deny. `unread`: facts that were not looked for, since the rules
-    read none of them."""
+    is absent from it and named in `missing`, so that the rules deny."""
 
     document: dict[str, Json]
     missing: tuple[str, ...]
     gathered_at: datetime
-    unread: frozenset[str] = frozenset()
 
     @cached_property
     def digest(self) -> str:
@@ -49,11 +47,9 @@ def nothing() -> None:
 
 
 class FactFinder(Protocol):
-    def gather(
-        self, plan: Plan, history: History, *, through: Looking | None = None, unread: frozenset[str] = frozenset()
-    ) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
         """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
-        everything is looked at anew, one after the other. `unread`: as the judge has it, to leave that out."""
+        everything is looked at anew, one after the other."""
         ...
 
 
@@ -63,11 +59,6 @@ class Judge(Protocol):
 
     @property
     def revision(self) -> str: ...
-
-    @property
-    def unread(self) -> frozenset[str]:
-        """Facts that its rules do not read. Ones that were gathered without others are denied (policy-unavailable)."""
-        ...
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         """`meanwhile` is called, if it comes to that, when the question was put and before its answer is waited for, and

@@ -72,11 +72,9 @@ class FakePeople:
 class FakeFacts:
     asked: list[History] = field(default_factory=list)
 
-    def gather(
-        self, plan: Plan, history: History, *, through: Cluster | None = None, unread: frozenset[str] = frozenset()
-    ) -> Facts:
+    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
         self.asked.append(history)
-        return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC), unread=unread)
+        return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC))
 
 
 @dataclass
@@ -90,7 +88,6 @@ class FakeJudge:
     expires_seconds: int = 600
     lease_seconds: int = 300
     reasons: tuple[Reason, ...] = ()
-    unread: frozenset[str] = frozenset()
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         review = self.verdict == "review"

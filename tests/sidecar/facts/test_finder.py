@@ -21,6 +21,7 @@ from sidecar.contract import (
     Step,
 )
 from sidecar.facts import ClusterFacts
+from sidecar.facts.portrait import NOWHERE
 from sidecar.policy import open_judge
 from sidecar.ports import ApiAnswer, ApiCall, Facts, History
 from tests.fakes.sidecar_cluster import FakeCluster
@@ -344,3 +345,31 @@ def test_each_thing_is_asked_for_once(cluster: FakeCluster) -> None:
 
     paths = [request.path for request in cluster.requests]
     assert len(paths) == len(set(paths))
+
+
+def test_a_change_that_no_sum_depends_on_adds_nothing_where_its_place_is_there_and_its_object_counted(
+    cluster: FakeCluster,
+) -> None:
+    def adds(path: str, before: Any) -> Any:
+        change = ChangeFields(target=CHECKOUT, changes=(FieldChange(path=path, before=before, after="other"),))
+        return gathered(cluster, change).document["adds"]
+
+    there, nowhere = "/spec/template/spec/containers/0/env/0/value", "/spec/template/spec/containers/7/env/0/value"
+    assert adds(there, SECRET) == {"step-1": {"cpu_millis": 0, "memory_mib": 0, "storage_mib": 0}}
+    assert adds(nowhere, None) == {}
+
+    live = workload()
+    live["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "some"}}
+    cluster.put("deployments", live, "apps")
+    assert adds(there, SECRET) == {}
+
+
+def test_nothing_is_kept_of_what_is_not_there(cluster: FakeCluster) -> None:
+    """It stands for everything that is not there, as long as the process lasts."""
+    absent = ref("Deployment", "gone")
+    for number in range(3):
+        path = f"/spec/template/spec/containers/0/env/{number}/value"
+        gathered(cluster, ChangeFields(target=absent, changes=(FieldChange(path=path, before="a", after="b"),)))
+        assert (NOWHERE.at(path), NOWHERE.managers(path)) == ((None, ""), [])
+
+    assert (NOWHERE._places, NOWHERE._hands) == ({}, {})

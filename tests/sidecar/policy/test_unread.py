@@ -1,7 +1,7 @@
 """Facts that no rule reads are kept from the engine; a rule that reads one all the same is never admitted."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import orjson
@@ -14,14 +14,11 @@ from sidecar.policy import PolicyBundle, RegoJudge, admission, unread
 from sidecar.policy.bundle import DATA, assemble, load
 from sidecar.policy.caged import EmbeddedEngine
 from sidecar.policy.cases import as_input, failure, found, read
-from sidecar.policy.current import Admitted, CurrentPolicy
-from sidecar.policy.replay import replayed
 from sidecar.policy.source import PolicySource
 from sidecar.policy.unread import SECTIONS, Unread
-from sidecar.ports import Facts, nothing
+from sidecar.ports import nothing
 from tests.servers import ROOT, running_opa
-from tests.sidecar.policy.builders import ALLOWS_ALL, NOW, SHIPPED, facts, plan
-from tests.sidecar.policy.test_replay import record
+from tests.sidecar.policy.builders import ALLOWS_ALL, SHIPPED, facts, plan
 
 OF_TARGET = set(get_args(Unread)) - SECTIONS
 TARGET = "Deployment/shop/checkout"
@@ -73,39 +70,6 @@ def test_the_engine_is_told_everything_but_what_is_not_read_and_the_decision_nam
     assert told.facts == known.digest == facts().digest
 
 
-def test_what_was_left_out_for_other_rules_is_no_ground_for_a_verdict() -> None:
-    """The rules were replaced meanwhile: those that came read more. So is what the record of another day has."""
-    engine, known = Listening(), facts()
-    less = Facts(document=known.document, missing=(), gathered_at=known.gathered_at, unread=frozenset({"labels", "adds"}))
-
-    for reads in (frozenset(), frozenset({"adds", "live"})):
-        judge = RegoJudge(engine, zones=(), unread=reads)
-        decision = judge.decide(plan(), less)
-        assert (decision.verdict, engine.asked) == ("deny", {})
-        assert decision.reasons[0].rule == "policy-unavailable"
-        assert decision.reasons[0].message.startswith("no verdict: the rules read facts that were not looked up: ")
-        assert decision.reasons[0].message.endswith("adds, labels" if not reads else "up: labels")
-
-    assert RegoJudge(engine, zones=(), unread=frozenset({"labels", "adds", "live"})).decide(plan(), less).verdict == "allow"
-    assert "live" not in found(engine.asked, f"/facts{PLACE}")
-
-
-def test_the_policy_that_is_current_says_what_is_not_read_and_none_of_it_before_there_is_one() -> None:
-    current = CurrentPolicy()
-    assert current.unread == frozenset()
-    judge = RegoJudge(Listening(), zones=(), unread=frozenset({"adds"}))
-    current.put(Admitted(judge=judge, engine="embedded"), at=NOW)
-    assert current.unread == frozenset({"adds"})
-
-
-def test_replay_by_rules_that_read_more_says_that_it_cannot_tell() -> None:
-    kept = record(unread=["labels"])
-    says = "no verdict: the rules read facts that were not looked up: labels"
-    for reads, unknown in ((frozenset(), says), (frozenset({"labels"}), "")):
-        (again,) = replayed([kept], RegoJudge(Listening(), zones=(), unread=reads))
-        assert (again.unknown, again.changed) == (unknown, False)
-
-
 @pytest.mark.parametrize("targets", [None, [], "x", {TARGET: None}, {TARGET: ["labels"]}])
 def test_what_is_not_of_the_facts_shape_is_left_for_the_rules_to_deny(targets: Json) -> None:
     assert unread.told({"targets": targets}, frozenset({"labels", "adds"})) == {"targets": targets}
@@ -124,6 +88,8 @@ def test_what_is_not_of_the_facts_shape_is_left_for_the_rules_to_deny(targets: J
         ('object.get(input, "facts.labels", "") == ""', "labels"),
         ("target.owners[0].kind == 1", "owners"),
         ("some labels in [target]; labels.x == 1", "labels"),
+        ('some name, _ in target; regex.match("^(labels|owners)$", name)', "labels"),
+        ('some name in split("owners,labels", ","); target[name]', "labels"),
         ("input.facts.adds[_].cpu_millis > 5", "adds"),
         ("data.platform.custom.workloads == 1", "workloads"),
     ],
@@ -132,10 +98,8 @@ def test_a_rule_that_names_such_a_fact_is_refused_by_file_and_line(line: str, na
     text = READS_LABELS.replace("LOOK", line)
     fault = rf"^remediation/decision\.rego:7: {name} is named here, and said to be read by no rule: take it off facts\.unread"
     with pytest.raises(BundleRefused, match=fault):
-        admission.check_text(bundle(text, "images", name))
-    with pytest.raises(BundleRefused, match=fault):
-        admission.tried(bundle(text, "images", name))
-    unread.check(bundle(text).modules, {}, frozenset({"images", "helm"}))
+        bundle(text, "images", name)
+    bundle(text, "images", "helm")
 
 
 def test_a_sentence_or_a_comment_may_hold_the_word_and_data_of_ones_own_may_not() -> None:
@@ -145,7 +109,7 @@ def test_a_sentence_or_a_comment_may_hold_the_word_and_data_of_ones_own_may_not(
         with pytest.raises(
             BundleRefused, match=r"^platform/data\.yaml: custom names labels, which is said to be read by no rule"
         ):
-            admission.check_text(bundle(text, "labels", custom=custom))
+            bundle(text, "labels", custom=custom)
 
 
 def test_cases_are_tried_as_the_engine_gets_them() -> None:
@@ -162,6 +126,27 @@ def test_cases_are_tried_as_the_engine_gets_them() -> None:
         finally:
             engine.close()
         assert ("annotations" in found(as_input(SHIPPED.documents["scale"], it), f"/facts{PLACE}")) == (not names)
+
+
+@pytest.mark.parametrize(
+    "look",
+    ["count(target) == COUNT", 'some name, value in target; startswith(name, "annot"); value != 7', "input.facts == input.facts"],
+)
+def test_a_rule_that_reads_one_without_its_name_is_found_by_telling_it_everything(look: str) -> None:
+    reads = "input" not in look
+    whole = found(facts().document, PLACE)
+    text = READS_LABELS.replace("LOOK", look.replace("COUNT", str(len(whole))))
+    it = bundle(text, "annotations", cases=[{**CASE, "expect": {"verdict": "deny" if reads else "allow", "rules": []}}])
+
+    tried = next(iter(reversed([*_until_found(it)])))
+
+    said = "judged otherwise once everything is told: a rule reads, without its name, one of facts.unread in platform/data.yaml"
+    assert (f"remediation/decision_cases.yaml: as it is: {said}" in tried.faults) == reads
+    assert (f"cases/scale.yaml: {said}" in tried.faults) == reads
+
+
+def test_the_rules_do_not_see_the_list() -> None:
+    assert "facts" not in bundle(ALLOWS_ALL, "labels").data["platform"]
 
 
 def test_it_holds_for_both_engines_from_the_files_to_the_verdict(tmp_path) -> None:
@@ -190,3 +175,15 @@ def test_it_is_part_of_the_revision_and_every_name_is_in_the_docs() -> None:
     assert set(re.findall(r"`(\w+)`", of_target)) == OF_TARGET
     assert set(re.findall(r"`(\w+)`", of_whole)) == set(get_args(Unread)) - OF_TARGET
     assert SHIPPED.unread == frozenset(), "whoever adds a guard to the shipped ones may read everything"
+
+
+def _until_found(it: PolicyBundle) -> Iterator[admission.Findings]:
+    """As long as it takes until each of the documents was asked about once: what is spoilt is for other tests."""
+    engine = EmbeddedEngine(it)
+    try:
+        for findings in admission.examine(it, engine, "data"):
+            yield findings
+            if findings.spoilt > 60:
+                return
+    finally:
+        engine.close()
