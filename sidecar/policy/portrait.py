@@ -30,7 +30,7 @@ class RuleFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portrait:
-    """`platform` is the data as the rules see it, defaults included."""
+    """`platform` is the data as the rules see it, defaults included, and which facts they do not see."""
 
     rules: tuple[RuleFile, ...]
     platform: dict[str, Json]
@@ -40,7 +40,7 @@ def portrait_of(bundle: PolicyBundle) -> Portrait:
     platform = bundle.data.get("platform")
     return Portrait(
         rules=tuple(_rule_file(path, text) for path, text in bundle.modules),
-        platform=platform if isinstance(platform, dict) else {},
+        platform={**(platform if isinstance(platform, dict) else {}), "facts": {"unread": [*sorted(bundle.unread)]}},
     )
 
 

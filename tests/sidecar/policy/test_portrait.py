@@ -41,3 +41,11 @@ def test_what_a_rule_file_says_of_itself_keeps_no_policy_from_judging(said):
 
 def test_a_date_that_is_none_is_a_text():
     assert rule("# METADATA\n# title: 2026-99-99\npackage remediation.guards.one\n").title == "2026-99-99"
+
+
+def test_what_the_rules_are_not_told_is_said() -> None:
+    shipped = load(policies_folder())
+    data = {**shipped.raw_data, "facts": {"unread": ["helm", "deleting"]}}
+    portrait = portrait_of(assemble(shipped.modules, data))
+
+    assert portrait.platform["facts"] == {"unread": ["deleting", "helm"]}
