@@ -123,7 +123,7 @@ def _read(raw: bytes) -> tuple[Json, bytes]:
     return _read_plainly(raw, outside) or (_read_strictly(raw), b"")
 
 
-_SHAPE = b"[]{}: \n\t\r"  # two numbers in a row, which are no JSON, may look like a long one without them
+_SHAPE = b"[]{}: \n\t\r"  # passed over, since the search takes long for each; it can only find more without them, not less
 _ODD_NUMBER = re.compile(rb"[-.]|[0-9][eE]|[0-9]{16}")
 
 

@@ -47,17 +47,13 @@ def added(
     state = dict(live)
     found: dict[str, Json] = {}
     keys = [key_of(step.action.target) for step in steps]
-    for later, (step, key) in enumerate(zip(steps, keys, strict=True), start=1):
+    for step, key in zip(steps, keys, strict=True):
         if step.id in nothing and keys.count(key) == 1:
             found[step.id] = Demand().document()
             continue
         try:
             now = state.get(key, {})
             before = _demand(now, scaled.get(key))
-            if counts_nothing(step) and key not in keys[later:]:
-                _check_places(step, now)
-                found[step.id] = Demand().document()
-                continue
             state[key] = _after(step, now)
             if isinstance(step.action, CreateObject) and step.action.target.kind == "HorizontalPodAutoscaler":
                 before = _whole(scaled[key])
@@ -66,18 +62,6 @@ def added(
         except (UnreadableQuantity, KeyError, ValueError):
             continue
     return found
-
-
-def _check_places(step: Step, live: Document) -> None:
-    """Raises ValueError where `_after` would: for a step of which nobody asks what it leaves."""
-    match step.action:
-        case ChangeFields(changes=(change,)):
-            *way, last = segments_of(change.path)
-            node, _ = _reached(live, way)
-            if not _takes_another(node, last):
-                _replaced(node, last, change.after)
-        case _:
-            _after(step, live)
 
 
 def counts_nothing(step: Step) -> bool:
