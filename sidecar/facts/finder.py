@@ -14,19 +14,21 @@ The document (`facts` of the Rego input):
 What could not be looked up is absent from it and named in `missing`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sidecar.contract import Plan, SilenceAlert, target_of
 from sidecar.errors import ClusterUnavailable
 from sidecar.facts.alerts import silence_facts
+from sidecar.facts.gathered import Gathered, search_failed
 from sidecar.facts.history import UnreadableHistory, counts, leased, namespaces_of
 from sidecar.facts.looking import Look
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
-from sidecar.ports import Alerts, Cluster, Facts, History, Looking, NoAlertmanager
+from sidecar.ports import SECTIONS, Alerts, Cluster, Facts, History, Looking, NoAlertmanager
 
 _SYSTEM = "kube-system"
 
@@ -47,17 +49,20 @@ class ClusterFacts:
         self._environment = environment
         self._now = now
 
-    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
+    def gather(
+        self, plan: Plan, history: History, *, through: Looking | None = None, last: frozenset[str] = frozenset()
+    ) -> Facts:
         """Never raises. Takes one GET for each target, owner, namespace and the cause's subject, and one LIST a namespace of
         each: budgets, and where the plan takes pods away or scales, services and autoscalers."""
         at = self._now()
         try:
             look = Look(cluster=self._cluster, shared=through)
             search = _Search(plan=plan, look=look, alerts=through or self._alerts)
-            document: Document = {**search.all(history, self._environment, at), **search.time()}
-            return Facts(document=document, missing=tuple(sorted(set(look.missing))), gathered_at=at)
+            sight, first = search.first(history, self._environment, at, last)
+            whole = partial(search.whole, sight, first, last)
+            return Gathered(first=first, last=last, complete=whole, missing=look.missing, at=at)
         except Exception as exc:  # noqa: BLE001  the port never raises: nothing is known then, and it says so
-            return Facts(document={}, missing=(f"everything: the search failed ({type(exc).__name__})",), gathered_at=at)
+            return Facts(document={}, missing=(search_failed(exc),), gathered_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +73,37 @@ class _Search:
     look: Look
     alerts: Alerts
 
-    def all(self, history: History, environment: str, at: datetime) -> Document:
+    def first(self, history: History, environment: str, at: datetime, last: Set[str]) -> tuple[Sight, Document]:
+        """Everything is looked at; of what can be told of it, all but the facts named in `last`."""
         named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
         others = sorted(namespaces_of(history) - set(named))
         sight = Sight.of(self.plan, self.look, namespaces=(_SYSTEM, *named, *others))
-        return {
+        return sight, {
             **self._cluster_facts(environment),
             "namespaces": {**self._labels_of(named), **self._labels_of(others, old=True)},
-            "targets": sight.targets(),
-            "workloads": sight.workloads(),
+            "targets": sight.targets(last),
             "cause": sight.cause(),
-            "related": sight.related(),
-            "adds": sight.adds(),
+            **self._sections(sight, SECTIONS - last),
             **self._record(history, at),
-            **self._silences(),
+            **self._time(),
         }
+
+    def whole(self, sight: Sight, first: Document, last: Set[str]) -> Document:
+        """`first` with the facts that were named in `last`."""
+        if not last:
+            return first
+        targets = sight.completed(mapping(first, "targets"), last)
+        return {**first, "targets": targets, **self._sections(sight, SECTIONS & last)}
+
+    def _sections(self, sight: Sight, names: Set[str]) -> Document:
+        found: Document = {}
+        if "workloads" in names:
+            found["workloads"] = sight.workloads()
+        if "related" in names:
+            found["related"] = sight.related()
+        if "adds" in names:
+            found["adds"] = sight.adds()
+        return {**found, **self._silences()} if "silences" in names else found
 
     def _silences(self) -> Document:
         found: Document = {}
@@ -97,7 +118,7 @@ class _Search:
                 self.look.missing.append(f"the alerts that {step} would silence: {exc}")
         return {"silences": found} if silencing else {}
 
-    def time(self) -> Document:
+    def _time(self) -> Document:
         if not self.look.dates:
             self.look.missing.append("the cluster's time: no answer carried a date")
             return {}

@@ -3,18 +3,18 @@
 Lists are asked for only where a step needs them. It must know no rule.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Plan, Step
-from sidecar.facts.aims import AUTOSCALERS, BUDGETS, SCALER, SERVICES, Aim, aims_of
+from sidecar.facts.aims import SCALER, SERVICES, Aim, aims_of
 from sidecar.facts.demand import added, counts_nothing, scales
 from sidecar.facts.looking import Look, Query, list_call, namespace_call
-from sidecar.facts.managing import as_planned
 from sidecar.facts.naming import RUNS_PODS
 from sidecar.facts.portrait import NOWHERE, Portrait
-from sidecar.facts.projection import Document, absent, budget_facts, key_of, mapping, number, selects, text
-from sidecar.facts.relation import Seen, relation, service_covers
+from sidecar.facts.projection import Document, absent, key_of, mapping
+from sidecar.facts.relation import Seen, relation
+from sidecar.facts.telling import NAMES, Target, key_below, workload_of
 from sidecar.ports import ApiCall, look_at, resource_of
 
 _UNREAD = "Secret"  # the kind whose values are never read
@@ -45,17 +45,33 @@ class Sight:
         look.ahead([call for aim in aims.values() for call in sight._calls_between(aim)])
         return sight
 
-    def targets(self) -> Document:
-        found = {key: self._target(aim, self.seen[key]) for key, aim in self.aims.items()}
-        return {key: facts for key, facts in found.items() if facts is not None}
+    def targets(self, last: Set[str]) -> Document:
+        """What is told of each, but for `last`."""
+        names = [name for name in NAMES if name not in last]
+        found: Document = {}
+        for key, seen in self.seen.items():
+            if seen is not None and not seen.live:
+                found[key] = absent()
+            elif (target := self._target(key)) is not None:
+                found[key] = target.told(names)
+        return found
+
+    def completed(self, targets: Document, last: Set[str]) -> Document:
+        """`targets` as they were told but for `last`, with that as well."""
+        names = [name for name in NAMES if name in last]
+        found: Document = {}
+        for key in targets:
+            facts, target = mapping(targets, key), self._target(key)
+            found[key] = {**facts, **target.told(names)} if target is not None else facts
+        return found
 
     def workloads(self) -> Document:
         """What the targets are, or belong to, as far as they have a number of pods."""
         found: Document = {}
         for key, aim in self.aims.items():
-            workload = _workload(self.seen[key])
+            workload = workload_of(self.seen[key])
             if workload is not None:
-                found[_key(workload, aim.ref.namespace)] = workload.strength
+                found[key_below(workload, aim.ref.namespace)] = workload.strength
         return found
 
     def cause(self) -> Document:
@@ -93,30 +109,18 @@ class Sight:
             case _:
                 return False
 
-    def _target(self, aim: Aim, seen: Seen | None) -> Document | None:
-        if seen is None:
+    def _target(self, key: str) -> Target | None:
+        """None for what is not there, or not to be had whole."""
+        aim, seen = self.aims[key], self.seen[key]
+        if seen is None or not seen.live:
             return None
-        return self._facts_of(aim, seen) if seen.live else absent()
-
-    def _facts_of(self, aim: Aim, seen: Seen) -> Document | None:
-        ref, portrait = aim.ref, seen.portrait
-        lists = {kind: self.look.listed(*kind, ref.namespace) for kind in aim.lists}
-        budgets, services, autoscalers = lists.get(BUDGETS, []), lists.get(SERVICES, []), lists.get(AUTOSCALERS, [])
-        if budgets is None or services is None or autoscalers is None:
-            return None
-        labels = portrait.labels
-        workload = _workload(seen)
-        return {
-            **portrait.facts,
-            "owners": [owner.reference for owner in seen.owners],
-            "gitops": next((one.gitops for one in seen.chain if one.gitops is not None), None),
-            "helm": next((one.helm for one in seen.chain if one.helm is not None), None),
-            "disruption_budgets": [budget_facts(budget) for budget in budgets if selects(budget, labels)],
-            "workload": _key(workload, ref.namespace) if workload is not None else "",
-            "services": _names(one for one in services if service_covers(one, labels)),
-            "autoscalers": [_bounds(one) for one in autoscalers if scales(one)[1:] == (ref.kind, ref.name)],
-            "live": as_planned(portrait, aim.steps),
-        }
+        lists: dict[tuple[str, str], list[Document]] = {}
+        for kind in aim.lists:
+            listed = self.look.listed(*kind, aim.ref.namespace)
+            if listed is None:
+                return None
+            lists[kind] = listed
+        return Target(aim=aim, seen=seen, lists=lists)
 
     def _relation(self, target: Seen, subject: Seen) -> str:
         workload = _between(target, subject)
@@ -200,14 +204,6 @@ def _portrait(ref: ObjectRef, look: Look) -> Portrait | None:
     return look.object(ref)
 
 
-def _workload(seen: Seen | None) -> Portrait | None:
-    """The topmost that has a number of pods; nothing for what runs none."""
-    for portrait in reversed(seen.chain if seen is not None else ()):
-        if portrait.is_counted:
-            return portrait
-    return None
-
-
 def _between(target: Seen, subject: Seen) -> Seen | None:
     """The one of the two that runs pods, where only lists could show what it has to do with an Ingress or a Node."""
     kinds = {target.ref.kind, subject.ref.kind}
@@ -236,22 +232,3 @@ def _scaled_by(autoscaler: Document, namespace: str) -> ObjectRef | None:
         return ObjectRef(api_version=api_version, kind=kind, namespace=namespace, name=name, uid="unknown")
     except ValueError:
         return None
-
-
-def _key(workload: Portrait, namespace: str) -> str:
-    kind, name, _ = workload.identity
-    return f"{kind}/{namespace}/{name}"
-
-
-def _names(found: Iterable[Document]) -> list[Json]:
-    return [*sorted(text(mapping(one, "metadata"), "name") for one in found)]
-
-
-def _bounds(autoscaler: Document) -> Document:
-    spec = mapping(autoscaler, "spec")
-    least = number(spec, "minReplicas")
-    return {
-        "name": text(mapping(autoscaler, "metadata"), "name"),
-        "min": 1 if least is None else least,
-        "max": number(spec, "maxReplicas"),
-    }

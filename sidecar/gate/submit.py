@@ -134,7 +134,7 @@ def _recorded(judged: _Judged, decision: Decision, *, first: bool) -> dict[str, 
 def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) -> _Judged:
     looks = Looks(desk.cluster, desk.silencer, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
-        facts = desk.facts.gather(plan, known.history, through=looks)
+        facts = desk.facts.gather(plan, known.history, through=looks, last=desk.judge.unread)
     looked = cache(partial(_looked_at, plan, looks=looks, desk=desk, laps=laps))
     noted = cache(partial(_noted, plan, facts))
 

@@ -48,6 +48,11 @@ class CurrentPolicy:
         judge = self._judge
         return judge.revision if judge is not None else NONE
 
+    @property
+    def unread(self) -> frozenset[str]:
+        judge = self._judge
+        return judge.unread if judge is not None else frozenset()
+
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         judge = self._judge
         if judge is not None:

@@ -27,7 +27,7 @@ class RegoJudge:
     ) -> None:
         """`zones`, `unread`: as the bundle has them."""
         self._engine = engine
-        self._zones, self._unread = tuple(zones), unread
+        self._zones, self.unread = tuple(zones), unread
         self._now = now
 
     @property
@@ -41,7 +41,7 @@ class RegoJudge:
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         at, revision = self._now(), self.revision
         try:
-            document = to_input(plan.plain_form, facts.document, self._zones, self._unread)
+            document = to_input(plan.plain_form, facts.but_for(self.unread), self._zones, self.unread)
             value = self._engine.ask(document, meanwhile=meanwhile)
             decision = to_decision(value, plan=plan, facts=facts, revision=revision, at=at)
         except PolicyUnavailable as exc:

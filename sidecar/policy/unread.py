@@ -11,8 +11,8 @@ from typing import Literal
 from sidecar.contract import Json
 from sidecar.errors import BundleRefused
 from sidecar.policy.tokens import Token, tokens
+from sidecar.ports import SECTIONS
 
-SECTIONS = frozenset({"adds", "related", "silences", "workloads"})  # of the whole document; all others are of each target
 # What says which object a target is, and whether it is there, is always told.
 Unread = Literal[
     "adds",
@@ -68,7 +68,7 @@ def check(modules: Sequence[tuple[str, str]], custom: Json, unread: frozenset[st
 
 
 def _without(target: Json, unread: frozenset[str]) -> Json:
-    if not isinstance(target, dict):
+    if not isinstance(target, dict) or unread.isdisjoint(target):
         return target
     kept = target.copy()
     for name in unread:

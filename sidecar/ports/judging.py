@@ -1,7 +1,7 @@
 """Facts and verdicts: what the gate asks before anybody may act."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,10 @@ class History:
     leased: Sequence[dict[str, Json]] = ()
 
 
+# Facts of the whole plan that a rule may do without; all others of that kind are of each target.
+SECTIONS = frozenset({"adds", "related", "silences", "workloads"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the judge looked up itself. `document` is the `facts` part of the Rego input; a fact that could not be had
@@ -31,6 +35,10 @@ class Facts:
     document: dict[str, Json]
     missing: tuple[str, ...]
     gathered_at: datetime
+
+    def but_for(self, names: Set[str]) -> dict[str, Json]:
+        """`document`, or so much of it as is put together already: only facts of these names may be left out."""
+        return self.document
 
     @cached_property
     def digest(self) -> str:
@@ -47,9 +55,12 @@ def nothing() -> None:
 
 
 class FactFinder(Protocol):
-    def gather(self, plan: Plan, history: History, *, through: Looking | None = None) -> Facts:
+    def gather(
+        self, plan: Plan, history: History, *, through: Looking | None = None, last: frozenset[str] = frozenset()
+    ) -> Facts:
         """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
-        everything is looked at anew, one after the other."""
+        everything is looked at anew, one after the other. `last`: names of facts that may be put together when they are first
+        asked for."""
         ...
 
 
@@ -59,6 +70,11 @@ class Judge(Protocol):
 
     @property
     def revision(self) -> str: ...
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Names of facts that no rule reads."""
+        ...
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         """`meanwhile` is called, if it comes to that, when the question was put and before its answer is waited for, and

@@ -71,9 +71,13 @@ class FakePeople:
 @dataclass
 class FakeFacts:
     asked: list[History] = field(default_factory=list)
+    last: list[frozenset[str]] = field(default_factory=list)  # of each time
 
-    def gather(self, plan: Plan, history: History, *, through: Cluster | None = None) -> Facts:
+    def gather(
+        self, plan: Plan, history: History, *, through: Cluster | None = None, last: frozenset[str] = frozenset()
+    ) -> Facts:
         self.asked.append(history)
+        self.last.append(last)
         return Facts(document={"cluster": {"name": plan.cluster}}, missing=(), gathered_at=datetime.now(UTC))
 
 
@@ -88,6 +92,7 @@ class FakeJudge:
     expires_seconds: int = 600
     lease_seconds: int = 300
     reasons: tuple[Reason, ...] = ()
+    unread: frozenset[str] = frozenset()
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
         review = self.verdict == "review"

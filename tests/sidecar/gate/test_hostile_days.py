@@ -39,8 +39,8 @@ def world(tmp_path):
 class Counted(FakeFacts):
     """Says how many steps the record has."""
 
-    def gather(self, plan, history, *, through=None):
-        found = super().gather(plan, history, through=through)
+    def gather(self, plan, history, **more):
+        found = super().gather(plan, history, **more)
         return Facts(document={**found.document, "done": len(history.performed)}, missing=(), gathered_at=found.gathered_at)
 
 
@@ -91,11 +91,11 @@ def test_however_many_ask_at_once_no_more_is_lent_than_the_policy_would_lend_one
     class Together(Counted):
         """All have looked before the first of them claims."""
 
-        def gather(self, plan, history, *, through=None):
+        def gather(self, plan, history, **more):
             if not getattr(seen, "looked", False):
                 seen.looked = True
                 together.wait()
-            return super().gather(plan, history, through=through)
+            return super().gather(plan, history, **more)
 
     desk = dataclasses.replace(world.desk, facts=Together())
     with ThreadPoolExecutor(len(plans)) as pool:

@@ -67,9 +67,9 @@ def test_a_stop_between_the_last_look_and_the_claim_leases_nothing(world):
     digest = approved(world, scale(5))
 
     class Stopping(FakeFacts):
-        def gather(self, plan, history, *, through=None):
+        def gather(self, plan, history, **more):
             stop(world.people.known["ada"], desk=world.desk)
-            return super().gather(plan, history, through=through)
+            return super().gather(plan, history, **more)
 
     assert code(lease(digest, desk=dataclasses.replace(world.desk, facts=Stopping()))) == "not-approved"
     assert left(world) == []
@@ -437,9 +437,9 @@ def test_an_approval_that_runs_out_while_everything_is_looked_at_once_more_is_no
     digest = approved(world, scale(5))
 
     class Slow(FakeFacts):
-        def gather(self, plan, history, *, through=None):
+        def gather(self, plan, history, **more):
             world.clock.advance(seconds=16 * 60)
-            return super().gather(plan, history, through=through)
+            return super().gather(plan, history, **more)
 
     assert code(lease(digest, desk=dataclasses.replace(world.desk, facts=Slow()))) == "expired"
     assert left(world) == []

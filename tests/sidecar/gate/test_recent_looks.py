@@ -1,5 +1,6 @@
 """Looks of the last two seconds: what may rest on them when a plan is judged, and what never does."""
 
+import dataclasses
 import itertools
 from datetime import UTC, datetime, timedelta
 
@@ -8,11 +9,12 @@ import pytest
 from sidecar.contract import Lease, PlanStatus, Problem
 from sidecar.execution import Looks, Recent
 from sidecar.execution.recent import SECONDS
+from sidecar.facts.gathered import Gathered
 from sidecar.gate.lease import lease
 from sidecar.gate.perform import perform
 from sidecar.gate.submit import submit
 from sidecar.ports import ApiAnswer, ApiCall
-from tests.fakes.sidecar_gate import World, change, deployment, make_world, plan
+from tests.fakes.sidecar_gate import FakeFacts, World, change, deployment, make_world, plan
 
 CALL = ApiCall(method="GET", path="/apis/apps/v1/namespaces/shop/deployments/web")
 QUESTION = (CALL.path, CALL.query)
@@ -143,3 +145,34 @@ def test_a_process_that_stood_still_while_a_look_was_kept_goes_on():
     recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
 
     assert recent.of(QUESTION) is None
+
+
+class Late(FakeFacts):
+    """What no rule reads is there when somebody asks for the whole."""
+
+    completed = 0
+
+    def gather(self, plan, history, **more):
+        found = super().gather(plan, history, **more)
+
+        def complete():
+            self.completed += 1
+            return {**found.document, "adds": {"step-1": {}}}
+
+        return Gathered(first=found.document, last=self.last[-1], complete=complete, missing=found.missing, at=found.gathered_at)
+
+
+def test_what_no_rule_reads_comes_last_and_is_recorded_with_all_the_rest(world):
+    late = Late()
+    world.judge.unread = frozenset({"adds"})
+    world.desk = dataclasses.replace(world.desk, facts=late)
+
+    digest = submitted(world, 3, 4).plan
+    held = lease(digest, desk=world.desk)
+
+    assert isinstance(held, Lease)
+    assert late.last[0] == {"adds"}
+    assert set(late.last[1:]) == {frozenset()}, "a lease looks at everything at once"
+    assert late.completed == len(late.last)
+    (record,) = [each for each in world.desk.ledger.documents() if each["kind"] == "plan-decided"]
+    assert record["body"]["facts"] == {"cluster": {"name": "lab"}, "adds": {"step-1": {}}}
