@@ -14,7 +14,7 @@ The document (`facts` of the Rego input):
 What could not be looked up is absent from it and named in `missing`.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,9 +28,10 @@ from sidecar.facts.looking import Look
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
-from sidecar.ports import SECTIONS, Alerts, Cluster, Facts, History, Looking, NoAlertmanager
+from sidecar.ports import Alerts, Cluster, Facts, History, Looking, NoAlertmanager
 
 _SYSTEM = "kube-system"
+_SUMMED = frozenset({"adds", "workloads"})  # of the whole plan, and reckoned from what was looked at
 
 
 def utc_now() -> datetime:
@@ -60,7 +61,7 @@ class ClusterFacts:
             search = _Search(plan=plan, look=look, alerts=through or self._alerts)
             sight, first = search.first(history, self._environment, at, last)
             whole = partial(search.whole, sight, first, last)
-            return Gathered(first=first, last=last, complete=whole, missing=look.missing, at=at)
+            return Gathered(first=first, last=last, complete=whole, missing=sorted(set(look.missing)), at=at)
         except Exception as exc:  # noqa: BLE001  the port never raises: nothing is known then, and it says so
             return Facts(document={}, missing=(search_failed(exc),), gathered_at=at)
 
@@ -74,7 +75,8 @@ class _Search:
     alerts: Alerts
 
     def first(self, history: History, environment: str, at: datetime, last: Set[str]) -> tuple[Sight, Document]:
-        """Everything is looked at; of what can be told of it, all but the facts named in `last`."""
+        """Everything is looked at, so that nobody is asked for anything later. Facts named in `last` are left out, as far as
+        they are reckoned from the looks alone."""
         named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
         others = sorted(namespaces_of(history) - set(named))
         sight = Sight.of(self.plan, self.look, namespaces=(_SYSTEM, *named, *others))
@@ -83,27 +85,18 @@ class _Search:
             "namespaces": {**self._labels_of(named), **self._labels_of(others, old=True)},
             "targets": sight.targets(last),
             "cause": sight.cause(),
-            **self._sections(sight, SECTIONS - last),
+            "related": sight.related(),
+            **_summed(sight, _SUMMED - last),
             **self._record(history, at),
-            **self._time(),
+            **self._silences(),
+            **self._time(),  # of every answer, so after all of them
         }
 
     def whole(self, sight: Sight, first: Document, last: Set[str]) -> Document:
         """`first` with the facts that were named in `last`."""
         if not last:
             return first
-        targets = sight.completed(mapping(first, "targets"), last)
-        return {**first, "targets": targets, **self._sections(sight, SECTIONS & last)}
-
-    def _sections(self, sight: Sight, names: Set[str]) -> Document:
-        found: Document = {}
-        if "workloads" in names:
-            found["workloads"] = sight.workloads()
-        if "related" in names:
-            found["related"] = sight.related()
-        if "adds" in names:
-            found["adds"] = sight.adds()
-        return {**found, **self._silences()} if "silences" in names else found
+        return {**first, "targets": sight.completed(mapping(first, "targets"), last), **_summed(sight, _SUMMED & last)}
 
     def _silences(self) -> Document:
         found: Document = {}
@@ -152,6 +145,11 @@ class _Search:
         except UnreadableHistory as exc:
             self.look.missing.append(f"the sidecar's own record: {exc}")
             return {}
+
+
+def _summed(sight: Sight, names: Set[str]) -> Document:
+    told: Mapping[str, Callable[[], Document]] = {"workloads": sight.workloads, "adds": sight.adds}
+    return {name: tell() for name, tell in told.items() if name in names}
 
 
 def _labels(namespace: Portrait) -> Document:

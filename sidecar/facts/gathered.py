@@ -1,4 +1,6 @@
-"""Facts whose last part is put together when somebody asks for the whole: that is while the engine thinks about the others."""
+"""Facts whose last part is put together when somebody asks for the whole: that is while the engine thinks about the others.
+Everything was looked at by then: whoever waits for the engine waits for nobody else.
+"""
 
 from collections.abc import Callable, Sequence, Set
 from datetime import datetime
@@ -9,21 +11,17 @@ from sidecar.ports import Facts
 
 
 class Gathered(Facts):
-    """Implements Facts; nothing that it is asked for raises."""
-
-    _first: Document
-    _last: Set[str]
-    _complete: Callable[[], Document]
-    _noted: Sequence[str]
+    """Neither its document nor what is missing of it raises. It is no copy of anything, and equal to itself alone."""
 
     def __init__(
         self, *, first: Document, last: Set[str], complete: Callable[[], Document], missing: Sequence[str], at: datetime
     ):
         """`first`: the document but for the facts named in `last`, with which `complete` gives it. `missing`: what could not be
-        looked up; `complete` may add to it."""
-        given = {"_first": first, "_last": last, "_complete": complete, "_noted": missing, "gathered_at": at}
-        for name, value in given.items():
-            object.__setattr__(self, name, value)  # frozen, as Facts is
+        looked up."""
+        object.__setattr__(self, "gathered_at", at)  # a field of Facts, which are frozen
+        self._first, self._last, self._complete, self._noted = first, last, complete, tuple(missing)
+
+    __eq__, __hash__, __repr__ = object.__eq__, object.__hash__, object.__repr__
 
     def but_for(self, names: Set[str]) -> Document:
         return self._first if self._last <= names else self.document
@@ -39,7 +37,7 @@ class Gathered(Facts):
     @cached_property
     def _whole(self) -> tuple[Document, tuple[str, ...]]:
         try:
-            return self._complete(), tuple(sorted(set(self._noted)))
+            return self._complete(), self._noted
         except Exception as exc:  # noqa: BLE001  nothing is known then, and it says so
             return {}, (search_failed(exc),)
 

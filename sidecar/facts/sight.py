@@ -24,13 +24,14 @@ _PODS = ("v1", "Pod")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """`aims`: what the plan writes to, by key. `seen`: each of those with the controllers above it; None for what could not be
-    had, or is not looked at. `subject`: so of the plan's cause."""
+    had, or is not looked at. `subject`: so of the plan's cause. `scaled`: by the key of an autoscaler, what it scales."""
 
     plan: Plan
     look: Look
     aims: Mapping[str, Aim]
     seen: Mapping[str, Seen | None]
     subject: Seen | None
+    scaled: Mapping[str, Document]
 
     @classmethod
     def of(cls, plan: Plan, look: Look, *, namespaces: Iterable[str]) -> "Sight":
@@ -41,7 +42,8 @@ class Sight:
         look.ahead([*map(namespace_call, namespaces), *map(_call, subject), *_foreseen(aims.values())])
         found = _seen([*(aim.ref for aim in aims.values()), *subject], look, scaling={key for key in aims if aims[key].steps})
         seen = dict(zip(aims, found, strict=False))
-        sight = cls(plan=plan, look=look, aims=aims, seen=seen, subject=found[-1] if subject else None)
+        scaled = _scaled(plan, seen, look)
+        sight = cls(plan=plan, look=look, aims=aims, seen=seen, subject=found[-1] if subject else None, scaled=scaled)
         look.ahead([call for aim in aims.values() for call in sight._calls_between(aim)])
         return sight
 
@@ -91,15 +93,7 @@ class Sight:
 
     def adds(self) -> dict[str, Json]:
         live = {key: seen.live for key, seen in self.seen.items() if seen is not None and seen.live}
-        scaled: dict[str, Document] = {}
-        for step in self.plan.steps:
-            ref, action = step.action.target, step.action
-            if ref.kind == SCALER:
-                of = action.manifest if isinstance(action, CreateObject) else live.get(key_of(ref), {})
-                found = self._scaled(of, ref.namespace)
-                if found is not None:
-                    scaled[key_of(ref)] = found
-        return added(self.plan.steps, live, scaled, {step.id for step in self.plan.steps if self._adds_nothing(step)})
+        return added(self.plan.steps, live, self.scaled, {step.id for step in self.plan.steps if self._adds_nothing(step)})
 
     def _adds_nothing(self, step: Step) -> bool:
         seen = self.seen.get(key_of(step.action.target))
@@ -153,10 +147,20 @@ class Sight:
     def _subject(self) -> Seen:
         return self.subject or Seen(ref=self.plan.cause.subject)
 
-    def _scaled(self, autoscaler: Document, namespace: str) -> Document | None:
-        ref = _scaled_by(autoscaler, namespace)
-        found = self.look.object(ref) if ref is not None else None
-        return None if found is None or found is NOWHERE else found.live
+
+def _scaled(plan: Plan, seen: Mapping[str, Seen | None], look: Look) -> dict[str, Document]:
+    scaled: dict[str, Document] = {}
+    for step in plan.steps:
+        ref, action = step.action.target, step.action
+        if ref.kind != SCALER:
+            continue
+        there = seen.get(key_of(ref))
+        autoscaler = action.manifest if isinstance(action, CreateObject) else there.live if there is not None else {}
+        named = _scaled_by(autoscaler, ref.namespace)
+        found = look.object(named) if named is not None else None
+        if found is not None and found is not NOWHERE:
+            scaled[key_of(ref)] = found.live
+    return scaled
 
 
 def _call(ref: ObjectRef) -> ApiCall | None:

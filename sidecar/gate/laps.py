@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Laps:
-    """Seconds by name: facts, engine, examination (a part of engine: it is done while that thinks), dry-run, record;
-    `cluster` is the part of them in which an answer of the API server was still to come."""
+    """Seconds by name: facts (those that rules read), engine, examination (a part of engine: it is done while that thinks, as the
+    other facts are put together), dry-run, record; `cluster` is the part of them in which an answer of the API server was still
+    to come."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -11,8 +11,8 @@ from typing import Literal
 from sidecar.contract import Json
 from sidecar.errors import BundleRefused
 from sidecar.policy.tokens import Token, tokens
-from sidecar.ports import SECTIONS
 
+SECTIONS = frozenset({"adds", "related", "silences", "workloads"})  # of the whole document; all others are of each target
 # What says which object a target is, and whether it is there, is always told.
 Unread = Literal[
     "adds",

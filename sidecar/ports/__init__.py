@@ -2,12 +2,11 @@
 
 from sidecar.ports.clock import Clock
 from sidecar.ports.cluster import ApiAnswer, ApiCall, Cluster, Credential, Looking
-from sidecar.ports.judging import SECTIONS, FactFinder, Facts, History, Judge, PolicyStanding, nothing
+from sidecar.ports.judging import FactFinder, Facts, History, Judge, PolicyStanding, nothing
 from sidecar.ports.resources import Resource, collection_path, look_at, object_path, path_of, resource_of
 from sidecar.ports.silences import Alerts, FiringAlert, NewSilence, NoAlertmanager, Silence, Silencer
 
 __all__ = [
-    "SECTIONS",
     "Alerts",
     "ApiAnswer",
     "ApiCall",

@@ -23,10 +23,6 @@ class History:
     leased: Sequence[dict[str, Json]] = ()
 
 
-# Facts of the whole plan that a rule may do without; all others of that kind are of each target.
-SECTIONS = frozenset({"adds", "related", "silences", "workloads"})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the judge looked up itself. `document` is the `facts` part of the Rego input; a fact that could not be had
@@ -59,8 +55,8 @@ class FactFinder(Protocol):
         self, plan: Plan, history: History, *, through: Looking | None = None, last: frozenset[str] = frozenset()
     ) -> Facts:
         """Never raises: what could not be looked up is missing. `through`: looks that are shared with others; without it
-        everything is looked at anew, one after the other. `last`: names of facts that may be put together when they are first
-        asked for."""
+        everything is looked at anew, one after the other. `last`: names of facts that may be put together when somebody asks
+        for them, from what was looked at until then."""
         ...
 
 

@@ -93,8 +93,12 @@ class FakeJudge:
     lease_seconds: int = 300
     reasons: tuple[Reason, ...] = ()
     unread: frozenset[str] = frozenset()
+    thinking: bool = False
 
     def decide(self, plan: Plan, facts: Facts, *, meanwhile: Callable[[], None] = nothing) -> Decision:
+        self.thinking = True
+        meanwhile()
+        self.thinking = False
         review = self.verdict == "review"
         return Decision.model_validate(
             {

@@ -2,17 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.contract import CreateObject, Json, Matcher, Plan, ScaleWorkload, SilenceAlert
+from sidecar.contract import (
+    Cause,
+    ChangeFields,
+    CreateObject,
+    FieldChange,
+    Json,
+    Matcher,
+    ObjectRef,
+    Plan,
+    ScaleWorkload,
+    SilenceAlert,
+)
 from sidecar.errors import ClusterUnavailable
 from sidecar.execution import Looks
 from sidecar.facts import ClusterFacts
-from sidecar.facts.projection import Document
+from sidecar.facts.projection import Document, mapping
 from sidecar.facts.sight import Sight
 from sidecar.policy import RegoJudge
 from sidecar.policy.unread import Unread, told
@@ -24,6 +36,7 @@ NAMES = sorted(get_args(Unread))
 SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "more", "namespace": "shop"}}
 SCALED = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}, "maxReplicas": 9}
 ALL = frozenset(NAMES)
+ASKED = {"related", "silences"}  # others are asked for them: that is done by then
 
 
 class Alerts:
@@ -35,22 +48,22 @@ class Alerts:
         self.asked = 0
         self.down = False
 
-    def firing(self, matchers: object) -> list[FiringAlert]:
+    def firing(self, matchers: tuple[Matcher, ...]) -> tuple[FiringAlert, ...]:
         self.asked += 1
         if self.down:
             raise ClusterUnavailable("no answer from Alertmanager")
-        return [FiringAlert(labels={"alertname": "Slow", "deployment": "checkout"}, silenced=False)]
+        return (FiringAlert(labels={"alertname": "Slow", "deployment": "checkout"}, silenced=False),)
 
 
-class Noon(FakeCluster):
-    """It is always the same time there."""
+class Ticking(FakeCluster):
+    """With each answer it is a second later there."""
 
     def send(self, call: ApiCall, credential: Credential | None = None) -> ApiAnswer:
-        return replace(super().send(call, credential), date=NOW)
+        return replace(super().send(call, credential), date=NOW + timedelta(seconds=len(self.requests)))
 
 
 def cluster() -> FakeCluster:
-    made = Noon()
+    made = Ticking()
     for name in ("kube-system", "shop"):
         made.put("namespaces", {"metadata": {"name": name, "labels": {"team": "pay"}}})
     written = [{"manager": "helm", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
@@ -58,21 +71,29 @@ def cluster() -> FakeCluster:
     made.put("replicasets", owned("ReplicaSet", "checkout-7d9f", "checkout", "Deployment"), "apps")
     made.put("pods", owned("Pod", "checkout-7d9f-x2", "checkout-7d9f", "ReplicaSet"))
     made.put("services", {"metadata": {"name": "front", "namespace": "shop"}, "spec": {"selector": {"app": "checkout"}}})
+    backend = {"service": {"name": "front", "port": {"number": 80}}}
+    made.put(
+        "ingresses", {"metadata": {"name": "door", "namespace": "shop"}, "spec": {"defaultBackend": backend}}, "networking.k8s.io"
+    )
     made.put("horizontalpodautoscalers", {**SCALER, "spec": SCALED}, "autoscaling")
     made.put("poddisruptionbudgets", budget("half", {"matchLabels": {"app": "checkout"}}, 1), "policy")
     return made
 
 
 def plan() -> Plan:
-    """On something that is there, on something that belongs to it, on something that is not there, and on alerts."""
+    """On something that is there, on what scales it and what belongs to it, on something that is not there, and on alerts; its
+    cause is what leads there, so that it takes a list to see how they depend on each other."""
     made = ref("ConfigMap", "new", api="v1", uid="new")
     manifest: dict[str, Json] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": "shop"}}
-    return plan_of(
+    scaler = ref("HorizontalPodAutoscaler", "more", api="autoscaling/v2")
+    whole = plan_of(
         ScaleWorkload(target=CHECKOUT, replicas=6),
         SilenceAlert(target=POD, matchers=(Matcher(name="alertname", value="Slow"),), minutes=30),
         CreateObject(target=made, manifest=manifest),
         ScaleWorkload(target=ref("Deployment", "gone"), replicas=1),
+        ChangeFields(target=scaler, changes=(FieldChange(path="/spec/maxReplicas", before=9, after=12),)),
     )
+    return whole.model_copy(update={"cause": Cause(slug="slow", subject=ref("Ingress", "door", api="networking.k8s.io/v1"))})
 
 
 def gathered(last: frozenset[str] = frozenset(), *, of: FakeCluster | None = None, alerts: Alerts | None = None) -> Facts:
@@ -86,6 +107,7 @@ def test_the_plan_of_these_tests_has_every_fact_that_may_come_last() -> None:
     document: Any = EAGER.document
     seen = [document, *document["targets"].values()]
     assert [name for name in NAMES if not any(facts.get(name) for facts in seen)] == ["deleting", "gitops"]
+    assert document["related"]["Deployment/shop/checkout"] == "routes-to"
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,7 +115,8 @@ def test_the_plan_of_these_tests_has_every_fact_that_may_come_last() -> None:
 def test_whatever_comes_last_the_whole_is_the_same(last: frozenset[str]) -> None:
     facts = gathered(last)
 
-    assert facts.but_for(ALL) == facts.but_for(last) == told(EAGER.document, last)
+    assert told(facts.but_for(last), last) == told(EAGER.document, last)
+    assert facts.but_for(ALL) == facts.but_for(last) == told(EAGER.document, last - ASKED)
     assert facts.document == EAGER.document
     assert (facts.missing, facts.digest) == (EAGER.missing, EAGER.digest)
 
@@ -104,21 +127,39 @@ def test_whoever_may_do_without_less_is_given_the_whole() -> None:
     assert facts.but_for(frozenset({"labels"})) == EAGER.document == facts.but_for(frozenset())
 
 
-def test_what_comes_last_is_asked_for_when_it_is_wanted_and_once() -> None:
-    alerts = Alerts()
-    facts = gathered(frozenset({"silences"}), alerts=alerts)
-    assert alerts.asked == 0
-    assert facts.document["silences"] == facts.document["silences"] == EAGER.document["silences"]
-    assert alerts.asked == 1
+@pytest.mark.parametrize(
+    "subject", [ref("Ingress", "door", api="networking.k8s.io/v1"), ref("Node", "n", namespace="", api="v1")]
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_nobody_is_asked_for_anything_when_the_rest_is_put_together(subject: ObjectRef, shared: bool) -> None:
+    there, alerts = cluster(), Alerts()
+    asking = plan().model_copy(update={"cause": Cause(slug="slow", subject=subject)})
+    through = Looks(there, alerts) if shared else None
+    facts = ClusterFacts(there, now=lambda: NOW, alerts=alerts).gather(asking, History(), through=through, last=ALL)
+    asked = (len(there.requests), alerts.asked)
+
+    assert facts.document["adds"]
+    assert (len(there.requests), alerts.asked) == asked
+    assert min(asked) > 0
 
 
-def test_what_cannot_be_had_of_it_is_missing() -> None:
-    alerts = Alerts()
+def test_what_could_not_be_had_stays_away_and_is_missing_once() -> None:
+    """The budgets, so everything that they might cover; and alerts."""
+    there, alerts = cluster(), Alerts()
     alerts.down = True
-    facts = gathered(frozenset({"silences"}), alerts=alerts)
-    assert "step-2" not in str(facts.but_for(ALL).get("silences"))
-    assert facts.missing == gathered(alerts=alerts).missing != ()
-    assert facts.document["silences"] == {}
+    down = ApiAnswer(status=503, body={})
+    there.before = lambda call, _: down if "poddisruptionbudgets" in call.path or call.path.endswith("/kube-system") else None
+    facts, eager = gathered(ALL, of=there, alerts=alerts), gathered(of=there, alerts=alerts)
+
+    assert "Deployment/shop/checkout" not in mapping(facts.but_for(ALL), "targets")
+    assert [*mapping(facts.document, "targets")] == [
+        "ConfigMap/shop/new",
+        "Deployment/shop/gone",
+        "HorizontalPodAutoscaler/shop/more",
+    ]
+    assert {**facts.document, "now": "", "now_epoch": 0} == {**eager.document, "now": "", "now_epoch": 0}
+    assert facts.missing == eager.missing
+    assert len(set(facts.missing)) == len(facts.missing) > 2
 
 
 class Allowing:
@@ -144,8 +185,10 @@ def test_a_search_that_fails_at_its_end_is_a_denial_and_nothing_is_known(monkeyp
         raise RecursionError("secret")
 
     monkeypatch.setattr(Sight, "completed", broken)
-    decision = RegoJudge(Allowing(), zones=(), unread=frozenset({"live"})).decide(plan(), facts)
+    engine = Allowing()
+    decision = RegoJudge(engine, zones=(), unread=frozenset({"live"})).decide(plan(), facts)
 
+    assert engine.told == told(EAGER.document, frozenset({"live"})), "it was asked before that"
     assert [(reason.rule, reason.message) for reason in decision.reasons] == [
         ("fact-missing", "could not be looked up: everything: the search failed (RecursionError)")
     ]
@@ -159,12 +202,3 @@ def test_a_policy_that_came_meanwhile_and_reads_more_is_told_it() -> None:
     RegoJudge(engine, zones=(), unread=frozenset({"live"})).decide(plan(), facts)
 
     assert engine.told == told(EAGER.document, frozenset({"live"}))
-
-
-def test_looks_that_are_shared_are_asked_for_nothing_more_at_the_end() -> None:
-    there = cluster()
-    looks = Looks(there)
-    facts = ClusterFacts(there, now=lambda: NOW).gather(plan(), History(), through=looks, last=ALL)
-    asked = len(there.requests)
-    assert facts.missing == ()
-    assert len(there.requests) == asked > 0

@@ -150,20 +150,22 @@ def test_a_process_that_stood_still_while_a_look_was_kept_goes_on():
 class Late(FakeFacts):
     """What no rule reads is there when somebody asks for the whole."""
 
-    completed = 0
+    def __init__(self, judge):
+        super().__init__()
+        self.judge, self.completed = judge, []
 
     def gather(self, plan, history, **more):
         found = super().gather(plan, history, **more)
 
         def complete():
-            self.completed += 1
+            self.completed.append(self.judge.thinking)
             return {**found.document, "adds": {"step-1": {}}}
 
         return Gathered(first=found.document, last=self.last[-1], complete=complete, missing=found.missing, at=found.gathered_at)
 
 
 def test_what_no_rule_reads_comes_last_and_is_recorded_with_all_the_rest(world):
-    late = Late()
+    late = Late(world.judge)
     world.judge.unread = frozenset({"adds"})
     world.desk = dataclasses.replace(world.desk, facts=late)
 
@@ -173,6 +175,7 @@ def test_what_no_rule_reads_comes_last_and_is_recorded_with_all_the_rest(world):
     assert isinstance(held, Lease)
     assert late.last[0] == {"adds"}
     assert set(late.last[1:]) == {frozenset()}, "a lease looks at everything at once"
-    assert late.completed == len(late.last)
+    assert late.completed[0], "while the engine thinks"
+    assert len(late.completed) == len(late.last), "once each"
     (record,) = [each for each in world.desk.ledger.documents() if each["kind"] == "plan-decided"]
     assert record["body"]["facts"] == {"cluster": {"name": "lab"}, "adds": {"step-1": {}}}

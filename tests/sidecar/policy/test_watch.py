@@ -100,6 +100,19 @@ def test_a_changed_rule_judges_after_two_looks_that_find_it_the_same(there: Watc
     assert [note.split()[0] for note in there.record.notes] == ["loaded", "loaded"]
 
 
+def test_what_no_rule_reads_is_as_the_current_bundle_says(there: Watched) -> None:
+    assert CurrentPolicy().unread == there.current.unread == frozenset()
+    data = there.folder / "platform" / "data.yaml"
+    text = data.read_text()
+    assert "unread: []" in text
+    data.write_text(text.replace("unread: []", "unread: [helm]"))
+    sealed(there.folder)
+
+    there.twice()
+
+    assert there.current.unread == {"helm"}
+
+
 def test_whoever_asks_at_once_does_not_wait_for_the_second_look(there: Watched) -> None:
     there.write("second")
 
