@@ -1,5 +1,5 @@
 """Facts whose last part is put together when somebody asks for the whole: that is while the engine thinks about the others.
-Everything was looked at by then: whoever waits for the engine waits for nobody else.
+Everything was looked at by then: whoever waits for the engine waits for nobody else. It must know no cluster and no rule.
 """
 
 from collections.abc import Callable, Sequence, Set

@@ -14,7 +14,7 @@ from sidecar.facts.naming import RUNS_PODS
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, absent, key_of, mapping
 from sidecar.facts.relation import Seen, relation
-from sidecar.facts.telling import NAMES, Target, key_below, workload_of
+from sidecar.facts.telling import NAMES, Target, workload_key, workload_of
 from sidecar.ports import ApiCall, look_at, resource_of
 
 _UNREAD = "Secret"  # the kind whose values are never read
@@ -73,7 +73,7 @@ class Sight:
         for key, aim in self.aims.items():
             workload = workload_of(self.seen[key])
             if workload is not None:
-                found[key_below(workload, aim.ref.namespace)] = workload.strength
+                found[workload_key(workload, aim.ref.namespace)] = workload.strength
         return found
 
     def cause(self) -> Document:
@@ -149,6 +149,7 @@ class Sight:
 
 
 def _scaled(plan: Plan, seen: Mapping[str, Seen | None], look: Look) -> dict[str, Document]:
+    """By the key of each autoscaler that a step is about: the live object of what it scales, or would."""
     scaled: dict[str, Document] = {}
     for step in plan.steps:
         ref, action = step.action.target, step.action

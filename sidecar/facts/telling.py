@@ -1,4 +1,4 @@
-"""What is told of one target that is there, each fact by its name. Pure."""
+"""What is told of one target that is there, each fact by its name. Pure: it asks nobody, and must know no rule."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Target:
 
     def workload(self) -> str:
         workload = workload_of(self.seen)
-        return key_below(workload, self.aim.ref.namespace) if workload is not None else ""
+        return workload_key(workload, self.aim.ref.namespace) if workload is not None else ""
 
     def services(self) -> list[Json]:
         labels = self.seen.portrait.labels
@@ -77,7 +77,8 @@ def workload_of(seen: Seen | None) -> Portrait | None:
     return None
 
 
-def key_below(workload: Portrait, namespace: str) -> str:
+def workload_key(workload: Portrait, namespace: str) -> str:
+    """As key_of gives it, of what stands above a target; `namespace`: the target's, which owners do not leave."""
     kind, name, _ = workload.identity
     return f"{kind}/{namespace}/{name}"
 
