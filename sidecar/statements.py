@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.exc import DBAPIError, NoResultFound
 
+_NO_ROW = "a row that is always there is not"
+
 
 class Statement:
     """`wanted`: with named parameters; or one for each database, by the dialect's name."""
@@ -24,7 +26,7 @@ class Statement:
         """The first row; raises NoResultFound when there is none."""
         row = self.first(connection, given)
         if row is None:
-            raise NoResultFound("a row that is always there is not")
+            raise NoResultFound(_NO_ROW)
         return row
 
     def first(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -32,6 +34,17 @@ class Statement:
         cursor = self._executed(connection, given)
         row: tuple[Any, ...] | None = cursor.fetchone()
         cursor.close()  # an open one would keep SQLite's view of the database as it was
+        return row
+
+    def glance(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...]:
+        """As `one`, for a read that is made alone: on SQLite it begins no transaction, which takes twice as long as the read."""
+        if connection.dialect.name != "sqlite" or connection.in_transaction():
+            return self.one(connection, given)
+        cursor = self._handed(connection, given)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        cursor.close()
+        if row is None:
+            raise NoResultFound(_NO_ROW)
         return row
 
     def mapping(self, connection: Connection, given: dict[str, Any]) -> dict[str, Any] | None:
@@ -54,6 +67,9 @@ class Statement:
     def _executed(self, connection: Connection, given: dict[str, Any]) -> Any:
         if not connection.in_transaction():
             connection.begin()  # as SQLAlchemy does before a first statement: ends with the connection
+        return self._handed(connection, given)
+
+    def _handed(self, connection: Connection, given: dict[str, Any]) -> Any:
         dialect = connection.dialect
         known = self._known.get(dialect.name) or self._compiled(connection)
         values = {**known.constants, **without_nul(given)}

@@ -3,7 +3,7 @@
 A new kind does not type-check until every `match` over Action handles it. No shell, no selector, no free request.
 """
 
-from typing import Annotated, Literal, TypeAlias, assert_never
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -163,22 +163,4 @@ Action: TypeAlias = Annotated[
 
 def target_of(action: Action) -> tuple[ObjectRef, ...]:
     """Every object that the action writes to, the main one first."""
-    match action:
-        case DrainNode(target=target, pods=pods):
-            return (target, *pods)
-        case (
-            RestartWorkload(target=target)
-            | RollbackWorkload(target=target)
-            | ScaleWorkload(target=target)
-            | ChangeFields(target=target)
-            | DeletePod(target=target)
-            | EvictPod(target=target)
-            | CordonNode(target=target)
-            | UncordonNode(target=target)
-            | CreateObject(target=target)
-            | RerunJob(target=target)
-            | SilenceAlert(target=target)
-        ):
-            return (target,)
-        case _:
-            assert_never(action)
+    return (action.target, *action.pods) if isinstance(action, DrainNode) else (action.target,)

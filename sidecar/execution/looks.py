@@ -6,9 +6,10 @@ later (the lease, each step) looks anew; only judging a plan may take looks of t
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sidecar.contract import Matcher
 from sidecar.errors import ClusterUnavailable
@@ -28,6 +29,7 @@ class Looks:
     everything else goes straight through. `waited`: seconds in which at least one answer of the API server was still to come.
 
     `recent`: where looks are kept for others; with `reuse` they are also taken from there, and `reused` says that one was.
+    `by_now`: the API server's clock by the latest of all its answers, and of those that were reused what has passed since.
     """
 
     cluster: Cluster
@@ -35,6 +37,7 @@ class Looks:
     recent: Recent | None = None
     reuse: bool = False
     reused: bool = False
+    by_now: datetime | None = None
     waited: float = 0.0
     _seen: dict[Question, ApiAnswer | ClusterUnavailable] = field(default_factory=dict)
     _firing: dict[tuple[Matcher, ...], tuple[FiringAlert, ...]] = field(default_factory=dict)
@@ -66,26 +69,38 @@ class Looks:
         if call.method != "GET" or credential is not None:
             return self._sent(call, credential)
         question = (call.path, call.query)
-        found = self._seen.get(question) or self._recalled(question)
+        found = self._seen.get(question)
         if found is None:
-            found = self._seen[question] = self._looked(call)
+            self._recall([question])
+            found = self._seen.get(question) or self._looked(call)
+            self._seen[question] = found
         if isinstance(found, ClusterUnavailable):
             raise found
         return found
 
     def ahead(self, calls: Iterable[ApiCall]) -> None:
         new = {(call.path, call.query): call for call in calls}
-        new = {question: call for question, call in new.items() if question not in self._seen and not self._recalled(question)}
+        self._recall(new.keys() - self._seen.keys())
+        if new.keys() <= self._seen.keys():
+            return
+        new = {question: new[question] for question in new if question not in self._seen}
         if len(new) > 1:  # a single one goes out when it is asked for, and no thread has to be woken for it
             self._seen.update(zip(new, _pool.map(self._looked, new.values()), strict=True))
 
-    def _recalled(self, question: Question) -> ApiAnswer | None:
+    def _recall(self, questions: Collection[Question]) -> None:
         """What was looked at for somebody else lately, if that may be used."""
-        known = self.recent.of(question) if self.recent is not None and self.reuse else None
-        if known is not None:
+        if self.recent is None or not self.reuse or not questions:
+            return
+        found, by_now = self.recent.of(questions)
+        if found:
             self.reused = True
-            self._seen[question] = known
-        return known
+            self._seen.update(found)
+            self._later(by_now)
+
+    def _later(self, date: datetime | None) -> None:
+        with self._lock:
+            if date is not None and (self.by_now is None or date > self.by_now):
+                self.by_now = date
 
     def _looked(self, call: ApiCall) -> ApiAnswer | ClusterUnavailable:
         if self.recent is None:
@@ -105,9 +120,11 @@ class Looks:
 
     def _tried(self, call: ApiCall) -> ApiAnswer | ClusterUnavailable:
         try:
-            return self._sent(call, None)
+            answer = self._sent(call, None)
         except ClusterUnavailable as exc:
             return exc
+        self._later(answer.date)
+        return answer
 
     def _sent(self, call: ApiCall, credential: Credential | None) -> ApiAnswer:
         with self._lock:

@@ -1,9 +1,11 @@
 """What a plan writes to, each thing once, and what has to be looked at because of it. Pure; knows no live object and no rule."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from sidecar.contract import (
+    Action,
     ChangeFields,
     CreateObject,
     DeletePod,
@@ -27,8 +29,7 @@ _TAKES_PODS = (DeletePod, EvictPod, DrainNode)
 _BUDGETED = RUNS_PODS - {"CronJob"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
+class Aim(NamedTuple):
     """`steps`: those about this very object, by its uid too. `created`: what the first of them makes. `lists`: the kinds of
     which all in its namespace are asked for, to see which of them are about it."""
 
@@ -40,41 +41,38 @@ class Aim:
 
 def aims_of(plan: Plan) -> dict[str, Aim]:
     """By key (see key_of). Of two of one key and different uid the last one counts."""
-    written = [(step, target_of(step.action)) for step in plan.steps]
-    refs = {key_of(ref): ref for _, targets in written for ref in targets}
+    refs = {key_of(ref): ref for step in plan.steps for ref in target_of(step.action)}
     steps: dict[str, list[Step]] = {key: [] for key in refs}
     emptied: set[str] = set()  # namespaces that the plan takes pods from
     counted: set[str] = set()  # what it sets a number of replicas of
-    for step, targets in written:
-        target = step.action.target
-        key = key_of(target)
-        sets_count = _sets_count(step)
-        if refs[key] is target or refs[key] == target:
+    for step in plan.steps:
+        action = step.action
+        key = key_of(action.target)
+        mine = refs[key] is action.target or refs[key] == action.target
+        if mine:
             steps[key].append(step)
-            if sets_count:
-                counted.add(key)
-        if sets_count or isinstance(step.action, _TAKES_PODS):
-            emptied.update([ref.namespace for ref in targets])
+        sets_count = _sets_count(action)
+        if sets_count and mine:
+            counted.add(key)
+        if sets_count or isinstance(action, _TAKES_PODS):
+            emptied.update([ref.namespace for ref in target_of(action)])
     return {key: _aim(ref, steps[key], emptied=ref.namespace in emptied, counted=key in counted) for key, ref in refs.items()}
 
 
 def _aim(ref: ObjectRef, steps: Sequence[Step], *, emptied: bool, counted: bool) -> Aim:
-    lists: list[tuple[str, str]] = []
-    if ref.kind in _BUDGETED:
-        lists.append(BUDGETS)
-    if emptied and ref.kind in RUNS_PODS:
-        lists.append(SERVICES)
-    if counted and ref.kind in WORKLOADS:
-        lists.append(AUTOSCALERS)
     first = steps[0].action if steps else None
-    return Aim(ref=ref, steps=steps, created=first if isinstance(first, CreateObject) else None, lists=lists)
+    created = first if isinstance(first, CreateObject) else None
+    return Aim(ref=ref, steps=steps, created=created, lists=_lists(ref.kind, emptied, counted))
 
 
-def _sets_count(step: Step) -> bool:
-    match step.action:
-        case ScaleWorkload():
-            return True
-        case ChangeFields(changes=changes):
-            return any(change.path == _COUNTS for change in changes)
-        case _:
-            return False
+@lru_cache(maxsize=256)
+def _lists(kind: str, emptied: bool, counted: bool) -> Sequence[tuple[str, str]]:
+    budgets = (BUDGETS,) if kind in _BUDGETED else ()
+    services = (SERVICES,) if emptied and kind in RUNS_PODS else ()
+    return *budgets, *services, *((AUTOSCALERS,) if counted and kind in WORKLOADS else ())
+
+
+def _sets_count(action: Action) -> bool:
+    if isinstance(action, ChangeFields):
+        return _COUNTS in [change.path for change in action.changes]
+    return isinstance(action, ScaleWorkload)

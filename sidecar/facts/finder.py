@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from sidecar.contract import Plan, SilenceAlert, target_of
+from sidecar.contract import Plan, SilenceAlert
 from sidecar.errors import ClusterUnavailable
+from sidecar.facts.aims import aims_of
 from sidecar.facts.alerts import silence_facts
 from sidecar.facts.gathered import Gathered, search_failed
 from sidecar.facts.history import UnreadableHistory, counts, leased, namespaces_of
@@ -77,9 +78,10 @@ class _Search:
     def first(self, history: History, environment: str, at: datetime, last: Set[str]) -> tuple[Sight, Document]:
         """Everything is looked at, so that nobody is asked for anything later. Facts named in `last` are left out, as far as
         they are reckoned from the looks alone."""
-        named = sorted({ref.namespace for step in self.plan.steps for ref in target_of(step.action)} - {""})
+        aims = aims_of(self.plan)
+        named = sorted({aim.ref.namespace for aim in aims.values()} - {""})
         others = sorted(namespaces_of(history) - set(named))
-        sight = Sight.of(self.plan, self.look, namespaces=(_SYSTEM, *named, *others))
+        sight = Sight.of(self.plan, aims, self.look, namespaces=(_SYSTEM, *named, *others))
         return sight, {
             **self._cluster_facts(environment),
             "namespaces": {**self._labels_of(named), **self._labels_of(others, old=True)},
@@ -112,10 +114,11 @@ class _Search:
         return {"silences": found} if silencing else {}
 
     def _time(self) -> Document:
-        if not self.look.dates:
+        latest = self.look.by_now()
+        if latest is None:
             self.look.missing.append("the cluster's time: no answer carried a date")
             return {}
-        now = max(self.look.dates).astimezone(UTC)
+        now = latest.astimezone(UTC)
         return {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "now_epoch": int(now.timestamp())}
 
     def _cluster_facts(self, environment: str) -> Document:

@@ -67,7 +67,10 @@ def counts(plan: Plan, history: History, *, now: datetime) -> dict[str, Json]:
                 taken.setdefault(namespace, []).append(key.rpartition("/")[2])
     lately = [_recent(one) for one in done if one.age <= HOUR]
     return {
-        "targets": {key: {**_within(by_key.get(key, ())), **_moved(about.get(key, ()))} for key in sorted(refs)},
+        "targets": {
+            key: {**_within(by_key[key]), **_moved(about.get(key, ()))} if key in by_key else {**_UNTOUCHED}
+            for key in sorted(refs)
+        },
         "namespaces": {name: _within(ages) for name, ages in by_namespace.items()},
         "incident": _within([one.age for one in done if one.incident == plan.incident]),
         "cluster": _within([one.age for one in done]),
@@ -92,17 +95,16 @@ def namespaces_of(history: History) -> set[str]:
     return found - {""}
 
 
+_UNTOUCHED: dict[str, Json] = {"hour": 0, "day": 0, "replicas": 0, "fields": 0}
+
+
 def _within(ages: Sequence[float]) -> dict[str, Json]:
-    if not ages:
-        return {"hour": 0, "day": 0}
     known = [age for age in ages if age <= DAY]
     return {"hour": len([age for age in known if age <= HOUR]), "day": len(known)}
 
 
 def _moved(about: Sequence[_Done]) -> dict[str, Json]:
     """`about`: the steps about one target."""
-    if not about:
-        return {"replicas": 0, "fields": 0}
     mine = [one for one in about if one.age <= DAY]
     moves = [abs((after or 0) - (before or 0)) for before, after in (one.replicas for one in mine if one.replicas is not None)]
     return {"replicas": sum(moves), "fields": sum([len(one.fields) for one in mine])}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from sidecar.contract import ObjectRef
 from sidecar.errors import ClusterUnavailable
@@ -16,10 +17,12 @@ Query = tuple[tuple[str, str], ...]
 _PORTRAIT = "portrait"
 
 
+@lru_cache(maxsize=1024)  # the same few are looked at again and again
 def namespace_call(name: str) -> ApiCall:
     return ApiCall(method="GET", path=f"/api/v1/namespaces/{name}")
 
 
+@lru_cache(maxsize=1024)
 def list_call(api_version: str, kind: str, namespace: str, query: Query = ()) -> ApiCall | None:
     """None for a kind that is not known."""
     resource = resource_of(api_version, kind)
@@ -31,19 +34,19 @@ def list_call(api_version: str, kind: str, namespace: str, query: Query = ()) ->
 @dataclass(slots=True)
 class Look:
     """`shared`: looks that others have a part in; without them everything is asked for when it is needed, one after the
-    other. `missing`: what could not be had, in words. `dates`: the cluster's own clock, from every answer."""
+    other. `missing`: what could not be had, in words."""
 
     cluster: Cluster
     shared: Looking | None = None
     missing: list[str] = field(default_factory=list)
-    dates: list[datetime] = field(default_factory=list)
+    _dates: list[datetime] = field(default_factory=list)
     _found: dict[tuple[str, Query], Portrait | None] = field(default_factory=dict)
     _lists: dict[tuple[str, str, str, Query], list[Document] | None] = field(default_factory=dict)
 
     def ahead(self, calls: Iterable[ApiCall | None]) -> None:
         """What will be asked for, all at once. Nothing depends on it but how long it takes."""
         if self.shared is not None:
-            self.shared.ahead(call for call in calls if call is not None)
+            self.shared.ahead(filter(None, calls))
 
     def object(self, ref: ObjectRef) -> Portrait | None:
         """The live object; NOWHERE for a 404; None, and named as missing, for anything else."""
@@ -51,7 +54,7 @@ class Look:
         if call is None:
             self.missing.append(f"{ref}: no such kind in {ref.api_version}, or not in such a scope")
             return None
-        return self.get(call, str(ref), as_kind=(ref.api_version, ref.kind))
+        return self.get(call, ref, as_kind=(ref.api_version, ref.kind))
 
     def namespace(self, name: str) -> Portrait | None:
         return self.get(namespace_call(name), f"Namespace {name}", as_kind=("v1", "Namespace"))
@@ -116,21 +119,27 @@ class Look:
             return None if found is None else NOWHERE
         return found
 
-    def get(self, call: ApiCall, what: str, *, as_kind: tuple[str, str]) -> Portrait | None:
-        """`as_kind`: apiVersion and kind of what stands under this path; items of a list, and some servers, leave them out."""
+    def get(self, call: ApiCall, what: ObjectRef | str, *, as_kind: tuple[str, str]) -> Portrait | None:
+        """`what`: as it is named where it is missing. `as_kind`: apiVersion and kind of what stands under this path; items of a
+        list, and some servers, leave them out."""
         key = (call.path, call.query)
-        if key not in self._found:
-            self._found[key] = self._ask(call, what, *as_kind)
-        return self._found[key]
+        found = self._found.get(key)
+        if found is None and key not in self._found:
+            found = self._found[key] = self._ask(call, what, *as_kind)
+        return found
 
-    def _ask(self, call: ApiCall, what: str, api_version: str, kind: str) -> Portrait | None:
+    def by_now(self) -> datetime | None:
+        """What time it is by the cluster's own clock, as far as any answer said."""
+        return self.shared.by_now if self.shared is not None else max(self._dates, default=None)
+
+    def _ask(self, call: ApiCall, what: ObjectRef | str, api_version: str, kind: str) -> Portrait | None:
         try:
             answer = (self.shared or self.cluster).send(call)
         except ClusterUnavailable:
             self.missing.append(f"{what}: no answer from the cluster")
             return None
-        if answer.date is not None:
-            self.dates.append(answer.date)
+        if answer.date is not None and self.shared is None:
+            self._dates.append(answer.date)
         if answer.status == 404:
             return NOWHERE
         if answer.status != 200 or not isinstance(answer.body, dict):

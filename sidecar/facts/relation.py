@@ -4,7 +4,6 @@ A relation has no direction: "this workload mounts that ConfigMap" is a reason t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sidecar.contract import ObjectRef
 from sidecar.facts.naming import RUNS_PODS, WORKLOADS, backends
@@ -15,27 +14,18 @@ _SELECT_PODS = frozenset({"PodDisruptionBudget", "NetworkPolicy"})
 _LIMIT = frozenset({"ResourceQuota", "LimitRange"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """`portrait` NOWHERE: not there, or not to be read (a Secret); its name alone can still be referred to."""
+    """`portrait` NOWHERE: not there, or not to be read (a Secret); its name alone can still be referred to. `chain`: it, where
+    it is there, and what stands above it, nearest first; `identities` are theirs. `named`: as it is meant, whatever is there."""
 
-    ref: ObjectRef
-    portrait: Portrait = NOWHERE
-    owners: Sequence[Portrait] = ()
+    __slots__ = ("chain", "identities", "live", "named", "owners", "portrait", "ref")
 
-    @property
-    def live(self) -> Document:
-        return self.portrait.live
-
-    @property
-    def chain(self) -> Sequence[Portrait]:
-        """It, and what stands above it, nearest first."""
-        return (self.portrait, *self.owners) if self.live else self.owners
-
-    @property
-    def named(self) -> Identity:
-        """As it is meant, whatever is there: kind, name and uid."""
-        return self.ref.kind, self.ref.name, self.ref.uid
+    def __init__(self, ref: ObjectRef, portrait: Portrait = NOWHERE, owners: Sequence[Portrait] = ()):
+        self.ref, self.portrait, self.owners = ref, portrait, owners
+        self.live = portrait.live
+        self.chain: Sequence[Portrait] = (portrait, *owners) if self.live else owners
+        self.identities: Sequence[Identity] = [found.identity for found in self.chain]
+        self.named: Identity = (ref.kind, ref.name, ref.uid)
 
 
 def relation(one: Seen, other: Seen, *, services: Sequence[Document] = (), pods: Sequence[Document] = ()) -> str:
@@ -63,19 +53,18 @@ def service_covers(service: Document, labels: Document) -> bool:
 
 
 def _owner(one: Seen, other: Seen) -> str:
-    ours, theirs = [found.identity for found in one.chain], [found.identity for found in other.chain]
+    ours, theirs = one.identities, other.identities
     if one.named in theirs or other.named in ours:
         return "owner"
     # Two pods of one workload; not two workloads of one operator, or two pods that a Node calls its own.
-    return "owner" if any(found[0] in WORKLOADS and found in theirs for found in ours) else ""
+    return "" if WORKLOADS.isdisjoint([found[0] for found in ours if found in theirs]) else "owner"
 
 
 def _one_way(holder: Seen, held: Seen) -> str:
     """Whether `holder`, or what owns it, names, selects, scales or limits `held`."""
-    near = holder.ref.namespace == held.ref.namespace or not held.ref.namespace or not holder.ref.namespace
-    if not near:
+    kind, name, here, there = held.ref.kind, held.ref.name, holder.ref.namespace, held.ref.namespace
+    if here != there and here and there:
         return ""
-    kind, name = held.ref.kind, held.ref.name
     for found in holder.chain:
         if (kind, name) in found.referred:
             return "scales" if found.live.get("kind") == "HorizontalPodAutoscaler" else "refers-to"
@@ -83,7 +72,7 @@ def _one_way(holder: Seen, held: Seen) -> str:
             return "refers-to"
         if kind == "Node" and found.live.get("kind") == "Pod" and mapping(found.live, "spec").get("nodeName") == name:
             return "runs-on"
-    if kind not in RUNS_PODS or not holder.live or not held.live or holder.ref.namespace != held.ref.namespace:
+    if kind not in RUNS_PODS or not holder.live or not held.live or here != there:
         return ""
     if holder.ref.kind == "Service" and service_covers(holder.live, held.portrait.labels):
         return "selects"

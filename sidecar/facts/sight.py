@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sidecar.contract import ChangeFields, CreateObject, Json, ObjectRef, Plan, Step
-from sidecar.facts.aims import SCALER, SERVICES, Aim, aims_of
+from sidecar.facts.aims import SCALER, SERVICES, Aim
 from sidecar.facts.demand import added, counts_nothing, scales
 from sidecar.facts.looking import Look, Query, list_call, namespace_call
 from sidecar.facts.naming import RUNS_PODS
 from sidecar.facts.portrait import NOWHERE, Portrait
 from sidecar.facts.projection import Document, absent, key_of, mapping
 from sidecar.facts.relation import Seen, relation
-from sidecar.facts.telling import NAMES, Target, workload_key, workload_of
+from sidecar.facts.telling import NAMES, Names, Target, workload_key, workload_of
 from sidecar.ports import ApiCall, look_at, resource_of
 
 _UNREAD = "Secret"  # the kind whose values are never read
 _PODS = ("v1", "Pod")
+_FAR = frozenset({"Ingress", "Node"})  # what they have to do with what runs pods, only lists could show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,36 +35,35 @@ class Sight:
     scaled: Mapping[str, Document]
 
     @classmethod
-    def of(cls, plan: Plan, look: Look, *, namespaces: Iterable[str]) -> "Sight":
+    def of(cls, plan: Plan, aims: Mapping[str, Aim], look: Look, *, namespaces: Iterable[str]) -> "Sight":
         """Looks at everything, in as few rounds as it takes: what the plan alone tells (and `namespaces`), then what
         stands above it, level by level."""
-        aims = aims_of(plan)
         subject = [plan.cause.subject] if _call(plan.cause.subject) is not None else []
         look.ahead([*map(namespace_call, namespaces), *map(_call, subject), *_foreseen(aims.values())])
         found = _seen([*(aim.ref for aim in aims.values()), *subject], look, scaling={key for key in aims if aims[key].steps})
         seen = dict(zip(aims, found, strict=False))
         scaled = _scaled(plan, seen, look)
         sight = cls(plan=plan, look=look, aims=aims, seen=seen, subject=found[-1] if subject else None, scaled=scaled)
-        look.ahead([call for aim in aims.values() for call in sight._calls_between(aim)])
+        look.ahead(sight._calls_between())
         return sight
 
     def targets(self, last: Set[str]) -> Document:
         """What is told of each, but for `last`."""
-        names = [name for name in NAMES if name not in last]
+        names = Names.of(NAMES - last)
         found: Document = {}
         for key, seen in self.seen.items():
             if seen is not None and not seen.live:
                 found[key] = absent()
-            elif (target := self._target(key)) is not None:
+            elif (target := self._target(key, seen)) is not None:
                 found[key] = target.told(names)
         return found
 
     def completed(self, targets: Document, last: Set[str]) -> Document:
         """`targets` as they were told but for `last`, with that as well."""
-        names = [name for name in NAMES if name in last]
+        names = Names.of(NAMES & last)
         found: Document = {}
         for key in targets:
-            facts, target = mapping(targets, key), self._target(key)
+            facts, target = mapping(targets, key), self._target(key, self.seen[key])
             found[key] = {**facts, **target.told(names)} if target is not None else facts
         return found
 
@@ -89,7 +89,7 @@ class Sight:
     def related(self) -> Document:
         """How each target and the cause's subject depend on each other; "" where nothing shows it, or it cannot be seen."""
         subject = self._subject()
-        return {key: self._relation(self._aimed_at(aim), subject) for key, aim in self.aims.items()}
+        return {key: self._relation(self._aimed_at(key, aim), subject) for key, aim in self.aims.items()}
 
     def adds(self) -> dict[str, Json]:
         live = {key: seen.live for key, seen in self.seen.items() if seen is not None and seen.live}
@@ -103,11 +103,11 @@ class Sight:
             case _:
                 return False
 
-    def _target(self, key: str) -> Target | None:
+    def _target(self, key: str, seen: Seen | None) -> Target | None:
         """None for what is not there, or not to be had whole."""
-        aim, seen = self.aims[key], self.seen[key]
         if seen is None or not seen.live:
             return None
+        aim = self.aims[key]
         lists: dict[tuple[str, str], list[Document]] = {}
         for kind in aim.lists:
             listed = self.look.listed(*kind, aim.ref.namespace)
@@ -126,20 +126,23 @@ class Sight:
         pods = self.look.listed(*_PODS, namespace, query) if "Node" in kinds and query else []
         return relation(target, subject, services=services or [], pods=pods or [])
 
-    def _calls_between(self, aim: Aim) -> Iterator[ApiCall | None]:
-        """What `_relation` will ask for."""
-        target, subject = self._aimed_at(aim), self._subject()
-        workload = _between(target, subject)
-        if workload is None:
+    def _calls_between(self) -> Iterator[ApiCall | None]:
+        """What `related` will ask for."""
+        subject = self._subject()
+        if _FAR.isdisjoint([subject.ref.kind, *[aim.ref.kind for aim in self.aims.values()]]):
             return
-        kinds, namespace = {target.ref.kind, subject.ref.kind}, workload.ref.namespace
-        query = _picking_pods(workload)
-        yield list_call(*SERVICES, namespace) if "Ingress" in kinds else None
-        yield list_call(*_PODS, namespace, query) if "Node" in kinds and query else None
+        for target in [self._aimed_at(key, aim) for key, aim in self.aims.items()]:
+            workload = _between(target, subject)
+            if workload is None:
+                continue
+            kinds, namespace = {target.ref.kind, subject.ref.kind}, workload.ref.namespace
+            query = _picking_pods(workload)
+            yield list_call(*SERVICES, namespace) if "Ingress" in kinds else None
+            yield list_call(*_PODS, namespace, query) if "Node" in kinds and query else None
 
-    def _aimed_at(self, aim: Aim) -> Seen:
+    def _aimed_at(self, key: str, aim: Aim) -> Seen:
         """What is not there yet, as the plan makes it."""
-        seen = self.seen[key_of(aim.ref)] or Seen(ref=aim.ref)
+        seen = self.seen[key] or Seen(ref=aim.ref)
         if aim.created is None or seen.live:
             return seen
         return Seen(ref=aim.ref, portrait=Portrait(aim.created.manifest))
@@ -212,7 +215,7 @@ def _portrait(ref: ObjectRef, look: Look) -> Portrait | None:
 def _between(target: Seen, subject: Seen) -> Seen | None:
     """The one of the two that runs pods, where only lists could show what it has to do with an Ingress or a Node."""
     kinds = {target.ref.kind, subject.ref.kind}
-    if kinds.isdisjoint({"Ingress", "Node"}) or kinds.isdisjoint(RUNS_PODS) or relation(target, subject):
+    if kinds.isdisjoint(_FAR) or kinds.isdisjoint(RUNS_PODS) or relation(target, subject):
         return None
     return subject if subject.ref.kind in RUNS_PODS else target
 

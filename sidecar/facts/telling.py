@@ -1,7 +1,8 @@
 """What is told of one target that is there, each fact by its name. Pure: it asks nobody, and must know no rule."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from sidecar.contract import Json
 from sidecar.facts.aims import AUTOSCALERS, BUDGETS, SERVICES, Aim
@@ -12,18 +13,19 @@ from sidecar.facts.projection import Document, budget_facts, mapping, number, ow
 from sidecar.facts.relation import Seen, service_covers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """`lists`: of each kind that `aim` asks for, all in its namespace."""
 
     aim: Aim
     seen: Seen
     lists: Mapping[tuple[str, str], list[Document]]
 
-    def told(self, names: Iterable[str]) -> Document:
-        """The facts of these names (see NAMES)."""
+    def told(self, names: "Names") -> Document:
         own = self.seen.portrait.facts
-        return {name: own[name] if name in own else _MORE[name](self) for name in names}
+        found = {name: own[name] for name in names.own}
+        for name, tell in names.more:
+            found[name] = tell(self)
+        return found
 
     def owners(self) -> list[Json]:
         return [owner.reference for owner in self.seen.owners]
@@ -66,7 +68,21 @@ _MORE: Mapping[str, Callable[[Target], Json]] = {
     "autoscalers": Target.autoscalers,
     "live": Target.live,
 }
-NAMES = (*own_facts({}), *_MORE)
+_OWN = frozenset(own_facts({}))
+NAMES = _OWN.union(_MORE)
+
+
+class Names(NamedTuple):
+    """Names of facts, sorted: what an object's own facts hold, and how the others are told."""
+
+    own: Sequence[str]
+    more: Sequence[tuple[str, Callable[[Target], Json]]]
+
+    @classmethod
+    @lru_cache(maxsize=64)  # what a bundle reads, and what it does not
+    def of(cls, names: frozenset[str]) -> "Names":
+        """`names`: of NAMES."""
+        return cls(own=sorted(names & _OWN), more=[(name, _MORE[name]) for name in sorted(names - _OWN)])
 
 
 def workload_of(seen: Seen | None) -> Portrait | None:

@@ -41,26 +41,25 @@ def to_decision(value: Json, *, plan: Plan, facts: Facts, revision: str, at: dat
     try:
         reasons = tuple(Reason.model_validate_json(orjson.dumps(reason)) for reason in raw_reasons)
         wanted = None if raw_approvals is None else ApprovalsWanted.model_validate_json(orjson.dumps(raw_approvals))
-        decision = Decision.model_validate_json(
-            orjson.dumps(
-                {
-                    "plan": plan.digest,
-                    "verdict": verdict,
-                    "lease_seconds": lease_seconds,
-                    "lease_ends": value.get("lease_ends", ""),
-                    "environment": value.get("environment", ""),
-                    "revision": revision,
-                    "facts": facts.digest,
-                    "decided_at": at.isoformat(),
-                }
-            )
+        decision = Decision.model_validate(
+            {
+                "plan": plan.digest,
+                "verdict": verdict,
+                "reasons": in_order(reasons),
+                "approvals": wanted,
+                "lease_seconds": lease_seconds,
+                "lease_ends": value.get("lease_ends", ""),
+                "environment": value.get("environment", ""),
+                "revision": revision,
+                "facts": facts.digest,
+                "decided_at": at,
+            }
         )
     except orjson.JSONEncodeError:
         raise MalformedVerdict("the verdict holds what JSON of 64 bits has not") from None
     except ValidationError as exc:
         fault = exc.errors(include_input=False, include_url=False)[0]
         raise MalformedVerdict(f"the verdict's {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}") from None
-    decision = decision.model_copy(update={"reasons": in_order(reasons), "approvals": wanted})
     _check_consistent(decision)
     return decision
 

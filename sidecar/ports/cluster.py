@@ -71,7 +71,11 @@ class Cluster(Protocol):
 
 
 class Looking(Cluster, Alerts, Protocol):
-    """A cluster and its alerts, looked at by one reader, who asks for each thing once."""
+    """A cluster and its alerts, looked at by one reader, who asks for each thing once. `by_now`: what time it is by the API
+    server's clock, as far as its answers said."""
+
+    @property
+    def by_now(self) -> datetime | None: ...
 
     def ahead(self, calls: Iterable[ApiCall]) -> None:
         """Asks all these GETs at once, as far as their answers are not at hand; `send` has them then, or raises then."""

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Text, bindparam, literal, select, text
+from sqlalchemy import Text, bindparam, func, literal, select, text
 
 from sidecar.approvals import asking
 from sidecar.approvals import store as approvals
@@ -218,6 +218,10 @@ def test_what_a_verdict_asks_fails_like_everything_else_that_asks_the_database(w
         from_nowhere.first(connection, {})
     with pytest.raises(JournalUnavailable), world.desk.ledger.read() as connection:
         Statement(text("SELECT 1 WHERE 1 = 2")).one(connection, {})
+    with pytest.raises(JournalUnavailable), world.desk.ledger.read() as connection:
+        from_nowhere.glance(connection, {})
+    with pytest.raises(JournalUnavailable), world.desk.ledger.read() as connection:
+        Statement(text("SELECT 1 WHERE 1 = 2")).glance(connection, {})
     assert world.desk.ledger.verify()[1] is None
 
 
@@ -227,6 +231,17 @@ def test_what_a_verdict_asks_is_asked_with_every_value_and_without_nul(world):
         assert query.one(connection, {"wanted": "a\x00b"}) == ("a\\u0000b:", 7)
     with pytest.raises((KeyError, JournalUnavailable)), world.desk.ledger.read() as connection:
         query.one(connection, {})
+
+
+def test_what_is_read_at_a_glance_keeps_no_view_of_the_database(world):
+    count = Statement(select(func.count()).select_from(approvals.PLANS))
+    with world.desk.ledger.read() as connection:
+        assert count.glance(connection, {}) == (0,)
+        submit(plan(scale(5)), desk=world.desk)
+        assert count.glance(connection, {}) == (1,)
+    with world.desk.ledger.write() as transaction:
+        approvals.move(transaction.connection, plan(scale(5)).digest, was=("approved",), becomes="void", reason="")
+        assert count.glance(transaction.connection, {}) == (1,), "inside of a transaction, as that sees it"
 
 
 def test_what_a_verdict_changes_is_undone_with_its_transaction(world):

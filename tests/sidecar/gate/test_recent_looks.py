@@ -105,10 +105,24 @@ def test_a_kept_look_says_the_clusters_time_as_it_is_by_now():
     recent.keep(QUESTION, ApiAnswer(status=200, body={}, date=NOON), asked)
     clock.seconds += 1.25
 
-    kept = recent.of(QUESTION)
+    _, by_now = recent.of([QUESTION])
 
-    assert kept is not None
-    assert kept.date == NOON + timedelta(seconds=1.25)
+    assert by_now == NOON + timedelta(seconds=1.25)
+
+
+def test_of_several_kept_looks_the_latest_says_the_time():
+    clock = Clock()
+    recent = Recent(now=clock)
+    questions = [(f"/api/v1/namespaces/{name}", ()) for name in ("early", "late", "silent")]
+    for question, date in zip(questions, (NOON, NOON + timedelta(seconds=7), None), strict=True):
+        recent.keep(question, ApiAnswer(status=200, body={}, date=date), recent.asking())
+        clock.seconds += 0.25
+
+    found, by_now = recent.of([*questions, QUESTION])
+
+    assert [*found] == questions
+    assert by_now == NOON + timedelta(seconds=7.5)
+    assert recent.of([questions[2]])[1] is None
 
 
 def test_a_look_is_kept_for_two_seconds_from_when_it_was_asked_for():
@@ -117,14 +131,14 @@ def test_a_look_is_kept_for_two_seconds_from_when_it_was_asked_for():
     recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
     clock.seconds += SECONDS + 0.01
 
-    assert recent.of(QUESTION) is None
+    assert recent.of([QUESTION]) == ({}, None)
 
 
 def test_what_was_not_there_is_asked_for_again():
     recent = Recent()
     recent.keep(QUESTION, ApiAnswer(status=404, body={}), recent.asking())
 
-    assert recent.of(QUESTION) is None
+    assert recent.of([QUESTION]) == ({}, None)
 
 
 def test_a_look_that_was_under_way_during_a_write_is_not_kept(world):
@@ -136,7 +150,7 @@ def test_a_look_that_was_under_way_during_a_write_is_not_kept(world):
     world.cluster.after = write_meanwhile
     Looks(world.cluster, recent=recent).send(CALL)
 
-    assert recent.of(QUESTION) is None
+    assert recent.of([QUESTION]) == ({}, None)
 
 
 def test_a_process_that_stood_still_while_a_look_was_kept_goes_on():
@@ -144,7 +158,7 @@ def test_a_process_that_stood_still_while_a_look_was_kept_goes_on():
     recent = Recent(now=lambda: float(next(seconds)))
     recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
 
-    assert recent.of(QUESTION) is None
+    assert recent.of([QUESTION]) == ({}, None)
 
 
 class Late(FakeFacts):

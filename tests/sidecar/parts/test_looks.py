@@ -1,6 +1,7 @@
 """Looks ahead: several questions at once, each of them once, and a failure to whoever asks."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -52,6 +53,30 @@ def test_what_is_at_hand_is_not_asked_for_again(cluster: FakeCluster) -> None:
 
     assert asked(cluster) == [CALLS[3].path]
     assert looks.reused
+
+
+def test_the_time_is_that_of_the_latest_answer_whoever_asked_for_it(cluster: FakeCluster) -> None:
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    seconds = iter((0, 5, 3))
+
+    def date(call: ApiCall, identity: str) -> ApiAnswer:
+        return ApiAnswer(status=200, body={}, date=noon + timedelta(seconds=next(seconds)))
+
+    cluster.before = date
+    clock = [10.0]
+    recent = Recent(now=lambda: clock[0])
+    first = Looks(cluster, recent=recent)
+    assert first.by_now is None
+    for call in CALLS[:2]:
+        first.send(call)
+    clock[0] += 1.5
+    later = Looks(cluster, recent=recent, reuse=True)
+
+    later.ahead(CALLS[:2])
+    later.send(CALLS[2])
+
+    assert first.by_now == noon + timedelta(seconds=5)
+    assert later.by_now == noon + timedelta(seconds=6.5)
 
 
 def test_a_failure_is_everybodys_who_asks_and_not_tried_again(cluster: FakeCluster) -> None:
