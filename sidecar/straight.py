@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import queue
 import re
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -31,7 +33,8 @@ Ways = Mapping[bytes, Way]  # by the first line of the request
 
 MOST_AT_ONCE = 40  # as many as the framework gives threads to
 MOST_HEAD = 8_192
-MOST_HELD = 65_536  # of what comes while a request is under way
+STAYS_MILLISECONDS = 20  # a thread with the connection that it just answered
+_MOST_READ = 65_536  # at once by such a thread
 _NAME, _VALUE = re.compile(rb"[A-Za-z0-9-]+"), re.compile(rb"[\x20-\x7e]*")  # each passes over a text once, whoever wrote it
 _READ_OTHERWISE = (b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer", b"content-encoding")
 
@@ -71,9 +74,14 @@ def whole(status: HTTPStatus, body: bytes, *, media_type: str, more: str = "") -
     """A whole answer. `more`: further headers, each with its end."""
     head = (
         f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: {media_type}\r\ncontent-length: {len(body)}\r\n"
-        f"{more}date: {formatdate(usegmt=True)}\r\n\r\n"
+        f"{more}date: {_date(int(time.time()))}\r\n\r\n"
     )
     return head.encode("ascii") + body
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 class Workers:
@@ -95,6 +103,10 @@ class Workers:
                 self._threads += 1
         self._work.put(work)
 
+    def wanted(self) -> bool:
+        """Whether work waits for a thread."""
+        return not self._work.empty()
+
     def _for_ever(self) -> None:
         while True:
             self._work.get()()
@@ -108,18 +120,18 @@ def protocol_of(ways: Ways) -> type[Impatient]:
 
 
 class Straight(Impatient):
-    """The protocol of a listener some of whose requests go straight. The thread that has the answer sends it itself, where
-    nothing else is to be done then: the event loop is not woken for it. `_lock`: for what that thread and the loop share."""
+    """The protocol of a listener some of whose requests go straight. The thread that has the answer sends it itself, and stays
+    for a moment: a request that follows at once it reads as well. For none of this the event loop is woken, which does not read
+    meanwhile. `_lock`: for what that thread and the loop share."""
 
     ways: ClassVar[Ways]
     workers: ClassVar[Workers]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         self._lock = threading.Lock()
-        self._under_way: Work | None = None
-        self._held = bytearray()  # what came while it was
+        self._under_way = False
         self._ending = False
-        self._own: socket.socket | None = None  # the connection, as that thread writes to it
+        self._own: socket.socket | None = None  # the connection, as that thread has it
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,27 +142,30 @@ class Straight(Impatient):
                 self._own = None
 
     def data_received(self, data: bytes) -> None:
-        with self._lock:
-            if self._under_way is not None:  # its turn comes
-                self._held += data
-                if len(self._held) > MOST_HELD:
-                    self.flow.pause_reading()
-                return
-        if self._between_requests() and (request := plain_request(data)) is not None:
-            line, headers, body = request
-            way = self.ways.get(line)
-            work = way(headers, body) if way is not None else None
-            if work is not None:
-                self._go_straight(work, data)
-                return
-        super().data_received(data)
+        work = self._work_for(data) if self._between_requests() else None
+        if work is not None:
+            self._go_straight(work, data)
+        else:
+            super().data_received(data)
 
     def shutdown(self) -> None:
         with self._lock:
             self._ending = True
-            if self._under_way is not None:
+            if self._under_way:
                 return
         super().shutdown()
+
+    def _work_for(self, data: bytes) -> Work | None:
+        request = plain_request(data)
+        if request is None:
+            return None
+        line, headers, body = request
+        try:
+            way = self.ways.get(line)
+            return way(headers, body) if way is not None else None
+        except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
+            log.debug("asked the ordinary way", error=type(exc).__name__)
+            return None
 
     def _between_requests(self) -> bool:
         """Whether nothing that came before is still to be read or answered by the ordinary way, which also waits for whoever
@@ -166,15 +181,23 @@ class Straight(Impatient):
             with contextlib.suppress(OSError):  # no more files: then the loop sends it
                 self._own = self.transport.get_extra_info("socket").dup()
                 self._own.setblocking(False)
-        self._under_way, self._held = work, bytearray()
+        self._under_way = True
+        self.transport.pause_reading()
         try:
             self.workers.put(partial(self._worked, work, data))
         except RuntimeError:
-            self._under_way = None
+            self._under_way = False
+            self.transport.resume_reading()
             super().data_received(data)
 
     def _worked(self, work: Work, data: bytes) -> None:
-        """In a thread of its own."""
+        """In a thread of its own: this request, and those that follow at once."""
+        following: tuple[Work, bytes] | None = work, data
+        while following is not None:
+            following = self._next() if self._answered(*following) else None
+
+    def _answered(self, work: Work, data: bytes) -> bool:
+        """False where the loop has to go on."""
         try:
             answer = work()
         except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
@@ -183,14 +206,47 @@ class Straight(Impatient):
         with self._lock:
             rest = self._sent(answer) if answer is not None else None
             if rest == b"":
-                self._under_way = None
-                return
+                self._under_way = False
+                return True
         with contextlib.suppress(RuntimeError):  # the listener ended meanwhile
             self.loop.call_soon_threadsafe(self._came, rest, data)
+        return False
+
+    def _next(self) -> tuple[Work, bytes] | None:
+        """The request that follows, where it comes at once and goes straight too; otherwise the loop reads on."""
+        data = self._read_on()
+        work = self._work_for(data)
+        with self._lock:
+            if work is not None and not self._ending:
+                self._under_way, self._late = True, None
+                return work, data
+        with contextlib.suppress(RuntimeError):  # the listener ended meanwhile
+            self.loop.call_soon_threadsafe(self._left, data)
+        return None
+
+    def _read_on(self) -> bytes:
+        """What comes within a moment, nothing where other connections wait for a thread. Also nothing for the connection's end,
+        or when something is wrong with it: the loop finds that out."""
+        own = self._own
+        if own is None or self.workers.wanted():
+            return b""
+        waiting = select.poll()
+        try:
+            waiting.register(own.fileno(), select.POLLIN)
+            return own.recv(_MOST_READ) if waiting.poll(STAYS_MILLISECONDS) else b""
+        except (OSError, ValueError):
+            return b""
+
+    def _left(self, data: bytes) -> None:
+        """On the loop: the thread went, having read this."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            if data:
+                self.data_received(data)
 
     def _sent(self, answer: bytes) -> bytes:
         """What of it could not be sent from here. With `_lock`."""
-        if self._own is None or self._held or self._ending:
+        if self._own is None or self._ending:
             return answer
         try:
             return answer if self.transport.get_write_buffer_size() else answer[self._own.send(answer) :]
@@ -200,21 +256,19 @@ class Straight(Impatient):
     def _came(self, answer: bytes | None, data: bytes) -> None:
         """On the loop. None: the ordinary way has to say it."""
         with self._lock:
-            self._under_way, held = None, bytes(self._held)
+            self._under_way = False
         if self.transport.is_closing():
             return
+        self.transport.resume_reading()
         if answer is None:
-            super().data_received(data + held)
+            super().data_received(data)
         else:
             self.transport.write(answer)
-            self.flow.resume_reading()
         if self._ending:
             super().shutdown()
-        elif answer is not None and held:
-            self.data_received(held)
 
     def _look_at_it(self) -> None:
-        under_way = self._under_way is not None
+        under_way = self._under_way
         if under_way:
             self._late = None
         super()._look_at_it()

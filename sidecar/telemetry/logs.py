@@ -1,5 +1,6 @@
 """The log: one JSON object a line on stdout, with the incident and the trace of whoever asked, and no secret in any line."""
 
+import json
 import logging
 import re
 import sys
@@ -51,12 +52,12 @@ class Correlated:
 def configure_log(level: str) -> None:
     """One JSON object a line on stdout: no line of a message can pretend to be another. What libraries log comes out alike."""
     number = getattr(logging, level.upper())
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
+    ending: list[Any] = [
+        masked,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),  # our own word: there is no secret to be looked for
+        structlog.processors.JSONRenderer(serializer=_written),
     ]
-    ending: list[Any] = [masked, structlog.processors.JSONRenderer(default=str)]
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -71,6 +72,13 @@ def configure_log(level: str) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+_ENCODER = json.JSONEncoder(default=str)  # kept: to make one takes as long as to write a line
+
+
+def _written(event: EventDict, **_: object) -> str:
+    return _ENCODER.encode(event)
 
 
 def bounded(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvicorn
 
-from sidecar.straight import Headers, Way, Work, ok, plain_request, protocol_of
+from sidecar.straight import Headers, Way, Work, Workers, ok, plain_request, protocol_of
 
 LINE = b"POST /plans HTTP/1.1"
 
@@ -240,3 +240,115 @@ def test_an_answer_under_way_still_leaves_when_the_listener_ends():
         server.should_exit = True
         threading.Timer(0.3, go_on.set).start()
         assert one.answer() == b"straight {late}"
+
+
+def test_what_follows_at_once_is_read_by_the_thread_that_answered(monkeypatch):
+    monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 1_000)
+    read_by = []
+
+    def noting(headers: Headers, body: bytes) -> Work:
+        read_by.append(threading.current_thread().name == "straight")
+        return straight(headers, body)
+
+    with listening(noting) as (line, _):
+        one = line()
+        for number in range(3):
+            body = b"{%d}" % number
+            assert one.send(request(body)).answer() == b"straight " + body
+        time.sleep(1.5)  # the thread is gone, and the loop reads on
+        assert one.send(request(b"{later}")).answer() == b"straight {later}"
+    assert read_by == [False, True, True, False]
+
+
+def test_what_the_thread_read_that_is_not_plain_is_answered_the_ordinary_way_with_what_comes_after_it():
+    with listening(straight) as (line, _):
+        one = line()
+        for cut in (5, 40, len(request(b"{halves}")) - 1):
+            assert one.send(request(b"{}")).answer() == b"straight {}"
+            whole = request(b"{halves}")
+            one.send(whole[:cut])
+            time.sleep(0.01)
+            assert one.send(whole[cut:] + request(b"{next}")).answer() == b"ordinary /plans {halves}"
+            assert one.answer() == b"ordinary /plans {next}"
+            assert one.send(request(b"{}")).answer() == b"straight {}"
+            assert one.send(request(b"{}", line=b"GET /other HTTP/1.1")).answer() == b"ordinary /other {}"
+
+
+def test_whoever_leaves_after_an_answer_is_forgotten():
+    with listening(straight) as (line, server):
+        with line().send(request(b"{}")).socket as one:
+            assert one.recv(12) == b"HTTP/1.1 200"
+            assert len(server.server_state.connections) == 1
+        deadline = time.monotonic() + 5
+        while server.server_state.connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not server.server_state.connections
+
+
+def test_no_thread_stays_with_one_connection_while_another_waits_for_a_thread(monkeypatch):
+    workers = Workers(1)
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: workers)
+    monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 60_000)
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes:
+            began.set()
+            assert body != b"{slow}" or go_on.wait(10)
+            return ok(b"straight " + body, timing="")
+
+        return work
+
+    with listening(slow) as (line, _):
+        one, other = line().send(request(b"{slow}")), line()
+        assert began.wait(10)
+        other.send(request(b"{other}"))
+        while not workers.wanted():
+            time.sleep(0.01)
+        go_on.set()
+        assert one.answer() == b"straight {slow}"
+        assert other.answer() == b"straight {other}"
+
+
+def test_a_request_that_a_way_fails_at_is_answered_the_ordinary_way(monkeypatch):
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(1))
+
+    def faulty(headers: Headers, body: bytes) -> Work:
+        if body == b"{fault}":
+            raise RuntimeError("a fault")
+        return straight(headers, body)
+
+    with listening(faulty) as (line, _):
+        one = line()
+        for _ in range(2):
+            assert one.send(request(b"{fault}")).answer() == b"ordinary /plans {fault}"
+            assert one.send(request(b"{}")).answer() == b"straight {}"
+        assert one.send(request(b"{fault}")).answer() == b"ordinary /plans {fault}"
+
+
+def test_a_connection_on_which_requests_come_is_not_late_and_a_silent_one_is(monkeypatch):
+    monkeypatch.setattr("sidecar.connections.LOOK_SECONDS", 0.4)
+    with listening(straight) as (line, _):
+        one = line()
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            assert one.send(request(b"{}")).answer() == b"straight {}"
+            time.sleep(0.004)
+        with pytest.raises((AssertionError, ConnectionError)):
+            one.more()
+
+
+def test_a_listener_ends_at_once_though_a_thread_stays_with_a_connection(monkeypatch):
+    monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 1_000)
+    with listening(straight) as (line, server):
+        one = line()
+        assert one.send(request(b"{}")).answer() == b"straight {}"
+        server.should_exit = True
+        deadline = time.monotonic() + 5
+        while server.server_state.connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not server.server_state.connections
+        with contextlib.suppress(OSError):
+            one.send(request(b"{too late}"))
+        with pytest.raises((AssertionError, ConnectionError)):
+            one.more()
