@@ -46,8 +46,8 @@ class Impatient(H11Protocol):
             self.transport.abort()
             return
         request = (self.cycle, self.conn.their_state)
-        awaited = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
-        if awaited and self._late is not None and all(map(operator.is_, self._late, request)):
+        awaited, late = self.conn.their_state in (h11.IDLE, h11.SEND_BODY), self._late
+        if awaited and late is not None and all(map(operator.is_, late, request)):
             self.transport.abort()
             return
         self._late = request if awaited else None

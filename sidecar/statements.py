@@ -12,8 +12,6 @@ from typing import Any
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.exc import DBAPIError, NoResultFound
 
-_NO_ROW = "a row that is always there is not"
-
 
 class Statement:
     """`wanted`: with named parameters; or one for each database, by the dialect's name."""
@@ -24,28 +22,16 @@ class Statement:
 
     def one(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...]:
         """The first row; raises NoResultFound when there is none."""
-        row = self.first(connection, given)
-        if row is None:
-            raise NoResultFound(_NO_ROW)
-        return row
+        return _there(_first(self._executed(connection, given)))
 
     def first(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...] | None:
         """The first row, None when there is none."""
-        cursor = self._executed(connection, given)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        cursor.close()  # an open one would keep SQLite's view of the database as it was
-        return row
+        return _first(self._executed(connection, given))
 
     def glance(self, connection: Connection, given: dict[str, Any]) -> tuple[Any, ...]:
-        """As `one`, for a read that is made alone: on SQLite it begins no transaction, which takes twice as long as the read."""
-        if connection.dialect.name != "sqlite" or connection.in_transaction():
-            return self.one(connection, given)
-        cursor = self._handed(connection, given)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        cursor.close()
-        if row is None:
-            raise NoResultFound(_NO_ROW)
-        return row
+        """As `one`, but on SQLite it begins no transaction, which takes twice as long as the read."""
+        alone = connection.dialect.name == "sqlite"
+        return _there(_first(self._handed(connection, given) if alone else self._executed(connection, given)))
 
     def mapping(self, connection: Connection, given: dict[str, Any]) -> dict[str, Any] | None:
         """The first row by the names of its columns, None when there is none."""
@@ -99,6 +85,18 @@ class _Compiled:
     sql: str
     order: tuple[str, ...] | None
     constants: dict[str, Any]
+
+
+def _first(cursor: Any) -> tuple[Any, ...] | None:
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    cursor.close()  # an open one would keep SQLite's view of the database as it was
+    return row
+
+
+def _there(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    if row is None:
+        raise NoResultFound("a row that is always there is not")
+    return row
 
 
 def without_nul(given: dict[str, Any]) -> dict[str, Any]:

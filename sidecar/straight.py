@@ -28,13 +28,14 @@ from sidecar.connections import Impatient
 log = structlog.get_logger("sidecar.http")
 Headers = Mapping[bytes, bytes]  # names in lower case
 Work = Callable[[], bytes | None]  # a whole answer; None: the ordinary way has to say it
-Way = Callable[[Headers, bytes], Work | None]  # of headers and body; asked on the event loop, so it waits for nothing
+Way = Callable[[Headers, bytes], Work | None]  # of headers and body; it waits for nothing, and is asked from any thread
 Ways = Mapping[bytes, Way]  # by the first line of the request
 
 MOST_AT_ONCE = 40  # as many as the framework gives threads to
 MOST_HEAD = 8_192
 STAYS_MILLISECONDS = 20  # a thread with the connection that it just answered
 _MOST_READ = 65_536  # at once by such a thread
+_LEFT = getattr(select, "POLLRDHUP", 0)  # beside POLLHUP and POLLERR, which every poll tells
 _NAME, _VALUE = re.compile(rb"[A-Za-z0-9-]+"), re.compile(rb"[\x20-\x7e]*")  # each passes over a text once, whoever wrote it
 _READ_OTHERWISE = (b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer", b"content-encoding")
 
@@ -91,7 +92,7 @@ class Workers:
         self._most = most
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._threads = self._waiting = 0
+        self._threads = self._waiting = self._staying = 0
 
     def put(self, work: Callable[[], None]) -> None:
         """Raises RuntimeError where there is no thread for it, and none can be made."""
@@ -103,9 +104,16 @@ class Workers:
                 self._threads += 1
         self._work.put(work)
 
-    def wanted(self) -> bool:
-        """Whether work waits for a thread."""
-        return not self._work.empty()
+    def stays(self) -> bool:
+        """Whether a thread may stay with what it did: not while work waits, and half of them never do. `went` tells its end."""
+        with self._lock:
+            free = self._work.empty() and self._staying < self._most // 2
+            self._staying += free
+            return free
+
+    def went(self) -> None:
+        with self._lock:
+            self._staying -= 1
 
     def _for_ever(self) -> None:
         while True:
@@ -163,7 +171,7 @@ class Straight(Impatient):
         try:
             way = self.ways.get(line)
             return way(headers, body) if way is not None else None
-        except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
+        except BaseException as exc:  # noqa: BLE001  as below
             log.debug("asked the ordinary way", error=type(exc).__name__)
             return None
 
@@ -192,6 +200,10 @@ class Straight(Impatient):
 
     def _worked(self, work: Work, data: bytes) -> None:
         """In a thread of its own: this request, and those that follow at once."""
+        if self.transport.is_closing() or self._is_left():  # while it waited for a thread
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.transport.abort)
+            return
         following: tuple[Work, bytes] | None = work, data
         while following is not None:
             following = self._next() if self._answered(*following) else None
@@ -200,7 +212,7 @@ class Straight(Impatient):
         """False where the loop has to go on."""
         try:
             answer = work()
-        except Exception as exc:  # noqa: BLE001  the ordinary way meets it again, and says it
+        except BaseException as exc:  # noqa: BLE001  a panic of a library too: the ordinary way meets it again, and says it
             log.debug("asked again the ordinary way", error=type(exc).__name__)
             answer = None
         with self._lock:
@@ -217,7 +229,7 @@ class Straight(Impatient):
         data = self._read_on()
         work = self._work_for(data)
         with self._lock:
-            if work is not None and not self._ending:
+            if work is not None and not self._ending and self._own is not None:
                 self._under_way, self._late = True, None
                 return work, data
         with contextlib.suppress(RuntimeError):  # the listener ended meanwhile
@@ -227,15 +239,30 @@ class Straight(Impatient):
     def _read_on(self) -> bytes:
         """What comes within a moment, nothing where other connections wait for a thread. Also nothing for the connection's end,
         or when something is wrong with it: the loop finds that out."""
-        own = self._own
-        if own is None or self.workers.wanted():
+        if not self.workers.stays():
             return b""
+        came = self._polled(select.POLLIN, STAYS_MILLISECONDS)
+        self.workers.went()
+        with self._lock:  # so that it is this connection's still: its number may be another one's by now
+            if self._own is None or not came:
+                return b""
+            try:
+                return self._own.recv(_MOST_READ)
+            except OSError:
+                return b""
+
+    def _is_left(self) -> bool:
+        """Whether nobody is there any more for an answer: the loop, which does not read meanwhile, would not know."""
+        return self._polled(_LEFT, 0)
+
+    def _polled(self, events: int, milliseconds: int) -> bool:
+        own = self._own
         waiting = select.poll()
         try:
-            waiting.register(own.fileno(), select.POLLIN)
-            return own.recv(_MOST_READ) if waiting.poll(STAYS_MILLISECONDS) else b""
+            waiting.register(own.fileno() if own is not None else -1, events)
+            return bool(waiting.poll(milliseconds))
         except (OSError, ValueError):
-            return b""
+            return False
 
     def _left(self, data: bytes) -> None:
         """On the loop: the thread went, having read this."""
@@ -268,9 +295,12 @@ class Straight(Impatient):
             super().shutdown()
 
     def _look_at_it(self) -> None:
-        under_way = self._under_way
-        if under_way:
-            self._late = None
-        super()._look_at_it()
-        if under_way:  # what is awaited now is the sidecar's answer: the time of the next request has not begun
-            self._late = None
+        with self._lock:  # a thread that stays may take the next request at any moment
+            if not self._under_way:
+                super()._look_at_it()
+            elif self._is_left():
+                self.transport.abort()
+            else:  # what is awaited now is the sidecar's answer: the time of the next request has not begun
+                self._late = None
+                super()._look_at_it()
+                self._late = None

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -194,9 +194,10 @@ def _head(raw: Any) -> ApiAnswer:
 
 def _date(text: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(text)
+        found = parsedate_to_datetime(text)
     except ValueError:
         return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)  # "-0000" is UTC too (RFC 5322)
 
 
 def _body(content: bytes) -> Json:

@@ -29,7 +29,8 @@ class Looks:
     everything else goes straight through. `waited`: seconds in which at least one answer of the API server was still to come.
 
     `recent`: where looks are kept for others; with `reuse` they are also taken from there, and `reused` says that one was.
-    `by_now`: the API server's clock by the latest of all its answers, and of those that were reused what has passed since.
+    `by_now`: the API server's clock by the latest answer to a look or a dry run, and of those that were reused what has passed
+    since.
     """
 
     cluster: Cluster
@@ -81,11 +82,9 @@ class Looks:
     def ahead(self, calls: Iterable[ApiCall]) -> None:
         new = {(call.path, call.query): call for call in calls}
         self._recall(new.keys() - self._seen.keys())
-        if new.keys() <= self._seen.keys():
-            return
-        new = {question: new[question] for question in new if question not in self._seen}
-        if len(new) > 1:  # a single one goes out when it is asked for, and no thread has to be woken for it
-            self._seen.update(zip(new, _pool.map(self._looked, new.values()), strict=True))
+        left = [question for question in new if question not in self._seen]
+        if len(left) > 1:  # a single one goes out when it is asked for, and no thread has to be woken for it
+            self._seen.update(zip(left, _pool.map(self._looked, [new[question] for question in left]), strict=True))
 
     def _recall(self, questions: Collection[Question]) -> None:
         """What was looked at for somebody else lately, if that may be used."""

@@ -22,9 +22,17 @@ def namespace_call(name: str) -> ApiCall:
     return ApiCall(method="GET", path=f"/api/v1/namespaces/{name}")
 
 
-@lru_cache(maxsize=1024)
 def list_call(api_version: str, kind: str, namespace: str, query: Query = ()) -> ApiCall | None:
     """None for a kind that is not known."""
+    return _list_call(api_version, kind, namespace, query) if query else _whole_list(api_version, kind, namespace)
+
+
+@lru_cache(maxsize=1024)
+def _whole_list(api_version: str, kind: str, namespace: str) -> ApiCall | None:
+    return _list_call(api_version, kind, namespace, ())
+
+
+def _list_call(api_version: str, kind: str, namespace: str, query: Query) -> ApiCall | None:
     resource = resource_of(api_version, kind)
     if resource is None:
         return None

@@ -82,7 +82,7 @@ class Names(NamedTuple):
     @lru_cache(maxsize=64)  # what a bundle reads, and what it does not
     def of(cls, names: frozenset[str]) -> "Names":
         """`names`: of NAMES."""
-        return cls(own=sorted(names & _OWN), more=[(name, _MORE[name]) for name in sorted(names - _OWN)])
+        return cls(own=tuple(sorted(names & _OWN)), more=tuple((name, _MORE[name]) for name in sorted(names - _OWN)))
 
 
 def workload_of(seen: Seen | None) -> Portrait | None:

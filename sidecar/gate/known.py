@@ -1,9 +1,9 @@
 """What the store knows when a plan comes in, asked for by one statement: most often there is nothing more to be read."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
@@ -44,20 +44,15 @@ def known_of(digest: str, incident: str = "", *, desk: Desk) -> Known:
     with desk.ledger.read() as connection:
         given = {"wanted": digest, "but_for": digest, "since": since.timestamp(), "incident": incident}
         state, stopped, performed, held, on_model = _KNOWN.glance(connection, given)
-        if performed or held:  # all of it by one view: what was lent a moment ago may be performed by now
-            state, stopped, performed, held, on_model = _KNOWN.one(connection, given)
-        return Known(
-            state=state,
-            stopped=stopped,
-            history=History(
-                performed=[
-                    *(steps.performed_since(connection, since) if performed else ()),
-                    *(lent(connection, now, but_for=digest) if held else ()),
-                ],
-                leased=leases.held(connection, but_for=digest) if held else [],
-            ),
-            on_model=bool(on_model),
-        )
+        history = _history(connection, now, since, held=held, but_for=digest) if performed or held else History()
+        return Known(state=state, stopped=stopped, history=history, on_model=bool(on_model))
+
+
+def _history(connection: Connection, now: datetime, since: datetime, *, held: bool, but_for: str) -> History:
+    """What is lent is read first: a step that begins meanwhile counts twice then, and never not at all."""
+    leased = leases.held(connection, but_for=but_for) if held else []
+    may_do = [*lent(connection, now, but_for=but_for)] if held else []
+    return History(performed=[*steps.performed_since(connection, since), *may_do], leased=leased)
 
 
 def history_of(digest: str, *, desk: Desk) -> History:

@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import datetime
+from typing import get_args
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.contract import MalformedMessage, Plan, canonical, digest, parse
+from sidecar.contract import Action, MalformedMessage, ObjectRef, Plan, canonical, digest, parse, target_of
 
 REF = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "checkout", "uid": "u-1"}
 JSON_VALUES = st.recursive(
@@ -313,3 +314,14 @@ def test_what_has_no_canonical_form_is_refused(document):
 def test_control_characters_and_everything_beyond_ascii_are_written_as_the_rfc_has_them():
     document = {"a": "".join(map(chr, range(0x180))), "b": "\u2028\ufeff\U0001f600"}
     assert canonical(document) == rfc8785.dumps(document)
+
+
+@pytest.mark.parametrize("kind", get_args(get_args(Action)[0]))
+def test_every_object_that_an_action_names_is_among_its_targets_the_main_one_first(kind):
+    names = [name for name, field in kind.model_fields.items() if "ObjectRef" in str(field.annotation)]
+    several = [name for name in names if "tuple" in str(kind.model_fields[name].annotation)]
+    refs = {name: ObjectRef.model_validate({**REF, "name": name}) for name in names}
+    made = kind.model_construct(**{name: (ref,) if name in several else ref for name, ref in refs.items()})
+
+    assert names[0] == "target"
+    assert target_of(made) == tuple(refs.values())

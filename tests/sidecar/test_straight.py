@@ -3,11 +3,15 @@
 import asyncio.trsock
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
+import trustme
 import uvicorn
 
 from sidecar.straight import Headers, Way, Work, Workers, ok, plain_request, protocol_of
@@ -60,9 +64,9 @@ class Line:
 
 
 @contextlib.contextmanager
-def listening(way: Way) -> Iterator[tuple[Callable[[], Line], uvicorn.Server]]:
+def listening(way: Way, **more: Any) -> Iterator[tuple[Callable[[], Line], uvicorn.Server]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(ordinary, http=protocol_of({LINE: way}), ws="none", lifespan="off", log_config=None)
+        config = uvicorn.Config(ordinary, http=protocol_of({LINE: way}), ws="none", lifespan="off", log_config=None, **more)
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -199,7 +203,9 @@ def test_a_request_that_comes_while_one_is_under_way_waits_for_its_turn():
     with listening(slow) as (line, _):
         one = line().send(request(b"{first}"))
         assert line().send(request(b"{beside}")).answer() == b"straight {beside}"
-        one.send(request(b"{second}")).send(b"GET /third HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        for data in (request(b"{second}"), b"GET /third HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"):
+            one.send(data)
+            time.sleep(0.1)
         go_on.set()
         assert one.answer() == b"straight {first}"
         assert one.answer().endswith(b" {second}")
@@ -223,27 +229,35 @@ def test_whoever_reads_no_answer_is_given_no_more_of_them_to_keep():
     assert said == [b"{%02d}" % number for number in range(20)]
 
 
-def test_an_answer_under_way_still_leaves_when_the_listener_ends():
+@pytest.mark.parametrize("follows", [False, True])
+def test_an_answer_under_way_still_leaves_when_the_listener_ends(follows):
+    """`follows`: the request was read by the thread that had answered the one before."""
     began, go_on = threading.Event(), threading.Event()
 
     def slow(headers: Headers, body: bytes) -> Work:
         def work() -> bytes:
-            began.set()
-            assert go_on.wait(10)
+            if body == b"{late}":
+                began.set()
+                assert go_on.wait(10)
             return ok(b"straight " + body, timing="")
 
         return work
 
     with listening(slow) as (line, server):
-        one = line().send(request(b"{late}"))
+        one = line()
+        if follows:
+            assert one.send(request(b"{first}")).answer() == b"straight {first}"
+        one.send(request(b"{late}"))
         assert began.wait(10)
         server.should_exit = True
         threading.Timer(0.3, go_on.set).start()
         assert one.answer() == b"straight {late}"
+        forgotten(server)  # and nobody waits for a further request
 
 
 def test_what_follows_at_once_is_read_by_the_thread_that_answered(monkeypatch):
     monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 1_000)
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(2))
     read_by = []
 
     def noting(headers: Headers, body: bytes) -> Work:
@@ -256,8 +270,9 @@ def test_what_follows_at_once_is_read_by_the_thread_that_answered(monkeypatch):
             body = b"{%d}" % number
             assert one.send(request(body)).answer() == b"straight " + body
         time.sleep(1.5)  # the thread is gone, and the loop reads on
-        assert one.send(request(b"{later}")).answer() == b"straight {later}"
-    assert read_by == [False, True, True, False]
+        for body in (b"{later}", b"{at once}"):
+            assert one.send(request(body)).answer() == b"straight " + body
+    assert read_by == [False, True, True, False, True]
 
 
 def test_what_the_thread_read_that_is_not_plain_is_answered_the_ordinary_way_with_what_comes_after_it():
@@ -274,44 +289,154 @@ def test_what_the_thread_read_that_is_not_plain_is_answered_the_ordinary_way_wit
             assert one.send(request(b"{}", line=b"GET /other HTTP/1.1")).answer() == b"ordinary /other {}"
 
 
+def test_a_connection_that_was_kept_for_the_next_request_is_not_closed_while_that_is_answered(monkeypatch):
+    monkeypatch.setattr("sidecar.connections.LOOK_SECONDS", 0.2)
+
+    def slow(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes:
+            time.sleep(0.8)
+            return ok(b"straight " + body, timing="")
+
+        return work
+
+    with listening(slow, timeout_keep_alive=0.3) as (line, _):
+        one = line().send(request(b"{}", line=b"POST /other HTTP/1.1"))
+        assert one.answer() == b"ordinary /other {}"
+        assert one.send(request(b"{}")).answer() == b"straight {}"
+
+
+def test_an_answer_is_dated():
+    dates = [ok(b"{}", timing="").split(b"date: ")[1].split(b"\r\n")[0].decode() for _ in range(2) if not time.sleep(1)]
+    said = [parsedate_to_datetime(date).timestamp() for date in dates]
+    assert 0 <= time.time() - said[1] < 3
+    assert 1 <= said[1] - said[0] < 3
+
+
 def test_whoever_leaves_after_an_answer_is_forgotten():
     with listening(straight) as (line, server):
         with line().send(request(b"{}")).socket as one:
             assert one.recv(12) == b"HTTP/1.1 200"
             assert len(server.server_state.connections) == 1
-        deadline = time.monotonic() + 5
-        while server.server_state.connections and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not server.server_state.connections
+        forgotten(server)
 
 
-def test_no_thread_stays_with_one_connection_while_another_waits_for_a_thread(monkeypatch):
-    workers = Workers(1)
-    monkeypatch.setattr("sidecar.straight.Workers", lambda: workers)
-    monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 60_000)
-    began, go_on = threading.Event(), threading.Event()
+@pytest.mark.parametrize("waits", [False, True], ids=["under way", "waits for a thread"])
+def test_whoever_leaves_before_the_answer_is_forgotten_too(monkeypatch, waits):
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(1))
+    monkeypatch.setattr("sidecar.connections.LOOK_SECONDS", 0.2)
+    began, go_on, done = threading.Event(), threading.Event(), []
 
     def slow(headers: Headers, body: bytes) -> Work:
         def work() -> bytes:
             began.set()
-            assert body != b"{slow}" or go_on.wait(10)
+            assert go_on.wait(10)
+            done.append(body)
             return ok(b"straight " + body, timing="")
 
         return work
 
-    with listening(slow) as (line, _):
-        one, other = line().send(request(b"{slow}")), line()
+    with listening(slow) as (line, server):
+        held = line().send(request(b"{first}"))
         assert began.wait(10)
-        other.send(request(b"{other}"))
-        while not workers.wanted():
-            time.sleep(0.01)
+        if waits:
+            with line().send(request(b"{left}")).socket:
+                time.sleep(0.1)
+        else:
+            held.socket.close()
+        forgotten(server, but_for=int(waits))
         go_on.set()
-        assert one.answer() == b"straight {slow}"
-        assert other.answer() == b"straight {other}"
+        assert line().send(request(b"{last}")).answer() == b"straight {last}"
+    assert done == [b"{first}", b"{last}"], "for whom is not there any more nothing is done"
+
+
+def test_a_library_that_panics_costs_neither_thread_nor_connection(monkeypatch):
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(2))
+
+    class Panic(BaseException):
+        """As libraries in Rust raise it."""
+
+    def panics(headers: Headers, body: bytes) -> Work:
+        def work() -> bytes:
+            raise Panic
+
+        if body == b"{way}":
+            raise Panic
+        return work
+
+    with listening(panics) as (line, _):
+        one = line()
+        for body in (b"{way}", b"{work}", b"{work}", b"{work}", b"{way}"):
+            assert one.send(request(body)).answer() == b"ordinary /plans " + body
+
+
+def test_an_answer_that_is_not_taken_yet_goes_before_the_next(monkeypatch):
+    with listening(lambda headers, body: lambda: ok(body * 1_000_000, timing="")) as (line, _), (one := line()).socket:
+        one.send(request(b"{1}"))
+        time.sleep(0.2)
+        one.send(request(b"{2}"))
+        time.sleep(0.2)
+        assert one.answer() == b"{1}" * 1_000_000
+        assert one.answer().endswith(b"{2}")
+
+
+def test_over_tls_nothing_leaves_unencrypted(tmp_path):
+    authority = trustme.CA()
+    made = authority.issue_cert("sidecar.example")
+    made.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    go_on = threading.Event()
+
+    def slow(headers: Headers, body: bytes) -> Work:
+        return lambda: ok(b"straight " + body, timing="") if body != b"{first}" or go_on.wait(10) else None
+
+    with listening(slow, ssl_certfile=tmp_path / "both.pem") as (line, _):
+        one = line()
+        one.socket = context.wrap_socket(one.socket, server_hostname="sidecar.example")
+        with one.socket:
+            for body in (b"{first}", b"{second}"):
+                one.send(request(body))
+                time.sleep(0.1)
+            go_on.set()
+            for body in (b"{first}", b"{second}"):
+                assert one.answer() == b"straight " + body
+            assert one.send(request(b"{third}")).answer() == b"straight {third}"
+
+
+def forgotten(server: uvicorn.Server, *, but_for: int = 0) -> None:
+    deadline = time.monotonic() + 5
+    while len(server.server_state.connections) > but_for and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(server.server_state.connections) == but_for
+
+
+def test_no_thread_stays_with_one_connection_while_another_waits_for_a_thread(monkeypatch):
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(3))
+    monkeypatch.setattr("sidecar.straight.STAYS_MILLISECONDS", 3_000)
+    with listening(straight) as (line, _):
+        began = time.monotonic()
+        for one in [line() for _ in range(6)]:  # one thread of three may stay
+            assert one.send(request(b"{}")).answer() == b"straight {}"
+        assert time.monotonic() - began < 3
+
+
+def test_a_thread_that_did_not_stay_longer_leaves_room_for_another_to_stay():
+    workers = Workers(4)
+    assert [workers.stays() for _ in range(3)] == [True, True, False]
+    workers.went()
+    assert [workers.stays() for _ in range(2)] == [True, False]
+    busy = Workers(2)
+    began, go_on = threading.Semaphore(0), threading.Event()
+    for _ in range(3):
+        busy.put(lambda: (began.release(), go_on.wait(10)))
+    began.acquire(timeout=10)
+    began.acquire(timeout=10)
+    assert not busy.stays(), "a third one waits for a thread"
+    go_on.set()
 
 
 def test_a_request_that_a_way_fails_at_is_answered_the_ordinary_way(monkeypatch):
-    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(1))
+    monkeypatch.setattr("sidecar.straight.Workers", lambda: Workers(2))
 
     def faulty(headers: Headers, body: bytes) -> Work:
         if body == b"{fault}":
@@ -344,10 +469,7 @@ def test_a_listener_ends_at_once_though_a_thread_stays_with_a_connection(monkeyp
         one = line()
         assert one.send(request(b"{}")).answer() == b"straight {}"
         server.should_exit = True
-        deadline = time.monotonic() + 5
-        while server.server_state.connections and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not server.server_state.connections
+        forgotten(server)
         with contextlib.suppress(OSError):
             one.send(request(b"{too late}"))
         with pytest.raises((AssertionError, ConnectionError)):

@@ -1,6 +1,6 @@
 """What the judge looks up itself, on a cluster in memory: what is there, what is not, and what could not be seen."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -120,8 +120,9 @@ def test_the_facts_are_what_the_rules_read(cluster: FakeCluster) -> None:
     assert [reason.rule for reason in denied.reasons] == ["moved-lately", "scale-bounds"]
 
 
-def test_the_time_is_the_clusters_own(cluster: FakeCluster) -> None:
-    there = datetime(2027, 1, 1, 12, 0, tzinfo=UTC)
+@pytest.mark.parametrize("hours", [0, 2])
+def test_the_time_is_the_clusters_own_and_told_in_utc_wherever_it_stands(cluster: FakeCluster, hours: int) -> None:
+    there = datetime(2027, 1, 1, 12 + hours, 0, tzinfo=timezone(timedelta(hours=hours)))
     cluster.before = lambda call, identity: None
     send = cluster.send
 
@@ -156,6 +157,33 @@ def test_an_object_that_is_not_there_is_known_not_to_be(cluster: FakeCluster) ->
     assert target(facts, new) == {"exists": False}
 
 
+NAMES_IT: list[tuple[str, str, dict[str, Any], str]] = [
+    ("Service", "v1", {"selector": {"app": "checkout"}}, "selects"),
+    ("PodDisruptionBudget", "policy/v1", {"selector": {"matchLabels": {"app": "checkout"}}}, "selects"),
+    (
+        "HorizontalPodAutoscaler",
+        "autoscaling/v2",
+        {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}, "maxReplicas": 3},
+        "scales",
+    ),
+    ("Ingress", "networking.k8s.io/v1", {"defaultBackend": {"service": {"name": "front"}}}, "routes-to"),
+]
+
+
+@pytest.mark.parametrize(("kind", "api", "spec", "how"), NAMES_IT, ids=[kind for kind, *_ in NAMES_IT])
+def test_what_a_plan_makes_is_related_to_what_it_will_be_about(
+    cluster: FakeCluster, kind: str, api: str, spec: dict[str, Any], how: str
+) -> None:
+    cluster.put("services", {"metadata": {"name": "front", "namespace": "shop"}, "spec": {"selector": {"app": "checkout"}}})
+    manifest = {"apiVersion": api, "kind": kind, "metadata": {"name": "more", "namespace": "shop"}, "spec": spec}
+    made = CreateObject(target=ref(kind, "more", api=api, uid="new"), manifest=manifest)
+
+    facts = gathered(cluster, RestartWorkload(target=CHECKOUT), made)
+
+    assert facts.missing == ()
+    assert facts.document["related"] == {"Deployment/shop/checkout": "same", f"{kind}/shop/more": how}
+
+
 def test_a_pod_carries_the_chain_of_its_owners_and_its_budgets(cluster: FakeCluster) -> None:
     cluster.put("poddisruptionbudgets", budget("mine", {"matchLabels": {"app": "checkout"}}, 1), "policy")
     cluster.put("poddisruptionbudgets", budget("other", {"matchLabels": {"app": "payments"}}, 0), "policy")
@@ -186,6 +214,7 @@ def test_every_pod_of_a_drain_is_looked_up(cluster: FakeCluster) -> None:
 
     assert set(facts.document["targets"]) == {"Node//worker-1", "Pod/shop/checkout-7d9f-x2"}  # type: ignore[arg-type]
     assert facts.missing == ()
+    assert facts.document["namespaces"] == {"shop": {"labels": {"lestrade.dev/environment": "dev"}}}, "where its pods are"
 
 
 MARKS: list[tuple[str, dict[str, Any], Any]] = [

@@ -77,6 +77,14 @@ def test_a_namesake_of_another_uid_owns_nothing() -> None:
     assert relation(seen("Pod", "web-1", owners=(above,)), DEPLOYMENT) == ""
 
 
+@pytest.mark.parametrize(("owner", "how"), [("uid-worker-1", "owner"), ("anew", "")])
+def test_an_owner_is_known_by_the_uid_that_is_meant_whatever_is_there_by_now(owner: str, how: str) -> None:
+    node = seen("Node", "worker-1", uid="anew")
+    static = seen("Pod", "proxy", owners=({"kind": "Node", "metadata": {"name": "worker-1", "uid": owner}},))
+
+    assert relation(node, static) == relation(static, node) == how
+
+
 @pytest.mark.parametrize(
     ("holder", "how"),
     [
@@ -94,6 +102,30 @@ def test_a_namesake_of_another_uid_owns_nothing() -> None:
 )
 def test_what_selects_scales_or_limits_pods_is_related_to_what_runs_them(holder: Seen, how: str) -> None:
     assert relation(holder, DEPLOYMENT) == relation(DEPLOYMENT, holder) == how
+
+
+@pytest.mark.parametrize("namespace", ["pay", ""])
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Service", {"selector": WEB}),
+        ("PodDisruptionBudget", {"selector": {"matchLabels": WEB}}),
+        ("NetworkPolicy", {"podSelector": {"matchLabels": WEB}}),
+        ("ResourceQuota", {}),
+        ("LimitRange", {}),
+    ],
+)
+def test_what_is_not_in_their_namespace_neither_selects_nor_limits_pods(kind: str, spec: dict[str, Any], namespace: str) -> None:
+    holder = seen(kind, "it", spec, namespace=namespace)
+
+    assert relation(holder, DEPLOYMENT) == relation(DEPLOYMENT, holder) == ""
+
+
+def test_what_is_in_a_namespace_depends_on_what_it_names_in_none() -> None:
+    claim, volume = seen("PersistentVolumeClaim", "data", {"volumeName": "it"}), seen("PersistentVolume", "it")
+
+    assert relation(claim, volume) == relation(volume, claim) == "refers-to"
+    assert relation(DEPLOYMENT, volume) == relation(volume, DEPLOYMENT) == ""
 
 
 @pytest.mark.parametrize(("claim", "how"), [("data-db-0", "refers-to"), ("data-db-x", ""), ("logs-db-0", ""), ("data-dbs-0", "")])

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from sidecar.contract import (
     Action,
     Cause,
     ChangeFields,
+    CordonNode,
     CreateObject,
     DrainNode,
     FieldChange,
@@ -52,6 +55,7 @@ def ref(kind: str, name: str, api: str = "apps/v1", *, namespace: str = "shop", 
 
 
 WEB, POD = ref("Deployment", "web"), ref("Pod", "web-1-a", "v1")
+FLAGS, INGRESS = ref("ConfigMap", "flags", "v1"), ref("Ingress", "front", "networking.k8s.io/v1")
 NODE = ref("Node", "worker-1", "v1", namespace="")
 SCALER = ref("HorizontalPodAutoscaler", "web", "autoscaling/v2")
 
@@ -64,6 +68,8 @@ def world() -> FakeCluster:
     made.put("deployments", {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}, "apps")
     made.put("replicasets", {"metadata": _owned("web-1", "Deployment", "web"), "spec": {}}, "apps")
     made.put("pods", {"metadata": _owned("web-1-a", "ReplicaSet", "web-1"), "spec": {}})
+    made.put("configmaps", {"metadata": {"name": "flags", "namespace": "shop"}, "data": {}})
+    made.put("ingresses", {"metadata": {"name": "front", "namespace": "shop"}, "spec": {}}, "networking.k8s.io")
     made.put("nodes", {"metadata": {"name": "worker-1"}, "spec": {}})
     scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 3}
     made.put("horizontalpodautoscalers", {"metadata": {"name": "web", "namespace": "shop"}, "spec": scaled}, "autoscaling")
@@ -130,4 +136,28 @@ def test_the_pods_between_a_workload_and_a_node_are_asked_for_when_both_are_know
     looks = gathered(ScaleWorkload(target=WEB, replicas=2), subject=NODE)
 
     assert looks.rounds[1:] == [["pods app=web"]]
+    assert looks.late == []
+
+
+BETWEEN = [
+    (CordonNode(target=NODE), "pods app=web"),
+    (ChangeFields(target=INGRESS, changes=(FieldChange(path="/spec/ingressClassName", before=None, after="it"),)), "services"),
+]
+
+
+@pytest.mark.parametrize(("action", "lists"), BETWEEN)
+def test_what_lies_between_a_target_and_the_cause_is_asked_for_whichever_of_them_runs_pods(action: Action, lists: str) -> None:
+    looks = gathered(action, subject=WEB)
+
+    assert looks.rounds[1:] == [[lists]]
+    assert looks.late == []
+
+
+@pytest.mark.parametrize(("action", "lists"), BETWEEN)
+def test_a_target_with_nothing_between_leaves_none_of_the_next_ones_lists_out(action: Action, lists: str) -> None:
+    flag = ChangeFields(target=FLAGS, changes=(FieldChange(path="/data/slow", before=None, after="no"),))
+
+    looks = gathered(flag, action, subject=WEB)
+
+    assert looks.rounds[1:] == [[lists]]
     assert looks.late == []

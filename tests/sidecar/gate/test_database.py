@@ -10,15 +10,18 @@ from sqlalchemy import Text, bindparam, func, literal, select, text
 from sidecar.approvals import asking
 from sidecar.approvals import store as approvals
 from sidecar.errors import JournalUnavailable, SettingsError
+from sidecar.gate import known
 from sidecar.gate.binding import bound_to
 from sidecar.gate.database import AdvisoryTurns, sole_use
 from sidecar.gate.desk import Turns
 from sidecar.gate.known import known_of
+from sidecar.gate.lease import lease
 from sidecar.gate.opening import bind_cluster
+from sidecar.gate.perform import perform
 from sidecar.gate.submit import submit
 from sidecar.ports import ApiAnswer
 from sidecar.statements import Statement
-from tests.fakes.sidecar_gate import make_desk, make_world, plan, scale
+from tests.fakes.sidecar_gate import deployment, make_desk, make_world, plan, scale
 
 
 @pytest.fixture
@@ -231,6 +234,21 @@ def test_what_a_verdict_asks_is_asked_with_every_value_and_without_nul(world):
         assert query.one(connection, {"wanted": "a\x00b"}) == ("a\\u0000b:", 7)
     with pytest.raises((KeyError, JournalUnavailable)), world.desk.ledger.read() as connection:
         query.one(connection, {})
+
+
+def test_a_step_that_begins_while_the_record_is_read_is_counted(world, monkeypatch):
+    world.cluster.put("deployments", deployment(replicas=3), "apps")
+    world.judge.verdict = "allow"
+    held = lease(submit(plan(scale(5)), desk=world.desk).plan, desk=world.desk)
+    read = known.lent
+
+    def meanwhile(*given, **more):
+        perform(held.id, "step-1", desk=world.desk)
+        return read(*given, **more)
+
+    monkeypatch.setattr(known, "lent", meanwhile)
+
+    assert len(known_of("0" * 64, desk=world.desk).history.performed) >= 1
 
 
 def test_what_is_read_at_a_glance_keeps_no_view_of_the_database(world):

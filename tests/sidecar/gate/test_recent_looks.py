@@ -125,13 +125,36 @@ def test_of_several_kept_looks_the_latest_says_the_time():
     assert recent.of([questions[2]])[1] is None
 
 
-def test_a_look_is_kept_for_two_seconds_from_when_it_was_asked_for():
+@pytest.mark.parametrize("under_way", [0.0, 1.5])
+def test_a_look_is_kept_for_two_seconds_from_when_it_was_asked_for(under_way):
     clock = Clock()
     recent = Recent(now=clock)
-    recent.keep(QUESTION, ApiAnswer(status=200, body={}), recent.asking())
-    clock.seconds += SECONDS + 0.01
+    answer = ApiAnswer(status=200, body={})
+    asked = recent.asking()
+    clock.seconds += under_way
+    recent.keep(QUESTION, answer, asked)
 
+    clock.seconds += SECONDS - under_way
+    assert recent.of([QUESTION]) == ({QUESTION: answer}, None)
+
+    clock.seconds += 0.01
     assert recent.of([QUESTION]) == ({}, None)
+
+
+def test_where_there_are_too_many_what_was_looked_at_anew_outlasts_what_was_not():
+    clock = Clock()
+    recent = Recent(now=clock)
+    anew, once, *others = [(f"/api/v1/namespaces/{number}", ()) for number in range(2_000)]
+    answer = ApiAnswer(status=200, body={})
+    for question in (anew, once, anew):
+        recent.keep(question, answer, recent.asking())
+
+    for question in others:
+        if once not in recent.of([once])[0]:
+            break
+        recent.keep(question, answer, recent.asking())
+
+    assert [*recent.of([anew, once])[0]] == [anew]
 
 
 def test_what_was_not_there_is_asked_for_again():

@@ -98,3 +98,54 @@ def test_a_failure_is_everybodys_who_asks_and_not_tried_again(cluster: FakeClust
             looks.send(CALLS[1])
     assert looks.send(CALLS[0]).status == 200
     assert sorted(sent) == [call.path for call in CALLS]
+
+
+def test_a_question_is_sent_once_however_often_it_is_asked(cluster: FakeCluster) -> None:
+    looks = Looks(cluster)
+
+    assert looks.send(CALLS[0]) is looks.send(CALLS[0])
+    assert asked(cluster) == [CALLS[0].path]
+
+
+def test_a_single_question_goes_out_when_it_is_asked_for_and_not_ahead(cluster: FakeCluster) -> None:
+    looks = Looks(cluster)
+
+    looks.ahead(CALLS[:1])
+    assert asked(cluster) == []
+
+    assert looks.send(CALLS[0]).status == 200
+    assert asked(cluster) == [CALLS[0].path]
+
+
+def test_what_somebody_else_looked_at_is_taken_by_whoever_asks_without_a_word_ahead(cluster: FakeCluster) -> None:
+    recent = Recent()
+    kept = Looks(cluster, recent=recent).send(CALLS[0])
+    looks = Looks(cluster, recent=recent, reuse=True)
+    cluster.requests.clear()
+
+    assert looks.send(CALLS[0]) is kept
+    assert asked(cluster) == []
+    assert looks.reused
+
+
+def test_nothing_is_reused_where_nothing_is_kept(cluster: FakeCluster) -> None:
+    looks = Looks(cluster, recent=Recent(), reuse=True)
+
+    looks.ahead(CALLS[:2])
+    looks.send(CALLS[2])
+
+    assert not looks.reused
+    assert asked(cluster) == [call.path for call in CALLS[:3]]
+
+
+def test_what_it_has_seen_itself_stays_as_it_was_whatever_others_see_later(cluster: FakeCluster) -> None:
+    recent = Recent()
+    looks = Looks(cluster, recent=recent, reuse=True)
+    first = looks.send(CALLS[0])
+    cluster.put("namespaces", {"metadata": {"name": "a", "labels": {"changed": "yes"}}})
+    assert Looks(cluster, recent=recent).send(CALLS[0]).body != first.body
+
+    looks.ahead(CALLS[:2])
+
+    assert looks.send(CALLS[0]) is first
+    assert not looks.reused
