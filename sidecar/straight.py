@@ -8,7 +8,6 @@ went straight in vain is made again there, and every call of the agent's side is
 
 import asyncio
 import contextlib
-import queue
 import re
 import select
 import socket
@@ -24,6 +23,7 @@ import h11
 import structlog
 
 from sidecar.connections import Impatient
+from sidecar.workers import Workers
 
 log = structlog.get_logger("sidecar.http")
 Headers = Mapping[bytes, bytes]  # names in lower case
@@ -31,11 +31,10 @@ Work = Callable[[], bytes | None]  # a whole answer; None: the ordinary way has 
 Way = Callable[[Headers, bytes], Work | None]  # of headers and body; it waits for nothing, and is asked from any thread
 Ways = Mapping[bytes, Way]  # by the first line of the request
 
-MOST_AT_ONCE = 40  # as many as the framework gives threads to
 MOST_HEAD = 8_192
 STAYS_MILLISECONDS = 20  # a thread with the connection that it just answered
 _MOST_READ = 65_536  # at once by such a thread
-_LEFT = getattr(select, "POLLRDHUP", 0)  # beside POLLHUP and POLLERR, which every poll tells
+_PEER_LEFT = getattr(select, "POLLRDHUP", 0)  # beside POLLHUP and POLLERR, which every poll tells
 _NAME, _VALUE = re.compile(rb"[A-Za-z0-9-]+"), re.compile(rb"[\x20-\x7e]*")  # each passes over a text once, whoever wrote it
 _READ_OTHERWISE = (b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer", b"content-encoding")
 
@@ -83,43 +82,6 @@ def whole(status: HTTPStatus, body: bytes, *, media_type: str, more: str = "") -
 @lru_cache(maxsize=1)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
-
-
-class Workers:
-    """Threads for what waits for the engine and the disk, made as they are needed. None of them holds up the process's end."""
-
-    def __init__(self, most: int = MOST_AT_ONCE) -> None:
-        self._most = most
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._threads = self._waiting = self._staying = 0
-
-    def put(self, work: Callable[[], None]) -> None:
-        """Raises RuntimeError where there is no thread for it, and none can be made."""
-        with self._lock:
-            if self._waiting > 0:
-                self._waiting -= 1
-            elif self._threads < self._most:
-                threading.Thread(target=self._for_ever, name="straight", daemon=True).start()
-                self._threads += 1
-        self._work.put(work)
-
-    def stays(self) -> bool:
-        """Whether a thread may stay with what it did: not while work waits, and half of them never do. `went` tells its end."""
-        with self._lock:
-            free = self._work.empty() and self._staying < self._most // 2
-            self._staying += free
-            return free
-
-    def went(self) -> None:
-        with self._lock:
-            self._staying -= 1
-
-    def _for_ever(self) -> None:
-        while True:
-            self._work.get()()
-            with self._lock:
-                self._waiting += 1
 
 
 def protocol_of(ways: Ways) -> type[Impatient]:
@@ -200,7 +162,9 @@ class Straight(Impatient):
 
     def _worked(self, work: Work, data: bytes) -> None:
         """In a thread of its own: this request, and those that follow at once."""
-        if self.transport.is_closing() or self._is_left():  # while it waited for a thread
+        if self.transport.is_closing():  # while it waited for a thread
+            return
+        if self._peer_left():
             with contextlib.suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(self.transport.abort)
             return
@@ -233,7 +197,7 @@ class Straight(Impatient):
                 self._under_way, self._late = True, None
                 return work, data
         with contextlib.suppress(RuntimeError):  # the listener ended meanwhile
-            self.loop.call_soon_threadsafe(self._left, data)
+            self.loop.call_soon_threadsafe(self._handed_back, data)
         return None
 
     def _read_on(self) -> bytes:
@@ -251,9 +215,9 @@ class Straight(Impatient):
             except OSError:
                 return b""
 
-    def _is_left(self) -> bool:
+    def _peer_left(self) -> bool:
         """Whether nobody is there any more for an answer: the loop, which does not read meanwhile, would not know."""
-        return self._polled(_LEFT, 0)
+        return self._polled(_PEER_LEFT, 0)
 
     def _polled(self, events: int, milliseconds: int) -> bool:
         own = self._own
@@ -264,7 +228,7 @@ class Straight(Impatient):
         except (OSError, ValueError):
             return False
 
-    def _left(self, data: bytes) -> None:
+    def _handed_back(self, data: bytes) -> None:
         """On the loop: the thread went, having read this."""
         if not self.transport.is_closing():
             self.transport.resume_reading()
@@ -298,7 +262,7 @@ class Straight(Impatient):
         with self._lock:  # a thread that stays may take the next request at any moment
             if not self._under_way:
                 super()._look_at_it()
-            elif self._is_left():
+            elif self._peer_left():
                 self.transport.abort()
             else:  # what is awaited now is the sidecar's answer: the time of the next request has not begun
                 self._late = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from functools import cache, partial
 
 from sidecar.approvals import store as approvals
 from sidecar.approvals import switch
@@ -43,7 +43,6 @@ from sidecar.gate.standing import standing, status_of
 from sidecar.ports import Facts
 
 _NO_VERDICT = ("policy-unavailable", "policy-malformed")
-_Found = TypeVar("_Found")
 LEASED_WITHIN = timedelta(minutes=15)  # how long a yes holds before it must be used
 
 
@@ -136,8 +135,8 @@ def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) ->
     looks = Looks(desk.cluster, desk.silencer, recent=desk.recent, reuse=reuse)
     with laps.of("facts"):
         facts = desk.facts.gather(plan, known.history, through=looks, last=desk.judge.unread)
-    looked = _Once(lambda: _looked_at(plan, looks=looks, desk=desk, laps=laps))
-    noted = _Once(lambda: _noted(plan, facts))
+    looked = cache(partial(_looked_at, plan, looks=looks, desk=desk, laps=laps))
+    noted = cache(partial(_noted, plan, facts))
 
     def meanwhile() -> None:
         for beside in (looked, noted):
@@ -162,19 +161,6 @@ def _judged(plan: Plan, known: Known, *, reuse: bool, desk: Desk, laps: Laps) ->
         effects=effects,
         discreet={**noted(), "effects": shown},
     )
-
-
-class _Once(Generic[_Found]):
-    """What is done when it is first asked for, and again only where it failed."""
-
-    def __init__(self, work: Callable[[], _Found]) -> None:
-        self._work = work
-        self._done: list[_Found] = []
-
-    def __call__(self) -> _Found:
-        if not self._done:
-            self._done.append(self._work())
-        return self._done[0]
 
 
 def _looked_at(

@@ -14,7 +14,8 @@ import pytest
 import trustme
 import uvicorn
 
-from sidecar.straight import Headers, Way, Work, Workers, ok, plain_request, protocol_of
+from sidecar.straight import Headers, Way, Work, ok, plain_request, protocol_of
+from sidecar.workers import Workers
 
 LINE = b"POST /plans HTTP/1.1"
 

@@ -4,20 +4,18 @@ import pytest
 
 from sidecar.contract import (
     Action,
-    Cause,
     ChangeFields,
     DeletePod,
     DrainNode,
     EvictPod,
     FieldChange,
     ObjectRef,
-    Plan,
     RestartWorkload,
     ScaleWorkload,
-    Step,
 )
 from sidecar.facts.aims import AUTOSCALERS, BUDGETS, SERVICES, Aim, aims_of
 from sidecar.facts.projection import key_of
+from tests.fakes.sidecar_gate import plan
 
 
 def ref(kind: str, name: str, *, namespace: str = "shop", api: str = "v1", uid: str = "") -> ObjectRef:
@@ -33,15 +31,7 @@ def change(target: ObjectRef, *paths: str) -> ChangeFields:
 
 
 def aims(*actions: Action) -> dict[str, Aim]:
-    plan = Plan(
-        incident="incident-1",
-        attempt=1,
-        cluster="lab",
-        cause=Cause(slug="oom-killed", subject=actions[0].target),
-        hypothesis="h",
-        steps=tuple(Step(id=f"step-{number}", action=action, why="w", expect="e") for number, action in enumerate(actions, 1)),
-    )
-    return aims_of(plan)
+    return aims_of(plan(*[action.document() for action in actions]))
 
 
 def lists(of: ObjectRef, *actions: Action) -> set[tuple[str, str]]:
@@ -53,7 +43,7 @@ PODS = (ref("Pod", "web-1"), ref("Pod", "pay-1", namespace="pay"))
 
 
 def test_steps_on_one_object_belong_together_however_often_the_plan_writes_it_down() -> None:
-    (aim,) = aims(change(WEB, "/spec/paused"), change(WEB.model_copy(), "/spec/minReadySeconds")).values()
+    (aim,) = aims(change(WEB, "/spec/paused"), change(WEB, "/spec/minReadySeconds")).values()
 
     assert [step.id for step in aim.steps] == ["step-1", "step-2"]
 

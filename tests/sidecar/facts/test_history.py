@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.contract import Action, Cause, DeletePod, ObjectRef, Plan, Step
+from sidecar.contract import Action, DeletePod, ObjectRef
 from sidecar.facts.history import counts
 from sidecar.ports import History
+from tests.fakes.sidecar_gate import plan
 
 NOW = datetime(2026, 11, 18, 10, 0, tzinfo=UTC)
 NODE = ObjectRef(api_version="v1", kind="Node", name="worker-1", uid="uid-worker-1")
@@ -14,15 +15,8 @@ DRAINED = {"at": "2026-11-18T09:50:00Z", "incident": "incident-1", "kind": "drai
 
 
 def targets(*performed: dict[str, Any], actions: tuple[Action, ...]) -> Any:
-    plan = Plan(
-        incident="incident-1",
-        attempt=1,
-        cluster="lab",
-        cause=Cause(slug="oom-killed", subject=actions[0].target),
-        hypothesis="h",
-        steps=tuple(Step(id=f"step-{number}", action=action, why="w", expect="e") for number, action in enumerate(actions, 1)),
-    )
-    return counts(plan, History(performed=performed), now=NOW)["targets"]
+    asked = plan(*[action.document() for action in actions])
+    return counts(asked, History(performed=performed), now=NOW)["targets"]
 
 
 def test_a_pod_that_only_a_drain_touched_was_touched_but_not_moved() -> None:
